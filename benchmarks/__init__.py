@@ -1,0 +1,4 @@
+"""What is measured and how.
+
+Imports `runtime`, never `training` or `convert`.
+"""
