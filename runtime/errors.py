@@ -49,3 +49,8 @@ class MissingDependencyError(PptsnError):
     """A package, driver or device that the request needs and this machine lacks."""
 
     exit_code = 3
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs what one of the project's extras needs, run in the project's folder."""
+    return f"pip install -e '.[{extra}]'"

@@ -145,5 +145,7 @@ def ten_crop(frames: Sequence[Frame], *, size: int) -> Frame:
 
 def normalise(crops: Frame, *, mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:
     """Return (N, S, S, 3) uint8 crops as the network's (N, 3, S, S) float32: (x / 255 - mean) / std."""
-    scaled = (crops.astype(np.float32) / np.float32(255) - np.float32(mean)) / np.float32(std)
+    scaled = (crops.astype(np.float32) / np.float32(255) - np.asarray(mean, np.float32)) / np.asarray(
+        std, np.float32
+    )
     return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))

@@ -1,0 +1,52 @@
+"""How closely two sets of logits agree: the figures by which a conversion is judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.engines.base import Logits
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The differences between two (N, C) arrays of logits.
+
+    rows: N.
+    max_abs, mean_abs: of the logit differences.
+    top1: share of rows whose leading class is the same, 0..1.
+    top5: mean share of the five leading classes (or all, if there are fewer) that both have, 0..1.
+    """
+
+    rows: int
+    max_abs: float
+    mean_abs: float
+    top1: float
+    top5: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures by name."""
+        return dataclasses.asdict(self)
+
+
+def agreement(logits: Logits, reference: Logits) -> Agreement:
+    """Compare `logits` with `reference`, both (N, C) float32, N >= 1.
+
+    A value that is not finite counts as an infinite difference, so that no tolerance lets it pass.
+    """
+    if logits.shape != reference.shape or logits.ndim != 2 or len(logits) == 0:
+        raise ValueError(f"logits are {logits.shape}, the reference is {reference.shape}, expected both (N, C)")
+    difference = np.abs(logits.astype(np.float64) - reference.astype(np.float64))
+    difference[~np.isfinite(difference)] = np.inf
+    leading = min(5, logits.shape[1])
+    ranked, expected = np.argsort(-logits, axis=1), np.argsort(-reference, axis=1)
+    shared = [len(set(a[:leading]) & set(b[:leading])) / leading for a, b in zip(ranked, expected, strict=True)]
+    return Agreement(
+        rows=len(logits),
+        max_abs=float(difference.max()),
+        mean_abs=float(difference.mean()),
+        top1=float(np.mean(ranked[:, 0] == expected[:, 0])),
+        top5=float(np.mean(shared)),
+    )

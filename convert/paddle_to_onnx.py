@@ -1,0 +1,86 @@
+"""Paddle's per-view network as ONNX, by Paddle2ONNX in a child process."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.errors import MissingDependencyError, ModelError, install_command
+
+if TYPE_CHECKING:
+    import onnx
+
+# The first opset with Q/DQ scales in FP16, so that all precisions share one; TensorRT 10.3 reads it.
+OPSET = 19
+# Paddle 3 writes model.json where Paddle 2 wrote model.pdmodel.
+PROGRAM_NAMES = ("model.json", "model.pdmodel")
+PARAMETERS_NAME = "model.pdiparams"
+
+# ResNet-200 takes seconds; a conversion that takes this long hangs.
+_TIMEOUT_S = 600
+
+
+def network_from_export(export: Path) -> onnx.ModelProto:
+    """Return the per-view network, (B, 3, S, S) float32 -> (B, C) float32, of the export folder `export`.
+
+    Raises ModelError for an incomplete export and where Paddle2ONNX fails or dies, MissingDependencyError
+    where it is not installed.
+    """
+    _require_paddle2onnx()
+    import onnx
+
+    program = next((export / name for name in PROGRAM_NAMES if (export / name).is_file()), None)
+    parameters = export / PARAMETERS_NAME
+    if program is None or not parameters.is_file():
+        missing = PARAMETERS_NAME if program else PROGRAM_NAMES[0]
+        raise ModelError(export, f"is no export folder: it has no {missing}", "make one by: pptsn export")
+    with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
+        output = Path(folder) / "network.onnx"
+        _run_child(program, parameters, output)
+        return onnx.load(str(output))
+
+
+def _require_paddle2onnx() -> None:
+    missing = [name for name in ("onnx", "paddle", "paddle2onnx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            ", ".join(missing), "converting Paddle models to ONNX needs it", f"run: {install_command('convert')}"
+        )
+
+
+def _run_child(program: Path, parameters: Path, output: Path) -> None:
+    command = [sys.executable, "-m", "convert.paddle2onnx_child", program, parameters, output, OPSET]
+    # Polygraphy, which Paddle2ONNX imports, installs packages at run time unless told not to.
+    environment = {**os.environ, "POLYGRAPHY_AUTOINSTALL_DEPS": "0"}
+    try:
+        child = subprocess.run(
+            [str(part) for part in command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ModelError(program, f"Paddle2ONNX gave no result within {_TIMEOUT_S} s") from error
+    if child.returncode != 0 or not output.is_file():
+        raise ModelError(program, _cause_of_death(child), "export the model again by: pptsn export")
+
+
+def _cause_of_death(child: subprocess.CompletedProcess[str]) -> str:
+    """Say how the child ended, with the last line it wrote that looks like an error."""
+    if child.returncode < 0:
+        ending = f"was ended by {signal.Signals(-child.returncode).name}"
+    else:
+        ending = f"failed with status {child.returncode}"
+    lines = [line.strip() for line in (child.stdout + "\n" + child.stderr).splitlines() if line.strip()]
+    telling = [line for line in lines if "rror" in line or "terminate" in line or "not support" in line]
+    last = (telling or lines or ["it wrote nothing"])[-1]
+    return f"Paddle2ONNX {ending}: {last[:300]}"

@@ -1,0 +1,54 @@
+"""From a Paddle export to a verified deployment graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from convert.deployment import compose_deployment
+from convert.model_file import write_model
+from convert.paddle_to_onnx import network_from_export
+from convert.simplify import simplify
+from convert.verify import FP32_TOLERANCE, Report, report_path, verify_reference
+from runtime.engines import open_engine
+from runtime.errors import ModelError, UsageError
+from runtime.files import atomic_file
+from runtime.spec import ModelSpec
+
+SPEC_NAME = "spec.json"
+
+
+def convert_to_onnx(
+    export: str | Path, output: str | Path, *, mirror: bool = True, tolerance: float = FP32_TOLERANCE
+) -> Report:
+    """Write the deployment graph of `export` to `output`, with its report beside it, and return the report.
+
+    Nothing is written where the logits differ from Paddle's by more than `tolerance` (VerificationError) or
+    any step fails (ModelError, MissingDependencyError).
+    """
+    export, output = Path(export), Path(output)
+    if output.suffix != ".onnx":
+        raise UsageError("-o", f"{output} does not end in .onnx", f"name it {output.with_suffix('.onnx')}")
+    spec = read_export_spec(export)
+    network = network_from_export(export)
+    simplify(network)
+    graph, spec = compose_deployment(network, spec, mirror=mirror)
+    with atomic_file(output) as temporary:
+        write_model(graph, spec, temporary)
+        with open_engine(temporary, backend="onnxruntime") as engine:
+            report = verify_reference(engine, export, name=output, tolerance=tolerance)
+        report.require_passed()
+    report.write(report_path(output))
+    return report
+
+
+def read_export_spec(export: Path) -> ModelSpec:
+    """Return the spec of an export folder; raises ModelError where it has none."""
+    try:
+        text = (export / SPEC_NAME).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            export,
+            f"is no export folder: its {SPEC_NAME} cannot be read ({error.strerror})",
+            "make one by: pptsn export",
+        ) from error
+    return ModelSpec.from_json(text, source=export / SPEC_NAME)

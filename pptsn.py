@@ -1,0 +1,127 @@
+"""PP-TSN for edge devices: the command line, and the public names for Python.
+
+    from pptsn import Recognizer
+
+    with Recognizer.open("model.onnx") as recognizer:
+        print(recognizer.classify("clip.mp4", segments=25).top(5))
+
+This module mounts what the folders offer and does nothing else.  Public names are imported when they are first
+asked for, so that `pptsn --help` needs neither OpenCV nor an engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+if TYPE_CHECKING:
+    import typer
+
+    from runtime.engines import Engine, open_engine
+    from runtime.errors import (
+        InputError,
+        MissingDependencyError,
+        ModelError,
+        PptsnError,
+        UsageError,
+        VerificationError,
+    )
+    from runtime.recognizer import Recognizer
+    from runtime.results import Classification, Failure, Prediction
+    from runtime.spec import ModelSpec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Classification",
+    "Engine",
+    "Failure",
+    "InputError",
+    "MissingDependencyError",
+    "ModelError",
+    "ModelSpec",
+    "PptsnError",
+    "Prediction",
+    "Recognizer",
+    "UsageError",
+    "VerificationError",
+    "open_engine",
+]
+
+_HOMES = {
+    "Recognizer": "runtime.recognizer",
+    "Classification": "runtime.results",
+    "Failure": "runtime.results",
+    "Prediction": "runtime.results",
+    "ModelSpec": "runtime.spec",
+    "Engine": "runtime.engines",
+    "open_engine": "runtime.engines",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'pptsn' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "runtime.errors")), name)
+
+
+def _build_app() -> typer.Typer:
+    """Return the command line: each folder mounts its own commands."""
+    import typer
+
+    import convert.cli
+    import runtime.cli
+    import training.cli
+    from runtime.progress import set_quiet
+
+    app = typer.Typer(
+        name="pptsn",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help="PP-TSN video classification: train in Paddle, convert to ONNX, classify in real time.",
+        epilog="Exit codes: 0 done, 1 some input failed, 2 wrong usage, 3 missing dependency or device.",
+    )
+
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"pptsn {__version__}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no notes.")] = False,
+        version: Annotated[
+            bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        set_quiet(quiet)
+
+    for folder in (runtime.cli, training.cli, convert.cli):
+        folder.mount(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on standard error and its exit code."""
+    from runtime.errors import PptsnError
+
+    try:
+        _build_app()()
+    except PptsnError as error:
+        print(f"pptsn: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("pptsn: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader has gone (`| head`): close standard output without a second error at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Sampled, resized frames of one source after another, ready to be cropped."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import InputError
+from runtime.preprocess import Frame, resize_frame
+from runtime.sampling import sampling_rule
+from runtime.spec import ModelSpec
+from runtime.video import open_video
+
+
+@dataclass(frozen=True)
+class ClipFrame:
+    """A frame to classify: pixels (H, W, 3) uint8 RGB, resized; weight: how often the sampling rule chose it."""
+
+    clip: int
+    pixels: Frame
+    weight: int
+
+
+@dataclass(frozen=True)
+class ClipEnd:
+    """All frames of a clip have come, or it failed: then `error` says why and the other fields mean nothing."""
+
+    clip: int
+    source: str
+    started_s: float
+    decode_ms: float
+    frames: int = 0
+    duration_s: float | None = None
+    lost_frames: int = 0
+    warnings: tuple[str, ...] = ()
+    error: InputError | None = None
+
+
+def clip_frames(
+    sources: Iterable[str | Path], spec: ModelSpec, *, segments: int, rule: str
+) -> Iterator[ClipFrame | ClipEnd]:
+    """Yield the frames of each source, then its ClipEnd; clips are numbered from 0.
+
+    A frame that the rule chooses several times (all of them, in a clip shorter than its segments) comes once,
+    with that weight.  A source that cannot be read gives a ClipEnd with the error, and the others go on.
+    """
+    for clip, source in enumerate(sources):
+        yield from _frames_of(clip, source, spec, segments=segments, rule=rule)
+
+
+def _frames_of(
+    clip: int, source: str | Path, spec: ModelSpec, *, segments: int, rule: str
+) -> Iterator[ClipFrame | ClipEnd]:
+    choose = sampling_rule(rule)
+    clock = _Stopwatch()
+
+    def resize(pixels: Frame) -> Frame:
+        return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
+
+    try:
+        with open_video(source) as video:
+            weights: Counter[int] = Counter()
+
+            def distinct(frames: int) -> list[int]:
+                weights.clear()
+                weights.update(choose(frames, segments))
+                return sorted(weights)
+
+            for frame in video.read_sampled(distinct, transform=resize):
+                clock.pause()
+                yield ClipFrame(clip, frame.pixels, weights[frame.index])
+                clock.resume()
+            yield ClipEnd(
+                clip,
+                str(source),
+                clock.started_s,
+                clock.elapsed_ms(),
+                frames=video.frame_count(),
+                duration_s=video.duration_s(),
+                lost_frames=video.lost_frames,
+                warnings=tuple(video.warnings),
+            )
+    except InputError as error:
+        if error.thing != str(source):  # a frame's own error does not know whose frame it was
+            error = InputError(source, str(error))
+        yield ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error)
+
+
+class _Stopwatch:
+    """Measures the time between its making and now, less the pauses."""
+
+    def __init__(self) -> None:
+        self.started_s = self._resumed_s = time.perf_counter()
+        self._elapsed_s = 0.0
+
+    def pause(self) -> None:
+        self._elapsed_s += time.perf_counter() - self._resumed_s
+
+    def resume(self) -> None:
+        self._resumed_s = time.perf_counter()
+
+    def elapsed_ms(self) -> float:
+        return 1000 * (self._elapsed_s + time.perf_counter() - self._resumed_s)

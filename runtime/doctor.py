@@ -1,0 +1,162 @@
+"""What this machine has: packages, engines, devices; and what to install for the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.engines.device import Device
+from runtime.errors import MissingDependencyError, install_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# An ONNX model of one Identity node, spelled out so that the doctor needs no other package to try an engine:
+# ir_version 8; graph {node {x -> y, Identity}, name "g", input x float[1], output y float[1]}; opset 13.
+_TINY_MODEL = bytes.fromhex(
+    "080812003a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801620f0a0179"
+    "120a0a08080112040a02080142040a00100d"
+)
+
+
+@dataclass(frozen=True)
+class _Package:
+    distribution: str
+    purpose: str
+    install: str
+
+
+_PADDLE_INDEX = "https://www.paddlepaddle.org.cn/packages/stable/cu126/"
+
+_PACKAGES = (
+    _Package("numpy", "everything", "pip install -e ."),
+    _Package("av", "decoding", "pip install -e ."),
+    _Package("opencv-python-headless", "resizing", "pip install -e ."),
+    _Package("onnxruntime", "classifying on a CPU", install_command("cpu")),
+    _Package("onnxruntime-gpu", "classifying on an NVIDIA GPU", install_command("gpu")),
+    _Package("paddlepaddle", "training and export", install_command("train")),
+    _Package("paddlepaddle-gpu", "training on an NVIDIA GPU", f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"),
+    _Package("paddle2onnx", "converting to ONNX", install_command("convert")),
+    _Package("onnx", "converting to ONNX", install_command("convert")),
+)
+
+
+def examine() -> dict[str, Any]:
+    """Return what is installed and what works, as plain JSON values.
+
+    machine: system, Python and cores; packages: name, version (None if missing), purpose, install command;
+    engines: name, device, whether it ran a model just now, and what is wrong otherwise; notes: conflicts.
+    """
+    return {
+        "machine": _machine(),
+        "packages": [_package(package) for package in _PACKAGES],
+        "engines": [_try_onnxruntime(Device("cpu")), _try_onnxruntime(Device("cuda"))],
+        "notes": _conflicts(),
+    }
+
+
+def _machine() -> dict[str, Any]:
+    from runtime.engines.onnxruntime_engine import available_cores
+
+    driver = Path("/proc/driver/nvidia/version")
+    jetson = Path("/etc/nv_tegra_release")
+    return {
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "cores": available_cores(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "python": sys.version.split()[0],
+        "nvidia_driver": _first_line(driver),
+        "jetson": _first_line(jetson),
+    }
+
+
+def _first_line(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace").splitlines()[0]
+    except (OSError, IndexError):
+        return None
+
+
+def _package(package: _Package) -> dict[str, str | None]:
+    return {
+        "name": package.distribution,
+        "version": _version(package.distribution),
+        "purpose": package.purpose,
+        "install": package.install,
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _try_onnxruntime(device: Device) -> dict[str, Any]:
+    """Run a model of one node on `device`: an engine that is only installed may still not work."""
+    finding = {"name": "onnxruntime", "device": str(device), "works": False, "problem": None}
+    try:
+        from runtime.engines.onnxruntime_engine import execution_providers, import_onnxruntime
+
+        onnxruntime = import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        providers = execution_providers(onnxruntime, device)
+        session = onnxruntime.InferenceSession(_TINY_MODEL, options, providers=providers)
+        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        if wanted not in session.get_providers():  # ONNX Runtime falls back to the CPU without an error
+            return {**finding, "problem": f"{wanted} is installed but does not start on this machine"}
+    except MissingDependencyError as error:
+        return {**finding, "problem": str(error)}
+    except Exception as error:  # whatever a broken installation raises is the finding
+        return {**finding, "problem": f"{type(error).__name__}: {error}"}
+    return {**finding, "works": True}
+
+
+def _conflicts() -> list[str]:
+    notes = []
+    if _version("onnxruntime") and _version("onnxruntime-gpu"):
+        notes.append(
+            "onnxruntime and onnxruntime-gpu are both installed, into the same folder: "
+            "uninstall both, then install one"
+        )
+    if _version("paddlepaddle") and _version("paddlepaddle-gpu"):
+        notes.append("paddlepaddle and paddlepaddle-gpu are both installed: uninstall both, then install one")
+    return notes
+
+
+def render(findings: dict[str, Any], console: Console) -> None:
+    """Print what `examine` found, for people."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    machine = findings["machine"]
+    console.print(
+        f"{machine['system']}, {machine['cores']} cores, {machine['memory_gb']} GB, Python {machine['python']}"
+    )
+    for name in ("nvidia_driver", "jetson"):
+        if machine[name]:
+            console.print(machine[name])
+    engines = Table("engine", "device", "works", "what to do", title="Engines", title_justify="left")
+    for engine in findings["engines"]:
+        works = "[green]yes[/]" if engine["works"] else "[red]no[/]"
+        engines.add_row(engine["name"], engine["device"], works, escape(engine["problem"] or ""))
+    packages = Table("package", "version", "for", "install by", title="Packages", title_justify="left")
+    for package in findings["packages"]:
+        missing = package["version"] is None
+        packages.add_row(
+            package["name"],
+            "[yellow]-[/]" if missing else package["version"],
+            package["purpose"],
+            escape(package["install"]) if missing else "",
+        )
+    console.print(engines, packages)
+    for note in findings["notes"]:
+        console.print(f"[yellow]note:[/] {note}")

@@ -1,0 +1,151 @@
+"""Classifying video files: the runtime's front door."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+
+from runtime.batching import CropBatcher
+from runtime.clips import ClipEnd, ClipFrame, clip_frames
+from runtime.engines import Engine, open_engine
+from runtime.errors import InputError, UsageError
+from runtime.prefetch import Exhausted, Prefetcher
+from runtime.preprocess import VIEW_PLANS
+from runtime.results import Classification, Failure, Timing
+from runtime.sampling import sampling_rule
+from runtime.spec import ModelSpec
+
+# The published inference looks at 25 frames.
+DEFAULT_SEGMENTS = 25
+DEFAULT_VIEWS = "ten"
+DEFAULT_SAMPLING = "centre"
+
+# Resized frames that wait between decoding and inference; at 256 x 341 one takes 262 kB.
+_FRAMES_AHEAD = 16
+# Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
+_IDLE_S = 0.05
+
+
+class Recognizer:
+    """A model that classifies videos.  A context manager; not for several threads at once.
+
+    with Recognizer.open("model.onnx") as recognizer:
+        recognizer.classify("clip.mp4").top(5)
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, backend: str = "auto", device: str = "cpu", threads: int | None = None
+    ) -> Recognizer:
+        """Load the model at `path`; arguments and errors are those of `runtime.engines.open_engine`."""
+        return cls(open_engine(path, backend=backend, device=device, threads=threads))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self._engine.spec
+
+    @property
+    def description(self) -> str:
+        """What runs it: backend, version and device."""
+        return self._engine.description
+
+    def classify(
+        self,
+        source: str | Path,
+        *,
+        segments: int = DEFAULT_SEGMENTS,
+        views: str = DEFAULT_VIEWS,
+        sampling: str = DEFAULT_SAMPLING,
+    ) -> Classification:
+        """Return the answer for one video file or folder of extracted frames.
+
+        segments: frames to look at; views: a name in VIEW_PLANS; sampling: a name in SAMPLING_RULES.
+        Raises InputError for a source that cannot be used and UsageError for the other arguments.
+        """
+        (result,) = self.classify_many([source], segments=segments, views=views, sampling=sampling)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    def classify_many(
+        self,
+        sources: Iterable[str | Path],
+        *,
+        segments: int = DEFAULT_SEGMENTS,
+        views: str = DEFAULT_VIEWS,
+        sampling: str = DEFAULT_SAMPLING,
+    ) -> Iterator[Classification | Failure]:
+        """Yield the answer, or the Failure, of each source, in their order.
+
+        While one source is inferred the next is decoded, in a thread that runs a bounded number of frames
+        ahead; crops of several sources share a batch.  Arguments are checked before the first source is opened.
+        """
+        if views not in VIEW_PLANS:
+            raise UsageError("--views", f"unknown plan {views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
+        if segments < 1:
+            raise UsageError("--segments", f"expected at least 1, got {segments}")
+        sampling_rule(sampling)
+        return self._results(sources, segments, views, sampling)
+
+    def _results(
+        self, sources: Iterable[str | Path], segments: int, views: str, sampling: str
+    ) -> Iterator[Classification | Failure]:
+        batcher = CropBatcher(self._engine, views=views)
+        ended: deque[ClipEnd] = deque()
+        frames = clip_frames(sources, self.spec, segments=segments, rule=sampling)
+        with Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher:
+            exhausted = False
+            while not exhausted:
+                try:
+                    item = prefetcher.get(_IDLE_S if ended else None)
+                except TimeoutError:
+                    batcher.flush()
+                except Exhausted:
+                    batcher.flush()
+                    exhausted = True
+                else:
+                    if isinstance(item, ClipFrame):
+                        batcher.add(item.clip, item.pixels, item.weight)
+                    else:
+                        ended.append(item)
+                while ended and batcher.is_complete(ended[0].clip):
+                    yield self._result(ended.popleft(), batcher, segments, views)
+
+    def _result(self, end: ClipEnd, batcher: CropBatcher, segments: int, views: str) -> Classification | Failure:
+        gathered = batcher.take(end.clip)
+        if end.error is not None:
+            return Failure(end.source, end.error)
+        if gathered is None:
+            return Failure(end.source, InputError(end.source, "gave no frame"))
+        total_ms = 1000 * (time.perf_counter() - end.started_s)
+        return Classification(
+            source=end.source,
+            frames=end.frames,
+            duration_s=end.duration_s,
+            segments=segments,
+            views=views,
+            logits=gathered.mean(),
+            labels=self.spec.labels,
+            timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),
+            lost_frames=end.lost_frames,
+            warnings=end.warnings,
+        )
+
+    def close(self) -> None:
+        """Release the model."""
+        self._engine.close()
+
+    def __enter__(self) -> Recognizer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

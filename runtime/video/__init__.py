@@ -1,0 +1,51 @@
+"""Frames of video files and of folders of pictures: upright, RGB, at given indices or one after the other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtime.video.frame import Choose, FrameSource, Pixels, Transform, VideoFrame
+
+if TYPE_CHECKING:
+    from runtime.video.folder import ImageFolderReader
+    from runtime.video.reader import VideoReader
+
+__all__ = [
+    "Choose",
+    "FrameSource",
+    "ImageFolderReader",
+    "Pixels",
+    "Transform",
+    "VideoFrame",
+    "VideoReader",
+    "open_video",
+]
+
+
+def open_video(path: str | Path) -> VideoReader | ImageFolderReader:
+    """Open a video file or a folder of extracted frames; use it as a context manager.
+
+    Raises InputError, in one line, where there is nothing to read frames from.
+    """
+    if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, never raises
+        from runtime.video.folder import ImageFolderReader
+
+        return ImageFolderReader(path)
+    from runtime.video.reader import VideoReader
+
+    return VideoReader(path)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the readers, and PyAV with them, when they are first named."""
+    if name == "VideoReader":
+        from runtime.video.reader import VideoReader
+
+        return VideoReader
+    if name == "ImageFolderReader":
+        from runtime.video.folder import ImageFolderReader
+
+        return ImageFolderReader
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

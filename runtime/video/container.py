@@ -1,0 +1,111 @@
+"""Opening a video file: the one place where FFmpeg's refusals become errors that a user understands."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+from av.video.stream import VideoStream
+
+from runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
+
+# FFmpeg reads plain text as pictures of a terminal; to a user it is no video.
+_TEXT_FORMATS = frozenset({"tty"})
+_OTHER_FILE = "check that it is a whole video file"
+
+
+@dataclass(frozen=True)
+class OpenVideo:
+    """An open file and its video stream."""
+
+    container: InputContainer
+    stream: VideoStream
+
+    @property
+    def codec(self) -> VideoCodecContext:
+        """The decoder's context."""
+        return self.stream.codec_context
+
+    @property
+    def area(self) -> int:
+        """Pixels of a picture, as the header has it."""
+        return self.codec.width * self.codec.height
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self.container.close()
+
+
+def check_file(path: Path) -> None:
+    """Raise InputError where `path` is no readable, non-empty file."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode) and status.st_size:
+            # FFmpeg would say no more than "operation not permitted".
+            with open(path, "rb"):
+                return
+    except FileNotFoundError:
+        raise InputError(path, "there is no such file", "check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
+        reason = _reason(error)
+        raise InputError(path, f"cannot be read ({reason})", "check the path and its permissions") from error
+    if stat.S_ISREG(status.st_mode):
+        raise InputError(path, "is empty (0 bytes)", "copy or download it again")
+    raise InputError(path, "is neither a file nor a folder", "name a video file or a folder of pictures")
+
+
+def open_container(path: Path, *, threading: str = "NONE") -> OpenVideo:
+    """Open `path` with its decoder set to `threading`, one of NONE, FRAME, AUTO.
+
+    Raises InputError where there is no video in it, or none that this FFmpeg can decode.
+    """
+    check_file(path)
+    try:
+        # An absolute path is never taken for a URL, as `12:30.mp4` would be; metadata need not be UTF-8.
+        container = av.open(path.absolute(), metadata_errors="ignore")
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(path, f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE) from error
+    try:
+        stream = _video_stream(path, container)
+        _set_threads(stream, threading)
+    except BaseException:
+        container.close()
+        raise
+    return OpenVideo(container, stream)
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    if container.format.name in _TEXT_FORMATS:
+        raise InputError(path, "is a text file, expected a video", _OTHER_FILE)
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream):
+        raise InputError(path, "has no video stream", "choose a file with pictures, not sound alone")
+    if _is_cover_picture(stream):
+        raise InputError(path, "has a cover picture and no video stream", "choose a file with moving pictures")
+    if stream.codec_context is None:
+        raise InputError(path, "is in a video codec that this FFmpeg does not know", "convert it to H.264")
+    return stream
+
+
+def _is_cover_picture(stream: object) -> bool:
+    disposition = getattr(stream, "disposition", None)
+    return disposition is not None and bool(disposition & type(disposition).attached_pic)
+
+
+def _set_threads(stream: VideoStream, threading: str) -> None:
+    stream.thread_type = threading
+    # PyAV asks for as many threads as cores; some decoders then thread whatever the type says.
+    stream.codec_context.thread_count = 1 if threading == "NONE" else 0
+
+
+def _reason(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
+    return text.lower()

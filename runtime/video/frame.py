@@ -1,0 +1,99 @@
+"""What a video source hands out: a decoded frame, and the protocol that files and picture folders share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+_Source = TypeVar("_Source")
+
+Pixels = npt.NDArray[np.uint8]
+
+# Applied to a frame's pixels as soon as they are decoded, so that only its result is kept (a resize, say).
+# A video file may call it from several threads at once.
+Transform = Callable[[Pixels], Pixels]
+
+# From the number of frames to the indices that are wanted: a sampling rule with its segments filled in.
+Choose = Callable[[int], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """One frame, upright.
+
+    pixels: (H, W, 3) uint8 RGB, C-contiguous, owned by this frame; where a transform was given, its result.
+    index: the frame is number `index` of those that a sequential decode yields, from 0.
+    pts_s: presentation time in seconds on the file's own clock, which need not start at 0; None where the
+        file has none.
+    source: the path that the frame was read from.
+    """
+
+    pixels: Pixels
+    index: int
+    pts_s: float | None
+    source: str
+
+
+class FrameSource(Protocol):
+    """A video file or a folder of pictures, open for reading.  Not for use from several threads at once.
+
+    Frames are numbered as a sequential, error-tolerant decode yields them.  Every method raises InputError
+    where the source turns out to hold no frame.
+    """
+
+    path: Path
+
+    @property
+    def lost_frames(self) -> int:
+        """How many packets could not be decoded so far; meaningful once frames were read."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the source though it can be used, as far as known; one phrase each."""
+        ...
+
+    def frame_count(self) -> int:
+        """Return how many frames there are; may decode the file once where it cannot be known otherwise."""
+        ...
+
+    def duration_s(self) -> float | None:
+        """Return the length in seconds that the file states, or None."""
+        ...
+
+    def read(self, indices: Sequence[int], *, transform: Transform | None = None) -> list[VideoFrame]:
+        """Return one frame per index, in the order asked for; a repeated index gives the same object again.
+
+        Holds the wanted frames and nothing else.  Raises UsageError for an index outside the video.
+        """
+        ...
+
+    def read_sampled(self, choose: Choose, *, transform: Transform | None = None) -> list[VideoFrame]:
+        """Return the frames at `choose(frame_count)`, as `read` does.
+
+        Cheaper than `frame_count` and `read` where the count is known only by decoding.  `choose` may be called
+        a second time with another count.
+        """
+        ...
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Yield all frames in turn, one at a time."""
+        ...
+
+    def __iter__(self) -> Iterator[VideoFrame]: ...
+
+    def __enter__(self: _Source) -> _Source: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def close(self) -> None:
+        """Give back what the source holds; a second call does nothing."""
+        ...

@@ -1,0 +1,177 @@
+"""Where the frames of a file lie, learnt by demuxing it once without decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import av.error
+import numpy as np
+import numpy.typing as npt
+
+from runtime.video.container import OpenVideo
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# Containers that store a presentation time for each picture.  In others (AVI, raw streams) the time of a
+# packet is a guess, and in AVI with B-frames a wrong one.
+_TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "flv"})
+_CHANGES = ("new_extradata", "param_change")
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The packets of a video stream, in file order, and what they say about its frames.
+
+    pts: (P,) int64, in units of the stream's time base; -1 throughout where any is missing.
+    sizes: (P,) int64, bytes.
+    keys: (K,) int64, positions of the key packets.
+    presented: (F,) int64, positions of the packets in the order in which their frames are shown: frame i comes
+        from packet `presented[i]`.  In an index that is not trusted, merely one frame per packet.
+    distrust: why frames must not be looked up here; empty where they may.
+    regular: each packet looks as if it gave one frame.
+    cut_short: what ended the file early; empty where nothing did.
+    """
+
+    pts: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.int64]
+    presented: npt.NDArray[np.int64]
+    distrust: str
+    regular: bool
+    cut_short: str
+    _positions: dict[int, int] = field(default_factory=dict, repr=False)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether frame i can be found without decoding those before it."""
+        return not self.distrust
+
+    def __len__(self) -> int:
+        """Return the number of frames; in an index that is not trusted, a first guess at it."""
+        return len(self.presented)
+
+    def position_of(self, pts: int | None) -> int | None:
+        """Return the position of the packet with this presentation time, or None."""
+        if not self._positions:
+            self._positions.update(zip(self.pts.tolist(), range(len(self.pts)), strict=True))
+        return None if pts is None else self._positions.get(pts)
+
+    def key_before(self, position: int) -> int | None:
+        """Return the position of the last key packet from which the frame of packet `position` can be decoded.
+
+        Frames of an open group of pictures that are shown before its key frame need the key frame before that.
+        """
+        for key in self.keys[: np.searchsorted(self.keys, position, side="right")][::-1].tolist():
+            if self.pts[key] <= self.pts[position]:
+                return int(key)
+        return None
+
+
+@dataclass
+class _Survey:
+    """What the packets of a file look like, gathered in one walk over them."""
+
+    pts: list[int | None] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+    last_dts: int | None = None
+    ordered: bool = True
+    damaged: bool = False
+    changing: bool = False
+
+    def add(self, packet: Packet[VideoStream]) -> None:
+        position = len(self.pts)
+        self.pts.append(packet.pts)
+        self.sizes.append(packet.size)
+        if packet.is_keyframe:
+            self.keys.append(position)
+        # What an edit list cuts away is decoded for the sake of others, but not shown.
+        if not packet.is_discard:
+            self.shown.append(position)
+        if packet.dts is not None:  # Matroska has none for the first packets where there are B-frames
+            self.ordered &= self.last_dts is None or packet.dts > self.last_dts
+            self.last_dts = packet.dts
+        self.damaged |= packet.is_corrupt
+        self.changing |= _changes_stream(packet)
+
+    @property
+    def regular(self) -> bool:
+        """Whether no packet looks like a picture that is never shown, cannot be decoded or changes the stream."""
+        times = [pts for pts in self.pts if pts is not None]
+        repeats = len(set(times)) < len(times)
+        return self.keys[:1] == [0] and not (repeats or self.damaged or self.changing)
+
+    def _leads(self) -> bool:
+        """Whether frames hang on others from before the file was cut: a decoder may or may not show them."""
+        first = self.pts[0] if self.pts else None
+        return first is not None and any(
+            pts is not None and pts < first for pts in map(self.pts.__getitem__, self.shown)
+        )
+
+    def distrust(self, container: str) -> str:
+        """Return why the packets do not tell where the frames are, or nothing."""
+        reasons = {
+            "its container has no presentation times": container not in _TIMED_CONTAINERS,
+            "it holds no packets": not self.pts,
+            "presentation times are missing": None in self.pts,
+            "presentation times repeat": len(set(self.pts)) < len(self.pts),
+            "decoding times do not increase": not self.ordered,
+            "it does not begin with a key frame": self.keys[:1] != [0],
+            "it begins with frames shown before its key frame": self._leads(),
+            "packets are marked as damaged": self.damaged,
+            "the stream changes on the way": self.changing,
+        }
+        return next((reason for reason, found in reasons.items() if found), "")
+
+
+def _changes_stream(packet: Packet[VideoStream]) -> bool:
+    if not hasattr(packet, "has_sidedata"):  # PyAV before 16
+        return False
+    return any(packet.has_sidedata(kind) for kind in _CHANGES)  # type: ignore[arg-type]
+
+
+def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of the video stream that hold data.
+
+    An empty packet would tell the decoder that the file is over: the last one does, and some files have more.
+    """
+    for packet in video.container.demux(video.stream):
+        if packet.size:
+            yield packet
+
+
+def build_index(video: OpenVideo) -> FrameIndex:
+    """Walk over all packets of a freshly opened file and return their index.  Never raises for damaged files."""
+    survey = _Survey()
+    cut_short = ""
+    try:
+        for packet in video_packets(video):
+            survey.add(packet)
+    except (av.error.FFmpegError, OSError) as error:
+        cut_short = str(getattr(error, "strerror", None) or error)
+    distrust = survey.distrust(video.container.format.name)
+    if cut_short and not distrust:
+        distrust = "it ends early"
+    return _index_of(survey, distrust, cut_short)
+
+
+def _index_of(survey: _Survey, distrust: str, cut_short: str) -> FrameIndex:
+    timed: Sequence[int | None] = survey.pts if None not in survey.pts else [-1] * len(survey.pts)
+    pts = np.array(timed, dtype=np.int64)
+    shown = np.array(survey.shown, dtype=np.int64)
+    if not distrust:
+        shown = shown[np.argsort(pts[shown], kind="stable")]
+    return FrameIndex(
+        pts=pts,
+        sizes=np.array(survey.sizes, dtype=np.int64),
+        keys=np.array(survey.keys, dtype=np.int64),
+        presented=shown,
+        distrust=distrust,
+        regular=survey.regular and not cut_short,
+        cut_short=cut_short,
+    )

@@ -1,0 +1,206 @@
+"""Reading the frames of a video file: by seeking where the file allows it, from its beginning where not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from runtime.errors import InputError, UsageError
+from runtime.video.container import OpenVideo, open_container
+from runtime.video.frame import Choose, Transform, VideoFrame
+from runtime.video.index import FrameIndex, build_index
+from runtime.video.picture import PictureMaker
+from runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
+from runtime.video.sequential import Findings, Pass, decode_all, gains_from_threads, pick_frames
+
+
+class VideoReader:
+    """A video file, open for reading; implements FrameSource, which documents its methods.
+
+    Raises InputError where the file cannot be opened or holds no video.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.effort = Effort()
+        self._findings: Findings | None = None
+        self._count: int | None = None
+        self._closed = False
+        video = open_container(self.path)
+        try:
+            self._learn(video)
+        finally:
+            video.close()
+
+    def _learn(self, video: OpenVideo) -> None:
+        self._area = video.area
+        self._threaded = gains_from_threads(video)
+        self._duration_s = _stated_duration_s(video)
+        self._index = build_index(video)
+        self._trusted = self._index.trusted
+
+    @property
+    def index(self) -> FrameIndex:
+        """What demuxing told about the file."""
+        return self._index
+
+    @property
+    def seeks(self) -> bool:
+        """Whether frames are still looked up by seeking; False once the index has proved wrong."""
+        return self._trusted
+
+    @property
+    def lost_frames(self) -> int:
+        """How many packets could not be decoded so far; meaningful once frames were read."""
+        return self._findings.lost if self._findings else 0
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the file though it can be used, as far as known; one phrase each."""
+        found = self._findings or Findings()
+        cut_short = found.cut_short or self._index.cut_short
+        warnings = {
+            f"{found.lost} packets could not be decoded": found.lost,
+            # Some decoders call every frame damaged, and then it means nothing.
+            f"{found.damaged} frames are damaged": 0 < found.damaged < found.frames,
+            f"the file ends early ({cut_short})": cut_short,
+            "the picture size changes on the way": len(found.sizes) > 1,
+        }
+        return [warning for warning, met in warnings.items() if met]
+
+    def frame_count(self) -> int:
+        """Return the number of frames; decodes the file once where its index cannot be trusted."""
+        self._check_open()
+        if self._trusted and self._count is None:
+            self._seek([0], None)  # an index says nothing of whether its first packet can be decoded
+        if self._trusted:
+            return len(self._index)
+        if self._count is None:
+            self._decode_from_start([], None, whole=True)
+        return self._known_count()
+
+    def duration_s(self) -> float | None:
+        """Return the length in seconds that the file states, or None."""
+        return self._duration_s
+
+    def read(self, indices: Sequence[int], *, transform: Transform | None = None) -> list[VideoFrame]:
+        """Return one frame per index, in the order asked for; a repeated index gives the same object again."""
+        self._check_open()
+        wanted = [int(index) for index in indices]
+        if not wanted:
+            return []
+        if self._trusted:
+            self._check_range(wanted, len(self._index))
+            found = self._seek(wanted, transform)
+            if found is not None:
+                return [found[index] for index in wanted]
+        self._check_range(wanted, self._count)
+        picked = self._decode_from_start(wanted, transform, whole=False).picked
+        if self._count is not None and max(wanted) >= self._known_count():
+            cause = f"holds {self._count} frames that can be decoded, frame {max(wanted)} was asked for"
+            raise InputError(self.path, cause, "sample it by its true number of frames")
+        return [picked[index] for index in wanted]
+
+    def read_sampled(self, choose: Choose, *, transform: Transform | None = None) -> list[VideoFrame]:
+        """Return the frames at `choose(frame_count)`; one decode in nearly every case."""
+        self._check_open()
+        if self._trusted:
+            wanted = list(choose(len(self._index)))
+            self._check_range(wanted, len(self._index))
+            found = self._seek(wanted, transform)
+            if found is not None:
+                return [found[index] for index in wanted]
+        guess = self._count if self._count is not None else len(self._index)
+        wanted = list(choose(guess)) if guess else []
+        picked = self._decode_from_start(wanted, transform, whole=self._count is None).picked
+        count = self._known_count() if self._count is not None else guess
+        if count != guess:
+            wanted = list(choose(count))
+            picked = self._decode_from_start(wanted, transform, whole=False).picked
+        self._check_range(wanted, count)
+        return [picked[index] for index in wanted]
+
+    def frames(self) -> Iterator[VideoFrame]:
+        """Yield all frames in turn, holding one at a time."""
+        self._check_open()
+        findings = Findings()
+        video = open_container(self.path)
+        try:
+            pictures = PictureMaker(str(self.path), video.stream.time_base)
+            for index, frame in enumerate(decode_all(video, findings)):
+                yield pictures.make(frame, index)
+            self._note(findings, whole=True)
+            self._known_count()
+        finally:
+            video.close()
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return self.frames()
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the use of the reader; a second call does nothing.  Between calls no file is held open."""
+        self._closed = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError(f"{self.path}: the reader is closed")
+
+    def _check_range(self, wanted: Sequence[int], count: int | None) -> None:
+        for index in wanted:
+            if index < 0 or (count is not None and index >= count):
+                there = "any" if count is None else f"0 to {count - 1}"
+                raise UsageError(self.path, f"frame {index} was asked for, expected {there}")
+
+    def _seek(self, wanted: Collection[int], transform: Transform | None) -> dict[int, VideoFrame] | None:
+        """Return the frames by seeking, or None where the index turned out to be wrong."""
+        try:
+            return read_by_seeking(
+                self.path,
+                self._index,
+                wanted,
+                area=self._area,
+                threaded=self._threaded,
+                transform=transform,
+                effort=self.effort,
+            )
+        except IndexSurpriseError:
+            self._trusted = False
+            return None
+
+    def _decode_from_start(self, wanted: Collection[int], transform: Transform | None, *, whole: bool) -> Pass:
+        threaded_for = len(self._index) if self._threaded and self._index.regular else None
+        done = pick_frames(self.path, wanted, transform=transform, whole=whole, threaded_for=threaded_for)
+        reached = whole or any(index not in done.picked for index in wanted)
+        self._note(done.findings, whole=reached)
+        return done
+
+    def _note(self, findings: Findings, *, whole: bool) -> None:
+        if self._findings is None or findings.frames >= self._findings.frames:
+            self._findings = findings
+        if whole:
+            self._count = findings.frames
+
+    def _known_count(self) -> int:
+        if not self._count:
+            lost = self.lost_frames
+            cause = f"holds no frame that can be decoded ({lost} packets were tried)" if lost else "holds no frame"
+            raise InputError(self.path, cause, "check that it is a whole video file")
+        return self._count
+
+
+def _stated_duration_s(video: OpenVideo) -> float | None:
+    stream, container = video.stream, video.container
+    if stream.duration and stream.time_base and stream.duration > 0:
+        return float(stream.duration * stream.time_base)
+    if container.duration and container.duration > 0:
+        return container.duration / 1_000_000
+    return None

@@ -1,0 +1,267 @@
+"""Decoding the frames that are wanted and as little else as possible, by seeking to key frames.
+
+Everything that comes out is checked against the index.  The first surprise ends the attempt: the caller then
+decodes the file from its beginning, which is always right.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+import av.error
+
+from runtime.video.container import OpenVideo, open_container
+from runtime.video.frame import Transform, VideoFrame
+from runtime.video.index import FrameIndex, video_packets
+from runtime.video.keyframes import is_clean_start
+from runtime.video.picture import PictureMaker
+
+if TYPE_CHECKING:
+    import av
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+# Codecs whose decoders, told to leave out frames that no other frame refers to, leave the others' pixels alone.
+_SKIPS_NONREF = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
+_MOST_WORKERS = 4
+# Below this many pixels to decode, a second decoder costs more than it saves.
+_PARALLEL_PIXELS = 30_000_000
+
+
+class IndexSurpriseError(Exception):
+    """The file does not hold what its index promises."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Frames that are decoded together, from one key frame on.
+
+    start, last: positions of the first and last packet that the decoder gets.
+    wanted: frame number of each wanted packet, by its position.
+    """
+
+    start: int
+    last: int
+    wanted: dict[int, int]
+
+
+@dataclass
+class Effort:
+    """How much was decoded, for tests and benchmarks: packets handed to decoders, and how many in full."""
+
+    packets: int = 0
+    in_full: int = 0
+    seeks: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, *, packets: int, in_full: int, seeks: int) -> None:
+        """Add the figures of a run."""
+        with self._lock:
+            self.packets += packets
+            self.in_full += in_full
+            self.seeks += seeks
+
+
+def plan_runs(index: FrameIndex, frames: Iterable[int]) -> list[Run]:
+    """Return the runs that yield `frames`, in file order.
+
+    A frame joins the run before it where that run passes its key frame anyway.
+    """
+    runs: list[Run] = []
+    for position, frame in sorted((int(index.presented[frame]), frame) for frame in set(frames)):
+        key = index.key_before(position)
+        if key is None:
+            raise IndexSurpriseError(f"frame {frame} has no key frame")
+        if runs and key <= runs[-1].last:
+            runs[-1].wanted[position] = frame
+            runs[-1] = Run(runs[-1].start, position, runs[-1].wanted)
+        else:
+            runs.append(Run(key, position, {position: frame}))
+    return runs
+
+
+class RunDecoder:
+    """A decoder that goes from run to run.  Used by one thread at a time."""
+
+    def __init__(
+        self, video: OpenVideo, index: FrameIndex, pictures: PictureMaker, *, effort: Effort, stop: threading.Event
+    ) -> None:
+        self._video = video
+        self._index = index
+        self._pictures = pictures
+        self._effort = effort
+        self._stop = stop
+        self._size = (video.codec.width, video.codec.height)
+        self._depth = getattr(video.codec, "reorder_depth", None)
+        self._skips = video.codec.name in _SKIPS_NONREF
+        self._fresh = True
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._video.close()
+
+    def decode(self, run: Run) -> list[VideoFrame]:
+        """Return the wanted frames of `run`; raises IndexSurpriseError at the first doubt."""
+        try:
+            return self._decode(run)
+        except (av.error.FFmpegError, OSError) as error:
+            raise IndexSurpriseError(f"decoding failed: {error}") from error
+
+    def _decode(self, run: Run) -> list[VideoFrame]:
+        made: list[VideoFrame] = []
+        begin = int(self._index.pts[run.start])
+        latest = begin - 1
+        for frame in self._decoded(run):
+            if latest < begin and frame.pts is not None and frame.pts < begin:
+                continue  # shown before the key frame, and incomplete without the one before it
+            position = self._checked(frame, latest)
+            latest = int(self._index.pts[position])
+            if position in run.wanted:
+                made.append(self._pictures.make(frame, run.wanted[position]))
+        if len(made) != len(run.wanted):
+            raise IndexSurpriseError(f"{len(run.wanted) - len(made)} frames did not come out")
+        return made
+
+    def _checked(self, frame: av.VideoFrame, latest: int) -> int:
+        """Return the position of the packet that `frame` comes from, having found nothing odd about it."""
+        position = self._index.position_of(frame.pts)
+        if position is None or frame.pts is None or frame.pts <= latest:
+            raise IndexSurpriseError(f"a frame at {frame.pts} came out after the one at {latest}")
+        if frame.is_corrupt or (frame.width, frame.height) != self._size:
+            raise IndexSurpriseError(f"the frame at {frame.pts} is damaged or of another size")
+        return position
+
+    def _decoded(self, run: Run) -> Iterator[av.VideoFrame]:
+        """Yield what the decoder makes of the packets of `run`."""
+        codec = self._video.codec
+        in_full = 0
+        for position, packet in enumerate(self._packets(run.start), start=run.start):
+            if self._stop.is_set():
+                raise IndexSurpriseError("another run met a surprise")
+            self._check_packet(packet, position)
+            full = not self._skips or position in run.wanted or position == run.start
+            codec.skip_frame = "DEFAULT" if full else "NONREF"
+            in_full += full
+            yield from codec.decode(packet)
+            if position == run.last:
+                break
+        self._effort.add(packets=run.last - run.start + 1, in_full=in_full, seeks=1)
+        yield from codec.decode(None)
+
+    def _check_packet(self, packet: Packet[VideoStream], position: int) -> None:
+        index = self._index
+        if position >= len(index.pts) or (packet.pts, packet.size) != (index.pts[position], index.sizes[position]):
+            raise IndexSurpriseError(f"packet {position} is not the one that was indexed")
+
+    def _packets(self, start: int) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets from position `start` on."""
+        if start or not self._fresh:
+            self._video.container.seek(int(self._index.pts[start]), stream=self._video.stream)
+            self._video.codec.flush_buffers()
+            if self._depth is not None:
+                self._video.codec.reorder_depth = self._depth  # a flush may make the decoder forget it
+        self._fresh = False
+        packets = video_packets(self._video)
+        first = self._first_of(packets, start)
+        codec = self._video.codec
+        if start and not is_clean_start(codec.name, bytes(first), codec.extradata):
+            raise IndexSurpriseError(f"packet {start} is no point to begin at")
+        yield first
+        yield from packets
+
+    def _first_of(self, packets: Iterator[Packet[VideoStream]], start: int) -> Packet[VideoStream]:
+        """Return the packet at position `start`, past others that a seek may land on before it."""
+        for packet in packets:
+            position = self._index.position_of(packet.pts)
+            if position == start:
+                return packet
+            if position is None or position > start:
+                break
+        raise IndexSurpriseError(f"the seek to packet {start} went elsewhere")
+
+
+class Crew:
+    """Decoders of one file that take the runs of one request in turn, each used by one thread at a time."""
+
+    def __init__(self, path: Path, index: FrameIndex, *, transform: Transform | None, effort: Effort) -> None:
+        self._path = path
+        self._index = index
+        self._transform = transform
+        self._effort = effort
+        self._stop = threading.Event()
+        self._idle: SimpleQueue[RunDecoder] = SimpleQueue()
+
+    def decode(self, runs: Sequence[Run], *, workers: int, threaded: bool) -> Iterator[list[VideoFrame]]:
+        """Yield the frames of each run; raises IndexSurpriseError at the first doubt about any."""
+        # Either several decoders or a decoder of several threads, not both.
+        mode = "FRAME" if threaded and workers == 1 else "NONE"
+        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+            yield from pool.map(lambda run: self._one(run, mode), runs)
+
+    def close(self) -> None:
+        """Close all decoders."""
+        while not self._idle.empty():
+            self._idle.get().close()
+
+    def _one(self, run: Run, mode: str) -> list[VideoFrame]:
+        decoder = self._hire(mode)
+        try:
+            return decoder.decode(run)
+        except BaseException:
+            self._stop.set()  # the result of the other runs will not be used
+            raise
+        finally:
+            self._idle.put(decoder)
+
+    def _hire(self, mode: str) -> RunDecoder:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            video = open_container(self._path, threading=mode)
+            pictures = PictureMaker(str(self._path), video.stream.time_base, self._transform)
+            return RunDecoder(video, self._index, pictures, effort=self._effort, stop=self._stop)
+
+
+def read_by_seeking(
+    path: Path,
+    index: FrameIndex,
+    frames: Collection[int],
+    *,
+    area: int,
+    threaded: bool,
+    transform: Transform | None = None,
+    effort: Effort,
+) -> dict[int, VideoFrame]:
+    """Return the frames at the indices `frames`, by index; raises IndexSurpriseError where the index is wrong.
+
+    area: pixels of a picture.  threaded: decoding several frames at once pays for this codec and size.
+    Runs are independent of each other, so that several are decoded at once, each by one thread: what comes out
+    of a decoder then depends on nothing but its packets.
+    """
+    runs = plan_runs(index, frames)
+    crew = Crew(path, index, transform=transform, effort=effort)
+    try:
+        made = crew.decode(runs, workers=_worker_count(runs, area), threaded=threaded)
+        return {frame.index: frame for run in made for frame in run}
+    finally:
+        crew.close()
+
+
+def _worker_count(runs: Sequence[Run], area: int) -> int:
+    if area * sum(run.last - run.start + 1 for run in runs) < _PARALLEL_PIXELS:
+        return 1
+    return max(1, min(len(runs), usable_cores(), _MOST_WORKERS))
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

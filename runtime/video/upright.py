@@ -1,0 +1,52 @@
+"""Turning a decoded picture upright, by the display matrix of its frame."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from av.sidedata.sidedata import Type
+
+from runtime.video.frame import Pixels
+
+if TYPE_CHECKING:
+    import av
+
+# (a, b, c, d) of the display matrix: a pixel at (x, y) is shown at (a*x + c*y, b*x + d*y), y pointing down.
+Turn = tuple[int, int, int, int]
+IDENTITY: Turn = (1, 0, 0, 1)
+
+# What PyAV's `frame.rotation` (degrees counterclockwise) means, for versions that keep the matrix to themselves.
+_QUARTER_TURNS: tuple[Turn, ...] = (IDENTITY, (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+
+
+def turn_of(frame: av.VideoFrame) -> Turn:
+    """Return how `frame` is to be turned and mirrored to stand upright."""
+    try:
+        data: Any = cast("Mapping[Any, Any]", frame.side_data).get(Type.DISPLAYMATRIX)
+    except ValueError:  # another side datum of this frame is of a type that this PyAV does not know
+        return _QUARTER_TURNS[round(frame.rotation / 90) % 4]
+    if data is None:
+        return IDENTITY
+    a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+    return (a, b, c, d)
+
+
+def upright(pixels: Pixels, turn: Turn) -> Pixels:
+    """Return (H, W, 3) `pixels` turned by `turn`, C-contiguous: the array itself where nothing is to be done.
+
+    Turns that are no multiple of 90 degrees are taken to the nearest one, as players without resampling do.
+    """
+    a, b, c, d = turn
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels = pixels.transpose(1, 0, 2)
+        left_right, upside_down = c < 0, b < 0
+    else:
+        left_right, upside_down = a < 0, d < 0
+    if left_right:
+        pixels = pixels[:, ::-1]
+    if upside_down:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

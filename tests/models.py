@@ -1,0 +1,60 @@
+"""Tiny deployment graphs for tests: real files with spec and digest, whose answers can be told by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from onnx import helper, numpy_helper, parser
+
+from convert.deployment import compose_deployment
+from convert.model_file import write_model
+from convert.paddle_to_onnx import OPSET
+from runtime.spec import ModelSpec
+
+LABELS = ("red", "green", "blue", "left")
+CROP_SIZE = 32
+
+
+def tiny_spec(**changes: object) -> ModelSpec:
+    """Return the spec of the tiny model: crops of 32 px from frames of 40 px."""
+    values = {
+        "depth": 18,
+        "labels": LABELS,
+        "weights_digest": "0" * 64,
+        "crop_size": CROP_SIZE,
+        "short_side": 40,
+        "mean": (0.5, 0.5, 0.5),
+        "std": (0.5, 0.5, 0.5),
+    }
+    return ModelSpec(**(values | changes))  # type: ignore[arg-type]
+
+
+def tiny_network(classes: int = len(LABELS), size: int = CROP_SIZE):  # type: ignore[no-untyped-def]
+    """Return (B, 3, S, S) -> (B, C): the mean of each colour, and how much redder the left half is."""
+    model = parser.parse_model(f"""<ir_version: 9, opset_import: ["" : {OPSET}]>
+        tiny (float[B, 3, {size}, {size}] x) => (float[B, {classes}] y) {{
+            planes = Conv<kernel_shape = [{size}, {size}]>(x, weight)
+            flat = Flatten<axis = 1>(planes)
+            y = Identity(flat)
+        }}""")
+    weight = np.zeros((classes, 3, size, size), np.float32)
+    for colour in range(3):
+        weight[colour, colour] = 4 / size**2
+    weight[3, 0, :, : size // 2] = 4 / size**2
+    weight[3, 0, :, size // 2 :] = -4 / size**2
+    model.graph.initializer.append(numpy_helper.from_array(weight, "weight"))
+    return model
+
+
+def write_tiny_model(path: Path, *, mirror: bool = True, **changes: object) -> Path:
+    """Write the tiny model to `path` and return it."""
+    graph, spec = compose_deployment(tiny_network(), tiny_spec(**changes), mirror=mirror)
+    write_model(graph, spec, path)
+    return path
+
+
+def write_foreign_model(path: Path) -> Path:
+    """Write a valid ONNX model that is no PP-TSN to `path` and return it."""
+    path.write_bytes(helper.make_model(tiny_network().graph).SerializeToString())
+    return path

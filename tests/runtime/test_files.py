@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError
+from runtime.files import atomic_file, atomic_folder, sha256_of, write_text
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    with atomic_file(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists()
+    assert target.read_text() == "whole"
+    assert names(target.parent) == ["a.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError), atomic_file(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_replaces_the_old_one(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    target.mkdir()
+    (target / "old").touch()
+    with atomic_folder(target) as temporary:
+        (temporary / "new").touch()
+        assert names(target) == ["old"]
+    assert names(target) == ["new"]
+    assert names(tmp_path) == ["export"]
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
+    target = tmp_path / "export"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(RuntimeError), atomic_folder(target) as temporary:
+        (temporary / "new").touch()
+        raise RuntimeError
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["export"]
+
+
+def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InputError, match=r"file/a\.txt: cannot be written"),
+        atomic_file(tmp_path / "file" / "a.txt"),
+    ):
+        pass
+    with pytest.raises(InputError, match="is a folder, expected a file"), atomic_file(tmp_path):
+        pass
+    with pytest.raises(InputError, match="is a file, expected a folder"), atomic_folder(tmp_path / "file"):
+        pass
+    with pytest.raises(InputError, match="cannot be written"), atomic_folder(tmp_path / "file" / "export"):
+        pass
+
+
+def test_the_digest_of_a_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "abc")
+    assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,64 @@
+import dataclasses
+import json
+
+import pytest
+
+from runtime.errors import ModelError
+from runtime.spec import ModelSpec
+from tests.models import tiny_spec
+
+
+def test_json_round_trip() -> None:
+    spec = tiny_spec(labels=("ärchery", "yoga"), mirror=True, resize_rule="keep_aspect")
+    assert ModelSpec.from_json(spec.to_json(), source="x") == spec
+    assert spec.classes == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("depth", 51),
+        ("depth", True),
+        ("labels", ()),
+        ("labels", (1, 2)),
+        ("crop_size", 0),
+        ("short_side", 256.0),
+        ("mirror", 1),
+        ("resize_rule", "stretch"),
+        ("mean", (0.5, 0.5)),
+        ("std", (0.5, 0.0, 0.5)),
+        ("num_seg", -1),
+        ("precision", "int4"),
+        ("weights_digest", "abc"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(field: str, value: object) -> None:
+    with pytest.raises(ModelError, match=rf"{field} is .*, expected "):
+        tiny_spec(**{field: value})
+
+
+def test_a_crop_larger_than_the_frame_is_refused() -> None:
+    with pytest.raises(ModelError, match="crop_size 48 exceeds short_side 40"):
+        tiny_spec(crop_size=48)
+
+
+def changed(**changes: object) -> str:
+    return json.dumps(dataclasses.asdict(tiny_spec()) | changes)
+
+
+def test_a_newer_version_is_refused_with_a_remedy() -> None:
+    with pytest.raises(ModelError, match=r"m\.onnx: .* version 2, this program reads version 1; install"):
+        ModelSpec.from_json(changed(format_version=2, new_field=1), source="m.onnx")
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", "no json", "[1]", "{}", changed(extra=1), changed(depth="50")])
+def test_damage_names_the_file(text: str | bytes) -> None:
+    with pytest.raises(ModelError):
+        ModelSpec.from_json(text, source="m.onnx")
+
+
+def test_a_missing_field_is_named() -> None:
+    values = json.loads(changed())
+    del values["labels"]
+    with pytest.raises(ModelError, match=r"lacks \['labels'\]"):
+        ModelSpec.from_json(json.dumps(values), source="m.onnx")

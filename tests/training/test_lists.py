@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError, UsageError
+from training.lists import Sample, read_list
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "list.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_videos_list_gives_paths_and_labels_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path, "b.mp4 3\na.mp4 0\n\n")
+    assert read_list(path, prefix="/data") == [Sample("/data/b.mp4", 3), Sample("/data/a.mp4", 0)]
+
+
+def test_paths_are_relative_to_the_list_where_no_prefix_is_given(tmp_path: Path) -> None:
+    assert read_list(write(tmp_path, "a.mp4 0"))[0].path == str(tmp_path / "a.mp4")
+
+
+def test_paths_can_hold_spaces(tmp_path: Path) -> None:
+    path = write(tmp_path, "playing the  harp/clip 1.mp4 7\n")
+    assert read_list(path, prefix="/d") == [Sample("/d/playing the  harp/clip 1.mp4", 7)]
+
+
+def test_a_frames_list_gives_folders_counts_and_labels(tmp_path: Path) -> None:
+    path = write(tmp_path, "my frames/v_1 120 5\r\n")
+    assert read_list(path, format="frames", prefix="/d") == [Sample("/d/my frames/v_1", 5, 120)]
+
+
+@pytest.mark.parametrize(
+    ("format", "line", "complaint"),
+    [
+        ("videos", "a.mp4", "expected `path label`"),
+        ("videos", "a.mp4 one", "label is 'one'"),
+        ("videos", "a.mp4 -1", "label is '-1'"),
+        ("videos", "a.mp4 8", "label 8 is out of range, expected 0 to 7"),
+        ("frames", "folder 3", "expected `directory frame_count label`"),
+        ("frames", "folder many 3", "frame count is 'many'"),
+        ("frames", "folder 0 3", "frame count is 0"),
+    ],
+)
+def test_a_bad_line_is_named_by_file_and_number(tmp_path: Path, format: str, line: str, complaint: str) -> None:
+    good = "a.mp4 0" if format == "videos" else "folder 3 0"
+    path = write(tmp_path, f"{good}\n{line}\n")
+    with pytest.raises(InputError) as caught:
+        read_list(path, format=format, classes=8)
+    assert str(caught.value).startswith(f"{path}:2: ")
+    assert complaint in str(caught.value)
+
+
+def test_labels_have_no_bound_where_the_classes_are_not_known(tmp_path: Path) -> None:
+    assert read_list(write(tmp_path, "a.mp4 100000"))[0].label == 100000
+
+
+def test_a_list_that_is_missing_empty_or_no_text_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_list(tmp_path / "none.txt")
+    with pytest.raises(InputError, match="is empty"):
+        read_list(write(tmp_path, "\n  \n"))
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not text"):
+        read_list(tmp_path / "binary.txt")
+
+
+def test_an_unknown_format_lists_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="videos, frames"):
+        read_list(write(tmp_path, "a.mp4 0"), format="csv")

@@ -1,0 +1,190 @@
+"""The folder of a training run, and checkpoints in it that a kill at any moment leaves whole.
+
+    OUTPUT/recipe.yaml              the recipe, defaults included
+    OUTPUT/metrics.jsonl, progress.png
+    OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json
+    OUTPUT/last, OUTPUT/best        links into checkpoints/
+
+One rename makes a checkpoint: its folder is written under a hidden name and then renamed.  The newest folder is
+where a run goes on; the links are made after it, for people and for `pptsn export`, and repaired on resuming.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import InputError, ModelError, PptsnError, UsageError
+from runtime.files import atomic_folder, write_text
+from runtime.spec import ModelSpec
+from training.pickles import Array, read_pickle
+from training.recipe import Recipe, changed_keys, load_recipe
+from training.weights import Checkpoint, read_checkpoint, save_weights, weights_digest
+
+RECIPE_NAME = "recipe.yaml"
+WEIGHTS_NAME = "weights.pdparams"
+_OPTIMIZER_NAME = "weights.pdopt"
+_SPEC_NAME = "weights.spec.json"
+_STATE_NAME = "state.json"
+_EPOCH_FOLDER = re.compile(r"epoch-(\d{4,})")
+# What `runtime.files` leaves behind when the process is killed while writing.
+_LEFTOVER = re.compile(r"\..+\.(tmp|old)-\d+-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """Where a run stands after a whole epoch, beside weights and velocities.
+
+    epoch: epochs done.  iteration: steps done.  best_epoch, best_top1: by validation, counted from 1 and in 0..1.
+    metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
+    loss_scaling: of automatic mixed precision; empty without it.
+    Random numbers are not part of it: all of them follow from (seed, epoch, iteration or place in the list).
+    """
+
+    epoch: int
+    iteration: int
+    best_epoch: int
+    best_top1: float
+    metrics_bytes: int
+    data_digest: str
+    loss_scaling: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """A checkpoint to go on from: `optimizer` holds the velocities as `RecipeOptimizer.state` gave them."""
+
+    state: TrainingState
+    weights: Checkpoint
+    optimizer: Mapping[str, Array]
+    folder: Path
+
+
+class RunFolder:
+    """The folder of one training run."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.metrics = self.root / "metrics.jsonl"
+        self.plot = self.root / "progress.png"
+        self._checkpoints = self.root / "checkpoints"
+
+    def open(self, recipe: Recipe, *, resume: bool) -> Resumption | None:
+        """Make the folder ready for `recipe`, and return what to go on from; None is a new start.
+
+        resume: go on with the run that lies there, if there is one.
+        Raises UsageError where the folder is not empty and `resume` is not set, where it holds no training run,
+        or where its recipe differs; ModelError where its newest checkpoint is damaged.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(self.root, "is a file, expected a folder for the run", "choose another place")
+        present = [path for path in self.root.iterdir()] if self.root.is_dir() else []
+        content = [path for path in present if not _LEFTOVER.fullmatch(path.name)]
+        if content and not resume:
+            raise UsageError(self.root, "is not empty", "choose another --output, or go on with --resume")
+        if content:
+            self._check_recipe(recipe)
+        else:
+            write_text(self.root / RECIPE_NAME, recipe.to_yaml())
+        self._remove_leftovers()
+        newest = max(self._epochs(), default=None)
+        if newest is None:
+            return None
+        resumption = self._read(newest)
+        self._point(last=newest, best=resumption.state.best_epoch)
+        return resumption
+
+    def commit(
+        self,
+        state: TrainingState,
+        *,
+        weights: Mapping[str, Array],
+        optimizer: Mapping[str, Array],
+        spec: ModelSpec,
+    ) -> None:
+        """Write the checkpoint of `state.epoch`, make it the last (and best, if it is), and drop the one before."""
+        with atomic_folder(self._folder(state.epoch)) as folder:
+            save_weights(weights, folder / WEIGHTS_NAME)
+            save_weights(optimizer, folder / _OPTIMIZER_NAME)
+            write_text(folder / _SPEC_NAME, spec.to_json())
+            write_text(folder / _STATE_NAME, json.dumps(dataclasses.asdict(state), indent=1))
+        self._point(last=state.epoch, best=state.best_epoch)
+
+    @property
+    def best_weights(self) -> Path:
+        """Where the weights of the best epoch lie."""
+        return self.root / "best" / WEIGHTS_NAME
+
+    @property
+    def last_weights(self) -> Path:
+        """Where the weights of the last epoch lie."""
+        return self.root / "last" / WEIGHTS_NAME
+
+    def _folder(self, epoch: int) -> Path:
+        return self._checkpoints / f"epoch-{epoch:04d}"
+
+    def _epochs(self) -> list[int]:
+        """Return the epochs that have a checkpoint."""
+        if not self._checkpoints.is_dir():
+            return []
+        matches = (_EPOCH_FOLDER.fullmatch(path.name) for path in self._checkpoints.iterdir())
+        return [int(match[1]) for match in matches if match]
+
+    def _check_recipe(self, recipe: Recipe) -> None:
+        stored = self.root / RECIPE_NAME
+        if not stored.is_file():
+            raise UsageError(self.root, f"holds other files and no training run ({RECIPE_NAME})", "choose another")
+        changes = changed_keys(load_recipe(stored), recipe)
+        if changes:
+            cause = f"was started with another recipe: {', '.join(changes)}"
+            raise UsageError(self.root, cause, "resume with the recipe it has, or choose another --output")
+
+    def _read(self, epoch: int) -> Resumption:
+        folder = self._folder(epoch)
+        remedy = "remove this folder to go on from the checkpoint before it, or start anew"
+        try:
+            state = TrainingState(**json.loads((folder / _STATE_NAME).read_text(encoding="utf-8")))
+            spec = ModelSpec.from_json((folder / _SPEC_NAME).read_bytes(), source=folder / _SPEC_NAME)
+            weights = read_checkpoint(folder / WEIGHTS_NAME)
+            optimizer = read_pickle(folder / _OPTIMIZER_NAME)
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(folder, f"is a damaged checkpoint ({error})", remedy) from error
+        except PptsnError as error:
+            raise ModelError(folder, f"is a damaged checkpoint ({error.thing}: {error.cause})", remedy) from error
+        if weights_digest(weights.arrays) != spec.weights_digest:
+            raise ModelError(folder, "its weights are not those that were saved (their digest differs)", remedy)
+        return Resumption(state=state, weights=weights, optimizer=optimizer, folder=folder)
+
+    def _point(self, *, last: int, best: int) -> None:
+        """Link `last` and `best` to their checkpoints; then no other is needed, so the others go."""
+        _link(self.root / "last", self._folder(last))
+        _link(self.root / "best", self._folder(best))
+        for epoch in set(self._epochs()) - {last, best}:
+            shutil.rmtree(self._folder(epoch), ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what writers that were killed left behind."""
+        for folder in (self.root, self._checkpoints):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if not _LEFTOVER.fullmatch(path.name):
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make `link` point to `target` by one rename, relative, so that the run's folder can be moved."""
+    temporary = link.with_name(f".{link.name}.tmp-{os.getpid()}-00000000")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
+    os.replace(temporary, link)

@@ -1,0 +1,181 @@
+"""From a checkpoint to an export folder: the per-view network, its spec, and crops with Paddle's logits."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.files import atomic_folder
+from runtime.labels import kinetics400, read_labels
+from runtime.preprocess import Frame, normalise
+from runtime.spec import ModelSpec
+from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
+
+MODEL_NAME = "model"
+SPEC_NAME = "spec.json"
+REFERENCE_NAME = "reference.npz"
+REFERENCE_CROPS = 6
+# What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What overrides the spec beside the checkpoint and the published defaults; None leaves a value as it is.
+
+    labels: file of class names.  depth, classes: what the checkpoint must be.  The rest: see `ModelSpec`.
+    """
+
+    labels: Path | None = None
+    depth: int | None = None
+    classes: int | None = None
+    short_side: int | None = None
+    crop_size: int | None = None
+    resize_rule: str | None = None
+    num_seg: int | None = None
+
+
+def export_model(weights: str | Path, output: str | Path, *, options: ExportOptions | None = None) -> ModelSpec:
+    """Write the export folder `output` from the checkpoint `weights`, and return its spec.
+
+    The folder holds `model.json` and `model.pdiparams` (`(N, 3, S, S) float32 → (N, C)`, N dynamic),
+    `spec.json`, and `reference.npz`: `crops` (N, S, S, 3) uint8 RGB, and Paddle's `logits` for them and
+    `mirrored_logits` for their mirror images, (N, C) float32.
+    A spec `NAME.spec.json` beside `NAME.pdparams` supplies labels and sizes, else the published values hold.
+    Raises InputError or ModelError for unusable weights, UsageError for a folder that is no export or missing
+    labels, VerificationError where the written graph disagrees with the network.
+    """
+    options = options or ExportOptions()
+    output = Path(output)
+    _check_output(output)
+    checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
+    if checkpoint.classes is None:
+        raise ModelError(
+            weights, "is a backbone without a classifier, expected a full checkpoint", "train it first"
+        )
+    spec = spec_of(checkpoint, options)
+    network = _network(checkpoint)
+    crops = reference_crops(REFERENCE_CROPS, spec.crop_size)
+    logits, mirrored_logits = _infer(network, crops, spec), _infer(network, crops[:, :, ::-1], spec)
+    with atomic_folder(output) as folder:
+        _save_graph(network, folder, spec, crops, logits)
+        (folder / SPEC_NAME).write_text(spec.to_json(), encoding="utf-8")
+        np.savez(folder / REFERENCE_NAME, crops=crops, logits=logits, mirrored_logits=mirrored_logits)
+    return spec
+
+
+def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
+    """Return the spec of `checkpoint`: from the file beside it where there is one, with `options` on top."""
+    digest = weights_digest(checkpoint.arrays)
+    beside = sidecar_of(checkpoint.path)
+    if beside.exists():
+        spec = ModelSpec.from_json(beside.read_bytes(), source=beside)
+        if spec.weights_digest != digest:
+            cause = f"describes other weights than {checkpoint.path.name}"
+            raise ModelError(beside, cause, "fetch both files again, or remove it and pass the options")
+    else:
+        labels = () if options.labels else _published_labels(checkpoint)
+        spec = ModelSpec(depth=checkpoint.depth, labels=labels or ("",), weights_digest=digest)
+    changes: dict[str, Any] = {
+        name: value
+        for name in ("short_side", "crop_size", "resize_rule", "num_seg")
+        if (value := getattr(options, name)) is not None
+    }
+    if options.labels is not None:
+        changes["labels"] = read_labels(options.labels)
+    spec = dataclasses.replace(spec, **changes)
+    if spec.classes != checkpoint.classes:
+        cause = f"are {spec.classes}, but {checkpoint.path.name} has {checkpoint.classes} classes"
+        raise ModelError(options.labels or beside, f"its labels {cause}", "pass the labels of its training set")
+    return spec
+
+
+def sidecar_of(weights: Path) -> Path:
+    """Return where the spec of `NAME.pdparams` lies: `NAME.spec.json` beside it."""
+    return weights.with_suffix(".spec.json")
+
+
+def _published_labels(checkpoint: Checkpoint) -> tuple[str, ...]:
+    labels = kinetics400()
+    if checkpoint.classes != len(labels):
+        cause = f"has {checkpoint.classes} classes whose names are not known (400 would be Kinetics-400)"
+        raise UsageError(checkpoint.path, cause, "pass --labels FILE, one name a line in class order")
+    return labels
+
+
+def reference_crops(count: int, size: int) -> Frame:
+    """Return `count` crops made from a fixed seed, (count, S, S, 3) uint8 RGB: soft discs, some noise.
+
+    As muted and smooth as real frames are, because logits run away on saturated colours; and unlike their
+    mirror images, so that a wrong channel order, scale or flip shows in the logits.
+    """
+    rng = np.random.default_rng(400)
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32)[..., None] / size
+    crops = np.empty((count, size, size, 3), np.uint8)
+    for crop in crops:
+        picture = _muted_colour(rng) + rng.uniform(-60, 60) * (x - 0.5) + rng.uniform(-60, 60) * (y - 0.5)
+        for _ in range(5):
+            centre_x, centre_y, radius = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(0.06, 0.3)
+            inside = radius - np.hypot(x - centre_x, y - centre_y)
+            cover = (inside * 40 + 0.5).clip(0, 1)
+            picture = picture * (1 - cover) + _muted_colour(rng) * cover
+        crop[...] = (picture + rng.normal(0, 2, picture.shape)).clip(0, 255)
+    return crops
+
+
+def _muted_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Return a colour close to grey, (3,) in 0..255."""
+    return rng.uniform(40, 190) + rng.uniform(-18, 18, 3)
+
+
+def _check_output(output: Path) -> None:
+    """Refuse to replace a folder that holds anything but an export."""
+    if output.is_dir() and any(output.iterdir()) and not (output / SPEC_NAME).is_file():
+        raise UsageError(output, "is a folder with other content, no export", "choose a new folder")
+    if output.exists() and not output.is_dir():
+        raise InputError(output, "is a file, expected a folder for the export", "choose another place")
+
+
+def _network(checkpoint: Checkpoint) -> Any:
+    """Return the per-view network of `checkpoint` in evaluation mode."""
+    from training.network import PPTSN, PerViewNetwork
+
+    model = PPTSN(checkpoint.depth, checkpoint.classes or 0)
+    apply_checkpoint(model, checkpoint)
+    network = PerViewNetwork(model)
+    network.eval()
+    return network
+
+
+def _infer(network: Any, crops: Frame, spec: ModelSpec) -> npt.NDArray[np.float32]:
+    """Return the logits of uint8 `crops`, (N, C) float32."""
+    from training._paddle import paddle
+
+    with paddle.no_grad():
+        logits = network(paddle.to_tensor(normalise(crops, mean=spec.mean, std=spec.std)))
+    return np.asarray(logits.numpy(), np.float32)
+
+
+def _save_graph(
+    network: Any, folder: Path, spec: ModelSpec, crops: Frame, logits: npt.NDArray[np.float32]
+) -> None:
+    """Write the graph into `folder`, read it back, and compare its logits with those of the network."""
+    from training._paddle import paddle
+
+    prefix = str(folder / MODEL_NAME)
+    size = spec.crop_size
+    crops_spec = paddle.static.InputSpec([None, 3, size, size], "float32", name="crops")
+    graph = paddle.jit.to_static(network, input_spec=[crops_spec], full_graph=True)
+    paddle.jit.save(graph, prefix)
+    written = paddle.jit.load(prefix)
+    written.eval()
+    difference = float(np.abs(_infer(written, crops, spec) - logits).max())
+    if not difference <= _TOLERANCE:
+        cause = f"the written graph differs from the network by {difference:.3g}, expected at most {_TOLERANCE:g}"
+        raise VerificationError("export", cause, "report it with the checkpoint's depth and Paddle's version")

@@ -1,0 +1,80 @@
+"""List files: which videos a data set holds, and their classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.errors import InputError, UsageError
+
+LIST_FORMATS = ("videos", "frames")
+_FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip of a list.
+
+    path: a video file, or a folder of extracted frames (`img_00001.jpg` and on).
+    label: its class, 0 or more.
+    frames: how many frames of the folder belong to the clip; None for a video file, whose frames are counted when
+        it is opened.
+    """
+
+    path: str
+    label: int
+    frames: int | None = None
+
+
+def read_list(
+    path: str | Path, *, format: str = "videos", prefix: str | Path | None = None, classes: int | None = None
+) -> list[Sample]:
+    """Return the samples of a list file in its order; blank lines are skipped.
+
+    format: `videos` (`path label` a line) or `frames` (`directory frame_count label`); the last fields are the
+        numbers, so that paths can hold spaces.
+    prefix: the folder that paths are relative to; without one, the folder of the list itself.
+    classes: where known, labels must be below it.
+    Raises InputError, naming the file and the line, for what cannot be used; UsageError for an unknown format.
+    """
+    if format not in LIST_FORMATS:
+        raise UsageError("list format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
+    path = Path(path)
+    root = path.parent if prefix is None else Path(prefix)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not text in UTF-8", f"name a list file of lines `{_FIELDS[format]}`") from error
+    samples = [
+        _parse(line, f"{path}:{number}", format, root, classes)
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip()
+    ]
+    if not samples:
+        raise InputError(path, "is empty", f"give it lines `{_FIELDS[format]}`")
+    return samples
+
+
+def _parse(line: str, place: str, format: str, root: Path, classes: int | None) -> Sample:
+    numbers = _FIELDS[format].count(" ")
+    fields = line.strip().rsplit(maxsplit=numbers)
+    if len(fields) <= numbers:
+        raise InputError(place, f"expected `{_FIELDS[format]}`, got {line.strip()!r}", "correct the line")
+    label = _whole_number(fields[-1], place, "label")
+    if classes is not None and label >= classes:
+        raise InputError(place, f"label {label} is out of range, expected 0 to {classes - 1}", "correct the line")
+    frames = None
+    if format == "frames":
+        frames = _whole_number(fields[1], place, "frame count")
+        if frames == 0:
+            raise InputError(place, "frame count is 0, expected 1 or more", "correct the line")
+    return Sample(str(root / fields[0]), label, frames)
+
+
+def _whole_number(field: str, place: str, name: str) -> int:
+    # str.isdecimal() alone takes other scripts' digits too.
+    if not (field.isascii() and field.isdecimal()):
+        raise InputError(place, f"{name} is {field!r}, expected a whole number of 0 or more", "correct the line")
+    return int(field)

@@ -1,0 +1,71 @@
+"""The optimiser of PP-TSN's recipe: Nesterov momentum, with exceptions for batch norm and the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import ModelError
+from training._paddle import paddle
+from training.pickles import Array
+
+CLASSIFIER_WEIGHT_RATE = 5.0
+CLASSIFIER_BIAS_RATE = 10.0
+_VELOCITY = ".velocity"
+
+
+def parameter_rule(name: str, *, weight_decay: float) -> tuple[float, float]:
+    """Return (factor of the learning rate, L2 coefficient) of the parameter called `name` in a checkpoint."""
+    if name == "head.fc.weight":
+        return CLASSIFIER_WEIGHT_RATE, weight_decay
+    if name == "head.fc.bias":
+        return CLASSIFIER_BIAS_RATE, 0.0
+    return 1.0, weight_decay if name.endswith("._conv.weight") else 0.0
+
+
+class RecipeOptimizer:
+    """Momentum 0.9 with Nesterov's step; L2 decay on convolution and classifier weights alone.
+
+    The classifier's weight learns at 5 times and its bias at 10 times the rate.  In automatic mixed precision
+    Paddle keeps the parameters in FP32, so there is one set of them.
+    """
+
+    def __init__(self, model: Any, *, momentum: float = 0.9, weight_decay: float = 1e-4) -> None:
+        # Paddle counts the statistics of batch norm among the parameters, marked as not to be learned.
+        self._parameters = {name: p for name, p in model.named_parameters() if not p.stop_gradient}
+        for name, parameter in self._parameters.items():
+            rate, decay = parameter_rule(name, weight_decay=weight_decay)
+            # Paddle's own channel for both (what `ParamAttr` sets); its parameter groups would overwrite them.
+            parameter.optimize_attr["learning_rate"] = rate
+            parameter.regularizer = paddle.regularizer.L2Decay(decay)
+        self.paddle_optimizer = paddle.optimizer.Momentum(
+            learning_rate=0.0, momentum=momentum, parameters=list(self._parameters.values()), use_nesterov=True
+        )
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of the next step."""
+        self.paddle_optimizer.set_lr(rate)
+
+    def step(self) -> None:
+        """Change the parameters by their gradients, then drop the gradients."""
+        self.paddle_optimizer.step()
+        self.paddle_optimizer.clear_grad()
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of the velocities, float32, as `PARAMETER.velocity`; none before the first step."""
+        stored = self.paddle_optimizer.state_dict()
+        velocities = {name: stored.get(f"{p.name}_velocity_0") for name, p in self._parameters.items()}
+        return {f"{name}{_VELOCITY}": np.array(v.numpy()) for name, v in velocities.items() if v is not None}
+
+    def load_state(self, state: Mapping[str, Array], *, source: object) -> None:
+        """Take over what `state` returned; `source` names it in errors.
+
+        Raises ModelError where names or shapes are not those of this model's parameters.
+        """
+        expected = {f"{name}{_VELOCITY}": tuple(p.shape) for name, p in self._parameters.items()}
+        if {name: array.shape for name, array in state.items()} != expected:
+            raise ModelError(source, f"does not hold the {len(expected)} velocities of this model", "start anew")
+        named = {f"{p.name}_velocity_0": state[f"{n}{_VELOCITY}"] for n, p in self._parameters.items()}
+        self.paddle_optimizer.set_state_dict({name: paddle.to_tensor(array) for name, array in named.items()})

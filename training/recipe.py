@@ -1,0 +1,226 @@
+"""The recipe of a training run: typed, from YAML, with overrides from the command line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from runtime.errors import InputError, MissingDependencyError, UsageError
+from runtime.spec import DEPTHS
+
+try:
+    import yaml
+    from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+except ImportError as error:
+    raise MissingDependencyError(
+        error.name or "pydantic", "recipes need pydantic and PyYAML", "run: pip install 'pptsn[train]'"
+    ) from error
+
+# What may differ between a run and its resumption, because the weights do not depend on it.
+NEUTRAL = ("data.workers", "data.test", "evaluation.")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(_Section):
+    """The network and the size of its input.
+
+    classes: None takes the number of labels in `data.labels`, or 400 where there are none.
+    pretrained: a `.pdparams` file to start from: a full checkpoint or a backbone.
+    pretrained_backbone_only: leave the classifier of a full checkpoint, to train other classes.
+    short_side, crop_size: of the resized frame and the crop, in pixels.
+    resize_rule: of the deployed model and the evaluation; training and validation keep the aspect.
+    """
+
+    depth: int = 50
+    classes: int | None = Field(None, ge=2)
+    drop_ratio: float = Field(0.4, ge=0, lt=1)
+    num_seg: int = Field(3, ge=1)
+    short_side: int = Field(256, ge=1)
+    crop_size: int = Field(224, ge=1)
+    resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] = "fixed_ratio"
+    pretrained: Path | None = None
+    pretrained_backbone_only: bool = False
+
+    @field_validator("depth")
+    @classmethod
+    def _known_depth(cls, depth: int) -> int:
+        if depth not in DEPTHS:
+            raise ValueError(f"expected one of {', '.join(map(str, DEPTHS))}")
+        return depth
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> ModelSection:
+        if self.crop_size > self.short_side:
+            raise ValueError(f"crop_size {self.crop_size} exceeds short_side {self.short_side}")
+        return self
+
+
+class DataSection(_Section):
+    """Where the clips are.  Paths are relative to the working folder.
+
+    train, val, test: list files.  prefix: the folder that paths in them are relative to; None is the list's own.
+    labels: file of class names.  workers: processes that load clips; 0 loads in the training process.
+    max_unreadable: share of a list, 0..1, that may be unreadable before the run fails.
+    """
+
+    train: Path
+    val: Path
+    test: Path | None = None
+    format: Literal["videos", "frames"] = "videos"
+    prefix: Path | None = None
+    labels: Path | None = None
+    workers: int = Field(2, ge=0)
+    max_unreadable: float = Field(0.05, ge=0, le=1)
+
+
+class OptimizerSection(_Section):
+    """Steps and rates: see `schedule.learning_rate` and `optimizer.RecipeOptimizer`."""
+
+    epochs: int = Field(100, ge=1)
+    batch_size: int = Field(32, ge=1)
+    base_rate: float = Field(0.01, gt=0)
+    warmup_epochs: float = Field(10, ge=0)
+    warmup_rate: float = Field(0.005, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+
+
+class AugmentationSection(_Section):
+    """mixup_alpha: of Beta(alpha, alpha), 0 for no mixup.  label_smoothing: share spread over all classes."""
+
+    mixup_alpha: float = Field(0.2, ge=0)
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+
+
+class EvaluationSection(_Section):
+    """Views and frames a clip in `pptsn evaluate`.  batch_crops: crops that go through the network at once."""
+
+    views: Literal["ten", "three", "center"] = "ten"
+    segments: int = Field(25, ge=1)
+    batch_crops: int = Field(50, ge=1)
+
+
+class Recipe(_Section):
+    """A whole training run.
+
+    seed: decides weights, order and augmentation.  device: auto, cpu, cuda or cuda:N.
+    amp: automatic mixed precision, on a GPU only.  log_every: iterations between lines of `metrics.jsonl`.
+    """
+
+    data: DataSection
+    model: ModelSection = ModelSection()
+    optimizer: OptimizerSection = OptimizerSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    seed: int = Field(0, ge=0)
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    amp: bool = False
+    log_every: int = Field(20, ge=1)
+
+    def to_yaml(self) -> str:
+        """Return the recipe, defaults included, as YAML that `load_recipe` reads."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe from a YAML file; `overrides` are `section.key=value` with values in YAML.
+
+    Raises InputError where the file cannot be read, UsageError (one line, naming the key) for unknown keys,
+    values out of range, and overrides of another form.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe, as in configs/") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(path, f"is no YAML ({error})", "see the recipes in configs/") from error
+    if not isinstance(values, dict):
+        raise UsageError(path, "holds no sections", "see the recipes in configs/")
+    for override in overrides:
+        _override(values, override)
+    return parse_recipe(values, source=path)
+
+
+def parse_recipe(values: dict[str, Any], *, source: object) -> Recipe:
+    """Return the recipe that `values` describe; `source` names them in errors.  Raises UsageError."""
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        problems = error.errors()
+        unknown = [p for p in problems if p["type"] == "extra_forbidden"]
+        first = (unknown or problems)[0]
+        cause, remedy = _explained(first)
+        more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+        raise UsageError(source, cause + more, remedy) from error
+
+
+def changed_keys(old: Recipe, new: Recipe) -> list[str]:
+    """Return `key (old value → new value)` for what differs, leaving out what the weights do not depend on."""
+    before, after = dict(_flat(old.model_dump(mode="json"))), dict(_flat(new.model_dump(mode="json")))
+    differing = [key for key in after if before.get(key) != after[key] and not key.startswith(NEUTRAL)]
+    return [f"{key} ({before.get(key)} → {after[key]})" for key in differing]
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in `values`."""
+    key, equals, text = override.partition("=")
+    names = key.strip().split(".")
+    if not equals or not all(names):
+        raise UsageError(f"--set {override}", "expected KEY=VALUE, as in optimizer.epochs=5")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {override}", f"its value is no YAML ({error})", "quote it") from error
+    section = values
+    for name in names[:-1]:
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
+            raise UsageError(f"--set {override}", f"{name} is no section", _near(key))
+    section[names[-1]] = value
+
+
+def _explained(problem: Any) -> tuple[str, str]:
+    """Return cause and remedy for one entry of pydantic's list."""
+    key = ".".join(map(str, problem["loc"])) or "recipe"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}", _near(key)
+    if problem["type"] == "missing":
+        return f"{key} is missing", f"add it, or pass --set {key}=..."
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    value = problem["input"]
+    shown = "" if isinstance(value, dict) else f" is {value!r}"
+    return f"{key}{shown}: {message[:1].lower()}{message[1:]}", "correct it"
+
+
+def _near(key: str) -> str:
+    """Return a remedy that names the known keys closest to `key`."""
+    known = list(_known_keys(Recipe))
+    by_last_part = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    near = by_last_part or difflib.get_close_matches(key, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+
+
+def _known_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, _Section):
+            yield from _known_keys(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield (dotted key, value) of nested sections."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
