@@ -38,7 +38,8 @@ def agreement(logits: Logits, reference: Logits) -> Agreement:
     """
     if logits.shape != reference.shape or logits.ndim != 2 or len(logits) == 0:
         raise ValueError(f"logits are {logits.shape}, the reference is {reference.shape}, expected both (N, C)")
-    difference = np.abs(logits.astype(np.float64) - reference.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        difference = np.abs(logits.astype(np.float64) - reference.astype(np.float64))
     difference[~np.isfinite(difference)] = np.inf
     leading = min(5, logits.shape[1])
     ranked, expected = np.argsort(-logits, axis=1), np.argsort(-reference, axis=1)

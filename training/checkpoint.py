@@ -11,11 +11,11 @@ where a run goes on; the links are made after it, for people and for `pptsn expo
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class RunFolder:
         """
         if self.root.exists() and not self.root.is_dir():
             raise InputError(self.root, "is a file, expected a folder for the run", "choose another place")
-        present = [path for path in self.root.iterdir()] if self.root.is_dir() else []
+        present = list(self.root.iterdir()) if self.root.is_dir() else []
         content = [path for path in present if not _LEFTOVER.fullmatch(path.name)]
         if content and not resume:
             raise UsageError(self.root, "is not empty", "choose another --output, or go on with --resume")
@@ -109,7 +109,7 @@ class RunFolder:
         optimizer: Mapping[str, Array],
         spec: ModelSpec,
     ) -> None:
-        """Write the checkpoint of `state.epoch`, make it the last (and best, if it is), and drop the one before."""
+        """Write the checkpoint of `state.epoch`, point `last` and `best` where `state` says, drop all others."""
         with atomic_folder(self._folder(state.epoch)) as folder:
             save_weights(weights, folder / WEIGHTS_NAME)
             save_weights(optimizer, folder / _OPTIMIZER_NAME)
@@ -167,7 +167,7 @@ class RunFolder:
         _link(self.root / "last", self._folder(last))
         _link(self.root / "best", self._folder(best))
         for epoch in set(self._epochs()) - {last, best}:
-            shutil.rmtree(self._folder(epoch), ignore_errors=True)
+            _remove(self._folder(epoch))
 
     def _remove_leftovers(self) -> None:
         """Remove what writers that were killed left behind."""
@@ -181,10 +181,20 @@ class RunFolder:
                     path.unlink(missing_ok=True)
 
 
+def _hidden(path: Path, purpose: str) -> Path:
+    """Return a name beside `path` that counts as left over when this process is killed."""
+    return path.with_name(f".{path.name}.{purpose}-{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def _remove(folder: Path) -> None:
+    """Remove `folder`, which nobody ever sees half removed."""
+    hidden = _hidden(folder, "old")
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
 def _link(link: Path, target: Path) -> None:
     """Make `link` point to `target` by one rename, relative, so that the run's folder can be moved."""
-    temporary = link.with_name(f".{link.name}.tmp-{os.getpid()}-00000000")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
+    temporary = _hidden(link, "tmp")
     temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
     os.replace(temporary, link)

@@ -40,22 +40,31 @@ class RecipeOptimizer:
             # Paddle's own channel for both (what `ParamAttr` sets); its parameter groups would overwrite them.
             parameter.optimize_attr["learning_rate"] = rate
             parameter.regularizer = paddle.regularizer.L2Decay(decay)
-        self.paddle_optimizer = paddle.optimizer.Momentum(
+        self._momentum = paddle.optimizer.Momentum(
             learning_rate=0.0, momentum=momentum, parameters=list(self._parameters.values()), use_nesterov=True
         )
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the next step."""
-        self.paddle_optimizer.set_lr(rate)
+        self._momentum.set_lr(rate)
 
-    def step(self) -> None:
-        """Change the parameters by their gradients, then drop the gradients."""
-        self.paddle_optimizer.step()
-        self.paddle_optimizer.clear_grad()
+    def step(self, loss: Any, *, scaler: Any = None) -> None:
+        """Change the parameters by the gradients of the scalar `loss`, then drop the gradients.
+
+        scaler: a `paddle.amp.GradScaler` for mixed precision; it skips steps whose gradients overflow.
+        """
+        if scaler is None:
+            loss.backward()
+            self._momentum.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(self._momentum)
+            scaler.update()
+        self._momentum.clear_grad()
 
     def state(self) -> dict[str, Array]:
         """Return copies of the velocities, float32, as `PARAMETER.velocity`; none before the first step."""
-        stored = self.paddle_optimizer.state_dict()
+        stored = self._momentum.state_dict()
         velocities = {name: stored.get(f"{p.name}_velocity_0") for name, p in self._parameters.items()}
         return {f"{name}{_VELOCITY}": np.array(v.numpy()) for name, v in velocities.items() if v is not None}
 
@@ -68,4 +77,4 @@ class RecipeOptimizer:
         if {name: array.shape for name, array in state.items()} != expected:
             raise ModelError(source, f"does not hold the {len(expected)} velocities of this model", "start anew")
         named = {f"{p.name}_velocity_0": state[f"{n}{_VELOCITY}"] for n, p in self._parameters.items()}
-        self.paddle_optimizer.set_state_dict({name: paddle.to_tensor(array) for name, array in named.items()})
+        self._momentum.set_state_dict({name: paddle.to_tensor(array) for name, array in named.items()})

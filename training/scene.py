@@ -87,17 +87,17 @@ def _class_colour(name: str, rng: np.random.Generator) -> Colour:
 def _draw_background(layout: SceneLayout, rng: np.random.Generator) -> Frame:
     """Return a texture of muted colour with still, grey forms and still bars in the classes' colours."""
     width, height = layout.width, layout.height
-    texture = np.full((height, width, 3), rng.uniform(60, 170, 3) * 0.4 + rng.uniform(40, 100), dtype=np.float32)
+    texture = np.full((height, width, 3), rng.uniform(20, 60, 3) + rng.uniform(40, 100), dtype=np.float32)
     for cell, strength in ((40, 30), (12, 20), (4, 10)):
         grid = (height // cell + 2, width // cell + 2, 3)
         noise = rng.normal(0, strength, (*grid[:2], 1)) + rng.normal(0, strength / 3, grid)
         texture += cv2.resize(noise.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
     image = np.clip(texture, 0, 255).astype(np.uint8)
     short = min(width, height)
-    for _ in range(int(rng.integers(2, 6))):
+    for _ in range(int(rng.integers(1, 5))):
         grey = rng.uniform(20, 235)
         _fill_anywhere(image, str(rng.choice(FORMS)), rng.uniform(0.06, 0.18) * short, (grey, grey, grey), rng)
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(int(rng.integers(0, 4))):
         colour = _class_colour(str(rng.choice(COLOURS)), rng)
         _fill_anywhere(image, "bar", rng.uniform(0.04, 0.08) * short, colour, rng)
     return image
@@ -135,7 +135,7 @@ class _Flight:
 
 def _draw_flight(layout: SceneLayout, rng: np.random.Generator) -> _Flight:
     short = min(layout.width, layout.height)
-    radius = rng.uniform(0.15, 0.24) * short
+    radius = rng.uniform(0.2, 0.3) * short
     speed, direction = rng.uniform(0.3, 1.2) * short, rng.uniform(0, 2 * math.pi)
     margin = 1.2 * radius
     start = (rng.uniform(margin, layout.width - margin), rng.uniform(margin, layout.height - margin))

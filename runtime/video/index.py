@@ -10,6 +10,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from runtime.video.bitstream import PacketInspector
 from runtime.video.container import OpenVideo
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # Containers that store a presentation time for each picture.  In others (AVI, raw streams) the time of a
 # packet is a guess, and in AVI with B-frames a wrong one.
 _TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "flv"})
+# In these a seek goes by decoding times, and would land behind a key frame that is asked for by its presentation.
+_SOUGHT_BY_DTS = frozenset({"mpegts"})
+# An MPEG-4 picture that says "not coded", of which decoders make no frame, is never longer.
+_NO_PICTURE_BYTES = 8
 _CHANGES = ("new_extradata", "param_change")
 
 
@@ -28,9 +33,11 @@ class FrameIndex:
 
     pts: (P,) int64, in units of the stream's time base; -1 throughout where any is missing.
     sizes: (P,) int64, bytes.
-    keys: (K,) int64, positions of the key packets.
+    keys: (K,) int64, positions of the packets at which decoding may begin.
+    seek_times: the time to ask the container for, by the position of each key packet.
     presented: (F,) int64, positions of the packets in the order in which their frames are shown: frame i comes
         from packet `presented[i]`.  In an index that is not trusted, merely one frame per packet.
+    ranks: (P,) int64, the number of the frame that each packet gives, or -1 where it is not shown.
     distrust: why frames must not be looked up here; empty where they may.
     regular: each packet looks as if it gave one frame.
     cut_short: what ended the file early; empty where nothing did.
@@ -39,7 +46,9 @@ class FrameIndex:
     pts: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
+    seek_times: dict[int, int]
     presented: npt.NDArray[np.int64]
+    ranks: npt.NDArray[np.int64]
     distrust: str
     regular: bool
     cut_short: str
@@ -75,21 +84,27 @@ class FrameIndex:
 class _Survey:
     """What the packets of a file look like, gathered in one walk over them."""
 
+    inspector: PacketInspector
     pts: list[int | None] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
+    key_dts: list[int | None] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
     last_dts: int | None = None
     ordered: bool = True
     damaged: bool = False
+    pictureless: bool = False
     changing: bool = False
 
     def add(self, packet: Packet[VideoStream]) -> None:
         position = len(self.pts)
         self.pts.append(packet.pts)
         self.sizes.append(packet.size)
-        if packet.is_keyframe:
+        data = memoryview(packet)
+        self.pictureless |= not self.inspector.holds_picture(data)
+        if packet.is_keyframe and self.inspector.is_clean_start(data):
             self.keys.append(position)
+            self.key_dts.append(packet.dts)
         # What an edit list cuts away is decoded for the sake of others, but not shown.
         if not packet.is_discard:
             self.shown.append(position)
@@ -104,7 +119,7 @@ class _Survey:
         """Whether no packet looks like a picture that is never shown, cannot be decoded or changes the stream."""
         times = [pts for pts in self.pts if pts is not None]
         repeats = len(set(times)) < len(times)
-        return self.keys[:1] == [0] and not (repeats or self.damaged or self.changing)
+        return self.keys[:1] == [0] and not (repeats or self.damaged or self.pictureless or self.changing)
 
     def _leads(self) -> bool:
         """Whether frames hang on others from before the file was cut: a decoder may or may not show them."""
@@ -113,7 +128,7 @@ class _Survey:
             pts is not None and pts < first for pts in map(self.pts.__getitem__, self.shown)
         )
 
-    def distrust(self, container: str) -> str:
+    def distrust(self, container: str, codec: str) -> str:
         """Return why the packets do not tell where the frames are, or nothing."""
         reasons = {
             "its container has no presentation times": container not in _TIMED_CONTAINERS,
@@ -124,6 +139,8 @@ class _Survey:
             "it does not begin with a key frame": self.keys[:1] != [0],
             "it begins with frames shown before its key frame": self._leads(),
             "packets are marked as damaged": self.damaged,
+            "some packets hold no picture": self.pictureless
+            or (codec == "mpeg4" and min(self.sizes, default=0) <= _NO_PICTURE_BYTES),
             "the stream changes on the way": self.changing,
         }
         return next((reason for reason, found in reasons.items() if found), "")
@@ -147,31 +164,46 @@ def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
 
 def build_index(video: OpenVideo) -> FrameIndex:
     """Walk over all packets of a freshly opened file and return their index.  Never raises for damaged files."""
-    survey = _Survey()
+    survey = _Survey(PacketInspector(video.codec.name, video.codec.extradata))
     cut_short = ""
     try:
         for packet in video_packets(video):
             survey.add(packet)
     except (av.error.FFmpegError, OSError) as error:
         cut_short = str(getattr(error, "strerror", None) or error)
-    distrust = survey.distrust(video.container.format.name)
+    distrust = survey.distrust(video.container.format.name, video.codec.name)
     if cut_short and not distrust:
         distrust = "it ends early"
-    return _index_of(survey, distrust, cut_short)
+    by_dts = video.container.format.name in _SOUGHT_BY_DTS
+    return _index_of(survey, distrust, cut_short, by_dts=by_dts)
 
 
-def _index_of(survey: _Survey, distrust: str, cut_short: str) -> FrameIndex:
+def _index_of(survey: _Survey, distrust: str, cut_short: str, *, by_dts: bool) -> FrameIndex:
     timed: Sequence[int | None] = survey.pts if None not in survey.pts else [-1] * len(survey.pts)
     pts = np.array(timed, dtype=np.int64)
     shown = np.array(survey.shown, dtype=np.int64)
     if not distrust:
         shown = shown[np.argsort(pts[shown], kind="stable")]
+    ranks = np.full(len(pts), -1, dtype=np.int64)
+    ranks[shown] = np.arange(len(shown))
     return FrameIndex(
         pts=pts,
         sizes=np.array(survey.sizes, dtype=np.int64),
         keys=np.array(survey.keys, dtype=np.int64),
+        seek_times=_seek_times(survey, by_dts=by_dts),
         presented=shown,
+        ranks=ranks,
         distrust=distrust,
         regular=survey.regular and not cut_short,
         cut_short=cut_short,
     )
+
+
+def _seek_times(survey: _Survey, *, by_dts: bool) -> dict[int, int]:
+    times = {}
+    for key, dts in zip(survey.keys, survey.key_dts, strict=True):
+        pts = survey.pts[key]
+        time = dts if by_dts and dts is not None else pts
+        if time is not None:
+            times[key] = time
+    return times

@@ -61,9 +61,9 @@ class VideoReader:
         found = self._findings or Findings()
         cut_short = found.cut_short or self._index.cut_short
         warnings = {
-            f"{found.lost} packets could not be decoded": found.lost,
+            f"{_counted(found.lost, 'packet')} could not be decoded": found.lost,
             # Some decoders call every frame damaged, and then it means nothing.
-            f"{found.damaged} frames are damaged": 0 < found.damaged < found.frames,
+            f"{_counted(found.damaged, 'frame')} came out damaged": 0 < found.damaged < found.frames,
             f"the file ends early ({cut_short})": cut_short,
             "the picture size changes on the way": len(found.sizes) > 1,
         }
@@ -192,9 +192,17 @@ class VideoReader:
     def _known_count(self) -> int:
         if not self._count:
             lost = self.lost_frames
-            cause = f"holds no frame that can be decoded ({lost} packets were tried)" if lost else "holds no frame"
+            cause = (
+                f"holds no frame that can be decoded ({_counted(lost, 'packet')} failed)"
+                if lost
+                else "holds no frame"
+            )
             raise InputError(self.path, cause, "check that it is a whole video file")
         return self._count
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _stated_duration_s(video: OpenVideo) -> float | None:

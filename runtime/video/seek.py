@@ -20,7 +20,6 @@ import av.error
 from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.index import FrameIndex, video_packets
-from runtime.video.keyframes import is_clean_start
 from runtime.video.picture import PictureMaker
 
 if TYPE_CHECKING:
@@ -79,11 +78,13 @@ def plan_runs(index: FrameIndex, frames: Iterable[int]) -> list[Run]:
         key = index.key_before(position)
         if key is None:
             raise IndexSurpriseError(f"frame {frame} has no key frame")
-        if runs and key <= runs[-1].last:
-            runs[-1].wanted[position] = frame
-            runs[-1] = Run(runs[-1].start, position, runs[-1].wanted)
-        else:
-            runs.append(Run(key, position, {position: frame}))
+        run = Run(key, position, {position: frame})
+        # A frame shown before the key frame that it follows in the file needs an earlier one, and may so tie
+        # several runs together.
+        while runs and run.start <= runs[-1].last:
+            before = runs.pop()
+            run = Run(min(before.start, run.start), position, before.wanted | run.wanted)
+        runs.append(run)
     return runs
 
 
@@ -117,26 +118,37 @@ class RunDecoder:
     def _decode(self, run: Run) -> list[VideoFrame]:
         made: list[VideoFrame] = []
         begin = int(self._index.pts[run.start])
-        latest = begin - 1
+        latest: int | None = None
         for frame in self._decoded(run):
-            if latest < begin and frame.pts is not None and frame.pts < begin:
+            if latest is None and frame.pts is not None and frame.pts < begin:
                 continue  # shown before the key frame, and incomplete without the one before it
-            position = self._checked(frame, latest)
-            latest = int(self._index.pts[position])
+            position = self._checked(frame)
+            rank = int(self._index.ranks[position])
+            self._check_order(rank, latest)
+            latest = rank
             if position in run.wanted:
                 made.append(self._pictures.make(frame, run.wanted[position]))
         if len(made) != len(run.wanted):
             raise IndexSurpriseError(f"{len(run.wanted) - len(made)} frames did not come out")
         return made
 
-    def _checked(self, frame: av.VideoFrame, latest: int) -> int:
+    def _checked(self, frame: av.VideoFrame) -> int:
         """Return the position of the packet that `frame` comes from, having found nothing odd about it."""
         position = self._index.position_of(frame.pts)
-        if position is None or frame.pts is None or frame.pts <= latest:
-            raise IndexSurpriseError(f"a frame at {frame.pts} came out after the one at {latest}")
+        if position is None or self._index.ranks[position] < 0:
+            raise IndexSurpriseError(f"a frame at {frame.pts} was not to be shown")
         if frame.is_corrupt or (frame.width, frame.height) != self._size:
             raise IndexSurpriseError(f"the frame at {frame.pts} is damaged or of another size")
         return position
+
+    def _check_order(self, rank: int, latest: int | None) -> None:
+        """Raise where frame number `rank` does not follow number `latest`: None for none yet."""
+        if latest is None:
+            return
+        # Where frames are left out on purpose, others cannot be missed.
+        follows = rank > latest if self._skips else rank == latest + 1
+        if not follows:
+            raise IndexSurpriseError(f"frame {rank} came out after frame {latest}")
 
     def _decoded(self, run: Run) -> Iterator[av.VideoFrame]:
         """Yield what the decoder makes of the packets of `run`."""
@@ -163,17 +175,13 @@ class RunDecoder:
     def _packets(self, start: int) -> Iterator[Packet[VideoStream]]:
         """Yield the packets from position `start` on."""
         if start or not self._fresh:
-            self._video.container.seek(int(self._index.pts[start]), stream=self._video.stream)
+            self._video.container.seek(self._index.seek_times[start], stream=self._video.stream)
             self._video.codec.flush_buffers()
             if self._depth is not None:
                 self._video.codec.reorder_depth = self._depth  # a flush may make the decoder forget it
         self._fresh = False
         packets = video_packets(self._video)
-        first = self._first_of(packets, start)
-        codec = self._video.codec
-        if start and not is_clean_start(codec.name, bytes(first), codec.extradata):
-            raise IndexSurpriseError(f"packet {start} is no point to begin at")
-        yield first
+        yield self._first_of(packets, start)
         yield from packets
 
     def _first_of(self, packets: Iterator[Packet[VideoStream]], start: int) -> Packet[VideoStream]:
@@ -202,8 +210,12 @@ class Crew:
         """Yield the frames of each run; raises IndexSurpriseError at the first doubt about any."""
         # Either several decoders or a decoder of several threads, not both.
         mode = "FRAME" if threaded and workers == 1 else "NONE"
-        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        try:
             yield from pool.map(lambda run: self._one(run, mode), runs)
+        finally:
+            self._stop.set()  # an interrupted caller does not wait for frames that it will not get
+            pool.shutdown(cancel_futures=True)
 
     def close(self) -> None:
         """Close all decoders."""

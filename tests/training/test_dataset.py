@@ -67,11 +67,11 @@ def test_frames_are_resized_by_keep_aspect_before_they_are_cropped(tmp_path: Pat
 def test_frames_of_different_aspects_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()
-    cv2.imwrite(str(folder / "img_00001.jpg"), level_frame(20))
-    cv2.imwrite(str(folder / "img_00002.jpg"), level_frame(20, width=90))
+    for number, width in enumerate((48, 90, 90), 1):
+        cv2.imwrite(str(folder / f"img_{number:05}.jpg"), level_frame(20, width=width))
     settings = ClipSettings(num_seg=2, short_side=32, crop_size=24)
     for mode in ("train", "val"):
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match="changes its aspect"):
             clip_crops(Sample(str(folder), 0), mode=mode, settings=settings)
 
 

@@ -1,0 +1,169 @@
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.engines import open_engine
+from runtime.errors import InputError, UsageError
+from runtime.preprocess import normalise, resize_frame, ten_crop
+from runtime.recognizer import Recognizer
+from runtime.results import Classification, Failure
+from runtime.sampling import centre_indices
+from tests.clips import decode_plainly, write_clip
+from tests.models import tiny_spec, write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "m.onnx")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three clips of other lengths and sizes."""
+    folder = tmp_path_factory.mktemp("clips")
+    sizes = [(30, 96, 64), (7, 64, 96), (45, 80, 80)]
+    return [
+        write_clip(folder / f"{i}.mp4", frames=frames, width=width, height=height)
+        for i, (frames, width, height) in enumerate(sizes)
+    ]
+
+
+def plain_logits(clip: Path, segments: int) -> np.ndarray:
+    """Return what the published implementation computes: ten float crops of each sampled frame, and their mean."""
+    spec = tiny_spec()
+    frames = list(decode_plainly(clip))
+    chosen = [
+        resize_frame(frames[i], short_side=spec.short_side, rule=spec.resize_rule)
+        for i in centre_indices(len(frames), segments)
+    ]
+    crops = normalise(ten_crop(chosen, size=spec.crop_size), mean=spec.mean, std=spec.std)
+    colours = 4 * crops.mean(axis=(2, 3))
+    half = spec.crop_size // 2
+    left = 2 * (crops[:, 0, :, :half].mean(axis=(1, 2)) - crops[:, 0, :, half:].mean(axis=(1, 2)))
+    return np.concatenate([colours, left[:, None]], axis=1).mean(axis=0)
+
+
+@pytest.mark.parametrize("segments", [3, 8, 25])
+def test_the_answer_is_the_published_one(model: Path, clips: list[Path], segments: int) -> None:
+    with Recognizer.open(model) as recognizer:
+        for clip in clips:
+            result = recognizer.classify(clip, segments=segments)
+            np.testing.assert_allclose(result.logits, plain_logits(clip, segments), atol=1e-4)
+
+
+def test_a_result_says_what_was_looked_at(model: Path, clips: list[Path]) -> None:
+    with Recognizer.open(model) as recognizer:
+        result = recognizer.classify(clips[0], segments=4, views="center")
+    assert (result.source, result.frames, result.segments, result.views) == (str(clips[0]), 30, 4, "center")
+    assert result.duration_s == pytest.approx(30 / 25, abs=0.1)
+    assert result.labels == tiny_spec().labels
+    assert result.timing.decode_ms > 0
+    assert result.timing.inference_ms > 0
+    assert result.timing.total_ms >= result.timing.inference_ms
+    assert result.warnings == ()
+
+
+def test_many_sources_give_their_results_in_order(model: Path, clips: list[Path]) -> None:
+    with Recognizer.open(model) as recognizer:
+        single = [recognizer.classify(clip, segments=5) for clip in clips]
+        many = list(recognizer.classify_many([*clips, *clips], segments=5))
+    assert [r.source for r in many] == [str(clip) for clip in [*clips, *clips]]
+    for one, other in zip([*single, *single], many, strict=True):
+        assert isinstance(other, Classification)
+        np.testing.assert_allclose(other.logits, one.logits, atol=1e-5)
+
+
+def test_frames_chosen_several_times_are_inferred_once(model: Path, clips: list[Path]) -> None:
+    engine = open_engine(model)
+    calls: list[int] = []
+    infer = engine._infer
+    engine._infer = lambda crops: (calls.append(len(crops)), infer(crops))[1]  # type: ignore[method-assign]
+    with Recognizer(engine) as recognizer:
+        recognizer.classify(clips[1], segments=25)  # 7 frames: frame 0, 25 times
+    assert sum(calls) == 5
+
+
+def test_a_broken_source_fails_alone_and_in_its_place(model: Path, clips: list[Path], tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("this is no video")
+    sources = [clips[0], tmp_path / "none.mp4", clips[1], text]
+    with Recognizer.open(model) as recognizer:
+        results = list(recognizer.classify_many(sources, segments=3))
+    assert [type(r) for r in results] == [Classification, Failure, Classification, Failure]
+    assert "none.mp4" in str(results[1].error)
+    assert "text.mp4" in str(results[3].error)
+    assert all("\n" not in str(r.error) for r in (results[1], results[3]))
+
+
+def test_a_failure_of_one_source_is_raised(model: Path, tmp_path: Path) -> None:
+    with Recognizer.open(model) as recognizer, pytest.raises(InputError, match=r"none\.mp4"):
+        recognizer.classify(tmp_path / "none.mp4")
+
+
+@pytest.mark.parametrize("arguments", [{"segments": 0}, {"views": "nine"}, {"sampling": "random"}])
+def test_wrong_arguments_are_refused_before_anything_is_opened(model: Path, arguments: dict[str, object]) -> None:
+    with Recognizer.open(model) as recognizer, pytest.raises(UsageError):
+        recognizer.classify_many(["none.mp4"], **arguments)  # type: ignore[arg-type]
+
+
+def test_sources_are_read_a_bounded_number_ahead(model: Path, clips: list[Path]) -> None:
+    opened = []
+
+    def sources():  # type: ignore[no-untyped-def]
+        for i in range(200):
+            opened.append(i)
+            yield clips[0]
+
+    with Recognizer.open(model) as recognizer:
+        results = recognizer.classify_many(sources(), segments=25, views="center")
+        next(results)
+        # 25 frames a source and 16 frames ahead: the second source, perhaps the third.
+        assert len(opened) <= 4
+        results.close()  # type: ignore[attr-defined]
+
+
+def test_stopping_early_leaves_no_thread(model: Path, clips: list[Path]) -> None:
+    before = threading.active_count()
+    with Recognizer.open(model) as recognizer:
+        results = recognizer.classify_many([clips[0]] * 50, segments=25)
+        next(results)
+        results.close()  # type: ignore[attr-defined]
+        assert threading.active_count() == before
+
+
+def test_an_answer_does_not_wait_for_the_next_source(model: Path, clips: list[Path]) -> None:
+    """A batch that the next source would have filled runs when that source lets it wait."""
+    release = threading.Event()
+
+    def sources():  # type: ignore[no-untyped-def]
+        yield clips[0]
+        release.wait(20)
+
+    with Recognizer.open(model) as recognizer:
+        results = recognizer.classify_many(sources(), segments=3, views="center")  # 3 crops of a batch of 5
+        assert next(results).source == str(clips[0])
+        assert not release.is_set()
+        release.set()
+        assert list(results) == []
+
+
+def test_an_error_of_the_engine_reaches_the_caller(model: Path, clips: list[Path]) -> None:
+    engine = open_engine(model)
+
+    def fail(crops: np.ndarray) -> np.ndarray:
+        raise MemoryError
+
+    engine._infer = fail  # type: ignore[method-assign]
+    with Recognizer(engine) as recognizer, pytest.raises(MemoryError):
+        recognizer.classify(clips[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files by /proc")
+def test_no_file_stays_open(model: Path, clips: list[Path]) -> None:
+    with Recognizer.open(model) as recognizer:
+        list(recognizer.classify_many(clips, segments=3))
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        list(recognizer.classify_many([*clips, Path("none.mp4")] * 3, segments=3))
+        assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,255 @@
+"""The synthetic set: what is in it, that it is the same each time, and that only the shapes tell the classes.
+
+The leak tests train a cheap classifier that sees what a network could cheat with (colours, still background,
+sizes, lengths, bytes).  With the shapes in, the same classifier does well, so that the tests can fail.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from runtime.errors import UsageError
+from training import synthetic
+from training.lists import Sample, read_list
+from training.mp4 import write_mp4
+from training.scene import CLASS_NAMES, FORMS, _outline
+from training.synthetic import SyntheticSet, SyntheticSettings, make_dataset
+
+CLASSES = len(CLASS_NAMES)
+TINY = SyntheticSettings(train_per_class=1, val_per_class=1, test_per_class=1, seed=5)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the cheap classifier sees of the clips of one split."""
+
+    pictures: np.ndarray
+    file_facts: np.ndarray
+    labels: np.ndarray
+
+
+def read_frames(path: str) -> tuple[np.ndarray, int]:
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.thread_count = "SLICE", 1
+        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(stream)])
+        return frames, round(float(stream.average_rate))
+
+
+def hues(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A histogram of the hues of saturated pixels, as shares of the picture."""
+    hsv = cv2.cvtColor(pixels.reshape(1, -1, 3), cv2.COLOR_RGB2HSV)[0]
+    chosen = hsv[mask.ravel() & (hsv[:, 1] > 120), 0]
+    return np.histogram(chosen, bins=18, range=(0, 180))[0] / len(hsv)
+
+
+def see(samples: list[Sample]) -> Seen:
+    pictures, facts = [], []
+    for sample in samples:
+        frames, fps = read_frames(sample.path)
+        still = np.median(frames, axis=0)
+        moving = np.abs(frames - still).max(axis=-1) > 50
+        whole = [cv2.resize(frame, (6, 6), interpolation=cv2.INTER_AREA).ravel() / 255 for frame in frames[::4]]
+        everywhere = np.ones(moving.shape, bool)
+        pictures.append(
+            np.concatenate(
+                [
+                    np.sqrt(hues(frames, everywhere)),
+                    np.sqrt(hues(frames, moving)),
+                    np.mean(whole, 0),
+                    np.std(whole, 0),
+                ]
+            )
+        )
+        count, height, width, _ = frames.shape
+        size = Path(sample.path).stat().st_size
+        facts.append(
+            [width, height, width / height, fps, count, count / fps, size, size / (count * width * height)]
+        )
+    return Seen(np.array(pictures), np.array(facts, float), np.array([sample.label for sample in samples]))
+
+
+def accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> float:
+    """Top-1 of ridge regression onto the classes, on standardised features and their random products."""
+    mean, spread = train.mean(0), train.std(0) + 1e-9
+    mix = np.random.default_rng(0).normal(size=(train.shape[1], 300)) / np.sqrt(train.shape[1])
+
+    def features(x: np.ndarray) -> np.ndarray:
+        x = np.clip((x - mean) / spread, -4, 4)
+        return np.concatenate([x, np.maximum(x @ mix, 0), np.ones((len(x), 1))], axis=1)
+
+    a, target = features(train), np.eye(CLASSES)[train_labels]
+    weights = a.T @ np.linalg.solve(a @ a.T + 30 * np.eye(len(a)), target)
+    return float(((features(test) @ weights).argmax(1) == test_labels).mean())
+
+
+def top1(train: Seen, test: Seen, kind: str) -> float:
+    return accuracy(getattr(train, kind), train.labels, getattr(test, kind), test.labels)
+
+
+# Chance is 0.125; of 200 test clips, four standard deviations more are 0.22.
+NEAR_CHANCE = 0.22
+
+
+def made(folder: Path, *, shapes: bool) -> tuple[SyntheticSet, Seen, Seen]:
+    settings = SyntheticSettings(train_per_class=20, val_per_class=1, test_per_class=25, shapes=shapes)
+    found = make_dataset(folder, settings=settings, workers=2)
+    return found, see(read_list(found.train)), see(read_list(found.test))
+
+
+@pytest.fixture(scope="module")
+def with_shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[SyntheticSet, Seen, Seen]:
+    return made(tmp_path_factory.mktemp("with"), shapes=True)
+
+
+@pytest.fixture(scope="module")
+def without_shapes(tmp_path_factory: pytest.TempPathFactory) -> tuple[SyntheticSet, Seen, Seen]:
+    return made(tmp_path_factory.mktemp("without"), shapes=False)
+
+
+def test_there_are_at_least_eight_classes_evenly_in_every_split(with_shapes) -> None:
+    found, _, _ = with_shapes
+    assert CLASSES >= 8
+    assert found.labels.read_text().splitlines() == [f"{i} {name}" for i, name in enumerate(CLASS_NAMES)]
+    for path, count in ((found.train, 20), (found.val, 1), (found.test, 25)):
+        labels = [sample.label for sample in read_list(path, classes=CLASSES)]
+        assert Counter(labels) == dict.fromkeys(range(CLASSES), count)
+
+
+def test_clips_are_h264_files_of_many_sizes_lengths_and_rates(with_shapes) -> None:
+    found, train, test = with_shapes
+    sample = read_list(found.test)[0]
+    with av.open(sample.path) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+    facts = np.concatenate([train.file_facts, test.file_facts])
+    width, height, _, fps, _, seconds = facts.T[:6]
+    assert 96 <= min(width.min(), height.min())
+    assert max(width.max(), height.max()) <= 160
+    assert (width > height).mean() > 0.3
+    assert (width < height).mean() > 0.3
+    assert set(fps) == {12, 15, 20, 24, 25}
+    assert 0.55 < seconds.min() < 0.8
+    assert 1.3 < seconds.max() < 1.6
+    assert len({(w, h) for w, h in zip(width, height, strict=True)}) > 50
+
+
+def test_the_shapes_can_be_told_by_a_cheap_classifier(with_shapes) -> None:
+    _, train, test = with_shapes
+    assert top1(train, test, "pictures") > 2 * NEAR_CHANCE - 0.1
+
+
+def test_nothing_tells_the_class_where_the_shapes_are_left_out(without_shapes) -> None:
+    _, train, test = without_shapes
+    assert top1(train, test, "pictures") < NEAR_CHANCE
+
+
+def test_sizes_lengths_rates_and_bytes_do_not_tell_the_class(with_shapes, without_shapes) -> None:
+    for _, train, test in (with_shapes, without_shapes):
+        assert top1(train, test, "file_facts") < NEAR_CHANCE
+
+
+def test_shuffled_labels_teach_nothing(with_shapes) -> None:
+    _, train, test = with_shapes
+    shuffled = np.random.default_rng(1).permutation(train.labels)
+    assert accuracy(train.pictures, shuffled, test.pictures, test.labels) < NEAR_CHANCE
+
+
+def test_the_place_in_a_list_does_not_tell_the_class(with_shapes) -> None:
+    _, train, test = with_shapes
+    places = [np.arange(len(x.labels))[:, None] % np.array([[2, 3, 4, 8, 16, 1000]]) for x in (train, test)]
+    assert accuracy(places[0].astype(float), train.labels, places[1].astype(float), test.labels) < NEAR_CHANCE
+
+
+def test_leaving_the_shapes_out_changes_nothing_else(with_shapes, without_shapes) -> None:
+    for split in ("train", "test"):
+        lists = [getattr(found, split) for found, _, _ in (with_shapes, without_shapes)]
+        assert lists[0].read_text() == lists[1].read_text()
+        with_shape, without = (read_frames(read_list(path)[3].path)[0] for path in lists)
+        assert with_shape.shape == without.shape
+        differs = (np.abs(with_shape.astype(int) - without).max(axis=-1) > 40).mean(axis=(1, 2))
+        assert 0.03 < differs.mean() < 0.25  # the shape, and no more
+        assert differs.min() > 0.02  # in every frame
+
+
+def test_the_shape_moves_in_every_clip(with_shapes, without_shapes) -> None:
+    (found, _, _), (bare, _, _) = with_shapes, without_shapes
+    for sample, background in list(zip(read_list(found.test), read_list(bare.test), strict=True))[:20]:
+        frames, plain = read_frames(sample.path)[0], read_frames(background.path)[0]
+        where = []
+        for index in (0, len(frames) // 2, len(frames) - 1):
+            y, x = np.nonzero(np.abs(frames[index].astype(int) - plain[index]).max(axis=-1) > 40)
+            where.append((x.mean(), y.mean()))
+        assert max(np.hypot(*np.subtract(where[i], where[0])) for i in (1, 2)) > 3
+
+
+def test_every_form_covers_the_same_area() -> None:
+    for form in FORMS:
+        x, y = _outline(form).T
+        assert abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2 == pytest.approx(np.pi)
+
+
+def test_the_same_settings_give_the_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
+    sets = [make_dataset(tmp_path / str(workers), settings=TINY, workers=workers) for workers in (0, 2)]
+    files = [sorted(p.relative_to(s.root) for p in s.root.rglob("*") if p.is_file()) for s in sets]
+    assert files[0] == files[1]
+    assert len(files[0]) == 3 * CLASSES + 5
+    for path in files[0]:
+        assert (sets[0].root / path).read_bytes() == (sets[1].root / path).read_bytes()
+    other = SyntheticSettings(train_per_class=1, val_per_class=1, test_per_class=1, seed=6)
+    different = make_dataset(tmp_path / "other", settings=other)
+    clip = Path("clips/test/00000.mp4")
+    assert (different.root / clip).read_bytes() != (sets[0].root / clip).read_bytes()
+
+
+def test_the_three_splits_share_no_clip(tmp_path: Path) -> None:
+    root = make_dataset(tmp_path / "set", settings=TINY).root
+    clips = [path.read_bytes() for path in root.rglob("*.mp4")]
+    assert len(set(clips)) == len(clips) == 3 * CLASSES
+
+
+def test_a_set_is_made_once_and_again_for_other_settings(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def make(settings: SyntheticSettings) -> SyntheticSet:
+        calls.clear()
+        return make_dataset(tmp_path / "set", settings=settings, progress=lambda *state: calls.append(state))
+
+    found = make(TINY)
+    assert calls == [(done, 24) for done in range(1, 25)]
+    made_at = found.train.stat().st_mtime_ns
+    assert make(TINY) == found
+    assert calls == []
+    assert found.train.stat().st_mtime_ns == made_at
+    assert make(SyntheticSettings(train_per_class=2, val_per_class=1, test_per_class=1)).root == found.root
+    assert len(calls) == 32
+    assert len(read_list(found.train)) == 16
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_late(path: Path, *args, **options) -> None:
+        if path.name == "00005.mp4":
+            raise KeyboardInterrupt
+        write_mp4(path, *args, **options)
+
+    monkeypatch.setattr(synthetic, "write_mp4", fail_late)
+    with pytest.raises(KeyboardInterrupt):
+        make_dataset(tmp_path / "set", settings=TINY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="no synthetic set"):
+        make_dataset(tmp_path, settings=TINY)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("wrong", [{"train_per_class": 0}, {"seed": -1}])
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        SyntheticSettings(**wrong)

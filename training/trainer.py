@@ -1,0 +1,256 @@
+"""The training run: epochs of steps and validation, with a checkpoint after each.
+
+An interrupted and resumed run gives the uninterrupted run's weights to the bit on a CPU: order, augmentation,
+mixup and dropout follow from (seed, epoch, iteration or place in the list), and from no state that runs along.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.errors import PptsnError, UsageError
+from training._paddle import paddle, select_device
+from training.amp import load_scaling, loss_scaler, scaling_state
+from training.checkpoint import Resumption, RunFolder, TrainingState
+from training.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
+from training.loader import Batch, Loader, batch_count
+from training.losses import mixup_cross_entropy
+from training.metrics import MetricsLog, read_metrics
+from training.mixup import draw_mix
+from training.network import PPTSN
+from training.optimizer import RecipeOptimizer
+from training.plot import plot_metrics
+from training.progress import Bar, Display
+from training.recipe import Recipe
+from training.schedule import learning_rate
+from training.validation import validate
+from training.weights import apply_checkpoint, load_weights, state_of, weights_digest
+
+# Streams of random numbers, so that none of them repeats another: the loader draws from (seed, epoch, ...) itself.
+_WEIGHTS_STREAM, _DROPOUT_STREAM, _MIXUP_STREAM = 101, 102, 103
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """What a run ended with: epochs done, the best of them (from 1) with its validation top-1 (0..1), weights."""
+
+    epochs: int
+    best_epoch: int
+    best_top1: float
+    best_weights: Path
+    last_weights: Path
+
+
+def train(
+    recipe: Recipe, output: str | Path, *, resume: bool = False, display: Display | None = None
+) -> TrainingResult:
+    """Train by `recipe` into the folder `output` (see `checkpoint`), and return how it ended.
+
+    resume: go on from the last checkpoint in `output`, from the start where there is none yet.
+    Raises PptsnError: unusable lists, weights or folder; a loss that is no number; an interruption by Ctrl-C.
+    """
+    display = display or Display()
+    select_device(recipe.device)
+    labels = labels_of(recipe)
+    samples = sample_lists(recipe, classes=len(labels))
+    run = RunFolder(output)
+    resumption = run.open(recipe, resume=resume)
+    trainer = Trainer(recipe, run, labels=labels, samples=samples, display=display)
+    trainer.start(resumption)
+    try:
+        return trainer.run_epochs()
+    except KeyboardInterrupt as error:
+        cause = f"interrupted in epoch {trainer.epoch + 1} of {recipe.optimizer.epochs}"
+        raise PptsnError(output, cause, "go on with --resume") from error
+
+
+class Trainer:
+    """One run in progress.  `start` first, then `run_epochs`."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: RunFolder,
+        *,
+        labels: tuple[str, ...],
+        samples: SampleLists,
+        display: Display,
+    ) -> None:
+        self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
+        self._samples = samples
+        self._data_digest = samples.digest()
+        self._batches = batch_count(len(samples.train), mode="train", batch_size=recipe.optimizer.batch_size)
+        paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
+        self._model = PPTSN(recipe.model.depth, len(labels), recipe.model.drop_ratio)
+        self._optimizer = RecipeOptimizer(
+            self._model, momentum=recipe.optimizer.momentum, weight_decay=recipe.optimizer.weight_decay
+        )
+        self._scaler = loss_scaler() if recipe.amp and paddle.get_device().startswith("gpu") else None
+        self.epoch = 0
+        self._iteration = 0
+        self._best_epoch, self._best_top1 = 0, -1.0
+        self._metrics_bytes = 0
+
+    def start(self, resumption: Resumption | None) -> None:
+        """Take over a checkpoint, or begin with the pretrained weights of the recipe."""
+        if resumption is not None:
+            self._take_over(resumption)
+        elif self._recipe.model.pretrained is not None:
+            part = self._recipe.model.pretrained_backbone_only
+            report = load_weights(self._model, self._recipe.model.pretrained, backbone_only=part)
+            left_out = f", left out {', '.join(report.left_out)}" if report.left_out else ""
+            source = self._recipe.model.pretrained
+            self._display.line(f"{source}: loaded {report.loaded} entries ({report.kind}){left_out}")
+
+    def run_epochs(self) -> TrainingResult:
+        """Train the epochs that are left."""
+        epochs = self._recipe.optimizer.epochs
+        settings, workers = clip_settings(self._recipe), self._recipe.data.workers
+        size, seed = self._recipe.optimizer.batch_size, self._recipe.seed
+        with (
+            MetricsLog(self._run.metrics, keep_bytes=self._metrics_bytes) as log,
+            Loader(settings, batch_size=size, workers=workers, seed=seed) as loader,
+            self._display.bar("epochs", total=epochs, done=self.epoch) as bar,
+        ):
+            self._draw()  # at once, so that a missing Matplotlib shows before an epoch's work
+            while self.epoch < epochs:
+                self._run_epoch(loader, log)
+                bar.advance()
+        return TrainingResult(
+            epochs=self.epoch,
+            best_epoch=self._best_epoch,
+            best_top1=self._best_top1,
+            best_weights=self._run.best_weights,
+            last_weights=self._run.last_weights,
+        )
+
+    def _run_epoch(self, loader: Loader, log: MetricsLog) -> None:
+        started = time.monotonic()
+        train_loss, unreadable = self._train_epoch(loader, log)
+        training_s = time.monotonic() - started
+        validation = validate(self._model, loader, self._samples.val, display=self._display)
+        unreadable += validation.unreadable
+        self.epoch += 1
+        if validation.top1 > self._best_top1:
+            self._best_epoch, self._best_top1 = self.epoch, validation.top1
+        values = {
+            "epoch": self.epoch,
+            "iteration": self._iteration,
+            "train_loss": train_loss,
+            "val_loss": validation.loss,
+            "val_top1": validation.top1,
+            "val_top5": validation.top5,
+            "best_epoch": self._best_epoch,
+            "clips_per_s": len(self._samples.train) / training_s,
+            "duration_s": time.monotonic() - started,
+        }
+        log.write("epoch", **values, unreadable=unreadable)
+        self._commit(log)
+        self._draw()
+        self._display.line(_summary(values, self._recipe.optimizer.epochs, len(unreadable)))
+
+    def _train_epoch(self, loader: Loader, log: MetricsLog) -> tuple[float, list[str]]:
+        """Return the mean loss, and a line for each clip that could not be read."""
+        self._model.train()
+        paddle.seed(_seed(self._recipe.seed, _DROPOUT_STREAM, self.epoch))
+        losses: list[float] = []
+        unreadable: list[str] = []
+        with self._display.bar(f"epoch {self.epoch + 1}", total=self._batches) as bar:
+            for batch in loader.batches(self._samples.train, mode="train", epoch=self.epoch):
+                unreadable += batch.unreadable
+                rate = self._rate(len(losses))
+                loss = self._step(batch, rate)
+                self._record(log, bar, batch_number=len(losses), loss=loss, rate=rate)
+                losses.append(loss)
+        if not losses:
+            raise UsageError("training list", "has fewer readable clips than one batch", "lower batch_size")
+        return float(np.mean(losses)), unreadable
+
+    def _rate(self, batch_number: int) -> float:
+        options = self._recipe.optimizer
+        return learning_rate(
+            self.epoch * self._batches + batch_number,
+            iterations_per_epoch=self._batches,
+            epochs=options.epochs,
+            base_rate=options.base_rate,
+            warmup_epochs=options.warmup_epochs,
+            warmup_rate=options.warmup_rate,
+        )
+
+    def _step(self, batch: Batch, rate: float) -> float:
+        """Do one optimiser step and return its loss."""
+        augmentation = self._recipe.augmentation
+        rng = np.random.default_rng([self._recipe.seed, self._iteration, _MIXUP_STREAM])
+        mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
+        labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
+        with paddle.amp.auto_cast(enable=self._scaler is not None):
+            logits = self._model(mix.apply(paddle.to_tensor(batch.crops)))
+        loss = mixup_cross_entropy(
+            logits.astype("float32"), labels, partners, mix.share, smoothing=augmentation.label_smoothing
+        )
+        self._optimizer.set_rate(rate)
+        self._optimizer.step(loss, scaler=self._scaler)
+        return float(loss)
+
+    def _record(self, log: MetricsLog, bar: Bar, *, batch_number: int, loss: float, rate: float) -> None:
+        """Count one iteration, show it, log some, and refuse to go on with a loss that is no number."""
+        if not math.isfinite(loss):
+            place = f"epoch {self.epoch + 1}, iteration {self._iteration}"
+            raise PptsnError("training", f"the loss became {loss} in {place}", "lower optimizer.base_rate")
+        if self._iteration % self._recipe.log_every == 0:
+            fraction = self.epoch + batch_number / self._batches
+            log.write("iteration", epoch=fraction, iteration=self._iteration, loss=loss, rate=rate)
+        self._iteration += 1
+        bar.advance(note=f"loss {loss:.3f}")
+
+    def _commit(self, log: MetricsLog) -> None:
+        weights = state_of(self._model)
+        state = TrainingState(
+            epoch=self.epoch,
+            iteration=self._iteration,
+            best_epoch=self._best_epoch,
+            best_top1=self._best_top1,
+            metrics_bytes=log.durable_bytes(),
+            data_digest=self._data_digest,
+            loss_scaling=scaling_state(self._scaler),
+        )
+        spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
+        self._run.commit(state, weights=weights, optimizer=self._optimizer.state(), spec=spec)
+
+    def _take_over(self, resumption: Resumption) -> None:
+        state = resumption.state
+        if state.data_digest != self._data_digest:
+            cause = "was started with other training or validation lists"
+            raise UsageError(self._run.root, cause, "restore the lists, or choose another --output")
+        apply_checkpoint(self._model, resumption.weights)
+        self._optimizer.load_state(resumption.optimizer, source=resumption.folder)
+        load_scaling(self._scaler, state.loss_scaling)
+        self.epoch, self._iteration = state.epoch, state.iteration
+        self._best_epoch, self._best_top1 = state.best_epoch, state.best_top1
+        self._metrics_bytes = state.metrics_bytes
+        self._display.line(f"{self._run.root}: going on after epoch {state.epoch}")
+
+    def _draw(self) -> None:
+        model = self._recipe.model
+        title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} frames of a clip"
+        plot_metrics(list(read_metrics(self._run.metrics)), self._run.plot, title=title)
+
+
+def _seed(*key: int) -> int:
+    """Return a seed for Paddle that belongs to `key` alone."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
+
+
+def _summary(values: dict[str, Any], epochs: int, unreadable: int) -> str:
+    text = (
+        f"epoch {values['epoch']:>3}/{epochs}  loss {values['train_loss']:.3f}  validation loss "
+        f"{values['val_loss']:.3f}  top-1 {100 * values['val_top1']:5.1f} %  top-5 "
+        f"{100 * values['val_top5']:5.1f} %  {values['duration_s']:.1f} s"
+    )
+    return text + (f"  {unreadable} clips unreadable" if unreadable else "")

@@ -1,0 +1,51 @@
+"""How the network does on a validation list, in the middle of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from training._paddle import paddle
+from training.lists import Sample
+from training.loader import Loader
+from training.losses import cross_entropy
+from training.metrics import correct_counts
+from training.progress import Display
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Mean loss over the clips that could be read, and shares (0..1) of right answers over all clips.
+
+    unreadable: a line for each clip that could not be read; it counts as wrong.
+    """
+
+    loss: float
+    top1: float
+    top5: float
+    unreadable: tuple[str, ...]
+
+
+def validate(model: Any, loader: Loader, samples: Sequence[Sample], *, display: Display) -> Validation:
+    """Return how `model` does on the centre crops of `samples`; leaves it in evaluation mode.
+
+    No label smoothing; the clips' centre frames, as many as in training.
+    """
+    model.eval()
+    total_loss, read, right = 0.0, 0, np.zeros(2, np.int64)
+    unreadable: list[str] = []
+    with paddle.no_grad(), display.bar("validation", total=len(samples)) as bar:
+        for batch in loader.batches(samples, mode="val"):
+            unreadable += batch.unreadable
+            if len(batch) == 0:
+                continue
+            logits = model(paddle.to_tensor(batch.crops))
+            total_loss += float(cross_entropy(logits, paddle.to_tensor(batch.labels))) * len(batch)
+            read += len(batch)
+            right += correct_counts(logits.numpy(), batch.labels)
+            bar.advance(len(batch))
+    top1, top5 = (right / len(samples)).tolist()
+    return Validation(loss=total_loss / max(read, 1), top1=top1, top5=top5, unreadable=tuple(unreadable))
