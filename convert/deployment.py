@@ -42,6 +42,7 @@ def compose_deployment(
     graph = compose.merge_models(graph, back, io_map=[(outer, "view_logits")])
     remove_identities(graph.graph)
     _name_nodes(graph.graph)
+    del graph.opset_import[1:]  # merging lists the one opset once for each part
     graph.graph.name = "pptsn"
     graph.producer_name = "pptsn"
     return graph, spec

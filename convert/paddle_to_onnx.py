@@ -43,7 +43,23 @@ def network_from_export(export: Path) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
         output = Path(folder) / "network.onnx"
         _run_child(program, parameters, output)
-        return onnx.load(str(output))
+        network = onnx.load(str(output))
+    _check_complete(network, program)
+    return network
+
+
+def _check_complete(network: onnx.ModelProto, program: Path) -> None:
+    """Refuse a graph that lacks weights: Paddle2ONNX writes one without a word where a parameter file is cut."""
+    graph = network.graph
+    known = {value.name for value in (*graph.input, *graph.initializer)}
+    known.update(name for node in graph.node for name in node.output)
+    lacking = sorted({name for node in graph.node for name in node.input if name} - known)
+    if lacking:
+        raise ModelError(
+            program.with_name(PARAMETERS_NAME),
+            f"Paddle2ONNX found no values in it for {len(lacking)} tensors ({lacking[0]}, ...)",
+            "it is damaged or incomplete: export the model again by: pptsn export",
+        )
 
 
 def _require_paddle2onnx() -> None:

@@ -1,0 +1,31 @@
+"""A real export of a small PP-TSN, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.files import write_text
+
+
+@pytest.fixture(scope="session")
+def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export folder: depth 18, 3 classes, crops of 32 px, weights drawn from a seed."""
+    pytest.importorskip("paddle")
+    import paddle
+
+    from training.export import ExportOptions, export_model
+    from training.network import PPTSN
+    from training.weights import save_weights
+
+    folder = tmp_path_factory.mktemp("export")
+    paddle.seed(0)
+    state = {name: value.numpy() for name, value in PPTSN(18, 3).state_dict().items()}
+    # The classifier starts near zero; larger weights make classes that differ.
+    state["head.fc.weight"] *= 100
+    save_weights(state, folder / "w.pdparams")
+    write_text(folder / "labels.txt", "red\ngreen\nblue\n")
+    options = ExportOptions(labels=folder / "labels.txt", crop_size=32, short_side=40)
+    export_model(folder / "w.pdparams", folder / "export", options=options)
+    return folder / "export"

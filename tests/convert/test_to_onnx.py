@@ -1,0 +1,157 @@
+import json
+import shutil
+from collections import Counter
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from convert import paddle_to_onnx, to_onnx
+from convert.model_file import load_model
+from convert.to_onnx import convert_to_onnx
+from runtime.engines import open_engine
+from runtime.errors import MissingDependencyError, ModelError, UsageError, VerificationError
+
+
+@pytest.fixture(scope="module")
+def converted(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("converted") / "m.onnx"
+    convert_to_onnx(export, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(export: Path) -> onnx.ModelProto:
+    return paddle_to_onnx.network_from_export(export)
+
+
+@pytest.fixture
+def converts_at_once(network: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the child process, for tests of what comes after it."""
+    monkeypatch.setattr(to_onnx, "network_from_export", lambda export: deepcopy(network))
+
+
+@pytest.fixture
+def copy(export: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(export, tmp_path / "export"))
+
+
+def test_the_file_gives_the_logits_of_paddle(export: Path, converted: Path) -> None:
+    with np.load(export / "reference.npz") as stored:
+        crops, expected = stored["crops"], (stored["logits"] + stored["mirrored_logits"]) / 2
+        assert np.abs(stored["logits"] - stored["mirrored_logits"]).max() > 1e-2  # or mirroring proves nothing
+    with open_engine(converted) as engine:
+        assert engine.spec.mirror
+        np.testing.assert_allclose(engine.infer(crops), expected, atol=1e-3)
+
+
+def test_the_report_lies_beside_it(converted: Path) -> None:
+    report = json.loads(converted.with_suffix(".report.json").read_text())
+    assert report["passed"] is True
+    assert report["max_abs"] <= report["tolerance"] == 1e-3
+
+
+def test_batch_norm_is_folded_and_shapes_are_fixed(converted: Path) -> None:
+    model, _ = load_model(converted)
+    kinds = Counter(n.op_type for n in model.graph.node)
+    assert kinds["Conv"] == 23
+    assert not kinds.keys() & {"BatchNormalization", "Identity", "Constant", "Shape"}
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_without_mirror_a_row_is_the_crop_alone(export: Path, tmp_path: Path) -> None:
+    convert_to_onnx(export, tmp_path / "m.onnx", mirror=False)
+    with open_engine(tmp_path / "m.onnx") as engine, np.load(export / "reference.npz") as stored:
+        assert not engine.spec.mirror
+        np.testing.assert_allclose(engine.infer(stored["crops"]), stored["logits"], atol=1e-3)
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_a_file_that_disagrees_is_not_written(copy: Path, tmp_path: Path) -> None:
+    stored = dict(np.load(copy / "reference.npz"))
+    stored["logits"][0, 1] += 0.1
+    np.savez(copy / "reference.npz", **stored)
+    (tmp_path / "m.onnx").write_text("old")
+    with pytest.raises(VerificationError, match=r"differ .* by up to (5\.0|4\.9)\de-02"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+    assert (tmp_path / "m.onnx").read_text() == "old"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["export", "m.onnx"]
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_a_missing_reference_is_named(copy: Path, tmp_path: Path) -> None:
+    (copy / "reference.npz").unlink()
+    with pytest.raises(ModelError, match=r"reference\.npz"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("name", ["spec.json", "model.json", "model.pdiparams"])
+def test_an_incomplete_export_is_named(copy: Path, tmp_path: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.pdiparams"])
+def test_a_crash_of_the_converter_is_an_error(copy: Path, tmp_path: Path, name: str) -> None:
+    whole = (copy / name).read_bytes()
+    (copy / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match="Paddle2ONNX"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+def test_a_killed_converter_names_its_signal(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'terminate called' >&2\nkill -ABRT $$\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(paddle_to_onnx.sys, "executable", str(python))
+    with pytest.raises(ModelError, match=r"model\.json: Paddle2ONNX was ended by SIGABRT: terminate called"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+def test_a_hanging_converter_is_ended(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nexec sleep 60\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(paddle_to_onnx.sys, "executable", str(python))
+    monkeypatch.setattr(paddle_to_onnx, "_TIMEOUT_S", 0.2)
+    with pytest.raises(ModelError, match=r"no result within 0\.2 s"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+def test_the_child_may_not_install_packages(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "error: autoinstall=$POLYGRAPHY_AUTOINSTALL_DEPS"\nexit 3\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(paddle_to_onnx.sys, "executable", str(python))
+    with pytest.raises(ModelError, match=r"failed with status 3: error: autoinstall=0"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+def test_a_missing_converter_names_the_command(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paddle_to_onnx.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[convert\]'"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+def test_the_output_must_be_an_onnx_file(export: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"does not end in \.onnx"):
+        convert_to_onnx(export, tmp_path / "model.engine")
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_an_export_of_another_size_is_refused(copy: Path, tmp_path: Path) -> None:
+    spec = json.loads((copy / "spec.json").read_text())
+    (copy / "spec.json").write_text(json.dumps(spec | {"crop_size": 40}))
+    with pytest.raises(ModelError, match="its spec expects"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+def test_the_opset_is_the_one_documented(converted: Path) -> None:
+    assert [o.version for o in onnx.load(converted).opset_import] == [paddle_to_onnx.OPSET]

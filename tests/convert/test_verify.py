@@ -1,0 +1,116 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.verify import report_path, verify_models, verify_reference
+from runtime.engines import open_engine
+from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from tests.clips import write_clip
+from tests.models import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two models that differ a little: in the mean that they subtract."""
+    folder = tmp_path_factory.mktemp("models")
+    return write_tiny_model(folder / "a.onnx"), write_tiny_model(folder / "b.onnx", mean=(0.5, 0.5, 0.52))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("clips")
+    return [str(write_clip(folder / f"{i}.mp4", frames=10 + i)) for i in range(3)]
+
+
+def compare(models: tuple[Path, Path], clips: list[str], tolerance: float = 1e-3):  # type: ignore[no-untyped-def]
+    return verify_models(*models, clips, segments=3, views="ten", tolerance=tolerance)
+
+
+def test_a_model_agrees_with_itself(models: tuple[Path, Path], clips: list[str]) -> None:
+    report = compare((models[0], models[0]), clips)
+    assert report.passed
+    assert (report.figures.rows, report.figures.max_abs, report.figures.top1) == (3, 0, 1)
+    report.require_passed()
+
+
+def test_a_difference_beyond_the_tolerance_fails_with_the_figures(
+    models: tuple[Path, Path], clips: list[str]
+) -> None:
+    report = compare(models, clips)
+    # 0.02 less of blue, divided by std 0.5, times 4.
+    assert report.figures.max_abs == pytest.approx(0.16, rel=1e-3)
+    assert report.figures.mean_abs == pytest.approx(0.04, rel=1e-3)
+    assert not report.passed
+    with pytest.raises(VerificationError, match=r"up to 1\.60e-01 .* more than the tolerance 0\.001"):
+        report.require_passed()
+    assert compare(models, clips, tolerance=0.2).passed
+
+
+def test_clips_that_cannot_be_read_are_skipped_and_named(models: tuple[Path, Path], clips: list[str]) -> None:
+    report = compare((models[0], models[0]), [*clips, "none.mp4"])
+    assert report.figures.rows == 3
+    assert len(report.skipped) == 1
+    assert "none.mp4" in report.skipped[0]
+
+
+def test_no_readable_clip_is_an_error(models: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError, match=r"none of 2 clips can be read .*none\.mp4"):
+        compare(models, ["none.mp4", "neither.mp4"])
+    with pytest.raises(UsageError, match="names no clips"):
+        compare(models, [])
+
+
+def test_models_of_other_classes_are_not_comparable(
+    models: tuple[Path, Path], export: Path, clips: list[str], tmp_path: Path
+) -> None:
+    from convert.to_onnx import convert_to_onnx
+
+    convert_to_onnx(export, tmp_path / "three.onnx")
+    with pytest.raises(ModelError, match="same number of classes"):
+        compare((models[0], tmp_path / "three.onnx"), clips)
+
+
+def test_a_report_is_json_beside_the_model(models: tuple[Path, Path], clips: list[str], tmp_path: Path) -> None:
+    path = report_path(tmp_path / "m.fp16.onnx")
+    assert path.name == "m.fp16.report.json"
+    compare(models, [*clips, "none.mp4"]).write(path)
+    values = json.loads(path.read_text())
+    assert values["passed"] is False
+    assert values["rows"] == 3
+    assert values.keys() >= {"model", "against", "tolerance", "max_abs", "mean_abs", "top1", "top5", "skipped"}
+
+
+def write_reference(folder: Path, size: int = 32, classes: int = 4) -> Path:
+    crops = np.zeros((2, size, size, 3), np.uint8)
+    logits = np.full((2, classes), -4, np.float32)
+    logits[:, 3:] = 0
+    np.savez(folder / "reference.npz", crops=crops, logits=logits, mirrored_logits=logits)
+    return folder
+
+
+def test_the_reference_of_an_export_is_checked(models: tuple[Path, Path], tmp_path: Path) -> None:
+    write_reference(tmp_path)
+    with open_engine(models[0]) as right, open_engine(models[1]) as wrong:
+        assert verify_reference(right, tmp_path, name="a", tolerance=1e-3).passed
+        assert not verify_reference(wrong, tmp_path, name="b", tolerance=1e-3).passed
+
+
+@pytest.mark.parametrize("changes", [{"size": 40}, {"classes": 3}])
+def test_a_reference_of_another_model_is_named(
+    models: tuple[Path, Path], tmp_path: Path, changes: dict[str, int]
+) -> None:
+    write_reference(tmp_path, **changes)
+    with open_engine(models[0]) as engine, pytest.raises(ModelError, match="name the export"):
+        verify_reference(engine, tmp_path, name="a", tolerance=1e-3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_damaged_or_missing_reference_is_named(
+    models: tuple[Path, Path], tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "reference.npz").write_bytes(content)
+    with open_engine(models[0]) as engine, pytest.raises(ModelError, match=r"reference\.npz: is no reference"):
+        verify_reference(engine, tmp_path, name="a", tolerance=1e-3)

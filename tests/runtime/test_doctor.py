@@ -1,0 +1,59 @@
+import io
+import json
+import sys
+
+import pytest
+from rich.console import Console
+
+from runtime.doctor import examine, render
+
+
+def text(findings: dict) -> str:
+    stream = io.StringIO()
+    render(findings, Console(file=stream, width=160, color_system=None))
+    return stream.getvalue()
+
+
+def test_the_cpu_engine_really_ran() -> None:
+    findings = examine()
+    cpu = next(e for e in findings["engines"] if e["device"] == "cpu")
+    assert cpu == {"name": "onnxruntime", "device": "cpu", "works": True, "problem": None}
+
+
+def test_findings_are_plain_json() -> None:
+    findings = examine()
+    assert json.loads(json.dumps(findings)) == findings
+    assert {p["name"] for p in findings["packages"]} >= {"av", "onnxruntime", "paddlepaddle", "paddle2onnx"}
+
+
+def test_a_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    findings = examine()
+    assert not any(e["works"] for e in findings["engines"])
+    assert "pip install -e '.[cpu]'" in text(findings)
+
+
+def test_missing_packages_are_listed_with_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.doctor._version", lambda name: None)
+    shown = text(examine())
+    assert "pip install -e '.[convert]'" in shown
+    assert "pip install -e '.[train]'" in shown
+
+
+def test_conflicting_packages_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.doctor._version", lambda name: "1.0")
+    notes = " ".join(examine()["notes"])
+    assert "onnxruntime and onnxruntime-gpu" in notes
+    assert "paddlepaddle and paddlepaddle-gpu" in notes
+
+
+def test_a_broken_engine_is_a_finding_not_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError("libfoo.so is missing")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    cpu = next(e for e in examine()["engines"] if e["device"] == "cpu")
+    assert cpu["works"] is False
+    assert "libfoo.so" in cpu["problem"]
