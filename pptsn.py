@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import typer
@@ -82,7 +82,7 @@ def _build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        help="PP-TSN video classification: train in Paddle, convert to ONNX, classify in real time.",
+        help="PP-TSN video classification: train in Paddle, convert to ONNX, classify.",
         epilog="Exit codes: 0 done, 1 some input failed, 2 wrong usage, 3 missing dependency or device.",
     )
 
@@ -91,13 +91,14 @@ def _build_app() -> typer.Typer:
             typer.echo(f"pptsn {__version__}")
             raise typer.Exit
 
+    # Defaults rather than Annotated: Typer resolves annotations by this module's globals, which have no `typer`.
+    quiet_option = typer.Option(False, "--quiet", "-q", help="No progress bars, no notes.")
+    version_option = typer.Option(
+        False, "--version", callback=show_version, is_eager=True, help="Print the version."
+    )
+
     @app.callback()
-    def options(
-        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no notes.")] = False,
-        version: Annotated[
-            bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
-        ] = False,
-    ) -> None:
+    def options(quiet: bool = quiet_option, version: bool = version_option) -> None:
         set_quiet(quiet)
 
     for folder in (runtime.cli, training.cli, convert.cli):
@@ -109,8 +110,11 @@ def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code."""
     from runtime.errors import PptsnError
 
+    arguments = sys.argv[1:]
+    if "--quiet" in arguments:  # wherever it stands, before or after the command
+        arguments = ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
     try:
-        _build_app()()
+        _build_app()(arguments)
     except PptsnError as error:
         print(f"pptsn: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -32,7 +32,7 @@ def mount(app: typer.Typer) -> None:
 
 
 def classify(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=_SOURCES_HELP)],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
     model: ModelOption,
     segments: SegmentsOption = 25,
     views: ViewsOption = "ten",

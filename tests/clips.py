@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -137,9 +137,17 @@ def decode_plainly(path: Path) -> Iterator[Pixels]:
 
     What number a frame has, and what is in it, is what this yields.  Mirrored files are not mirrored back.
     """
+    for _, pixels in decode_plainly_at(path, None):
+        yield pixels
+
+
+def decode_plainly_at(path: Path, wanted: Collection[int] | None) -> Iterator[tuple[int, Pixels]]:
+    """Yield (number, pixels) of the frames that are wanted, or of all, as `decode_plainly` does."""
+    number = -1
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = container.streams.best("video")
         stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1  # dav1d has threads of its own
         packets = [*(p for p in container.demux(stream) if p.size), None]
         for packet in packets:
             try:
@@ -147,4 +155,7 @@ def decode_plainly(path: Path) -> Iterator[Pixels]:
             except av.error.FFmpegError:
                 continue
             for frame in frames:
-                yield np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), frame.rotation // 90))
+                number += 1
+                if wanted is None or number in wanted:
+                    rgb = frame.to_ndarray(format="rgb24")
+                    yield number, np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))

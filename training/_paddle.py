@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from runtime.errors import MissingDependencyError
 
-_asked_threads = os.environ.get("OMP_NUM_THREADS")
-# Paddle's C++ side reports the start of every interpreter; errors still come through.
-os.environ.setdefault("GLOG_minloglevel", "2")
+# What Paddle's libraries read once, on import:
+_SETTINGS = {
+    # One thread a core; Paddle's own choice is 1.  Results do not depend on it, to the bit.
+    "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+    # A thread that waits sleeps at once, instead of keeping a core from the processes that load clips.
+    "KMP_BLOCKTIME": "0",
+    # The C++ side reports the start of every interpreter; errors still come through.
+    "GLOG_minloglevel": "2",
+}
+
+
+@contextlib.contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Set variables that are not set already while the block runs, so that child processes do not inherit them."""
+    added = settings.keys() - os.environ.keys()
+    os.environ.update({name: settings[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
 
 try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about a missing ccache and the like
+    # Paddle warns of every thread count but 1 on stderr, and of a missing ccache.
+    with _environment(_SETTINGS), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         import paddle
 except ImportError as error:
     raise MissingDependencyError(
         "paddle", f"training, evaluation and export need PaddlePaddle ({error})", "run: pip install 'pptsn[train]'"
     ) from error
 
+# Said once for every batch norm layer on the first training step.
+warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
 
-def _use_all_cores() -> None:
-    """Give Paddle's CPU kernels one thread a usable core, unless OMP_NUM_THREADS asked for another number.
-
-    Paddle sets OMP_NUM_THREADS to 1 on import; a larger value in the environment makes it print warnings.
-    """
-    if _asked_threads is None:
-        paddle.base.core.set_num_threads(len(os.sched_getaffinity(0)))
+nn: Any = paddle.nn
 
 
 def select_device(name: str) -> str:
@@ -49,11 +68,5 @@ def select_device(name: str) -> str:
     paddle.set_device(device)
     return device
 
-
-_use_all_cores()
-# Said once for every batch norm layer on the first training step.
-warnings.filterwarnings("ignore", message="When training, we now always track global mean and variance")
-
-nn: Any = paddle.nn
 
 __all__ = ["nn", "paddle", "select_device"]

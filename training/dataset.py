@@ -70,7 +70,7 @@ def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] |
     """Return the resized frames of a clip in order of time, drawn by `key` or, without one, the centre frames."""
 
     def choose(available: int) -> list[int]:
-        frames = _listed_frames(sample, available)
+        frames = listed_frames(sample, available)
         if key is None:
             return centre_indices(frames, settings.num_seg)
         # A new generator each time: where the file's frame count was wrong, this is called once more.
@@ -86,7 +86,7 @@ def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] |
     return frames
 
 
-def _listed_frames(sample: Sample, available: int) -> int:
+def listed_frames(sample: Sample, available: int) -> int:
     """Return how many frames the clip has: as the list says, where it does, or else all that are there."""
     if sample.frames is None:
         return available

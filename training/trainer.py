@@ -207,7 +207,7 @@ class Trainer:
             fraction = self.epoch + batch_number / self._batches
             log.write("iteration", epoch=fraction, iteration=self._iteration, loss=loss, rate=rate)
         self._iteration += 1
-        bar.advance(note=f"loss {loss:.3f}")
+        bar.advance(description=f"epoch {self.epoch + 1}, loss {loss:.3f}")
 
     def _commit(self, log: MetricsLog) -> None:
         weights = state_of(self._model)

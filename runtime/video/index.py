@@ -102,7 +102,8 @@ class _Survey:
         self.sizes.append(packet.size)
         data = memoryview(packet)
         self.pictureless |= not self.inspector.holds_picture(data)
-        if packet.is_keyframe and self.inspector.is_clean_start(data):
+        # Nothing comes before the first packet, so that every decode begins there.
+        if packet.is_keyframe and (position == 0 or self.inspector.is_clean_start(data)):
             self.keys.append(position)
             self.key_dts.append(packet.dts)
         # What an edit list cuts away is decoded for the sake of others, but not shown.
@@ -157,9 +158,14 @@ def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
 
     An empty packet would tell the decoder that the file is over: the last one does, and some files have more.
     """
-    for packet in video.container.demux(video.stream):
-        if packet.size:
-            yield packet
+    try:
+        for packet in video.container.demux(video.stream):
+            if packet.size:
+                yield packet
+    except IndexError:
+        # After the last packet PyAV looks up each stream, and fails for one that only appeared on the way, as
+        # a second programme in a transport stream may.  All packets of ours have been given out by then.
+        return
 
 
 def build_index(video: OpenVideo) -> FrameIndex:

@@ -53,19 +53,22 @@ class Run:
 
 @dataclass
 class Effort:
-    """How much was decoded, for tests and benchmarks: packets handed to decoders, and how many in full."""
+    """How much was decoded, for tests and benchmarks.
+
+    packets: handed to decoders, of which frames: came out of them.  runs: begun at a key frame.
+    """
 
     packets: int = 0
-    in_full: int = 0
-    seeks: int = 0
+    frames: int = 0
+    runs: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, *, packets: int, in_full: int, seeks: int) -> None:
+    def add(self, *, packets: int, frames: int) -> None:
         """Add the figures of a run."""
         with self._lock:
             self.packets += packets
-            self.in_full += in_full
-            self.seeks += seeks
+            self.frames += frames
+            self.runs += 1
 
 
 def plan_runs(index: FrameIndex, frames: Iterable[int]) -> list[Run]:
@@ -153,19 +156,21 @@ class RunDecoder:
     def _decoded(self, run: Run) -> Iterator[av.VideoFrame]:
         """Yield what the decoder makes of the packets of `run`."""
         codec = self._video.codec
-        in_full = 0
+        out = 0
         for position, packet in enumerate(self._packets(run.start), start=run.start):
             if self._stop.is_set():
                 raise IndexSurpriseError("another run met a surprise")
             self._check_packet(packet, position)
             full = not self._skips or position in run.wanted or position == run.start
             codec.skip_frame = "DEFAULT" if full else "NONREF"
-            in_full += full
-            yield from codec.decode(packet)
+            frames = codec.decode(packet)
+            out += len(frames)
+            yield from frames
             if position == run.last:
                 break
-        self._effort.add(packets=run.last - run.start + 1, in_full=in_full, seeks=1)
-        yield from codec.decode(None)
+        frames = codec.decode(None)
+        self._effort.add(packets=run.last - run.start + 1, frames=out + len(frames))
+        yield from frames
 
     def _check_packet(self, packet: Packet[VideoStream], position: int) -> None:
         index = self._index

@@ -52,25 +52,14 @@ def see(samples: list[Sample]) -> Seen:
     pictures, facts = [], []
     for sample in samples:
         frames, fps = read_frames(sample.path)
-        still = np.median(frames, axis=0)
-        moving = np.abs(frames - still).max(axis=-1) > 50
-        whole = [cv2.resize(frame, (6, 6), interpolation=cv2.INTER_AREA).ravel() / 255 for frame in frames[::4]]
-        everywhere = np.ones(moving.shape, bool)
-        pictures.append(
-            np.concatenate(
-                [
-                    np.sqrt(hues(frames, everywhere)),
-                    np.sqrt(hues(frames, moving)),
-                    np.mean(whole, 0),
-                    np.std(whole, 0),
-                ]
-            )
-        )
         count, height, width, _ = frames.shape
         size = Path(sample.path).stat().st_size
-        facts.append(
-            [width, height, width / height, fps, count, count / fps, size, size / (count * width * height)]
-        )
+        facts.append([width, height, width / height, fps, count, count / fps, size, size / (count * width * height)])
+        small = np.stack([cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) for frame in frames[::2]])
+        moving = np.abs(small - np.median(small, axis=0)).max(axis=-1) > 40
+        tiny = [cv2.resize(frame, (6, 6), interpolation=cv2.INTER_AREA).ravel() / 255 for frame in small]
+        colours = [np.sqrt(hues(small, mask)) for mask in (np.ones(moving.shape, bool), moving)]
+        pictures.append(np.concatenate([*colours, np.mean(tiny, 0), np.std(tiny, 0)]))
     return Seen(np.array(pictures), np.array(facts, float), np.array([sample.label for sample in samples]))
 
 
@@ -97,7 +86,7 @@ NEAR_CHANCE = 0.22
 
 
 def made(folder: Path, *, shapes: bool) -> tuple[SyntheticSet, Seen, Seen]:
-    settings = SyntheticSettings(train_per_class=20, val_per_class=1, test_per_class=25, shapes=shapes)
+    settings = SyntheticSettings(train_per_class=15, val_per_class=1, test_per_class=25, shapes=shapes)
     found = make_dataset(folder, settings=settings, workers=2)
     return found, see(read_list(found.train)), see(read_list(found.test))
 
@@ -116,7 +105,7 @@ def test_there_are_at_least_eight_classes_evenly_in_every_split(with_shapes) -> 
     found, _, _ = with_shapes
     assert CLASSES >= 8
     assert found.labels.read_text().splitlines() == [f"{i} {name}" for i, name in enumerate(CLASS_NAMES)]
-    for path, count in ((found.train, 20), (found.val, 1), (found.test, 25)):
+    for path, count in ((found.train, 15), (found.val, 1), (found.test, 25)):
         labels = [sample.label for sample in read_list(path, classes=CLASSES)]
         assert Counter(labels) == dict.fromkeys(range(CLASSES), count)
 
@@ -140,7 +129,7 @@ def test_clips_are_h264_files_of_many_sizes_lengths_and_rates(with_shapes) -> No
 
 def test_the_shapes_can_be_told_by_a_cheap_classifier(with_shapes) -> None:
     _, train, test = with_shapes
-    assert top1(train, test, "pictures") > 2 * NEAR_CHANCE - 0.1
+    assert top1(train, test, "pictures") > 0.35
 
 
 def test_nothing_tells_the_class_where_the_shapes_are_left_out(without_shapes) -> None:
@@ -172,7 +161,7 @@ def test_leaving_the_shapes_out_changes_nothing_else(with_shapes, without_shapes
         with_shape, without = (read_frames(read_list(path)[3].path)[0] for path in lists)
         assert with_shape.shape == without.shape
         differs = (np.abs(with_shape.astype(int) - without).max(axis=-1) > 40).mean(axis=(1, 2))
-        assert 0.03 < differs.mean() < 0.25  # the shape, and no more
+        assert 0.03 < differs.mean() < 0.35  # the shape, and no more
         assert differs.min() > 0.02  # in every frame
 
 

@@ -1,0 +1,228 @@
+"""The command line as its users meet it: output, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import pptsn
+from tests.clips import cut_file, write_clip, write_sound
+from tests.models import write_foreign_model, write_tiny_model
+
+ROOT = Path(__file__).parent.parent
+
+
+class Ending(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs the program in this process."""
+
+    def run(*arguments: object) -> Ending:
+        monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            pptsn.main()
+        captured = capsys.readouterr()
+        code = ending.value.code
+        return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("models") / "m.onnx")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two videos, and every kind of file that is none."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_clip(folder / "a.mp4", frames=12)
+    write_clip(folder / "b.mkv", frames=1)
+    write_sound(folder / "sound.mp4")
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is no video\n" * 50)
+    cut_file(write_clip(folder / "cut.mp4", frames=30), 0.5)
+    return folder
+
+
+def test_version_and_help(run) -> None:
+    assert run("--version").out == f"pptsn {pptsn.__version__}\n"
+    shown = run("--help")
+    assert shown.code == 0
+    for command in ("classify", "convert", "doctor", "evaluate", "export", "synthesize", "train", "verify"):
+        assert command in shown.out
+
+
+def test_every_command_explains_itself(run) -> None:
+    for command in (
+        ["classify"],
+        ["convert", "onnx"],
+        ["doctor"],
+        ["evaluate"],
+        ["export"],
+        ["train"],
+        ["verify"],
+    ):
+        shown = run(*command, "--help")
+        assert shown.code == 0
+        assert "Usage:" in shown.out
+
+
+def test_classify_prints_and_writes(run, model: Path, folder: Path, tmp_path: Path) -> None:
+    ending = run(
+        "classify", folder / "a.mp4", folder / "b.mkv", "--model", model, "--top", 2, "-o", tmp_path / "o.jsonl"
+    )
+    assert (ending.code, ending.err) == (0, "")
+    rows = [line.split("\t") for line in ending.out.splitlines()]
+    assert [row[0] for row in rows] == [str(folder / "a.mp4")] * 2 + [str(folder / "b.mkv")] * 2
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [(line["source"], line["frames"]) for line in lines] == [
+        (str(folder / "a.mp4"), 12),
+        (str(folder / "b.mkv"), 1),
+    ]
+    assert [str(p["class_id"]) for p in lines[0]["top"]] == [row[1] for row in rows[:2]]
+    assert lines[0].keys() == {"source", "frames", "duration_s", "segments", "views", "top", "timing_ms"}
+
+
+def test_bad_sources_are_one_line_each_and_the_others_go_on(
+    run, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    ending = run("classify", folder, tmp_path / "none.mp4", tmp_path, "--model", model, "-o", tmp_path / "o.jsonl")
+    assert ending.code == 1
+    assert "Traceback" not in ending.err
+    bad = {"cut.mp4", "empty.mp4", "sound.mp4", "text.mp4", "none.mp4", tmp_path.name}
+    errors = [line for line in ending.err.splitlines() if line.startswith("pptsn: error: ")]
+    assert {Path(line.removeprefix("pptsn: error: ").split(": ")[0]).name for line in errors} == bad
+    assert len(errors) == len(bad)
+    assert {Path(line.split("\t")[0]).name for line in ending.out.splitlines()} == {"a.mp4", "b.mkv"}
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert sum("error" in line for line in lines) == len(bad)
+    assert sum("top" in line for line in lines) == 2
+
+
+def test_json_on_standard_output_is_json_alone(run, model: Path, folder: Path) -> None:
+    ending = run("classify", folder / "a.mp4", "--model", model, "--output", "-")
+    assert [json.loads(line)["frames"] for line in ending.out.splitlines()] == [12]
+
+
+def test_a_damaged_video_with_frames_is_answered_with_a_warning(run, model: Path, tmp_path: Path) -> None:
+    from tests.clips import damage_packets
+
+    clip = damage_packets(write_clip(tmp_path / "d.mp4", frames=40), [10], wipe=True)
+    ending = run("classify", clip, "--model", model, "--output", "-")
+    (line,) = map(json.loads, ending.out.splitlines())
+    assert ending.code == 0
+    assert line["lost_frames"] >= 1
+    assert line["warnings"]
+    assert "warning" in ending.err
+    quiet = run("--quiet", "classify", clip, "--model", model)
+    assert quiet.err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["--views", "nine"], "ten, three, center"),
+        (["--segments", "0"], "segments"),
+        (["--sampling", "random"], "centre, linspace"),
+        (["--device", "gpu"], "cpu, cuda or cuda:N"),
+        (["--backend", "openvino"], "auto, onnxruntime"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_code_2_and_says_what_there_is(
+    run, model: Path, folder: Path, arguments: list[str], cause: str
+) -> None:
+    ending = run("classify", folder / "a.mp4", "--model", model, *arguments)
+    assert ending.code == 2
+    assert cause in " ".join(ending.err.replace("│", " ").split())
+
+
+def test_a_missing_package_is_code_3(run, model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    ending = run("classify", folder / "a.mp4", "--model", model)
+    assert ending.code == 3
+    assert "pip install -e '.[cpu]'" in ending.err
+
+
+def test_unusable_models_are_one_line(run, model: Path, folder: Path, tmp_path: Path) -> None:
+    damaged = bytearray(model.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "damaged.onnx").write_bytes(damaged)
+    (tmp_path / "short.onnx").write_bytes(damaged[:500])
+    write_foreign_model(tmp_path / "foreign.onnx")
+    for name in ("damaged.onnx", "short.onnx", "foreign.onnx", "none.onnx"):
+        ending = run("classify", folder / "a.mp4", "--model", tmp_path / name)
+        assert ending.code == 1
+        assert ending.err.startswith(f"pptsn: error: {tmp_path / name}: ")
+        assert ending.err.count("\n") == 1
+
+
+def test_verify_writes_its_report_and_fails_past_the_tolerance(
+    run, model: Path, folder: Path, tmp_path: Path
+) -> None:
+    other = write_tiny_model(tmp_path / "other.onnx", mean=(0.5, 0.5, 0.52))
+    same = run("verify", other, "--against", other, "--clips", folder / "a.mp4")
+    assert (same.code, same.out.startswith("passed")) == (0, True)
+    ending = run("verify", other, "--against", model, "--clips", folder)
+    assert ending.code == 1
+    assert "FAILED" in ending.out
+    assert "more than the tolerance 0.001" in ending.err
+    assert json.loads((tmp_path / "other.report.json").read_text())["passed"] is False
+
+
+@pytest.mark.parametrize("arguments", [[], ["--against", "m"], ["--reference", "e", "--clips", "c"]])
+def test_verify_needs_one_thing_to_compare_with(run, model: Path, arguments: list[str]) -> None:
+    assert run("verify", model, *arguments).code == 2
+
+
+def test_doctor_speaks_json(run) -> None:
+    findings = json.loads(run("doctor", "--json").out)
+    assert findings["machine"]["cores"] >= 1
+    assert "classifying on a CPU" in run("doctor").out
+
+
+def test_an_interrupt_keeps_the_answers_until_then(model: Path, folder: Path, tmp_path: Path) -> None:
+    names = [str(folder / "a.mp4")] * 3000
+    (tmp_path / "list").write_text("\n".join(names))
+    output = tmp_path / "o.jsonl"
+    command = [sys.executable, "-m", "pptsn", "classify", f"@{tmp_path / 'list'}", "--model", str(model)]
+    child = subprocess.Popen(
+        [*command, "-o", str(output)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert child.stdout is not None
+    child.stdout.readline()  # it has begun to answer
+    child.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, err = child.communicate(timeout=30)
+    assert time.monotonic() - started < 10
+    assert child.returncode == 130
+    assert "Traceback" not in err
+    assert 1 <= len(output.read_text().splitlines()) < 3000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["list", "o.jsonl"]
+
+
+def test_a_reader_that_leaves_is_no_error_message(model: Path, folder: Path) -> None:
+    command = f"{sys.executable} -m pptsn classify {folder}/a.mp4 --model {model} --top 4 | head -c 1"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "Traceback" not in ended.stderr
+    assert "Exception" not in ended.stderr

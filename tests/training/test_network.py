@@ -1,0 +1,132 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from runtime.errors import UsageError
+from runtime.preprocess import normalise, resize_frame, ten_crop
+from runtime.sampling import centre_indices
+from runtime.spec import DEPTHS, IMAGENET_MEAN, IMAGENET_STD
+from runtime.video import open_video
+from tests.training.published import published_names, seeded_state
+from training._paddle import paddle
+from training.network import BLOCK_COUNTS, PPTSN, PerViewNetwork, feature_width
+from training.weights import state_of
+
+
+@pytest.fixture(scope="module")
+def small() -> PPTSN:
+    paddle.seed(1)
+    return PPTSN(18, 5)
+
+
+def _clips(*shape: int):
+    return paddle.to_tensor(np.random.default_rng(2).normal(size=shape).astype(np.float32))
+
+
+def test_all_depths_of_the_spec_can_be_built():
+    assert tuple(BLOCK_COUNTS) == DEPTHS
+    with pytest.raises(UsageError, match="choose one of 18, 34"):
+        PPTSN(19, 5)
+
+
+@pytest.mark.parametrize(("depth", "entries", "parameters"), [(18, 117, 11_196_389), (50, 277, 23_586_053)])
+def test_a_depth_has_its_published_size(depth, entries, parameters):
+    """ResNet-vd of 18 and 50 layers with 1000 classes have 11.72 and 25.58 million parameters (PaddleClas)."""
+    model = PPTSN(depth, 5)
+    assert len(model.state_dict()) == entries
+    learned = sum(int(np.prod(p.shape)) for p in model.parameters() if not p.stop_gradient)
+    assert learned == parameters
+    with_1000_classes = learned + 995 * (feature_width(depth) + 1)
+    assert with_1000_classes / 1e6 == pytest.approx({18: 11.71, 50: 25.58}[depth], abs=0.02)
+
+
+def test_a_shortcut_pools_where_its_block_has_a_stride():
+    model = PPTSN(34, 5)
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    assert shapes["backbone.bb_0_0.short._conv.weight"] == (64, 64, 1, 1)
+    assert shapes["backbone.bb_3_0.short._conv.weight"] == (512, 256, 1, 1)
+    assert "backbone.bb_3_1.short._conv.weight" not in shapes
+    odd = paddle.zeros([1, 64, 7, 7])
+    model.eval()
+    # The pool covers the last row too, as ceil_mode says: 7 → 4, like the 3x3 convolution beside it.
+    assert model.backbone.bb_1_0(odd).shape == [1, 128, 4, 4]
+
+
+def test_a_clip_gives_the_mean_of_its_frames_logits(small):
+    small.eval()
+    clips = _clips(2, 3, 3, 32, 32)
+    by_frame = small.view_logits(clips.flatten(0, 1)).numpy().reshape(2, 3, 5)
+    assert small(clips).numpy() == pytest.approx(by_frame.mean(axis=1), abs=1e-5)
+    assert PerViewNetwork(small)(clips[0]).numpy() == pytest.approx(by_frame[0], abs=1e-5)
+
+
+def test_features_are_dropped_in_training_alone(small):
+    features = _clips(4, 512)
+    small.head.eval()
+    assert np.array_equal(small.head(features).numpy(), small.head(features).numpy())
+    small.head.train()
+    assert not np.array_equal(small.head(features).numpy(), small.head(features).numpy())
+
+
+def test_initial_weights_are_the_recipes(small):
+    state = state_of(small)
+    assert np.all(state["head.fc.bias"] == 0)
+    assert state["head.fc.weight"].std() == pytest.approx(0.01, rel=0.1)
+    weight = state["backbone.bb_3_1.conv1._conv.weight"]
+    assert weight.std() == pytest.approx(np.sqrt(2 / (512 * 9)), rel=0.02)
+
+
+@pytest.mark.shared
+def test_names_and_shapes_are_those_of_the_published_checkpoint(shared_dir):
+    state = PPTSN(50, 400).state_dict()
+    assert [(name, tuple(value.shape)) for name, value in state.items()] == published_names(shared_dir)
+
+
+def _clip_paths(folder) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): str(path) for path in files}
+
+
+def _frame_logits(network, path: str, indices: list[int]) -> dict[int, np.ndarray]:
+    """Mean logits over the ten crops of each distinct frame, (400,)."""
+    distinct = sorted(set(indices))
+
+    def resize(pixels):
+        return resize_frame(pixels, short_side=256, rule="fixed_ratio")
+
+    with open_video(path) as video:
+        frames = video.read(distinct, transform=resize)
+    logits = {}
+    with paddle.no_grad():
+        for index, frame in zip(distinct, frames, strict=True):
+            pixels = normalise(ten_crop([frame.pixels], size=224), mean=IMAGENET_MEAN, std=IMAGENET_STD)
+            logits[index] = network(paddle.to_tensor(pixels)).numpy().mean(axis=0)
+    return logits
+
+
+@pytest.mark.shared
+def test_the_seeded_checkpoint_gives_the_original_logits_for_all_clips(shared_dir, reference):
+    model = PPTSN(50, 400)
+    model.set_state_dict(seeded_state(shared_dir))
+    network = PerViewNetwork(model)
+    network.eval()
+    paths = _clip_paths(shared_dir / "clips")
+    with np.load(shared_dir / "reference" / "logits.npz") as stored:
+        expected = {tuple(key.split(":")): stored[key] for key in stored.files}
+    entries = {(clip["clip"], str(clip["num_seg"])): clip for clip in reference["clips"]}
+    for name in sorted({clip for clip, _ in expected}):
+        wanted = {
+            (clip, segments): centre_indices(entries[clip, segments]["frames_len"], int(segments))
+            for clip, segments in expected
+            if clip == name
+        }
+        path = paths[next(entries[key]["clip_sha256"] for key in wanted)]
+        by_frame = _frame_logits(network, path, [index for indices in wanted.values() for index in indices])
+        for key, indices in wanted.items():
+            logits = np.mean([by_frame[index] for index in indices], axis=0)
+            assert np.abs(logits - expected[key]).max() < 1e-3, key
+            scores = np.exp(logits - logits.max())
+            scores /= scores.sum()
+            top5 = entries[key]["top5"]
+            assert scores[top5] == pytest.approx(entries[key]["top5_score"], abs=1e-3), key

@@ -1,0 +1,91 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError, UsageError
+from training.recipe import changed_keys, load_recipe, parse_recipe
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+LISTS = {"data": {"train": "train.txt", "val": "val.txt"}}
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_of_the_project_are_read(config):
+    recipe = load_recipe(config)
+    assert parse_recipe(recipe.model_dump(), source="x") == recipe
+
+
+def test_the_defaults_are_the_published_recipe():
+    recipe = parse_recipe(LISTS, source="x")
+    published = load_recipe(CONFIGS / "kinetics400.yaml")
+    assert recipe.optimizer == published.optimizer
+    assert recipe.augmentation == published.augmentation
+    assert recipe.evaluation == published.evaluation
+
+
+def test_a_recipe_survives_writing(tmp_path):
+    recipe = parse_recipe({**LISTS, "optimizer": {"weight_decay": "1e-4"}, "device": "cuda:1"}, source="x")
+    (tmp_path / "r.yaml").write_text(recipe.to_yaml())
+    assert load_recipe(tmp_path / "r.yaml") == recipe
+
+
+def test_overrides_replace_values():
+    overrides = ["optimizer.base_rate=1e-4", "data.labels=names.txt", "amp=false", "model.classes=null"]
+    recipe = load_recipe(CONFIGS / "kinetics400.yaml", overrides)
+    assert recipe.optimizer.base_rate == 1e-4
+    assert recipe.data.labels == Path("names.txt")
+    assert recipe.amp is False
+    assert recipe.model.classes is None
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.epoch=3", "unknown key optimizer.epoch; did you mean optimizer.epochs"),
+        ("epochs=3", "unknown key epochs; did you mean optimizer.epochs?"),
+        ("optimizer.epochs=0", "optimizer.epochs is 0: input should be greater"),
+        ("model.depth=17", "model.depth is 17: expected one of 18, 34"),
+        ("model.crop_size=300", "crop_size 300 exceeds short_side 256"),
+        ("model.resize_rule=squash", "'fixed_ratio', 'keep_aspect' or 'keep_aspect_floor'"),
+        ("device=tpu", "device is 'tpu'"),
+        ("foo", "expected KEY=VALUE"),
+        ("seed.a=1", "seed is no section"),
+        ("amp=[1", "its value is no YAML"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_key(override, message):
+    with pytest.raises(UsageError) as caught:
+        load_recipe(CONFIGS / "kinetics400.yaml", [override])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        (None, InputError, "cannot be read"),
+        ("model: [", UsageError, "is no YAML"),
+        ("just text", UsageError, "holds no sections"),
+        ("model: {depth: 18}", UsageError, "data is missing"),
+    ],
+)
+def test_an_unusable_file_is_refused(tmp_path, text, error, message):
+    if text is not None:
+        (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(error, match=message):
+        load_recipe(tmp_path / "r.yaml")
+
+
+def test_changes_are_named_unless_the_weights_do_not_depend_on_them():
+    old = load_recipe(CONFIGS / "kinetics400.yaml")
+    overrides = ["seed=3", "optimizer.epochs=7", "data.workers=0", "evaluation.segments=3", "data.test=x"]
+    new = load_recipe(CONFIGS / "kinetics400.yaml", overrides)
+    assert changed_keys(old, new) == ["optimizer.epochs (100 → 7)", "seed (0 → 3)"]
+
+
+def test_recipes_lists_and_pickles_do_not_need_paddle():
+    code = "import sys, training.recipe, training.lists, training.weights; print('paddle' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

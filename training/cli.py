@@ -1,0 +1,139 @@
+"""The commands that train, evaluate and export.  Heavy imports wait until a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
+WeightsOption = Annotated[Path, typer.Option("--weights", help="The checkpoint, a .pdparams file.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (synthesize, train, evaluate, export):
+        app.command()(command)
+
+
+def synthesize(
+    output: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    seed: Annotated[int, typer.Option(min=0, help="Decides every clip.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make clips.")] = 2,
+) -> None:
+    """Make a small labelled set of real H.264 files, to try everything with.
+
+    Eight classes of coloured shapes that move over cluttered, noisy backgrounds, with list files for training,
+    validation and test.  The same seed makes the same frames; a finished set is left as it is.
+    """
+    from runtime.progress import progress_bar
+    from training.synthetic import SyntheticSettings, make_dataset
+
+    with progress_bar() as bar:
+        task = bar.add_task("making clips", total=None)
+        made = make_dataset(
+            output,
+            settings=SyntheticSettings(seed=seed),
+            workers=workers,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    typer.echo(f"the set is in {made.root}: lists {made.train.name}, {made.val.name}, {made.test.name}")
+
+
+def train(
+    config: ConfigArgument,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("output/train"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder, if there is one.")
+    ] = False,
+) -> None:
+    """Train PP-TSN by a recipe.
+
+    Writes best.pdparams, last.pdparams, metrics.jsonl and metrics.png, after every epoch and each by renaming:
+    a run that is killed at any moment goes on with --resume.
+
+    Example: pptsn train configs/demo.yaml --set optimizer.epochs=5 --output output/train
+    """
+    from training.recipe import load_recipe
+
+    recipe = load_recipe(config, changes or [])
+    from training.trainer import train as run
+
+    result = run(recipe, output, resume=resume)
+    typer.echo(
+        f"trained {result.epochs} epochs; best validation top-1 {result.best_top1:.1%} "
+        f"in epoch {result.best_epoch}: {result.best_weights}"
+    )
+
+
+def evaluate(
+    config: ConfigArgument,
+    weights: Annotated[
+        Path, typer.Option("--weights", help="The model: a .pdparams checkpoint or an .onnx file.")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable."),
+    ] = None,
+    views: Annotated[str | None, typer.Option(help="Crops of each frame: ten, three or center.")] = None,
+    segments: Annotated[int | None, typer.Option(min=1, help="Frames to look at of each clip.")] = None,
+) -> None:
+    """Measure top-1 and top-5 over the recipe's test list.
+
+    A clip that cannot be read counts as wrong, is named, and makes the exit code 1.
+
+    Example: pptsn evaluate configs/demo.yaml --weights output/train/best.pdparams
+    """
+    from training.recipe import load_recipe
+
+    recipe = load_recipe(config, changes or [])
+    from training.evaluation import evaluate as run
+
+    result = run(recipe, weights, views=views, segments=segments)
+    typer.echo(
+        f"{weights}: top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.clips} clips "
+        f"({result.segments} segments, views {result.views})"
+    )
+    for line in result.unreadable:
+        typer.echo(f"pptsn: error: {line}", err=True)
+    if result.unreadable:
+        raise typer.Exit(1)
+
+
+def export(
+    weights: WeightsOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The export folder to write.")],
+    labels: Annotated[Path | None, typer.Option(help="Class names, one a line; known for 400 classes.")] = None,
+    depth: Annotated[int | None, typer.Option(help="The depth that the weights must have.")] = None,
+    classes: Annotated[int | None, typer.Option(help="The number of classes that the weights must have.")] = None,
+    short_side: Annotated[int | None, typer.Option(help="Short side of the resized frame, in pixels.")] = None,
+    crop_size: Annotated[int | None, typer.Option(help="Side of a crop, in pixels.")] = None,
+    resize_rule: Annotated[str | None, typer.Option(help="fixed_ratio, keep_aspect or keep_aspect_floor.")] = None,
+) -> None:
+    """Export a checkpoint: its per-view network, its spec, and reference logits.
+
+    Depth and classes are told from the weights.  A spec that `pptsn train` wrote beside the checkpoint supplies
+    labels and sizes; a published checkpoint of 400 classes gets the labels of Kinetics-400.
+
+    Example: pptsn export --weights ppTSN_k400.pdparams --output output/export
+    """
+    from training.export import ExportOptions, export_model
+
+    options = ExportOptions(
+        labels=labels,
+        depth=depth,
+        classes=classes,
+        short_side=short_side,
+        crop_size=crop_size,
+        resize_rule=resize_rule,
+    )
+    spec = export_model(weights, output, options=options)
+    typer.echo(
+        f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
+        f"from frames of {spec.short_side} px ({spec.resize_rule})"
+    )
