@@ -11,10 +11,13 @@ from typing import Any
 
 from runtime.errors import MissingDependencyError
 
+# One thread a core that this process may use, or what the environment asks for.
+CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
+
 # What Paddle's libraries read once, on import:
 _SETTINGS = {
-    # One thread a core; Paddle's own choice is 1.  Results do not depend on it, to the bit.
-    "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
+    # Paddle's own choice is 1.  Results of training do not depend on it, to the bit.
+    "OMP_NUM_THREADS": str(CPU_THREADS),
     # A thread that waits sleeps at once, instead of keeping a core from the processes that load clips.
     "KMP_BLOCKTIME": "0",
     # The C++ side reports the start of every interpreter; errors still come through.
@@ -69,4 +72,4 @@ def select_device(name: str) -> str:
     return device
 
 
-__all__ = ["nn", "paddle", "select_device"]
+__all__ = ["CPU_THREADS", "nn", "paddle", "select_device"]

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from runtime.errors import InputError, ModelError, UsageError
 from runtime.preprocess import Frame, crop_views, cut_crop, normalise, resize_frame
 from runtime.sampling import centre_indices
 from runtime.spec import IMAGENET_MEAN, IMAGENET_STD
 from runtime.video import open_video
-from training._paddle import paddle, select_device
+from training._paddle import select_device
 from training.dataset import listed_frames
+from training.graph import Logits, ViewFunction, view_function
 from training.inputs import labels_of
 from training.lists import Sample, read_list
 from training.metrics import correct_counts
@@ -70,20 +70,20 @@ def evaluate(
     samples = read_list(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
-    network = _network(weights, depth=recipe.model.depth, classes=len(labels))
+    infer = _view_function(weights, recipe, classes=len(labels))
     tally = _Tally(len(labels))
     with display.bar("evaluating", total=len(samples)) as bar:
         for sample, clip in _clips(samples, recipe, segments):
             if isinstance(clip, InputError):
                 tally.add_unreadable(sample.label, str(clip))
             else:
-                logits = clip_logits(network, clip, recipe, views=views)
+                logits = clip_logits(infer, clip, recipe, views=views)
                 tally.add(sample.label, logits)
             bar.advance()
     return tally.result(views=views, segments=segments)
 
 
-def clip_logits(network: PPTSN, frames: Sequence[Frame], recipe: Recipe, *, views: str) -> npt.NDArray[np.float32]:
+def clip_logits(infer: ViewFunction, frames: Sequence[Frame], recipe: Recipe, *, views: str) -> Logits:
     """Return the mean logits (C,) over the views of resized `frames`, each (H, W, 3) uint8 RGB."""
     size, most = recipe.model.crop_size, recipe.evaluation.batch_crops
     cuts = [
@@ -97,9 +97,8 @@ def clip_logits(network: PPTSN, frames: Sequence[Frame], recipe: Recipe, *, view
         crops = np.empty((len(part), size, size, 3), np.uint8)
         for (frame, view), out in zip(part, crops, strict=True):
             cut_crop(frame, view, out=out)
-        with paddle.no_grad():
-            pixels = paddle.to_tensor(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
-            total = total + network.view_logits(pixels).numpy().sum(axis=0, dtype=np.float64)
+        logits = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+        total = total + logits.sum(axis=0, dtype=np.float64)
     return np.asarray(total / len(cuts), np.float32)
 
 
@@ -111,7 +110,7 @@ class _Tally:
         self._right = np.zeros((2, classes), np.int64)
         self._unreadable: list[str] = []
 
-    def add(self, label: int, logits: npt.NDArray[np.float32]) -> None:
+    def add(self, label: int, logits: Logits) -> None:
         self._clips[label] += 1
         self._right[:, label] += correct_counts(logits[None], np.array([label], np.int64))
 
@@ -134,16 +133,13 @@ class _Tally:
         )
 
 
-def _network(weights: str | Path, *, depth: int, classes: int) -> PPTSN:
-    checkpoint = read_checkpoint(weights, depth=depth, classes=classes)
+def _view_function(weights: str | Path, recipe: Recipe, *, classes: int) -> ViewFunction:
+    checkpoint = read_checkpoint(weights, depth=recipe.model.depth, classes=classes)
     if checkpoint.classes is None:
-        raise ModelError(
-            weights, "is a backbone without a classifier, expected a full checkpoint", "train it first"
-        )
-    network = PPTSN(depth, classes)
-    apply_checkpoint(network, checkpoint)
-    network.eval()
-    return network
+        raise ModelError(weights, "is a backbone without a classifier, expected a full checkpoint")
+    model = PPTSN(checkpoint.depth, classes)
+    apply_checkpoint(model, checkpoint)
+    return view_function(model, crop_size=recipe.model.crop_size)
 
 
 def _clips(

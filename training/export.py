@@ -15,6 +15,9 @@ from runtime.files import atomic_folder
 from runtime.labels import kinetics400, read_labels
 from runtime.preprocess import Frame, normalise
 from runtime.spec import ModelSpec
+from training._paddle import paddle
+from training.graph import Logits, eager_view_function, save_graph
+from training.network import PPTSN
 from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
 
 MODEL_NAME = "model"
@@ -60,11 +63,14 @@ def export_model(weights: str | Path, output: str | Path, *, options: ExportOpti
             weights, "is a backbone without a classifier, expected a full checkpoint", "train it first"
         )
     spec = spec_of(checkpoint, options)
-    network = _network(checkpoint)
+    model = _network(checkpoint)
     crops = reference_crops(REFERENCE_CROPS, spec.crop_size)
-    logits, mirrored_logits = _infer(network, crops, spec), _infer(network, crops[:, :, ::-1], spec)
+    pixels = normalise(crops, mean=spec.mean, std=spec.std)
+    infer = eager_view_function(model)
+    logits, mirrored_logits = infer(pixels), infer(np.ascontiguousarray(pixels[..., ::-1]))
     with atomic_folder(output) as folder:
-        _save_graph(network, folder, spec, crops, logits)
+        save_graph(model, folder / MODEL_NAME, crop_size=spec.crop_size)
+        _check_graph(folder / MODEL_NAME, pixels, logits)
         (folder / SPEC_NAME).write_text(spec.to_json(), encoding="utf-8")
         np.savez(folder / REFERENCE_NAME, crops=crops, logits=logits, mirrored_logits=mirrored_logits)
     return spec
@@ -142,40 +148,20 @@ def _check_output(output: Path) -> None:
         raise InputError(output, "is a file, expected a folder for the export", "choose another place")
 
 
-def _network(checkpoint: Checkpoint) -> Any:
-    """Return the per-view network of `checkpoint` in evaluation mode."""
-    from training.network import PPTSN, PerViewNetwork
-
+def _network(checkpoint: Checkpoint) -> PPTSN:
+    """Return the network of `checkpoint`."""
     model = PPTSN(checkpoint.depth, checkpoint.classes or 0)
     apply_checkpoint(model, checkpoint)
-    network = PerViewNetwork(model)
-    network.eval()
-    return network
+    return model
 
 
-def _infer(network: Any, crops: Frame, spec: ModelSpec) -> npt.NDArray[np.float32]:
-    """Return the logits of uint8 `crops`, (N, C) float32."""
-    from training._paddle import paddle
-
+def _check_graph(prefix: Path, pixels: npt.NDArray[np.float32], logits: Logits) -> None:
+    """Read the written graph back and compare its logits with those of the network."""
+    graph = paddle.jit.load(str(prefix))
+    graph.eval()
     with paddle.no_grad():
-        logits = network(paddle.to_tensor(normalise(crops, mean=spec.mean, std=spec.std)))
-    return np.asarray(logits.numpy(), np.float32)
-
-
-def _save_graph(
-    network: Any, folder: Path, spec: ModelSpec, crops: Frame, logits: npt.NDArray[np.float32]
-) -> None:
-    """Write the graph into `folder`, read it back, and compare its logits with those of the network."""
-    from training._paddle import paddle
-
-    prefix = str(folder / MODEL_NAME)
-    size = spec.crop_size
-    crops_spec = paddle.static.InputSpec([None, 3, size, size], "float32", name="crops")
-    graph = paddle.jit.to_static(network, input_spec=[crops_spec], full_graph=True)
-    paddle.jit.save(graph, prefix)
-    written = paddle.jit.load(prefix)
-    written.eval()
-    difference = float(np.abs(_infer(written, crops, spec) - logits).max())
+        written = graph(paddle.to_tensor(pixels)).numpy()
+    difference = float(np.abs(written - logits).max())
     if not difference <= _TOLERANCE:
         cause = f"the written graph differs from the network by {difference:.3g}, expected at most {_TOLERANCE:g}"
         raise VerificationError("export", cause, "report it with the checkpoint's depth and Paddle's version")

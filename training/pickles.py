@@ -121,6 +121,13 @@ def _encode(text: object, encoding: object) -> bytes:
     return text.encode("latin1")
 
 
+def _empty_bytes(*arguments: object) -> bytes:
+    """Protocol 2 writes empty bytes as `bytes()`."""
+    if arguments:
+        raise _RefusedError("arguments for bytes")
+    return b""
+
+
 def _ndarray(*_: object) -> object:
     raise _RefusedError("an array made otherwise than by NumPy's pickling")
 
@@ -149,6 +156,7 @@ def _admitted() -> dict[tuple[str, str], _Builder]:
         names[(f"{core}.numeric", "_frombuffer")] = _frombuffer
     for builtins in ("builtins", "__builtin__"):  # Paddle writes a tensor as tuple((name, array))
         names[(builtins, "tuple")] = _plain(tuple)
+        names[(builtins, "bytes")] = _empty_bytes
     return {name: _Builder(function) for name, function in names.items()}
 
 

@@ -56,11 +56,11 @@ def _outline(form: str) -> Points:
         angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
         points = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     elif form == "cross":
-        a, b = 1.0, 0.3
+        a, b = 1.0, 0.2
         corner = [(b, a), (b, b), (a, b), (a, -b), (b, -b), (b, -a)]
         points = np.array(corner + [(-x, -y) for x, y in corner], dtype=np.float64)
-    else:  # a bar
-        points = np.array([(-1, -0.16), (1, -0.16), (1, 0.16), (-1, 0.16)], dtype=np.float64)
+    else:  # a square
+        points = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], dtype=np.float64)
     x, y = points.T
     area = abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
     scaled: Points = points * math.sqrt(math.pi / area)
@@ -99,7 +99,7 @@ def _draw_background(layout: SceneLayout, rng: np.random.Generator) -> Frame:
         _fill_anywhere(image, str(rng.choice(FORMS)), rng.uniform(0.06, 0.18) * short, (grey, grey, grey), rng)
     for _ in range(int(rng.integers(0, 4))):
         colour = _class_colour(str(rng.choice(COLOURS)), rng)
-        _fill_anywhere(image, "bar", rng.uniform(0.04, 0.08) * short, colour, rng)
+        _fill_anywhere(image, "square", rng.uniform(0.04, 0.08) * short, colour, rng)
     return image
 
 
@@ -127,7 +127,7 @@ class _Flight:
     spin: float
 
     def at(self, time_s: float, layout: SceneLayout) -> tuple[float, float]:
-        margin = 1.2 * self.radius
+        margin = 1.4 * self.radius
         x = _bounced(self.start[0], self.velocity[0] * time_s, margin, layout.width - margin)
         y = _bounced(self.start[1], self.velocity[1] * time_s, margin, layout.height - margin)
         return x, y
@@ -135,9 +135,9 @@ class _Flight:
 
 def _draw_flight(layout: SceneLayout, rng: np.random.Generator) -> _Flight:
     short = min(layout.width, layout.height)
-    radius = rng.uniform(0.2, 0.3) * short
+    radius = rng.uniform(0.18, 0.27) * short
     speed, direction = rng.uniform(0.3, 1.2) * short, rng.uniform(0, 2 * math.pi)
-    margin = 1.2 * radius
+    margin = 1.4 * radius
     start = (rng.uniform(margin, layout.width - margin), rng.uniform(margin, layout.height - margin))
     velocity = (speed * math.cos(direction), speed * math.sin(direction))
     return _Flight(radius, start, velocity, rng.uniform(0, 2 * math.pi), rng.uniform(-3, 3))

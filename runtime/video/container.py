@@ -62,8 +62,8 @@ def check_file(path: Path) -> None:
     raise InputError(path, "is neither a file nor a folder", "name a video file or a folder of pictures")
 
 
-def open_container(path: Path, *, threading: str = "NONE") -> OpenVideo:
-    """Open `path` with its decoder set to `threading`, one of NONE, FRAME, AUTO.
+def open_container(path: Path) -> OpenVideo:
+    """Open `path`, to be decoded by one thread.
 
     Raises InputError where there is no video in it, or none that this FFmpeg can decode.
     """
@@ -75,7 +75,10 @@ def open_container(path: Path, *, threading: str = "NONE") -> OpenVideo:
         raise InputError(path, f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE) from error
     try:
         stream = _video_stream(path, container)
-        _set_threads(stream, threading)
+        # Threads of FFmpeg's own make what comes out of a damaged file a matter of chance, and do not always tell
+        # that it is damaged.  PyAV asks for as many as there are cores, which some decoders heed in any mode.
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
     except BaseException:
         container.close()
         raise
@@ -98,12 +101,6 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
 def _is_cover_picture(stream: object) -> bool:
     disposition = getattr(stream, "disposition", None)
     return disposition is not None and bool(disposition & type(disposition).attached_pic)
-
-
-def _set_threads(stream: VideoStream, threading: str) -> None:
-    stream.thread_type = threading
-    # PyAV asks for as many threads as cores; some decoders then thread whatever the type says.
-    stream.codec_context.thread_count = 1 if threading == "NONE" else 0
 
 
 def _reason(error: Exception) -> str:

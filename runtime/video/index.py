@@ -39,7 +39,6 @@ class FrameIndex:
         from packet `presented[i]`.  In an index that is not trusted, merely one frame per packet.
     ranks: (P,) int64, the number of the frame that each packet gives, or -1 where it is not shown.
     distrust: why frames must not be looked up here; empty where they may.
-    regular: each packet looks as if it gave one frame.
     cut_short: what ended the file early; empty where nothing did.
     """
 
@@ -50,7 +49,6 @@ class FrameIndex:
     presented: npt.NDArray[np.int64]
     ranks: npt.NDArray[np.int64]
     distrust: str
-    regular: bool
     cut_short: str
     _positions: dict[int, int] = field(default_factory=dict, repr=False)
 
@@ -114,13 +112,6 @@ class _Survey:
             self.last_dts = packet.dts
         self.damaged |= packet.is_corrupt
         self.changing |= _changes_stream(packet)
-
-    @property
-    def regular(self) -> bool:
-        """Whether no packet looks like a picture that is never shown, cannot be decoded or changes the stream."""
-        times = [pts for pts in self.pts if pts is not None]
-        repeats = len(set(times)) < len(times)
-        return self.keys[:1] == [0] and not (repeats or self.damaged or self.pictureless or self.changing)
 
     def _leads(self) -> bool:
         """Whether frames hang on others from before the file was cut: a decoder may or may not show them."""
@@ -200,7 +191,6 @@ def _index_of(survey: _Survey, distrust: str, cut_short: str, *, by_dts: bool) -
         presented=shown,
         ranks=ranks,
         distrust=distrust,
-        regular=survey.regular and not cut_short,
         cut_short=cut_short,
     )
 

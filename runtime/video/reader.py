@@ -12,7 +12,7 @@ from runtime.video.frame import Choose, Transform, VideoFrame
 from runtime.video.index import FrameIndex, build_index
 from runtime.video.picture import PictureMaker
 from runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
-from runtime.video.sequential import Findings, Pass, decode_all, gains_from_threads, pick_frames
+from runtime.video.sequential import Findings, Pass, decode_all, pick_frames
 
 
 class VideoReader:
@@ -35,7 +35,6 @@ class VideoReader:
 
     def _learn(self, video: OpenVideo) -> None:
         self._area = video.area
-        self._threaded = gains_from_threads(video)
         self._duration_s = _stated_duration_s(video)
         self._index = build_index(video)
         self._trusted = self._index.trusted
@@ -168,7 +167,6 @@ class VideoReader:
                 self._index,
                 wanted,
                 area=self._area,
-                threaded=self._threaded,
                 transform=transform,
                 effort=self.effort,
             )
@@ -177,8 +175,7 @@ class VideoReader:
             return None
 
     def _decode_from_start(self, wanted: Collection[int], transform: Transform | None, *, whole: bool) -> Pass:
-        threaded_for = len(self._index) if self._threaded and self._index.regular else None
-        done = pick_frames(self.path, wanted, transform=transform, whole=whole, threaded_for=threaded_for)
+        done = pick_frames(self.path, wanted, transform=transform, whole=whole)
         reached = whole or any(index not in done.picked for index in wanted)
         self._note(done.findings, whole=reached)
         return done

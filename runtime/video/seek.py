@@ -211,13 +211,11 @@ class Crew:
         self._stop = threading.Event()
         self._idle: SimpleQueue[RunDecoder] = SimpleQueue()
 
-    def decode(self, runs: Sequence[Run], *, workers: int, threaded: bool) -> Iterator[list[VideoFrame]]:
+    def decode(self, runs: Sequence[Run], *, workers: int) -> Iterator[list[VideoFrame]]:
         """Yield the frames of each run; raises IndexSurpriseError at the first doubt about any."""
-        # Either several decoders or a decoder of several threads, not both.
-        mode = "FRAME" if threaded and workers == 1 else "NONE"
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         try:
-            yield from pool.map(lambda run: self._one(run, mode), runs)
+            yield from pool.map(self._one, runs)
         finally:
             self._stop.set()  # an interrupted caller does not wait for frames that it will not get
             pool.shutdown(cancel_futures=True)
@@ -227,8 +225,8 @@ class Crew:
         while not self._idle.empty():
             self._idle.get().close()
 
-    def _one(self, run: Run, mode: str) -> list[VideoFrame]:
-        decoder = self._hire(mode)
+    def _one(self, run: Run) -> list[VideoFrame]:
+        decoder = self._hire()
         try:
             return decoder.decode(run)
         except BaseException:
@@ -237,11 +235,11 @@ class Crew:
         finally:
             self._idle.put(decoder)
 
-    def _hire(self, mode: str) -> RunDecoder:
+    def _hire(self) -> RunDecoder:
         try:
             return self._idle.get_nowait()
         except Empty:
-            video = open_container(self._path, threading=mode)
+            video = open_container(self._path)
             pictures = PictureMaker(str(self._path), video.stream.time_base, self._transform)
             return RunDecoder(video, self._index, pictures, effort=self._effort, stop=self._stop)
 
@@ -252,20 +250,19 @@ def read_by_seeking(
     frames: Collection[int],
     *,
     area: int,
-    threaded: bool,
     transform: Transform | None = None,
     effort: Effort,
 ) -> dict[int, VideoFrame]:
     """Return the frames at the indices `frames`, by index; raises IndexSurpriseError where the index is wrong.
 
-    area: pixels of a picture.  threaded: decoding several frames at once pays for this codec and size.
+    area: pixels of a picture.
     Runs are independent of each other, so that several are decoded at once, each by one thread: what comes out
     of a decoder then depends on nothing but its packets.
     """
     runs = plan_runs(index, frames)
     crew = Crew(path, index, transform=transform, effort=effort)
     try:
-        made = crew.decode(runs, workers=_worker_count(runs, area), threaded=threaded)
+        made = crew.decode(runs, workers=_worker_count(runs, area))
         return {frame.index: frame for run in made for frame in run}
     finally:
         crew.close()

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-# Decoders that gain from decoding several frames at once and are known to give the same bytes when they do.
-_FRAME_THREADED = frozenset({"h264", "hevc", "vp9"})
-# Smaller pictures are decoded faster than threads are told about them.
-_FRAME_THREADED_AREA = 480 * 270
-
 
 @dataclass
 class Findings:
@@ -34,11 +29,6 @@ class Findings:
     damaged: int = 0
     cut_short: str = ""
     sizes: set[tuple[int, int]] = field(default_factory=set)
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was lost, damaged or cut off."""
-        return not (self.lost or self.damaged or self.cut_short)
 
 
 @dataclass(frozen=True)
@@ -73,52 +63,21 @@ def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Find
         yield frame
 
 
-def gains_from_threads(video: OpenVideo) -> bool:
-    """Return whether decoding several frames of `video` at once is faster and gives the same bytes."""
-    return video.codec.name in _FRAME_THREADED and video.area >= _FRAME_THREADED_AREA
-
-
 def pick_frames(
-    path: Path,
-    wanted: Collection[int],
-    *,
-    transform: Transform | None = None,
-    whole: bool = False,
-    threaded_for: int | None = None,
+    path: Path, wanted: Collection[int], *, transform: Transform | None = None, whole: bool = False
 ) -> Pass:
     """Decode `path` from its beginning and return the frames at the indices `wanted`.
 
     whole: go on to the end, so that the findings hold the true number of frames.
-    threaded_for: decode several frames at once while all is well, which is when the file has this many frames
-        and none is damaged.  What decoders make of a damaged file then depends on chance, so that such a file
-        is decoded again by one thread.
     """
-    if threaded_for is not None:
-        found = _pick(path, wanted, transform, whole=whole, threading="FRAME", only_clean=True)
-        if found.findings.clean and found.findings.frames == (threaded_for if whole else found.findings.frames):
-            return found
-    return _pick(path, wanted, transform, whole=whole, threading="NONE", only_clean=False)
-
-
-def _pick(
-    path: Path,
-    wanted: Collection[int],
-    transform: Transform | None,
-    *,
-    whole: bool,
-    threading: str,
-    only_clean: bool,
-) -> Pass:
     findings = Findings()
     picked: dict[int, VideoFrame] = {}
     wanted = frozenset(wanted)
     last = max(wanted, default=-1)
-    video = open_container(path, threading=threading)
+    video = open_container(path)
     try:
         pictures = PictureMaker(str(path), video.stream.time_base, transform)
         for index, frame in enumerate(decode_all(video, findings)):
-            if only_clean and not findings.clean:
-                break
             if index in wanted:
                 picked[index] = pictures.make(frame, index)
             if index >= last and not whole:

@@ -118,7 +118,7 @@ def test_a_wrong_guess_costs_a_second_decode_and_gives_the_right_frames(
         frames = video.read_sampled(lambda count: [0, count - 1])
     assert [frame.index for frame in frames] == [0, len(expected) - 1]
     np.testing.assert_array_equal(frames[1].pixels, expected[-1])
-    assert passes == [([0, 47], True), ([0, len(expected) - 1], False)]
+    assert passes == [([0, 46], True), ([0, len(expected) - 1], False)]
 
 
 def _count_passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], object]]:

@@ -124,16 +124,6 @@ def test_several_decoders_give_what_one_gives(tmp_path: Path, monkeypatch: pytes
         assert video.effort.runs == 24
 
 
-def test_frame_threads_give_what_one_thread_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_clip(tmp_path / "a.mp4", options=X264 | {"g": "250"})
-    expected = list(decode_plainly(path))
-    monkeypatch.setattr("runtime.video.sequential._FRAME_THREADED_AREA", 0)
-    with VideoReader(path) as video:
-        for frame in video.read([5, 20, 33, 47]):
-            np.testing.assert_array_equal(frame.pixels, expected[frame.index])
-        assert video.seeks
-
-
 def _sizes_wrong(video: VideoReader) -> None:
     video._index = dataclasses.replace(video.index, sizes=video.index.sizes + 1)
 
@@ -172,7 +162,7 @@ def test_a_missing_frame_is_noticed_where_none_is_left_out_on_purpose(tmp_path: 
         ranks[16:] += 1  # as if packet 16 gave two frames
         index = dataclasses.replace(video.index, ranks=ranks)
         with pytest.raises(IndexSurpriseError, match="came out after"):
-            read_by_seeking(path, index, [20], area=1, threaded=False, effort=Effort())
+            read_by_seeking(path, index, [20], area=1, effort=Effort())
 
 
 def test_a_wanted_frame_that_does_not_come_out_is_noticed(tmp_path: Path) -> None:

@@ -20,9 +20,7 @@ def _by_hand(scores: np.ndarray, labels: np.ndarray, smoothing: float) -> float:
 @pytest.mark.parametrize("shape", [(5,), (5, 1)])
 def test_it_is_the_formula_of_its_docstring(scores, smoothing, shape):
     labels = np.array([0, 6, 3, 3, 1])
-    loss = cross_entropy(
-        paddle.to_tensor(scores), paddle.to_tensor(labels.reshape(shape)), smoothing=smoothing
-    )
+    loss = cross_entropy(paddle.to_tensor(scores), paddle.to_tensor(labels.reshape(shape)), smoothing=smoothing)
     assert float(loss) == pytest.approx(_by_hand(scores, labels, smoothing), rel=1e-5)
 
 

@@ -10,6 +10,7 @@ from runtime.spec import DEPTHS, IMAGENET_MEAN, IMAGENET_STD
 from runtime.video import open_video
 from tests.training.published import published_names, seeded_state
 from training._paddle import paddle
+from training.graph import eager_view_function, view_function
 from training.network import BLOCK_COUNTS, PPTSN, PerViewNetwork, feature_width
 from training.weights import state_of
 
@@ -30,15 +31,14 @@ def test_all_depths_of_the_spec_can_be_built():
         PPTSN(19, 5)
 
 
-@pytest.mark.parametrize(("depth", "entries", "parameters"), [(18, 117, 11_196_389), (50, 277, 23_586_053)])
-def test_a_depth_has_its_published_size(depth, entries, parameters):
-    """ResNet-vd of 18 and 50 layers with 1000 classes have 11.72 and 25.58 million parameters (PaddleClas)."""
+@pytest.mark.parametrize(("depth", "entries", "millions"), [(18, 117, 11.71), (50, 277, 25.58)])
+def test_a_depth_has_its_published_size(depth, entries, millions):
+    """ResNet-vd of 18 and 50 layers has so many million parameters with 1000 classes (PaddleClas' tables)."""
     model = PPTSN(depth, 5)
     assert len(model.state_dict()) == entries
     learned = sum(int(np.prod(p.shape)) for p in model.parameters() if not p.stop_gradient)
-    assert learned == parameters
     with_1000_classes = learned + 995 * (feature_width(depth) + 1)
-    assert with_1000_classes / 1e6 == pytest.approx({18: 11.71, 50: 25.58}[depth], abs=0.02)
+    assert with_1000_classes / 1e6 == pytest.approx(millions, abs=0.02)
 
 
 def test_a_shortcut_pools_where_its_block_has_a_stride():
@@ -77,6 +77,13 @@ def test_initial_weights_are_the_recipes(small):
     assert weight.std() == pytest.approx(np.sqrt(2 / (512 * 9)), rel=0.02)
 
 
+def test_the_fast_form_gives_the_same_logits(small):
+    pixels = _clips(7, 3, 32, 32).numpy()
+    fast = view_function(small, crop_size=32)
+    assert fast(pixels) == pytest.approx(eager_view_function(small)(pixels), abs=1e-4)
+    assert fast(pixels[:2]) == pytest.approx(fast(pixels)[:2], abs=1e-4)
+
+
 @pytest.mark.shared
 def test_names_and_shapes_are_those_of_the_published_checkpoint(shared_dir):
     state = PPTSN(50, 400).state_dict()
@@ -88,7 +95,7 @@ def _clip_paths(folder) -> dict[str, str]:
     return {hashlib.sha256(path.read_bytes()).hexdigest(): str(path) for path in files}
 
 
-def _frame_logits(network, path: str, indices: list[int]) -> dict[int, np.ndarray]:
+def _frame_logits(infer, path: str, indices: list[int]) -> dict[int, np.ndarray]:
     """Mean logits over the ten crops of each distinct frame, (400,)."""
     distinct = sorted(set(indices))
 
@@ -98,10 +105,9 @@ def _frame_logits(network, path: str, indices: list[int]) -> dict[int, np.ndarra
     with open_video(path) as video:
         frames = video.read(distinct, transform=resize)
     logits = {}
-    with paddle.no_grad():
-        for index, frame in zip(distinct, frames, strict=True):
-            pixels = normalise(ten_crop([frame.pixels], size=224), mean=IMAGENET_MEAN, std=IMAGENET_STD)
-            logits[index] = network(paddle.to_tensor(pixels)).numpy().mean(axis=0)
+    for index, frame in zip(distinct, frames, strict=True):
+        pixels = normalise(ten_crop([frame.pixels], size=224), mean=IMAGENET_MEAN, std=IMAGENET_STD)
+        logits[index] = infer(pixels).mean(axis=0)
     return logits
 
 
@@ -109,8 +115,7 @@ def _frame_logits(network, path: str, indices: list[int]) -> dict[int, np.ndarra
 def test_the_seeded_checkpoint_gives_the_original_logits_for_all_clips(shared_dir, reference):
     model = PPTSN(50, 400)
     model.set_state_dict(seeded_state(shared_dir))
-    network = PerViewNetwork(model)
-    network.eval()
+    infer = view_function(model, crop_size=224)
     paths = _clip_paths(shared_dir / "clips")
     with np.load(shared_dir / "reference" / "logits.npz") as stored:
         expected = {tuple(key.split(":")): stored[key] for key in stored.files}
@@ -122,7 +127,7 @@ def test_the_seeded_checkpoint_gives_the_original_logits_for_all_clips(shared_di
             if clip == name
         }
         path = paths[next(entries[key]["clip_sha256"] for key in wanted)]
-        by_frame = _frame_logits(network, path, [index for indices in wanted.values() for index in indices])
+        by_frame = _frame_logits(infer, path, [index for indices in wanted.values() for index in indices])
         for key, indices in wanted.items():
             logits = np.mean([by_frame[index] for index in indices], axis=0)
             assert np.abs(logits - expected[key]).max() < 1e-3, key

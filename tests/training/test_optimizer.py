@@ -47,7 +47,7 @@ def _loss(model):
 
 
 def test_three_steps_are_nesterov_momentum_by_hand():
-    """v = 0.9 v + g; p -= rate * (g + 0.9 v), with g the gradient and decay * p (Sutskever et al., 2013)."""
+    """Velocity v = 0.9 v + g; p -= rate * (g + 0.9 v), where g is the gradient plus decay * p."""
     model, decay, rate = _Tiny(), 0.03, 0.02
     optimizer = RecipeOptimizer(model, weight_decay=decay)
     learned = {name: p for name, p in model.named_parameters() if not p.stop_gradient}

@@ -1,0 +1,162 @@
+import multiprocessing
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from runtime.errors import InputError, ModelError, UsageError
+from runtime.spec import ModelSpec
+from tests.training.checkpoints import named_state
+from training.checkpoint import WEIGHTS_NAME, RunFolder, TrainingState
+from training.recipe import Recipe, parse_recipe
+from training.weights import read_checkpoint, weights_digest
+
+RECIPE = parse_recipe({"data": {"train": "a", "val": "b"}}, source="x")
+OTHER = parse_recipe({"data": {"train": "a", "val": "b"}, "seed": 4, "optimizer": {"epochs": 7}}, source="x")
+
+
+def _commit(run: RunFolder, epoch: int, *, best: int) -> None:
+    """A checkpoint whose numbers all say its epoch."""
+    weights = named_state(value=epoch)
+    state = TrainingState(
+        epoch=epoch,
+        iteration=10 * epoch,
+        best_epoch=best,
+        best_top1=0.5,
+        metrics_bytes=0,
+        data_digest="d",
+        loss_scaling={},
+    )
+    spec = ModelSpec(depth=18, labels=("a", "b", "c"), weights_digest=weights_digest(weights))
+    run.commit(state, weights=weights, optimizer={"v": np.full(3, epoch, np.float32)}, spec=spec)
+
+
+def _epoch_of(weights) -> int:
+    return int(read_checkpoint(weights).arrays["head.fc.weight"][0, 0])
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFolder:
+    run = RunFolder(tmp_path / "run")
+    assert run.open(RECIPE, resume=False) is None
+    return run
+
+
+def test_a_checkpoint_comes_back_whole(run):
+    _commit(run, 1, best=1)
+    resumption = RunFolder(run.root).open(RECIPE, resume=True)
+    assert resumption.state == TrainingState(
+        epoch=1, iteration=10, best_epoch=1, best_top1=0.5, metrics_bytes=0, data_digest="d", loss_scaling={}
+    )
+    assert weights_digest(resumption.weights.arrays) == weights_digest(named_state(value=1))
+    assert np.array_equal(resumption.optimizer["v"], np.ones(3))
+
+
+def test_best_and_last_are_kept_and_no_others(run):
+    for epoch, best in ((1, 1), (2, 2), (3, 2), (4, 2)):
+        _commit(run, epoch, best=best)
+    assert (_epoch_of(run.best_weights), _epoch_of(run.last_weights)) == (2, 4)
+    folders = sorted(path.name for path in (run.root / "checkpoints").iterdir())
+    assert folders == ["epoch-0002", "epoch-0004"]
+    moved = run.root.with_name("moved")
+    run.root.rename(moved)
+    assert _epoch_of(RunFolder(moved).best_weights) == 2
+
+
+def test_a_folder_in_use_is_not_overwritten(run):
+    with pytest.raises(UsageError, match="is not empty; choose another --output, or go on with --resume"):
+        RunFolder(run.root).open(RECIPE, resume=False)
+
+
+def test_a_folder_without_a_run_is_not_resumed(tmp_path):
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(UsageError, match="no training run"):
+        RunFolder(tmp_path).open(RECIPE, resume=True)
+    with pytest.raises(InputError, match="is a file"):
+        RunFolder(tmp_path / "holiday.jpg").open(RECIPE, resume=True)
+
+
+def test_resuming_what_has_not_begun_is_a_start(tmp_path):
+    assert RunFolder(tmp_path / "run").open(RECIPE, resume=True) is None
+    assert RunFolder(tmp_path / "run").open(RECIPE, resume=True) is None
+
+
+def test_another_recipe_is_refused_by_naming_what_changed(run):
+    with pytest.raises(UsageError) as caught:
+        RunFolder(run.root).open(OTHER, resume=True)
+    assert "optimizer.epochs (100 → 7), seed (0 → 4)" in str(caught.value)
+
+
+def _flip(path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x40
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "state.json").unlink(),
+        lambda folder: (folder / "state.json").write_text('{"epoch": 1}'),
+        lambda folder: (folder / "weights.pdopt").write_bytes(b"\x80"),
+        lambda folder: (folder / "weights.spec.json").write_text("{}"),
+        lambda folder: _flip(folder / WEIGHTS_NAME, (folder / WEIGHTS_NAME).stat().st_size // 2),
+    ],
+    ids=["no state", "state", "velocities", "spec", "weights"],
+)
+def test_a_damaged_checkpoint_is_one_line(run, damage):
+    _commit(run, 1, best=1)
+    damage(run.root / "checkpoints" / "epoch-0001")
+    with pytest.raises(ModelError, match="epoch-0001: ") as caught:
+        RunFolder(run.root).open(RECIPE, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def _die_at(call: int, root, recipe: Recipe, epoch: int) -> None:
+    """Commit `epoch`, and end as by SIGKILL just before the `call`-th change to the file system."""
+    left = call
+
+    def counted(function):
+        def wrapper(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os._exit(9)
+            return function(*arguments, **options)
+
+        return wrapper
+
+    run = RunFolder(root)
+    run.open(recipe, resume=True)
+    for name in ("rename", "replace", "fsync", "symlink", "mkdir", "unlink", "rmdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    _commit(run, epoch, best=epoch)
+    os._exit(0)
+
+
+def test_a_kill_at_any_moment_of_a_commit_leaves_the_old_or_the_new_checkpoint(run):
+    _commit(run, 1, best=1)
+    start = run.root.with_name("start")
+    shutil.copytree(run.root, start, symlinks=True)
+    found = []
+    for call in range(100):
+        shutil.rmtree(run.root)
+        shutil.copytree(start, run.root, symlinks=True)
+        child = multiprocessing.get_context("fork").Process(target=_die_at, args=(call, run.root, RECIPE, 2))
+        child.start()
+        child.join(30)
+        for weights in (run.best_weights, run.last_weights):
+            assert _epoch_of(weights) in (1, 2)
+        resumption = RunFolder(run.root).open(RECIPE, resume=True)
+        found.append(resumption.state.epoch)
+        assert _epoch_of(run.last_weights) == resumption.state.epoch
+        assert _epoch_of(run.best_weights) == resumption.state.best_epoch
+        assert not [path for path in run.root.rglob(".*")], "left over"
+        if child.exitcode == 0:
+            break
+        assert child.exitcode == 9
+    assert child.exitcode == 0, "never reached the end"
+    assert found == sorted(found)
+    assert set(found) == {1, 2}
+    assert len(found) > 10

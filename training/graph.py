@@ -1,0 +1,70 @@
+"""The per-view network as a graph on disk, and running it fast on a CPU."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training._paddle import CPU_THREADS, paddle
+from training.network import PPTSN, PerViewNetwork
+
+Logits = npt.NDArray[np.float32]
+# Normalised crops (N, 3, S, S) float32 → logits (N, C) float32.
+ViewFunction = Callable[[npt.NDArray[np.float32]], Logits]
+
+
+def save_graph(model: PPTSN, prefix: Path, *, crop_size: int) -> None:
+    """Write `PREFIX.json` and `PREFIX.pdiparams`: (N, 3, S, S) float32 → (N, C) float32, N dynamic."""
+    network = PerViewNetwork(model)
+    network.eval()
+    crops = paddle.static.InputSpec([None, 3, crop_size, crop_size], "float32", name="crops")
+    paddle.jit.save(paddle.jit.to_static(network, input_spec=[crops], full_graph=True), str(prefix))
+
+
+def eager_view_function(model: PPTSN) -> ViewFunction:
+    """Return the per-view function of `model`, layer by layer, on the current device."""
+    model.eval()
+
+    def infer(pixels: npt.NDArray[np.float32]) -> Logits:
+        with paddle.no_grad():
+            return np.asarray(model.view_logits(paddle.to_tensor(pixels)).numpy(), np.float32)
+
+    return infer
+
+
+def view_function(model: PPTSN, *, crop_size: int) -> ViewFunction:
+    """Return the per-view function of `model` in its fastest form on the current device.
+
+    On a CPU that is Paddle Inference with oneDNN: six times faster than layer by layer (ResNet-50, two cores),
+    with logits that differ by rounding, some 2e-4.
+    """
+    if not paddle.get_device().startswith("cpu"):
+        return eager_view_function(model)
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = Path(folder) / "model"
+        save_graph(model, prefix, crop_size=crop_size)
+        predictor = _cpu_predictor(prefix)
+    source = predictor.get_input_handle(predictor.get_input_names()[0])
+    result = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def infer(pixels: npt.NDArray[np.float32]) -> Logits:
+        source.reshape(pixels.shape)
+        source.copy_from_cpu(np.ascontiguousarray(pixels))
+        predictor.run()
+        return np.asarray(result.copy_to_cpu(), np.float32)
+
+    return infer
+
+
+def _cpu_predictor(prefix: Path) -> Any:
+    config = paddle.inference.Config(f"{prefix}.json", f"{prefix}.pdiparams")
+    config.disable_gpu()
+    config.enable_mkldnn()  # oneDNN by its former name
+    config.set_cpu_math_library_num_threads(CPU_THREADS)
+    config.disable_glog_info()
+    return paddle.inference.create_predictor(config)
