@@ -23,8 +23,8 @@ import numpy as np
 from benchmarks.long_clip import long_clip
 from benchmarks.timing import interleaved, median_ratio
 from runtime.clips import ClipFrame, clip_frames
+from runtime.cores import available_cores
 from runtime.engines import Engine, open_engine
-from runtime.engines.onnxruntime_engine import available_cores
 from runtime.preprocess import Frame, crop_views, cut_crop, resize_frame
 from runtime.recognizer import Recognizer
 from runtime.sampling import centre_indices

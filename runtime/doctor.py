@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.cores import available_cores
 from runtime.engines.device import Device
 from runtime.errors import MissingDependencyError, install_command
 
@@ -61,8 +62,6 @@ def examine() -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    from runtime.engines.onnxruntime_engine import available_cores
-
     driver = Path("/proc/driver/nvidia/version")
     jetson = Path("/etc/nv_tegra_release")
     return {

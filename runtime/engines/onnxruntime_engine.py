@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runtime.cores import available_cores
 from runtime.engines.base import Engine, Logits
 from runtime.engines.device import Device
 from runtime.errors import MissingDependencyError, ModelError, install_command
@@ -71,13 +71,6 @@ class OnnxRuntimeEngine(Engine):
     def close(self) -> None:
         """Release the session; a later `infer` raises ValueError."""
         self._session = None
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may run on (its affinity, not the machine's size)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def import_onnxruntime() -> Any:

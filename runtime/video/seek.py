@@ -6,7 +6,6 @@ decodes the file from its beginning, which is always right.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import av.error
 
+from runtime.cores import available_cores
 from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.index import FrameIndex, video_packets
@@ -271,11 +271,4 @@ def read_by_seeking(
 def _worker_count(runs: Sequence[Run], area: int) -> int:
     if area * sum(run.last - run.start + 1 for run in runs) < _PARALLEL_PIXELS:
         return 1
-    return max(1, min(len(runs), usable_cores(), _MOST_WORKERS))
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return max(1, min(len(runs), available_cores(), _MOST_WORKERS))
