@@ -122,7 +122,9 @@ def apply_checkpoint(model: Any, checkpoint: Checkpoint) -> LoadReport:
     if checkpoint.kind == "backbone":
         expected = {name: shape for name, shape in expected.items() if name.startswith(BACKBONE)}
     _check_entries(checkpoint, expected)
-    model.set_state_dict(dict(checkpoint.arrays))
+    entries = model.state_dict()
+    for name in expected:
+        entries[name].set_value(checkpoint.arrays[name])
     return LoadReport(kind=checkpoint.kind, loaded=len(expected), left_out=checkpoint.left_out)
 
 

@@ -115,7 +115,7 @@ def test_several_decoders_give_what_one_gives(tmp_path: Path, monkeypatch: pytes
     path = write_clip(tmp_path / "a.mp4", frames=96)
     expected = list(decode_plainly(path))
     monkeypatch.setattr("runtime.video.seek._PARALLEL_PIXELS", 0)
-    monkeypatch.setattr("runtime.video.seek.usable_cores", lambda: 4)
+    monkeypatch.setattr("runtime.video.seek.available_cores", lambda: 4)
     with VideoReader(path) as video:
         for _ in range(3):
             for frame in video.read([3, 16, 30, 41, 55, 62, 75, 90]):

@@ -9,7 +9,7 @@ DEPTH_18_BLOCKS = [f"bb_{stage}_{block}" for stage in range(4) for block in rang
 
 
 def named_state(classes: int = 3, *, value: float = 0.0) -> dict[str, np.ndarray]:
-    """What `inspect_checkpoint` takes for a depth of 18, at a thousandth of the size; no network has its shapes."""
+    """What `inspect_checkpoint` takes for a depth of 18, at a thousandth of the size; no network fits it."""
     names = [f"backbone.{block}.conv0._conv.weight" for block in DEPTH_18_BLOCKS]
     state = {name: np.full((1, 1), value, np.float32) for name in names}
     return {**state, "head.fc.weight": np.full((2, classes), value, np.float32)}

@@ -152,7 +152,7 @@ def test_a_kill_at_any_moment_of_a_commit_leaves_the_old_or_the_new_checkpoint(r
         found.append(resumption.state.epoch)
         assert _epoch_of(run.last_weights) == resumption.state.epoch
         assert _epoch_of(run.best_weights) == resumption.state.best_epoch
-        assert not [path for path in run.root.rglob(".*")], "left over"
+        assert not list(run.root.rglob(".*")), "left over"
         if child.exitcode == 0:
             break
         assert child.exitcode == 9
