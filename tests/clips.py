@@ -12,6 +12,8 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from runtime.video.container import open_options
+
 Pixels = npt.NDArray[np.uint8]
 
 # Small, closed groups of pictures, B-frames some of which other frames refer to.
@@ -144,7 +146,7 @@ def decode_plainly(path: Path) -> Iterator[Pixels]:
 def decode_plainly_at(path: Path, wanted: Collection[int] | None) -> Iterator[tuple[int, Pixels]]:
     """Yield (number, pixels) of the frames that are wanted, or of all, as `decode_plainly` does."""
     number = -1
-    with av.open(str(path), metadata_errors="ignore") as container:
+    with av.open(str(path), **open_options()) as container:
         stream = container.streams.best("video")
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1  # dav1d has threads of its own

@@ -9,10 +9,12 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from runtime.cores import available_cores
 from runtime.errors import MissingDependencyError
 
 # One thread a core that this process may use, or what the environment asks for.
-CPU_THREADS = int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0))))
+_asked = os.environ.get("OMP_NUM_THREADS", "")
+CPU_THREADS = int(_asked) if _asked.isdecimal() else available_cores()
 
 # What Paddle's libraries read once, on import:
 _SETTINGS = {

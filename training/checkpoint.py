@@ -1,12 +1,14 @@
 """The folder of a training run, and checkpoints in it that a kill at any moment leaves whole.
 
     OUTPUT/recipe.yaml              the recipe, defaults included
-    OUTPUT/metrics.jsonl, progress.png
+    OUTPUT/metrics.jsonl, metrics.png
     OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json
-    OUTPUT/last, OUTPUT/best        links into checkpoints/
+    OUTPUT/best, OUTPUT/last        links to folders in checkpoints/
+    OUTPUT/best.pdparams, best.spec.json, last.pdparams, last.spec.json    links through those two
 
 One rename makes a checkpoint: its folder is written under a hidden name and then renamed.  The newest folder is
-where a run goes on; the links are made after it, for people and for `pptsn export`, and repaired on resuming.
+where a run goes on.  The links `best` and `last` are changed after it, each by one rename, so that weights and
+spec always belong together; they are for people and for `pptsn export`, and are repaired on resuming.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class RunFolder:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.metrics = self.root / "metrics.jsonl"
-        self.plot = self.root / "progress.png"
+        self.plot = self.root / "metrics.png"
         self._checkpoints = self.root / "checkpoints"
 
     def open(self, recipe: Recipe, *, resume: bool) -> Resumption | None:
@@ -120,12 +122,12 @@ class RunFolder:
     @property
     def best_weights(self) -> Path:
         """Where the weights of the best epoch lie."""
-        return self.root / "best" / WEIGHTS_NAME
+        return self.root / "best.pdparams"
 
     @property
     def last_weights(self) -> Path:
         """Where the weights of the last epoch lie."""
-        return self.root / "last" / WEIGHTS_NAME
+        return self.root / "last.pdparams"
 
     def _folder(self, epoch: int) -> Path:
         return self._checkpoints / f"epoch-{epoch:04d}"
@@ -164,8 +166,10 @@ class RunFolder:
 
     def _point(self, *, last: int, best: int) -> None:
         """Link `last` and `best` to their checkpoints; then no other is needed, so the others go."""
-        _link(self.root / "last", self._folder(last))
-        _link(self.root / "best", self._folder(best))
+        for name, epoch in (("last", last), ("best", best)):
+            _link(self.root / name, self._folder(epoch))
+            for file in (WEIGHTS_NAME, _SPEC_NAME):
+                _link(self.root / f"{name}{file.removeprefix('weights')}", self.root / name / file)
         for epoch in set(self._epochs()) - {last, best}:
             _remove(self._folder(epoch))
 
@@ -195,6 +199,9 @@ def _remove(folder: Path) -> None:
 
 def _link(link: Path, target: Path) -> None:
     """Make `link` point to `target` by one rename, relative, so that the run's folder can be moved."""
+    content = os.path.relpath(target, link.parent)
+    if link.is_symlink() and link.readlink() == Path(content):
+        return
     temporary = _hidden(link, "tmp")
-    temporary.symlink_to(os.path.relpath(target, link.parent), target_is_directory=True)
+    temporary.symlink_to(content)
     os.replace(temporary, link)

@@ -56,7 +56,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """One clip as a worker returns it: crops, in uint8 because that is a quarter to copy, or why there are none."""
+    """One clip as a worker returns it: crops, uint8 because that is a quarter to copy, or why there are none."""
 
     index: int
     crops: Crops | None

@@ -84,6 +84,7 @@ class ResidualBlock(nn.Layer):
     def __init__(self, in_channels: int, width: int, *, bottleneck: bool, stride: int, first: bool) -> None:
         super().__init__()
         out_channels = width * BOTTLENECK_EXPANSION if bottleneck else width
+        self.conv2: ConvBN | None
         if bottleneck:
             self.conv0 = ConvBN(in_channels, width, 1, relu=True)
             self.conv1 = ConvBN(width, width, 3, stride=stride, relu=True)

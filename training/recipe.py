@@ -124,7 +124,8 @@ class Recipe(_Section):
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML that `load_recipe` reads."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return text
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -1,7 +1,8 @@
 """One synthetic clip: a coloured shape that moves over a cluttered, noisy background under changing light.
 
 What names the class is the moving shape, by its form and its colour together.  The background holds still shapes
-of the same forms in grey and still bars in the same colours, so neither form nor colour alone tells the class.
+of the same forms in grey and small still squares in the same colours, so that neither a form nor a colour in the
+picture tells the class by itself.
 Everything but the shape's form and colour is drawn without knowing the class.
 """
 
@@ -85,7 +86,7 @@ def _class_colour(name: str, rng: np.random.Generator) -> Colour:
 
 
 def _draw_background(layout: SceneLayout, rng: np.random.Generator) -> Frame:
-    """Return a texture of muted colour with still, grey forms and still bars in the classes' colours."""
+    """Return a texture of muted colour with still grey forms and still small squares in the classes' colours."""
     width, height = layout.width, layout.height
     texture = np.full((height, width, 3), rng.uniform(20, 60, 3) + rng.uniform(40, 100), dtype=np.float32)
     for cell, strength in ((40, 30), (12, 20), (4, 10)):
@@ -116,6 +117,10 @@ def _bounced(start: float, distance: float, low: float, high: float) -> float:
     return low + (position if position <= span else 2 * span - position)
 
 
+# So far from its centre, in radii, can a form reach: the cross is the widest.
+_REACH = 1.51
+
+
 @dataclass(frozen=True)
 class _Flight:
     """How the shape moves: pixels, pixels a second, radians, radians a second."""
@@ -127,7 +132,7 @@ class _Flight:
     spin: float
 
     def at(self, time_s: float, layout: SceneLayout) -> tuple[float, float]:
-        margin = 1.4 * self.radius
+        margin = _REACH * self.radius
         x = _bounced(self.start[0], self.velocity[0] * time_s, margin, layout.width - margin)
         y = _bounced(self.start[1], self.velocity[1] * time_s, margin, layout.height - margin)
         return x, y
@@ -135,9 +140,9 @@ class _Flight:
 
 def _draw_flight(layout: SceneLayout, rng: np.random.Generator) -> _Flight:
     short = min(layout.width, layout.height)
-    radius = rng.uniform(0.18, 0.27) * short
+    radius = rng.uniform(0.2, 0.28) * short
     speed, direction = rng.uniform(0.3, 1.2) * short, rng.uniform(0, 2 * math.pi)
-    margin = 1.4 * radius
+    margin = _REACH * radius
     start = (rng.uniform(margin, layout.width - margin), rng.uniform(margin, layout.height - margin))
     velocity = (speed * math.cos(direction), speed * math.sin(direction))
     return _Flight(radius, start, velocity, rng.uniform(0, 2 * math.pi), rng.uniform(-3, 3))

@@ -40,7 +40,7 @@ class SyntheticSettings:
     shapes: False leaves out the moving shape, and with it all that tells the class.
     """
 
-    train_per_class: int = 60
+    train_per_class: int = 100
     val_per_class: int = 10
     test_per_class: int = 25
     seed: int = 0
@@ -86,7 +86,7 @@ class _Clip:
 
     @property
     def path(self) -> str:
-        return f"clips/{self.split}/{self.index:05d}.mp4"
+        return f"{self.split}/{self.index:05d}.mp4"
 
 
 def make_dataset(
@@ -110,7 +110,7 @@ def make_dataset(
     clips = [clip for split in _SPLITS for clip in _split_clips(settings, split)]
     with atomic_folder(output) as temporary:
         for split in _SPLITS:
-            (temporary / "clips" / split).mkdir(parents=True)
+            (temporary / split).mkdir()
         for done in _make_clips(temporary, clips, workers):
             if progress is not None:
                 progress(done, len(clips))

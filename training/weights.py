@@ -22,7 +22,7 @@ BACKBONE = "backbone."
 CLASSIFIER = "head.fc.weight"
 
 # (blocks a stage, bottlenecks) → depth.  The same as in `network`, which needs Paddle; a test compares them.
-_DEPTHS = {
+_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
     ((2, 2, 2, 2), False): 18,
     ((3, 4, 6, 3), False): 34,
     ((3, 4, 6, 3), True): 50,

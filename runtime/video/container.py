@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -69,8 +69,8 @@ def open_container(path: Path) -> OpenVideo:
     """
     check_file(path)
     try:
-        # An absolute path is never taken for a URL, as `12:30.mp4` would be; metadata need not be UTF-8.
-        container = av.open(path.absolute(), metadata_errors="ignore")
+        # An absolute path is never taken for a URL, as `12:30.mp4` would be.
+        container = av.open(path.absolute(), **open_options())
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(path, f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE) from error
     try:
@@ -83,6 +83,11 @@ def open_container(path: Path) -> OpenVideo:
         container.close()
         raise
     return OpenVideo(container, stream)
+
+
+def open_options() -> dict[str, Any]:
+    """Return what makes PyAV take metadata that are no UTF-8; from version 19 on it always does."""
+    return {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

@@ -10,7 +10,7 @@ PUBLISHED = {"epochs": 100, "base_rate": 0.01, "warmup_epochs": 10, "warmup_rate
 
 def test_the_warm_up_is_a_straight_line_that_meets_the_cosine():
     rates = [learning_rate(i, iterations_per_epoch=4, **PUBLISHED) for i in range(42)]
-    steps = [after - before for before, after in pairwise(rates[:40])]
+    steps = [after - before for before, after in pairwise(rates[:41])]
     assert rates[0] == 0.005
     assert max(steps) - min(steps) < 1e-12
     assert rates[40] == pytest.approx(0.01 * (1 + math.cos(math.pi / 10)) / 2)

@@ -54,7 +54,9 @@ def see(samples: list[Sample]) -> Seen:
         frames, fps = read_frames(sample.path)
         count, height, width, _ = frames.shape
         size = Path(sample.path).stat().st_size
-        facts.append([width, height, width / height, fps, count, count / fps, size, size / (count * width * height)])
+        facts.append(
+            [width, height, width / height, fps, count, count / fps, size, size / (count * width * height)]
+        )
         small = np.stack([cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA) for frame in frames[::2]])
         moving = np.abs(small - np.median(small, axis=0)).max(axis=-1) > 40
         tiny = [cv2.resize(frame, (6, 6), interpolation=cv2.INTER_AREA).ravel() / 255 for frame in small]
@@ -117,7 +119,7 @@ def test_clips_are_h264_files_of_many_sizes_lengths_and_rates(with_shapes) -> No
         assert container.streams.video[0].codec_context.name == "h264"
     facts = np.concatenate([train.file_facts, test.file_facts])
     width, height, _, fps, _, seconds = facts.T[:6]
-    assert 96 <= min(width.min(), height.min())
+    assert min(width.min(), height.min()) >= 96
     assert max(width.max(), height.max()) <= 160
     assert (width > height).mean() > 0.3
     assert (width < height).mean() > 0.3
@@ -191,7 +193,7 @@ def test_the_same_settings_give_the_same_bytes_whatever_the_workers(tmp_path: Pa
         assert (sets[0].root / path).read_bytes() == (sets[1].root / path).read_bytes()
     other = SyntheticSettings(train_per_class=1, val_per_class=1, test_per_class=1, seed=6)
     different = make_dataset(tmp_path / "other", settings=other)
-    clip = Path("clips/test/00000.mp4")
+    clip = Path("test/00000.mp4")
     assert (different.root / clip).read_bytes() != (sets[0].root / clip).read_bytes()
 
 
@@ -242,3 +244,37 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         SyntheticSettings(**wrong)
+
+
+def trained_top1(folder: Path, found: SyntheticSet, *, shuffled: bool = False) -> float:
+    """Test top-1, by centre crops, of the demo's network after a short training."""
+    from training.evaluation import evaluate
+    from training.recipe import load_recipe
+    from training.trainer import train
+
+    lists = {"train": found.train, "val": found.val, "test": found.test}
+    if shuffled:
+        samples = read_list(found.train)
+        labels = np.random.default_rng(1).permutation([sample.label for sample in samples])
+        lists["train"] = folder / "shuffled.txt"
+        lines = [f"{sample.path} {label}\n" for sample, label in zip(samples, labels, strict=True)]
+        lists["train"].write_text("".join(lines))
+    changes = [f"data.{split}={path}" for split, path in lists.items()]
+    changes += [f"data.labels={found.labels}", "model.short_side=48", "model.crop_size=40", "optimizer.epochs=3"]
+    recipe = load_recipe(Path(__file__).parents[2] / "configs" / "demo.yaml", changes)
+    result = train(recipe, folder / "run")
+    return evaluate(recipe, result.last_weights, views="center", segments=1).top1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shapes", "shuffled", "low", "high"),
+    [(True, False, 0.5, 1.0), (False, False, 0.0, NEAR_CHANCE), (True, True, 0.0, NEAR_CHANCE)],
+    ids=["with shapes", "without shapes", "shuffled labels"],
+)
+def test_the_demo_network_learns_from_the_shapes_alone(
+    tmp_path: Path, shapes: bool, shuffled: bool, low: float, high: float
+) -> None:
+    settings = SyntheticSettings(val_per_class=2, shapes=shapes)
+    found = make_dataset(tmp_path / "set", settings=settings, workers=2)
+    assert low <= trained_top1(tmp_path, found, shuffled=shuffled) <= high

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from runtime.errors import InputError, ModelError, UsageError
+from runtime.preprocess import normalise, resize_frame, ten_crop
+from runtime.sampling import centre_indices
+from runtime.spec import IMAGENET_MEAN, IMAGENET_STD
+from runtime.video import open_video
+from tests.training.checkpoints import network_state
+from tests.training.runs import make_lists, tiny_recipe
+from training.evaluation import clip_logits, evaluate
+from training.graph import eager_view_function
+from training.network import PPTSN
+from training.recipe import parse_recipe
+from training.weights import apply_checkpoint, read_checkpoint, save_weights
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    return make_lists(tmp_path_factory.mktemp("lists"), train=1, val=6)
+
+
+@pytest.fixture(scope="module")
+def weights(lists):
+    save_weights(network_state(), lists / "w.pdparams")
+    return lists / "w.pdparams"
+
+
+def _logits_by_definition(weights, lists, *, segments: int) -> np.ndarray:
+    """Mean over frames of the mean over the ten crops, layer by layer, (6, 3)."""
+    model = PPTSN(18, 3)
+    apply_checkpoint(model, read_checkpoint(weights))
+    infer = eager_view_function(model)
+    rows = []
+    for index in range(6):
+        with open_video(lists / f"val {index}.mp4") as video:
+            frames = video.read(centre_indices(3, segments))
+        resized = [resize_frame(frame.pixels, short_side=36, rule="fixed_ratio") for frame in frames]
+        rows.append(
+            infer(normalise(ten_crop(resized, size=32), mean=IMAGENET_MEAN, std=IMAGENET_STD)).mean(axis=0)
+        )
+    return np.array(rows)
+
+
+def test_it_counts_the_answers_that_the_definition_gives(lists, weights):
+    labels = np.arange(6) % 3
+    right = _logits_by_definition(weights, lists, segments=2).argmax(axis=1) == labels
+    result = evaluate(tiny_recipe(lists), weights)
+    assert (result.clips, result.views, result.segments) == (6, "ten", 2)
+    assert result.top1 == pytest.approx(right.mean())
+    assert result.top5 == 1.0
+    assert result.class_top1 == pytest.approx([right[labels == label].mean() for label in range(3)])
+    assert result.unreadable == ()
+
+
+def test_the_logits_of_a_clip_are_the_mean_over_frames_and_views(lists, weights):
+    model = PPTSN(18, 3)
+    apply_checkpoint(model, read_checkpoint(weights))
+    recipe = tiny_recipe(lists)
+    with open_video(lists / "val 0.mp4") as video:
+        frames = [resize_frame(f.pixels, short_side=36, rule="fixed_ratio") for f in video.read([0, 2])]
+    crops = ten_crop(frames, size=32)
+    infer = eager_view_function(model)
+    expected = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD)).mean(axis=0)
+    # In batches of seven crops, as the recipe says, of twenty.
+    assert clip_logits(infer, frames, recipe, views="ten") == pytest.approx(expected, abs=1e-5)
+    first = clip_logits(infer, frames[:1], recipe, views="center")
+    assert first.shape == (3,)
+    assert first != pytest.approx(expected, abs=1e-6)
+
+
+def test_views_and_segments_can_be_chosen(lists, weights):
+    result = evaluate(tiny_recipe(lists), weights, views="center", segments=1)
+    assert (result.views, result.segments) == ("center", 1)
+    with pytest.raises(UsageError, match="unknown plan 'five'"):
+        evaluate(tiny_recipe(lists), weights, views="five")
+
+
+def test_an_unreadable_clip_is_wrong_and_named(tmp_path, weights):
+    lists = make_lists(tmp_path, train=1)
+    whole = evaluate(tiny_recipe(lists), weights)
+    (lists / "val 1.mp4").write_bytes(b"no video")
+    result = evaluate(tiny_recipe(lists), weights)
+    assert result.clips == 3
+    assert ["val 1.mp4" in line for line in result.unreadable] == [True]
+    assert result.class_top1 == (whole.class_top1[0], 0.0, whole.class_top1[2])
+
+
+def test_weights_that_do_not_fit_the_recipe_are_refused(lists, weights, tmp_path):
+    recipe = tiny_recipe(lists).model_dump()
+    recipe["model"]["depth"] = 34
+    with pytest.raises(ModelError, match="has depth 18, expected 34"):
+        evaluate(parse_recipe(recipe, source="x"), weights)
+    backbone = {n.removeprefix("backbone."): a for n, a in network_state().items() if n.startswith("backbone.")}
+    save_weights(backbone, tmp_path / "b.pdparams")
+    with pytest.raises(ModelError, match="backbone without a classifier"):
+        evaluate(tiny_recipe(lists), tmp_path / "b.pdparams")
+
+
+def test_a_missing_list_is_told(lists, weights):
+    recipe = tiny_recipe(lists).model_dump()
+    recipe["data"]["test"] = None
+    with pytest.raises(UsageError, match=r"data\.test: is not set"):
+        evaluate(parse_recipe(recipe, source="x"), weights)
+    recipe["data"]["test"] = "absent.txt"
+    with pytest.raises(InputError, match=r"absent\.txt"):
+        evaluate(parse_recipe(recipe, source="x"), weights)

@@ -1,0 +1,171 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.preprocess import normalise
+from runtime.spec import ModelSpec
+from tests.training.checkpoints import network_state
+from training import export
+from training._paddle import paddle
+from training.export import ExportOptions, export_model, reference_crops
+from training.graph import eager_view_function
+from training.network import PPTSN
+from training.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    state = network_state()
+    save_weights(state, folder / "w.pdparams")
+    spec = ModelSpec(
+        depth=18,
+        labels=("a", "b", "c"),
+        weights_digest=weights_digest(state),
+        short_side=36,
+        crop_size=32,
+        num_seg=2,
+    )
+    (folder / "w.spec.json").write_text(spec.to_json())
+    return folder / "w.pdparams"
+
+
+@pytest.fixture
+def labels(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("0 run\n1 jump\n2 swim\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    export_model(weights, folder)
+    return folder
+
+
+def _bare(weights, folder):
+    """The same checkpoint without a spec beside it."""
+    path = folder / "bare.pdparams"
+    path.write_bytes(weights.read_bytes())
+    return path
+
+
+def test_the_graph_gives_the_logits_of_the_network_for_any_number_of_crops(exported, weights):
+    model = PPTSN(18, 3)
+    apply_checkpoint(model, read_checkpoint(weights))
+    graph = paddle.jit.load(str(exported / "model"))
+    graph.eval()
+    with np.load(exported / "reference.npz") as stored:
+        crops, logits, mirrored = stored["crops"], stored["logits"], stored["mirrored_logits"]
+    spec = ModelSpec.from_json((exported / "spec.json").read_bytes(), source="x")
+    assert crops.shape[1:] == (32, 32, 3)
+    assert crops.dtype == np.uint8
+    assert logits.dtype == np.float32
+    infer = eager_view_function(model)
+    for part, expected in ((crops, logits), (crops[:, :, ::-1], mirrored), (crops[:1], logits[:1])):
+        pixels = normalise(part, mean=spec.mean, std=spec.std)
+        assert infer(pixels) == pytest.approx(expected, abs=1e-5)
+        assert graph(paddle.to_tensor(pixels)).numpy() == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_spec_beside_the_weights_is_exported(exported, weights):
+    spec = ModelSpec.from_json((exported / "spec.json").read_bytes(), source="x")
+    assert spec == ModelSpec.from_json(weights.with_suffix(".spec.json").read_bytes(), source="x")
+    assert sorted(path.name for path in exported.iterdir()) == [
+        "model.json", "model.pdiparams", "reference.npz", "spec.json",
+    ]  # fmt: skip
+
+
+def test_options_replace_what_the_spec_says(weights, tmp_path, labels):
+    options = ExportOptions(labels=labels, short_side=40, num_seg=4, resize_rule="keep_aspect")
+    spec = export_model(weights, tmp_path / "out", options=options)
+    beside = ModelSpec.from_json(weights.with_suffix(".spec.json").read_bytes(), source="x")
+    assert spec == dataclasses.replace(
+        beside, labels=("run", "jump", "swim"), short_side=40, num_seg=4, resize_rule="keep_aspect"
+    )
+
+
+def test_without_a_spec_the_published_values_hold(weights, tmp_path, labels):
+    options = ExportOptions(labels=labels, crop_size=32)
+    spec = export_model(_bare(weights, tmp_path), tmp_path / "out", options=options)
+    assert (spec.depth, spec.short_side, spec.num_seg) == (18, 256, 3)
+    assert spec.resize_rule == "fixed_ratio"
+    assert spec.labels == ("run", "jump", "swim")
+
+
+def test_400_classes_are_those_of_kinetics(tmp_path):
+    save_weights(network_state(classes=400), tmp_path / "k.pdparams")
+    spec = export_model(tmp_path / "k.pdparams", tmp_path / "out", options=ExportOptions(crop_size=32))
+    assert spec.classes == 400
+    assert spec.labels[5] == "archery"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, UsageError, "3 classes whose names are not known .*; pass --labels"),
+        ({"depth": 50}, ModelError, "has depth 18, expected 50"),
+        ({"classes": 400}, ModelError, "has 3 classes, expected 400"),
+    ],
+)
+def test_what_is_not_as_asked_is_refused(weights, tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        export_model(_bare(weights, tmp_path), tmp_path / "out", options=ExportOptions(**options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_another_number_are_refused(weights, tmp_path, labels):
+    labels.write_text("run\njump\n")
+    with pytest.raises(ModelError, match=r"its labels are 2, but w\.pdparams has 3 classes"):
+        export_model(weights, tmp_path / "out", options=ExportOptions(labels=labels))
+
+
+def test_a_spec_of_other_weights_is_refused(weights, tmp_path):
+    bare = _bare(weights, tmp_path)
+    spec = ModelSpec.from_json(weights.with_suffix(".spec.json").read_bytes(), source="x")
+    (tmp_path / "bare.spec.json").write_text(dataclasses.replace(spec, weights_digest="0" * 64).to_json())
+    with pytest.raises(ModelError, match=r"bare\.spec\.json: describes other weights than bare\.pdparams"):
+        export_model(bare, tmp_path / "out")
+
+
+def test_only_an_export_is_replaced(weights, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    with pytest.raises(UsageError, match="no export"):
+        export_model(weights, tmp_path / "photos")
+    with pytest.raises(InputError, match="is a file"):
+        export_model(weights, tmp_path / "photos" / "a.jpg")
+    assert (tmp_path / "photos" / "a.jpg").exists()
+    export_model(weights, tmp_path / "out")
+    export_model(weights, tmp_path / "out")
+
+
+def test_a_graph_that_disagrees_leaves_nothing(weights, tmp_path, monkeypatch):
+    original = export.save_graph
+
+    def wrong(model, prefix, *, crop_size):
+        model.head.fc.bias.set_value(model.head.fc.bias + 0.01)
+        original(model, prefix, crop_size=crop_size)
+
+    monkeypatch.setattr(export, "save_graph", wrong)
+    with pytest.raises(VerificationError, match=r"differs from the network by 0\.01"):
+        export_model(weights, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backbone_cannot_be_exported(weights, tmp_path):
+    backbone = {n.removeprefix("backbone."): a for n, a in network_state().items() if n.startswith("backbone.")}
+    save_weights(backbone, tmp_path / "b.pdparams")
+    with pytest.raises(ModelError, match="backbone without a classifier"):
+        export_model(tmp_path / "b.pdparams", tmp_path / "out")
+
+
+def test_reference_crops_are_fixed_and_differ_from_their_mirror_images():
+    crops = reference_crops(4, 32)
+    assert np.array_equal(crops, reference_crops(4, 32))
+    assert 20 < crops.mean() < 235
+    assert np.abs(crops.astype(int) - crops[:, :, ::-1]).mean() > 10
+    assert np.abs(np.diff(crops.mean(axis=(1, 2)), axis=1)).max() > 2, "grey, so a swap of channels is not seen"

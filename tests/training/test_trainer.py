@@ -1,0 +1,224 @@
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.errors import PptsnError, UsageError
+from tests.training.runs import make_lists, start_training, tiny_recipe
+from training.checkpoint import WEIGHTS_NAME, RunFolder
+from training.metrics import read_metrics
+from training.network import PPTSN
+from training.recipe import Recipe, parse_recipe
+from training.schedule import learning_rate
+from training.trainer import Trainer, TrainingResult, train
+from training.weights import read_checkpoint, save_weights, state_of, weights_digest
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory) -> Path:
+    return make_lists(tmp_path_factory.mktemp("lists"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(lists, tmp_path_factory) -> TrainingResult:
+    """A run of three epochs from start to end."""
+    return train(tiny_recipe(lists), tmp_path_factory.mktemp("uninterrupted") / "run")
+
+
+def _changed(recipe: Recipe, section: str, **values: object) -> Recipe:
+    content = recipe.model_dump()
+    content[section] = {**content[section], **values}
+    return parse_recipe(content, source="the test's recipe")
+
+
+def _digest(weights: Path) -> str:
+    return weights_digest(read_checkpoint(weights).arrays)
+
+
+def _without_times(path: Path) -> list[dict]:
+    times = ("duration_s", "clips_per_s")
+    return [{k: v for k, v in record.items() if k not in times} for record in read_metrics(path)]
+
+
+def _interrupt_in(monkeypatch, *, epoch: int, step: int) -> None:
+    """Make the training raise KeyboardInterrupt, as Ctrl-C does, at a step (from 0) of an epoch (from 0)."""
+    original = Trainer._step
+
+    def interrupted(self, batch, rate):
+        if (self.epoch, self._iteration % 2) == (epoch, step):
+            raise KeyboardInterrupt
+        return original(self, batch, rate)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+
+
+def test_a_run_leaves_weights_metrics_and_a_picture(uninterrupted):
+    folder = uninterrupted.last_weights.parent
+    assert uninterrupted.epochs == 3
+    assert read_checkpoint(uninterrupted.last_weights, depth=18, classes=3).kind == "full"
+    spec = json.loads(uninterrupted.best_weights.with_suffix(".spec.json").read_text())
+    assert (spec["short_side"], spec["crop_size"], spec["num_seg"]) == (36, 32, 2)
+    assert spec["labels"] == ["class_0", "class_1", "class_2"]
+    assert spec["weights_digest"] == _digest(uninterrupted.best_weights)
+    assert (folder / "metrics.png").stat().st_size > 10_000
+
+
+def test_the_metrics_tell_every_iteration_and_epoch(uninterrupted):
+    records = _without_times(uninterrupted.last_weights.parent / "metrics.jsonl")
+    assert [record["kind"] for record in records] == ["iteration", "iteration", "epoch"] * 3
+    rates = [record["rate"] for record in records if record["kind"] == "iteration"]
+    options = {"iterations_per_epoch": 2, "epochs": 3, "base_rate": 0.01, "warmup_epochs": 1, "warmup_rate": 0.005}
+    assert rates == [learning_rate(iteration, **options) for iteration in range(6)]
+    epochs = [record for record in records if record["kind"] == "epoch"]
+    best = max(epochs, key=lambda record: record["val_top1"])
+    assert (uninterrupted.best_epoch, uninterrupted.best_top1) == (best["epoch"], best["val_top1"])
+    losses = [record["loss"] for record in records[:2]]
+    assert epochs[0]["train_loss"] == pytest.approx(np.mean(losses))
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 0), (2, 1)])
+def test_an_interrupted_and_resumed_run_is_the_uninterrupted_one_to_the_bit(
+    lists, tmp_path, monkeypatch, uninterrupted, epoch, step
+):
+    with monkeypatch.context() as patch:
+        _interrupt_in(patch, epoch=epoch, step=step)
+        with pytest.raises(PptsnError, match=rf"interrupted in epoch {epoch + 1} of 3; go on with --resume"):
+            train(tiny_recipe(lists), tmp_path / "run")
+    # Neither the number of processes nor what the random generators went through before may matter.
+    recipe = _changed(tiny_recipe(lists), "data", workers=1 if epoch == 1 else 0)
+    resumed = train(recipe, tmp_path / "run", resume=True)
+    assert _digest(resumed.last_weights) == _digest(uninterrupted.last_weights)
+    assert _digest(resumed.best_weights) == _digest(uninterrupted.best_weights)
+    assert (resumed.best_epoch, resumed.best_top1) == (uninterrupted.best_epoch, uninterrupted.best_top1)
+    metrics = uninterrupted.last_weights.parent / "metrics.jsonl"
+    assert _without_times(tmp_path / "run" / "metrics.jsonl") == _without_times(metrics)
+
+
+def test_another_seed_gives_other_weights(lists, tmp_path, uninterrupted):
+    recipe = parse_recipe({**tiny_recipe(lists).model_dump(), "seed": 1}, source="x")
+    assert _digest(train(recipe, tmp_path / "run").last_weights) != _digest(uninterrupted.last_weights)
+
+
+def test_resuming_a_finished_run_changes_nothing(lists, uninterrupted):
+    folder = uninterrupted.last_weights.parent
+    before = (folder / "metrics.jsonl").read_bytes()
+    assert train(tiny_recipe(lists), folder, resume=True) == uninterrupted
+    assert (folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(lists, uninterrupted):
+    folder = uninterrupted.last_weights.parent
+    with pytest.raises(UsageError, match="is not empty"):
+        train(tiny_recipe(lists), folder)
+    with pytest.raises(UsageError, match=r"optimizer\.epochs \(3 → 4\)"):
+        train(tiny_recipe(lists, epochs=4), folder, resume=True)
+
+
+def test_other_lists_are_refused_on_resuming(tmp_path, uninterrupted):
+    lists = make_lists(tmp_path)
+    recipe = tiny_recipe(lists, epochs=1)
+    train(recipe, tmp_path / "run")
+    lines = (lists / "train.txt").read_text().splitlines(keepends=True)
+    (lists / "train.txt").write_text("".join(lines[::-1]))
+    with pytest.raises(UsageError, match="other training or validation lists"):
+        train(recipe, tmp_path / "run", resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(lists, tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "_step", lambda self, batch, rate: float("nan"))
+    with pytest.raises(PptsnError, match=r"the loss became nan in epoch 1, iteration 0; lower"):
+        train(tiny_recipe(lists), tmp_path / "run")
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_an_unreadable_clip_is_counted_wrong_and_recorded(tmp_path):
+    lists = make_lists(tmp_path)
+    (lists / "val 0.mp4").write_bytes(b"no video")
+    train(tiny_recipe(lists, epochs=1), tmp_path / "run")
+    (epoch,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
+    assert ["val 0.mp4" in line for line in epoch["unreadable"]] == [True]
+    assert epoch["val_top1"] <= 2 / 3
+
+
+def test_training_starts_from_the_pretrained_weights(lists, tmp_path, monkeypatch):
+    state = state_of(PPTSN(18, 3))
+    save_weights(state, tmp_path / "start.pdparams")
+    recipe = _changed(tiny_recipe(lists), "model", pretrained=tmp_path / "start.pdparams")
+    seen = []
+
+    def first_step(self, batch, rate):
+        seen.append(weights_digest(state_of(self._model)))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "_step", first_step)
+    with pytest.raises(PptsnError, match="interrupted"):
+        train(recipe, tmp_path / "run")
+    assert seen == [weights_digest(state)]
+
+
+def test_the_network_learns(lists, tmp_path):
+    recipe = tiny_recipe(lists, epochs=12, base_rate=0.002, warmup_rate=0.001)
+    result = train(_changed(recipe, "augmentation", mixup_alpha=0.0), tmp_path / "run")
+    epochs = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
+    assert epochs[-1]["train_loss"] < 0.7 * epochs[0]["train_loss"]
+    assert result.best_top1 == 1.0
+
+
+def _check_readable(run: Path) -> None:
+    """Every checkpoint that can be seen can be read."""
+    for folder in run.glob("checkpoints/epoch-*"):
+        read_checkpoint(folder / WEIGHTS_NAME)
+    for name in ("best", "last"):
+        if (run / name).is_symlink():
+            read_checkpoint(run / name / WEIGHTS_NAME)
+
+
+def _kill_and_resume(recipe: Recipe, folder: Path, *, kills: int, seed: int) -> Path:
+    """Run `recipe` with SIGKILL at `kills` random moments, then to its end; return its last weights."""
+    moments = random.Random(seed)
+    run = folder / "run"
+    (folder / "recipe.yaml").write_text(recipe.to_yaml())
+    for _ in range(kills):
+        process = start_training(folder / "recipe.yaml", run)
+        while not (run / "metrics.jsonl").exists() and process.poll() is None:
+            time.sleep(0.05)
+        # From the imports (of a later start) to beyond an epoch.
+        time.sleep(moments.uniform(0.5, 6))
+        process.kill()
+        process.communicate()
+        _check_readable(run)
+    process = start_training(folder / "recipe.yaml", run)
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 0, message.decode()
+    return RunFolder(run).last_weights
+
+
+def test_killed_at_random_moments_a_run_ends_with_the_same_weights(lists, tmp_path, uninterrupted):
+    weights = _kill_and_resume(tiny_recipe(lists), tmp_path, kills=3, seed=1)
+    assert _digest(weights) == _digest(uninterrupted.last_weights)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_a_run_ends_with_the_same_weights(lists, tmp_path):
+    recipe = tiny_recipe(lists, epochs=12)
+    whole = train(recipe, tmp_path / "whole")
+    weights = _kill_and_resume(recipe, tmp_path, kills=10, seed=2)
+    assert _digest(weights) == _digest(whole.last_weights)
+
+
+def test_ctrl_c_ends_with_one_line(lists, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists, epochs=500).to_yaml())
+    process = start_training(tmp_path / "recipe.yaml", tmp_path / "run")
+    while not (tmp_path / "run" / "metrics.jsonl").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    lines = message.decode().splitlines()
+    assert process.returncode == 1
+    assert "interrupted in epoch" in lines[-1]
+    assert "Traceback" not in message.decode()
