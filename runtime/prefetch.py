@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable
-from types import TracebackType
 from typing import Generic, TypeVar
+
+from runtime.closing import Closing
 
 T = TypeVar("T")
 
@@ -15,7 +16,7 @@ class Exhausted(Exception):  # noqa: N818 - an ending, like StopIteration, rathe
     """The iterator has ended."""
 
 
-class Prefetcher(Generic[T]):
+class Prefetcher(Closing, Generic[T]):
     """Iterates `items` in a thread of its own, at most `depth` items ahead of `get`.
 
     An exception in the iterator is raised by the `get` that reaches it.  A context manager: leaving it ends
@@ -69,11 +70,3 @@ class Prefetcher(Generic[T]):
         """End the thread and wait for it."""
         self._stop.set()
         self._thread.join()
-
-    def __enter__(self) -> Prefetcher[T]:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -6,10 +6,10 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 
 from runtime.batching import CropBatcher
 from runtime.clips import ClipEnd, ClipFrame, clip_frames
+from runtime.closing import Closing
 from runtime.engines import Engine, open_engine
 from runtime.errors import InputError, UsageError
 from runtime.prefetch import Exhausted, Prefetcher
@@ -29,7 +29,7 @@ _FRAMES_AHEAD = 16
 _IDLE_S = 0.05
 
 
-class Recognizer:
+class Recognizer(Closing):
     """A model that classifies videos.  A context manager; not for several threads at once.
 
     with Recognizer.open("model.onnx") as recognizer:
@@ -141,11 +141,3 @@ class Recognizer:
     def close(self) -> None:
         """Release the model."""
         self._engine.close()
-
-    def __enter__(self) -> Recognizer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

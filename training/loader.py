@@ -16,13 +16,13 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from types import TracebackType
 from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from runtime.closing import Closing
 from runtime.errors import InputError, PptsnError, UsageError
 from runtime.preprocess import normalise
 from training.dataset import MODES, ClipSettings, Crops, clip_crops
@@ -77,7 +77,7 @@ def batch_count(clips: int, *, mode: str, batch_size: int) -> int:
     return clips // batch_size if mode == "train" else -(-clips // batch_size)
 
 
-class Loader:
+class Loader(Closing):
     """Loads batches with `workers` processes, kept from epoch to epoch; 0 loads in this process.
 
     A context manager; `close` may be called twice.  Processes start at the first batch and end with the loader,
@@ -165,14 +165,6 @@ class Loader:
     def close(self) -> None:
         """End the worker processes."""
         self._executor.shutdown(cancel_futures=True)
-
-    def __enter__(self) -> Loader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _load(sample: Sample, index: int, mode: str, settings: ClipSettings, key: tuple[int, ...]) -> _Loaded:

@@ -8,6 +8,7 @@ from typing import cast
 
 import av
 import av.error
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -38,7 +39,9 @@ def write_mp4(path: Path, frames: Iterable[Frame], *, fps: int, quality: int = 2
                     stream = cast(av.VideoStream, container.add_stream("libx264", rate=fps, options=options))
                     stream.height, stream.width = pixels.shape[:2]
                     stream.pix_fmt = "yuv420p"
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+                # Not by FFmpeg's scaler: it wakes a thread for every core, which costs far more than the work.
+                planes = cast(Frame, cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420))
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
             if stream is not None:
                 container.mux(stream.encode(None))
     except (OSError, av.error.FFmpegError) as error:

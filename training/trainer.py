@@ -116,12 +116,11 @@ class Trainer:
         with (
             MetricsLog(self._run.metrics, keep_bytes=self._metrics_bytes) as log,
             Loader(settings, batch_size=size, workers=workers, seed=seed) as loader,
-            self._display.bar("epochs", total=epochs, done=self.epoch) as bar,
+            self._display.bar("training", total=epochs * self._batches, done=self.epoch * self._batches) as bar,
         ):
             self._draw()  # at once, so that a missing Matplotlib shows before an epoch's work
             while self.epoch < epochs:
-                self._run_epoch(loader, log)
-                bar.advance()
+                self._run_epoch(loader, log, bar)
         return TrainingResult(
             epochs=self.epoch,
             best_epoch=self._best_epoch,
@@ -130,9 +129,9 @@ class Trainer:
             last_weights=self._run.last_weights,
         )
 
-    def _run_epoch(self, loader: Loader, log: MetricsLog) -> None:
+    def _run_epoch(self, loader: Loader, log: MetricsLog, bar: Bar) -> None:
         started = time.monotonic()
-        train_loss, unreadable = self._train_epoch(loader, log)
+        train_loss, unreadable = self._train_epoch(loader, log, bar)
         training_s = time.monotonic() - started
         validation = validate(self._model, loader, self._samples.val, display=self._display)
         unreadable += validation.unreadable
@@ -155,19 +154,18 @@ class Trainer:
         self._draw()
         self._display.line(_summary(values, self._recipe.optimizer.epochs, len(unreadable)))
 
-    def _train_epoch(self, loader: Loader, log: MetricsLog) -> tuple[float, list[str]]:
+    def _train_epoch(self, loader: Loader, log: MetricsLog, bar: Bar) -> tuple[float, list[str]]:
         """Return the mean loss, and a line for each clip that could not be read."""
         self._model.train()
         paddle.seed(_seed(self._recipe.seed, _DROPOUT_STREAM, self.epoch))
         losses: list[float] = []
         unreadable: list[str] = []
-        with self._display.bar(f"epoch {self.epoch + 1}", total=self._batches) as bar:
-            for batch in loader.batches(self._samples.train, mode="train", epoch=self.epoch):
-                unreadable += batch.unreadable
-                rate = self._rate(len(losses))
-                loss = self._step(batch, rate)
-                self._record(log, bar, batch_number=len(losses), loss=loss, rate=rate)
-                losses.append(loss)
+        for batch in loader.batches(self._samples.train, mode="train", epoch=self.epoch):
+            unreadable += batch.unreadable
+            rate = self._rate(len(losses))
+            loss = self._step(batch, rate)
+            self._record(log, bar, batch_number=len(losses), loss=loss, rate=rate)
+            losses.append(loss)
         if not losses:
             raise UsageError("training list", "has fewer readable clips than one batch", "lower batch_size")
         return float(np.mean(losses)), unreadable

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from runtime.closing import Closing
 from runtime.preprocess import Frame
 from runtime.spec import ModelSpec
 
 Logits = npt.NDArray[np.float32]
 
 
-class Engine(ABC):
+class Engine(Closing, ABC):
     """A loaded model.  One thread uses it at a time; it is a context manager, and `close` may be called twice.
 
     spec: what the model is.
@@ -46,11 +46,3 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the model and its memory."""
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from runtime.closing import Closing
 from runtime.errors import InputError, UsageError
 from runtime.video.frame import Choose, Transform, VideoFrame
 
@@ -15,7 +15,7 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
 
 
-class ImageFolderReader:
+class ImageFolderReader(Closing):
     """A folder of extracted frames; implements FrameSource, which documents its methods.
 
     Frames are the files `img_NNNNN.jpg` (or .png) in the order of their numbers, which must leave no gap; without
@@ -58,14 +58,6 @@ class ImageFolderReader:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         return self.frames()
-
-    def __enter__(self) -> ImageFolderReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the use of the reader; a second call does nothing."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 
+from runtime.closing import Closing
 from runtime.errors import InputError, UsageError
 from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Choose, Transform, VideoFrame
@@ -15,7 +15,7 @@ from runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
 from runtime.video.sequential import Findings, Pass, decode_all, pick_frames
 
 
-class VideoReader:
+class VideoReader(Closing):
     """A video file, open for reading; implements FrameSource, which documents its methods.
 
     Raises InputError where the file cannot be opened or holds no video.
@@ -136,14 +136,6 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         return self.frames()
-
-    def __enter__(self) -> VideoReader:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the use of the reader; a second call does nothing.  Between calls no file is held open."""

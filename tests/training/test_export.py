@@ -58,6 +58,7 @@ def test_the_graph_gives_the_logits_of_the_network_for_any_number_of_crops(expor
     apply_checkpoint(model, read_checkpoint(weights))
     graph = paddle.jit.load(str(exported / "model"))
     graph.eval()
+    assert graph._input_spec()[0].shape == (-1, 3, 32, 32)
     with np.load(exported / "reference.npz") as stored:
         crops, logits, mirrored = stored["crops"], stored["logits"], stored["mirrored_logits"]
     spec = ModelSpec.from_json((exported / "spec.json").read_bytes(), source="x")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import UsageError
+from runtime.video import open_video
 from training import synthetic
 from training.lists import Sample, read_list
 from training.mp4 import write_mp4
@@ -33,12 +34,14 @@ class Seen:
     labels: np.ndarray
 
 
-def read_frames(path: str) -> tuple[np.ndarray, int]:
+def read_frames(path: str) -> np.ndarray:
+    with open_video(path) as video:
+        return np.stack([frame.pixels for frame in video.frames()])
+
+
+def frame_rate(path: str) -> int:
     with av.open(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type, stream.thread_count = "SLICE", 1
-        frames = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(stream)])
-        return frames, round(float(stream.average_rate))
+        return round(float(container.streams.video[0].average_rate))
 
 
 def hues(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -51,7 +54,7 @@ def hues(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def see(samples: list[Sample]) -> Seen:
     pictures, facts = [], []
     for sample in samples:
-        frames, fps = read_frames(sample.path)
+        frames, fps = read_frames(sample.path), frame_rate(sample.path)
         count, height, width, _ = frames.shape
         size = Path(sample.path).stat().st_size
         facts.append(
@@ -160,7 +163,7 @@ def test_leaving_the_shapes_out_changes_nothing_else(with_shapes, without_shapes
     for split in ("train", "test"):
         lists = [getattr(found, split) for found, _, _ in (with_shapes, without_shapes)]
         assert lists[0].read_text() == lists[1].read_text()
-        with_shape, without = (read_frames(read_list(path)[3].path)[0] for path in lists)
+        with_shape, without = (read_frames(read_list(path)[3].path) for path in lists)
         assert with_shape.shape == without.shape
         differs = (np.abs(with_shape.astype(int) - without).max(axis=-1) > 40).mean(axis=(1, 2))
         assert 0.03 < differs.mean() < 0.35  # the shape, and no more
@@ -170,7 +173,7 @@ def test_leaving_the_shapes_out_changes_nothing_else(with_shapes, without_shapes
 def test_the_shape_moves_in_every_clip(with_shapes, without_shapes) -> None:
     (found, _, _), (bare, _, _) = with_shapes, without_shapes
     for sample, background in list(zip(read_list(found.test), read_list(bare.test), strict=True))[:20]:
-        frames, plain = read_frames(sample.path)[0], read_frames(background.path)[0]
+        frames, plain = read_frames(sample.path), read_frames(background.path)
         where = []
         for index in (0, len(frames) // 2, len(frames) - 1):
             y, x = np.nonzero(np.abs(frames[index].astype(int) - plain[index]).max(axis=-1) > 40)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from training._paddle import paddle
+from training.lists import Sample
+from training.loader import Batch
+from training.losses import cross_entropy
+from training.progress import Display
+from training.validation import validate
+
+# (label, answer) of the clips that can be read; with two more that cannot.
+ANSWERS = [(0, 0), (1, 1), (2, 7), (3, 3), (4, 9)]
+CLASSES = 10
+
+
+class _Oracle(paddle.nn.Layer):
+    """Answers what its input says: the class in the first pixel; lower classes come next."""
+
+    def forward(self, crops):
+        answers = crops[:, 0, 0, 0, 0].numpy().astype(int)
+        logits = -np.tile(np.arange(CLASSES, dtype=np.float32), (len(answers), 1))
+        logits[np.arange(len(answers)), answers] = 5
+        return paddle.to_tensor(logits)
+
+
+class _Loader:
+    def batches(self, samples, *, mode):
+        assert mode == "val"
+        for rows, unreadable in (([0, 1, 2], ["bad one"]), ([3, 4], []), ([], ["bad two"])):
+            crops = np.zeros((len(rows), 2, 3, 4, 4), np.float32)
+            crops[:, 0, 0, 0, 0] = [ANSWERS[row][1] for row in rows]
+            labels = np.array([ANSWERS[row][0] for row in rows], np.int64)
+            yield Batch(crops, labels, np.array(rows, np.int64), unreadable)
+
+
+@pytest.fixture
+def validation():
+    model = _Oracle()
+    model.train()
+    result = validate(model, _Loader(), [Sample("clip", 0)] * 7, display=Display())
+    assert not model.training
+    return result
+
+
+def test_unreadable_clips_are_wrong_and_named(validation):
+    assert validation.unreadable == ("bad one", "bad two")
+    assert validation.top1 == pytest.approx(3 / 7)
+    # Of the two wrong answers, label 2 comes fourth and label 4 sixth.
+    assert validation.top5 == pytest.approx(4 / 7)
+
+
+def test_the_loss_is_the_mean_over_the_clips_that_could_be_read(validation):
+    labels, answers = (np.array(column) for column in zip(*ANSWERS, strict=True))
+    crops = np.zeros((len(answers), 1, 1, 1, 1), np.float32)
+    crops[:, 0, 0, 0, 0] = answers
+    expected = cross_entropy(_Oracle()(paddle.to_tensor(crops)), paddle.to_tensor(labels))
+    assert validation.loss == pytest.approx(float(expected), rel=1e-5)
