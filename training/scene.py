@@ -118,7 +118,7 @@ def _bounced(start: float, distance: float, low: float, high: float) -> float:
 
 
 # So far from its centre, in radii, can a form reach: the cross is the widest.
-_REACH = 1.51
+_REACH = 1.56
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class _Flight:
 
     def at(self, time_s: float, layout: SceneLayout) -> tuple[float, float]:
         margin = _REACH * self.radius
-        x = _bounced(self.start[0], self.velocity[0] * time_s, margin, layout.width - margin)
-        y = _bounced(self.start[1], self.velocity[1] * time_s, margin, layout.height - margin)
+        x = _bounced(self.start[0], self.velocity[0] * time_s, margin, layout.width - 1 - margin)
+        y = _bounced(self.start[1], self.velocity[1] * time_s, margin, layout.height - 1 - margin)
         return x, y
 
 
@@ -143,7 +143,7 @@ def _draw_flight(layout: SceneLayout, rng: np.random.Generator) -> _Flight:
     radius = rng.uniform(0.2, 0.28) * short
     speed, direction = rng.uniform(0.3, 1.2) * short, rng.uniform(0, 2 * math.pi)
     margin = _REACH * radius
-    start = (rng.uniform(margin, layout.width - margin), rng.uniform(margin, layout.height - margin))
+    start = (rng.uniform(margin, layout.width - 1 - margin), rng.uniform(margin, layout.height - 1 - margin))
     velocity = (speed * math.cos(direction), speed * math.sin(direction))
     return _Flight(radius, start, velocity, rng.uniform(0, 2 * math.pi), rng.uniform(-3, 3))
 

@@ -18,7 +18,7 @@ from runtime.video import open_video
 from training import synthetic
 from training.lists import Sample, read_list
 from training.mp4 import write_mp4
-from training.scene import CLASS_NAMES, FORMS, _outline
+from training.scene import CLASS_NAMES
 from training.synthetic import SyntheticSet, SyntheticSettings, make_dataset
 
 CLASSES = len(CLASS_NAMES)
@@ -179,12 +179,6 @@ def test_the_shape_moves_in_every_clip(with_shapes, without_shapes) -> None:
             y, x = np.nonzero(np.abs(frames[index].astype(int) - plain[index]).max(axis=-1) > 40)
             where.append((x.mean(), y.mean()))
         assert max(np.hypot(*np.subtract(where[i], where[0])) for i in (1, 2)) > 3
-
-
-def test_every_form_covers_the_same_area() -> None:
-    for form in FORMS:
-        x, y = _outline(form).T
-        assert abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2 == pytest.approx(np.pi)
 
 
 def test_the_same_settings_give_the_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
