@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from runtime.cores import available_cores
-from runtime.errors import MissingDependencyError
+from runtime.errors import MissingDependencyError, install_command
 
 # One thread a core that this process may use, or what the environment asks for.
 _asked = os.environ.get("OMP_NUM_THREADS", "")
@@ -46,7 +46,9 @@ try:
         import paddle
 except ImportError as error:
     raise MissingDependencyError(
-        "paddle", f"training, evaluation and export need PaddlePaddle ({error})", "run: pip install 'pptsn[train]'"
+        "paddle",
+        f"training, evaluation and export need PaddlePaddle ({error})",
+        f"run: {install_command('train')}",
     ) from error
 
 # Said once for every batch norm layer on the first training step.

@@ -93,12 +93,16 @@ def evaluate(
 
     recipe = load_recipe(config, changes or [])
     from training.evaluation import evaluate as run
+    from training.inputs import labels_of
 
     result = run(recipe, weights, views=views, segments=segments)
     typer.echo(
         f"{weights}: top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.clips} clips "
         f"({result.segments} segments, views {result.views})"
     )
+    for label, share in zip(labels_of(recipe), result.class_top1, strict=True):
+        if share is not None and len(result.class_top1) <= 20:
+            typer.echo(f"  {share:7.2%}  {label}")
     for line in result.unreadable:
         typer.echo(f"pptsn: error: {line}", err=True)
     if result.unreadable:

@@ -7,25 +7,23 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from runtime.batching import CropBatcher
+from runtime.engines import Engine, open_engine
+from runtime.engines.base import Logits
 from runtime.errors import InputError, ModelError, UsageError
-from runtime.preprocess import Frame, crop_views, cut_crop, normalise, resize_frame
+from runtime.preprocess import Frame, resize_frame, view_count
 from runtime.sampling import centre_indices
-from runtime.spec import IMAGENET_MEAN, IMAGENET_STD
+from runtime.spec import ModelSpec
 from runtime.video import open_video
-from training._paddle import select_device
 from training.dataset import listed_frames
-from training.graph import Logits, ViewFunction, view_function
 from training.inputs import labels_of
 from training.lists import Sample, read_list
 from training.metrics import correct_counts
-from training.network import PPTSN
 from training.progress import Display
 from training.recipe import Recipe
-from training.weights import apply_checkpoint, read_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,52 +52,59 @@ def evaluate(
     segments: int | None = None,
     display: Display | None = None,
 ) -> Evaluation:
-    """Evaluate the checkpoint `weights` on the list `data.test` of `recipe`.
+    """Evaluate `weights`, a `.pdparams` checkpoint or an `.onnx` model, on the list `data.test` of `recipe`.
 
-    views (ten, three, center) and segments (frames a clip) default to the recipe's.
+    views (ten, three, center) and segments (frames a clip) default to the recipe's.  A checkpoint sees frames
+    and crops of the recipe's sizes, an `.onnx` model those of its own spec.
     Raises UsageError without a test list, ModelError for weights of another depth or number of classes, and what
     `read_list` raises; unreadable clips are counted and named.
     """
     if recipe.data.test is None:
         raise UsageError("data.test", "is not set, expected a list file", "pass --set data.test=LIST")
     views, segments = views or recipe.evaluation.views, segments or recipe.evaluation.segments
-    crop_views(views, 1, 1, size=1, mirror_in_graph=False)  # refuses unknown views before any work
+    view_count(views, mirror_in_graph=False)  # refuses unknown views before any work
     display = display or Display()
-    select_device(recipe.device)
     labels = labels_of(recipe)
     samples = read_list(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
-    infer = _view_function(weights, recipe, classes=len(labels))
     tally = _Tally(len(labels))
-    with display.bar("evaluating", total=len(samples)) as bar:
-        for sample, clip in _clips(samples, recipe, segments):
-            if isinstance(clip, InputError):
-                tally.add_unreadable(sample.label, str(clip))
-            else:
-                logits = clip_logits(infer, clip, recipe, views=views)
-                tally.add(sample.label, logits)
-            bar.advance()
+    with _open_engine(weights, recipe, classes=len(labels)) as engine:
+        batcher = CropBatcher(engine, views=views)
+        clips = _clips(samples, engine.spec, segments=segments, ahead=max(recipe.data.workers, 1))
+        with display.bar("evaluating", total=len(samples)) as bar:
+            for index, (sample, clip) in enumerate(clips):
+                if isinstance(clip, InputError):
+                    tally.add_unreadable(sample.label, str(clip))
+                else:
+                    tally.add(sample.label, clip_logits(batcher, index, clip))
+                bar.advance()
     return tally.result(views=views, segments=segments)
 
 
-def clip_logits(infer: ViewFunction, frames: Sequence[Frame], recipe: Recipe, *, views: str) -> Logits:
-    """Return the mean logits (C,) over the views of resized `frames`, each (H, W, 3) uint8 RGB."""
-    size, most = recipe.model.crop_size, recipe.evaluation.batch_crops
-    cuts = [
-        (frame, view)
-        for frame in frames
-        for view in crop_views(views, frame.shape[1], frame.shape[0], size=size, mirror_in_graph=False)
-    ]
-    total: Any = 0.0
-    for start in range(0, len(cuts), most):
-        part = cuts[start : start + most]
-        crops = np.empty((len(part), size, size, 3), np.uint8)
-        for (frame, view), out in zip(part, crops, strict=True):
-            cut_crop(frame, view, out=out)
-        logits = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
-        total = total + logits.sum(axis=0, dtype=np.float64)
-    return np.asarray(total / len(cuts), np.float32)
+def clip_logits(batcher: CropBatcher, clip: int, frames: Sequence[Frame]) -> Logits:
+    """Return the mean logits (C,) over the views of the resized `frames` (at least one) of clip number `clip`."""
+    for frame in frames:
+        batcher.add(clip, frame, 1)
+    batcher.flush()
+    gathered = batcher.take(clip)
+    if gathered is None:
+        raise ValueError("a clip needs at least one frame")
+    return gathered.mean()
+
+
+def _open_engine(weights: str | Path, recipe: Recipe, *, classes: int) -> Engine:
+    if Path(weights).suffix == ".onnx":
+        engine = open_engine(weights, device="cpu" if recipe.device == "auto" else recipe.device)
+        if engine.spec.classes != classes:
+            cause = f"has {engine.spec.classes} classes, the recipe {classes}"
+            raise ModelError(weights, cause, "name the recipe that it was trained by")
+        return engine
+    from training._paddle import select_device
+    from training.paddle_engine import PaddleEngine
+
+    select_device(recipe.device)
+    return PaddleEngine(weights, recipe)
 
 
 class _Tally:
@@ -133,28 +138,18 @@ class _Tally:
         )
 
 
-def _view_function(weights: str | Path, recipe: Recipe, *, classes: int) -> ViewFunction:
-    checkpoint = read_checkpoint(weights, depth=recipe.model.depth, classes=classes)
-    if checkpoint.classes is None:
-        raise ModelError(weights, "is a backbone without a classifier, expected a full checkpoint")
-    model = PPTSN(checkpoint.depth, classes)
-    apply_checkpoint(model, checkpoint)
-    return view_function(model, crop_size=recipe.model.crop_size)
-
-
 def _clips(
-    samples: Sequence[Sample], recipe: Recipe, segments: int
+    samples: Sequence[Sample], spec: ModelSpec, *, segments: int, ahead: int
 ) -> Iterator[tuple[Sample, list[Frame] | InputError]]:
     """Yield each sample with its resized frames, or why there are none; the next clips decode meanwhile.
 
     Threads are enough, since decoding and resizing run outside of Python's lock, and cost no start-up.
     """
-    ahead = max(recipe.data.workers, 1)
     pending: deque[tuple[Sample, Future[list[Frame] | InputError]]] = deque()
     with ThreadPoolExecutor(ahead) as pool:
         try:
             for sample in samples:
-                pending.append((sample, pool.submit(_read, sample, recipe, segments)))
+                pending.append((sample, pool.submit(_read, sample, spec, segments)))
                 if len(pending) > ahead:
                     done, future = pending.popleft()
                     yield done, future.result()
@@ -166,22 +161,15 @@ def _clips(
                 future.cancel()
 
 
-def _read(sample: Sample, recipe: Recipe, segments: int) -> list[Frame] | InputError:
-    model = recipe.model
-
+def _read(sample: Sample, spec: ModelSpec, segments: int) -> list[Frame] | InputError:
     def choose(available: int) -> list[int]:
         return centre_indices(listed_frames(sample, available), segments)
 
     def resize(pixels: Frame) -> Frame:
-        return resize_frame(pixels, short_side=model.short_side, rule=model.resize_rule)
+        return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
 
     try:
         with open_video(sample.path) as video:
-            frames = [frame.pixels for frame in video.read_sampled(choose, transform=resize)]
-        smallest = min(min(frame.shape[:2]) for frame in frames)
-        if smallest < model.crop_size:
-            cause = f"has frames with a side of {smallest} px, less than the crop of {model.crop_size}"
-            return InputError(sample.path, cause, "leave it out")
-        return frames
+            return [frame.pixels for frame in video.read_sampled(choose, transform=resize)]
     except InputError as error:
         return error

@@ -6,19 +6,13 @@ anything is loaded: an interrupted and resumed training sees what an uninterrupt
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +21,7 @@ from runtime.errors import InputError, PptsnError, UsageError
 from runtime.preprocess import normalise
 from training.dataset import MODES, ClipSettings, Crops, clip_crops
 from training.lists import Sample
+from training.workers import worker_pool
 
 # So many batches are loaded ahead of the consumer: enough that it never waits for one, and a bound on memory.
 _BATCHES_AHEAD = 2
@@ -90,7 +85,7 @@ class Loader(Closing):
         if workers < 0:
             raise UsageError("workers", f"expected 0 or more, got {workers}")
         self._settings, self._batch_size, self._seed = settings, batch_size, seed
-        self._executor: Executor = _worker_pool(workers) if workers else _InlineExecutor()
+        self._executor: Executor = worker_pool(workers) if workers else _InlineExecutor()
         self._clips_ahead = max(_BATCHES_AHEAD * batch_size, 2 * workers) if workers else 0
 
     def batches(self, samples: Sequence[Sample], *, mode: str, epoch: int = 0) -> Iterator[Batch]:
@@ -182,26 +177,3 @@ class _InlineExecutor(Executor):
         future: Future[Any] = Future()
         future.set_result(work(*args, **options))
         return future
-
-
-def _worker_pool(workers: int) -> Executor:
-    # Forked children would inherit the locks of Paddle's threads as they happen to be: spawned ones start afresh.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
-def _start_worker() -> None:
-    """Set up a worker process."""
-    # Ctrl-C reaches the whole group: the parent decides what becomes of its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The processes are what runs in parallel.
-    cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as its parent is gone: a killed training run leaves no workers behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

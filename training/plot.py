@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import MissingDependencyError
+from runtime.errors import MissingDependencyError, install_command
 from runtime.files import atomic_file
 
 _TRAIN, _VALIDATION, _SECOND = "#4477aa", "#ee6677", "#ccbb44"
@@ -25,7 +25,7 @@ def plot_metrics(records: Sequence[dict[str, Any]], path: str | Path, *, title: 
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingDependencyError(
-            "matplotlib", "the training plot needs Matplotlib", "run: pip install 'pptsn[train]'"
+            "matplotlib", "the training plot needs Matplotlib", f"run: {install_command('train')}"
         ) from error
     epochs = [record for record in records if record["kind"] == "epoch"]
     iterations = [record for record in records if record["kind"] == "iteration"]

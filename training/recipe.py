@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from runtime.errors import InputError, MissingDependencyError, UsageError
+from runtime.errors import InputError, MissingDependencyError, UsageError, install_command
 from runtime.spec import DEPTHS
 
 try:
@@ -15,7 +15,7 @@ try:
     from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 except ImportError as error:
     raise MissingDependencyError(
-        error.name or "pydantic", "recipes need pydantic and PyYAML", "run: pip install 'pptsn[train]'"
+        error.name or "pydantic", "recipes need pydantic and PyYAML", f"run: {install_command('train')}"
     ) from error
 
 # What may differ between a run and its resumption, because the weights do not depend on it.

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from runtime.errors import PptsnError, UsageError
 from runtime.files import atomic_folder
 from training.mp4 import write_mp4
 from training.scene import CLASS_NAMES, clip_frames, draw_layout
+from training.workers import worker_pool
 
 # To be raised with every change that gives other frames for the same settings.
 _VERSION = 1
@@ -138,9 +137,7 @@ def _make_clips(root: Path, clips: list[_Clip], workers: int) -> Iterator[int]:
             _make_clip(root, clip)
             yield done
         return
-    # Forked children would inherit the locks of Paddle's threads, if it is loaded here: spawned ones start afresh.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = worker_pool(workers)
     try:
         results = pool.map(_make_clip, [root] * len(clips), clips, chunksize=8)
         yield from (done for done, _ in enumerate(results, 1))

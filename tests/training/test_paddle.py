@@ -23,7 +23,7 @@ def test_without_paddle_one_line_names_what_to_install(module):
         f"try: import training.{module}\n"
         "except MissingDependencyError as error: print(error)"
     )
-    assert _run(code).endswith("run: pip install 'pptsn[train]'")
+    assert _run(code).endswith("run: pip install -e '.[train]'")
 
 
 def test_importing_paddle_is_silent_and_leaves_the_environment_alone():

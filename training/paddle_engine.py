@@ -1,0 +1,42 @@
+"""A checkpoint run by Paddle, behind the interface that the runtime's engines have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtime.engines import Engine
+from runtime.errors import ModelError
+from runtime.preprocess import Frame, normalise
+from training.graph import Logits, ViewFunction, view_function
+from training.inputs import labels_of, model_spec
+from training.network import PPTSN
+from training.recipe import Recipe
+from training.weights import apply_checkpoint, read_checkpoint, weights_digest
+
+
+class PaddleEngine(Engine):
+    """The per-view network of a checkpoint: a row of logits is a crop's own, its mirror image is not averaged in.
+
+    Raises ModelError for weights of another depth or number of classes than `recipe` says.
+    """
+
+    def __init__(self, weights: str | Path, recipe: Recipe) -> None:
+        labels = labels_of(recipe)
+        checkpoint = read_checkpoint(weights, depth=recipe.model.depth, classes=len(labels))
+        if checkpoint.classes is None:
+            raise ModelError(weights, "is a backbone without a classifier, expected a full checkpoint")
+        model = PPTSN(checkpoint.depth, len(labels))
+        apply_checkpoint(model, checkpoint)
+        self.spec = model_spec(recipe, labels=labels, weights_digest=weights_digest(checkpoint.arrays))
+        self.batch_size = recipe.evaluation.batch_crops
+        self.description = "paddle"
+        self._views: ViewFunction | None = view_function(model, crop_size=recipe.model.crop_size)
+
+    def _infer(self, crops: Frame) -> Logits:
+        if self._views is None:
+            raise ValueError("the engine is closed")
+        return self._views(normalise(crops, mean=self.spec.mean, std=self.spec.std))
+
+    def close(self) -> None:
+        """Release the network; a later `infer` raises ValueError."""
+        self._views = None
