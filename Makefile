@@ -50,7 +50,7 @@ classify: $(READY)  ## Name the action in videos (SOURCE=clip.mp4 MODEL=output/m
 	$(PPTSN) classify $(SOURCE) --model $(MODEL)
 
 test: $(READY)  ## Run the tests, with coverage
-	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=
+	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/python -m coverage report --include='runtime/*,convert/*' --skip-covered --fail-under=90
 
 test-slow: $(READY)  ## Run the tests that take minutes

@@ -38,7 +38,7 @@ def run_tests(version: str, python: str) -> int:
         install = [environment / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
         subprocess.run([*install, "-c", "constraints.txt", "-e", ".[cpu,dev]"], cwd=ROOT, check=True)
         ready.touch()
-    command = [environment / "bin" / "python", "-m", "pytest", "-q", "-m", "not slow and not gpu", "tests/runtime"]
+    command = [environment / "bin" / "python", "-m", "pytest", "-q", "tests/runtime"]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
