@@ -35,9 +35,11 @@ demo: $(READY)  ## Train, export, convert, verify and classify on real video fil
 	$(PPTSN) export --weights $(DEMO)/train/best.pdparams --output $(DEMO)/export
 	$(PPTSN) convert onnx $(DEMO)/export -o $(DEMO)/model.onnx
 	$(PPTSN) verify $(DEMO)/model.onnx --reference $(DEMO)/export
-	$(PPTSN) classify $(DEMO)/data/test --model $(DEMO)/model.onnx --segments 3 --top 1 \
+	$(PPTSN) evaluate configs/demo.yaml --weights $(DEMO)/model.onnx
+	$(PPTSN) classify '$(DEMO)/data/test/0000*.mp4' --model $(DEMO)/model.onnx --segments 3 --top 1 \
 	  --output $(DEMO)/answers.jsonl
-	@echo "The answers are in $(DEMO)/answers.jsonl, the training plot in $(DEMO)/train/metrics.png."
+	@echo "Each file is named after what it shows.  The answers are in $(DEMO)/answers.jsonl,"
+	@echo "the training plot is $(DEMO)/train/metrics.png."
 
 train: $(READY)  ## Train (CONFIG=configs/demo.yaml)
 	$(PPTSN) train $(CONFIG) --output $(OUTPUT)/train --resume

@@ -49,7 +49,7 @@ def _draw_loss(axes: Any, epochs: list[dict[str, Any]], iterations: list[dict[st
     x, loss = _columns(iterations, "loss")
     axes.plot(x, loss, color=_TRAIN, alpha=0.3, linewidth=1, label="training, one batch")
     for name, colour, label in (
-        ("train_loss", _TRAIN, "training (mixup and smoothed labels)"),
+        ("train_loss", _TRAIN, "training (as it is optimised)"),
         ("val_loss", _VALIDATION, "validation (centre crop)"),
     ):
         axes.plot(*_columns(epochs, name), color=colour, marker="o", markersize=3, linewidth=1.8, label=label)

@@ -236,7 +236,7 @@ class Trainer:
 
     def _draw(self) -> None:
         model = self._recipe.model
-        title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} frames of a clip"
+        title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} segments"
         plot_metrics(list(read_metrics(self._run.metrics)), self._run.plot, title=title)
 
 
