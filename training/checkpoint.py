@@ -44,7 +44,8 @@ _LEFTOVER = re.compile(r"\..+\.(tmp|old)-\d+-[0-9a-f]{8}")
 class TrainingState:
     """Where a run stands after a whole epoch, beside weights and velocities.
 
-    epoch: epochs done.  iteration: steps done.  best_epoch, best_top1: by validation, counted from 1 and in 0..1.
+    epoch: epochs done.  iteration: steps done.  best_epoch, best_top1, best_loss: by
+    validation: the epoch counted from 1, its top-1 in 0..1, its loss.
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
     loss_scaling: of automatic mixed precision; empty without it.
     Random numbers are not part of it: all of them follow from (seed, epoch, iteration or place in the list).
@@ -54,6 +55,7 @@ class TrainingState:
     iteration: int
     best_epoch: int
     best_top1: float
+    best_loss: float
     metrics_bytes: int
     data_digest: str
     loss_scaling: Mapping[str, float]

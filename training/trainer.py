@@ -94,7 +94,7 @@ class Trainer:
         self._scaler = loss_scaler() if recipe.amp and paddle.get_device().startswith("gpu") else None
         self.epoch = 0
         self._iteration = 0
-        self._best_epoch, self._best_top1 = 0, -1.0
+        self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0
 
     def start(self, resumption: Resumption | None) -> None:
@@ -136,8 +136,9 @@ class Trainer:
         validation = validate(self._model, loader, self._samples.val, display=self._display)
         unreadable += validation.unreadable
         self.epoch += 1
-        if validation.top1 > self._best_top1:
-            self._best_epoch, self._best_top1 = self.epoch, validation.top1
+        # Among equals the surer one: on a small list many epochs get as many clips right.
+        if (validation.top1, -validation.loss) > (self._best_top1, -self._best_loss):
+            self._best_epoch, self._best_top1, self._best_loss = self.epoch, validation.top1, validation.loss
         values = {
             "epoch": self.epoch,
             "iteration": self._iteration,
@@ -214,6 +215,7 @@ class Trainer:
             iteration=self._iteration,
             best_epoch=self._best_epoch,
             best_top1=self._best_top1,
+            best_loss=self._best_loss,
             metrics_bytes=log.durable_bytes(),
             data_digest=self._data_digest,
             loss_scaling=scaling_state(self._scaler),
@@ -230,7 +232,7 @@ class Trainer:
         self._optimizer.load_state(resumption.optimizer, source=resumption.folder)
         load_scaling(self._scaler, state.loss_scaling)
         self.epoch, self._iteration = state.epoch, state.iteration
-        self._best_epoch, self._best_top1 = state.best_epoch, state.best_top1
+        self._best_epoch, self._best_top1, self._best_loss = state.best_epoch, state.best_top1, state.best_loss
         self._metrics_bytes = state.metrics_bytes
         self._display.line(f"{self._run.root}: going on after epoch {state.epoch}")
 

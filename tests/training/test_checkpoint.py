@@ -24,6 +24,7 @@ def _commit(run: RunFolder, epoch: int, *, best: int) -> None:
         iteration=10 * epoch,
         best_epoch=best,
         best_top1=0.5,
+        best_loss=1.0,
         metrics_bytes=0,
         data_digest="d",
         loss_scaling={},
@@ -47,7 +48,14 @@ def test_a_checkpoint_comes_back_whole(run):
     _commit(run, 1, best=1)
     resumption = RunFolder(run.root).open(RECIPE, resume=True)
     assert resumption.state == TrainingState(
-        epoch=1, iteration=10, best_epoch=1, best_top1=0.5, metrics_bytes=0, data_digest="d", loss_scaling={}
+        epoch=1,
+        iteration=10,
+        best_epoch=1,
+        best_top1=0.5,
+        best_loss=1.0,
+        metrics_bytes=0,
+        data_digest="d",
+        loss_scaling={},
     )
     assert weights_digest(resumption.weights.arrays) == weights_digest(named_state(value=1))
     assert np.array_equal(resumption.optimizer["v"], np.ones(3))

@@ -15,6 +15,7 @@ from training.network import PPTSN
 from training.recipe import Recipe, parse_recipe
 from training.schedule import learning_rate
 from training.trainer import Trainer, TrainingResult, train
+from training.validation import Validation
 from training.weights import read_checkpoint, save_weights, state_of, weights_digest
 
 
@@ -74,7 +75,7 @@ def test_the_metrics_tell_every_iteration_and_epoch(uninterrupted):
     options = {"iterations_per_epoch": 2, "epochs": 3, "base_rate": 0.01, "warmup_epochs": 1, "warmup_rate": 0.005}
     assert rates == [learning_rate(iteration, **options) for iteration in range(6)]
     epochs = [record for record in records if record["kind"] == "epoch"]
-    best = max(epochs, key=lambda record: record["val_top1"])
+    best = max(epochs, key=lambda record: (record["val_top1"], -record["val_loss"]))
     assert (uninterrupted.best_epoch, uninterrupted.best_top1) == (best["epoch"], best["val_top1"])
     losses = [record["loss"] for record in records[:2]]
     assert epochs[0]["train_loss"] == pytest.approx(np.mean(losses))
@@ -166,6 +167,16 @@ def test_the_network_learns(lists, tmp_path):
     epochs = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
     assert epochs[-1]["train_loss"] < 0.7 * epochs[0]["train_loss"]
     assert result.best_top1 == 1.0
+
+
+def test_among_epochs_of_equal_accuracy_the_lowest_loss_is_best(lists, tmp_path, monkeypatch):
+    losses = iter([3.0, 1.0, 2.0])
+
+    def validate(*arguments, **options):
+        return Validation(loss=next(losses), top1=0.5, top5=1.0, unreadable=())
+
+    monkeypatch.setattr("training.trainer.validate", validate)
+    assert train(tiny_recipe(lists), tmp_path / "run").best_epoch == 2
 
 
 def _check_readable(run: Path) -> None:
