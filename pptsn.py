@@ -12,7 +12,6 @@ asked for, so that `pptsn --help` needs neither OpenCV nor an engine.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,10 @@ def _build_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; an expected failure is one line on standard error and its exit code."""
+    """Run the command line; an expected failure is one line on standard error and its exit code.
+
+    Typer itself ends on Ctrl-C with code 130, and silently where the reader of standard output has gone.
+    """
     from runtime.errors import PptsnError
 
     arguments = sys.argv[1:]
@@ -116,14 +118,11 @@ def main() -> None:
     try:
         _build_app()(arguments)
     except PptsnError as error:
-        print(f"pptsn: error: {error}", file=sys.stderr)
+        # A file name need not be UTF-8, standard error may not take it as it is.
+        print(f"pptsn: error: {error}".encode(errors="backslashreplace").decode(), file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("pptsn: stopped", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader has gone (`| head`): close standard output without a second error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a full disk, say: whatever no command could foresee
+        print(f"pptsn: error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
 
 

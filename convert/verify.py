@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from convert.agreement import Agreement, agreement
+from runtime.clips import Source
 from runtime.engines import Engine, open_engine
 from runtime.engines.base import Logits
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
@@ -107,7 +108,7 @@ def _read_reference(path: Path, engine: Engine) -> tuple[Frame, Logits]:
 def verify_models(
     model: str | Path,
     against: str | Path,
-    sources: Iterable[str | Path],
+    sources: Iterable[Source],
     *,
     segments: int,
     views: str,
@@ -134,7 +135,7 @@ def verify_models(
 
 
 def _clip_logits(
-    model: str | Path, sources: list[str | Path], *, segments: int, views: str, device: str
+    model: str | Path, sources: list[Source], *, segments: int, views: str, device: str
 ) -> tuple[dict[str, Logits], list[str]]:
     """Return the mean logits (C,) of each readable source, and the errors of the others."""
     logits: dict[str, Logits] = {}

@@ -53,11 +53,16 @@ def classify(
 
     Example: pptsn classify clips/ --model model.onnx --output answers.jsonl
     """
+    from runtime.files import refuse_overwriting
+    from runtime.memory import return_freed_memory
     from runtime.recognizer import Recognizer
     from runtime.sinks import JsonLines
     from runtime.sources import expand_sources
 
+    return_freed_memory()
     names = expand_sources(sources)
+    if output:
+        refuse_overwriting(output, [model, *sources, *names])
     with Recognizer.open(model, backend=backend, device=device, threads=threads) as recognizer:
         results = recognizer.classify_many(names, segments=segments, views=views, sampling=sampling)
         lines = JsonLines.open(output, top=top) if output else nullcontext(None)
@@ -79,7 +84,7 @@ def _show(
     from rich.console import Console
 
     from runtime.progress import notes, progress_bar
-    from runtime.results import Failure
+    from runtime.results import Failure, printable
     from runtime.sinks import JsonLines, Table
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -93,10 +98,11 @@ def _show(
                     sink.write(result)
                 if isinstance(result, Failure):
                     failed += 1
-                    errors.print(f"pptsn: error: {result.error}", style="red", markup=False)
+                    errors.print(f"pptsn: error: {printable(str(result.error))}", style="red", markup=False)
                 else:
                     for warning in result.warnings:
-                        notes().print(f"pptsn: warning: {result.source}: {warning}", style="yellow", markup=False)
+                        line = f"pptsn: warning: {printable(result.source)}: {warning}"
+                        notes().print(line, style="yellow", markup=False)
                     if not quiet_table:
                         table.write(result)
                 bar.advance(task)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from runtime.errors import InputError
 from runtime.preprocess import Frame, resize_frame
@@ -39,8 +40,12 @@ class ClipEnd:
     error: InputError | None = None
 
 
+# What stands for one clip: a path, or why there is none.
+Source: TypeAlias = "str | Path | InputError"
+
+
 def clip_frames(
-    sources: Iterable[str | Path], spec: ModelSpec, *, segments: int, rule: str
+    sources: Iterable[Source], spec: ModelSpec, *, segments: int, rule: str
 ) -> Iterator[ClipFrame | ClipEnd]:
     """Yield the frames of each source, then its ClipEnd; clips are numbered from 0.
 
@@ -48,6 +53,9 @@ def clip_frames(
     with that weight.  A source that cannot be read gives a ClipEnd with the error, and the others go on.
     """
     for clip, source in enumerate(sources):
+        if isinstance(source, InputError):
+            yield ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source)
+            continue
         yield from _frames_of(clip, source, spec, segments=segments, rule=rule)
 
 

@@ -102,16 +102,17 @@ def _try_onnxruntime(device: Device) -> dict[str, Any]:
     """Run a model of one node on `device`: an engine that is only installed may still not work."""
     finding = {"name": "onnxruntime", "device": str(device), "works": False, "problem": None}
     try:
-        from runtime.engines.onnxruntime_engine import execution_providers, import_onnxruntime
+        import numpy as np
+
+        from runtime.engines.onnxruntime_engine import execution_providers, import_onnxruntime, require_provider
 
         onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         providers = execution_providers(onnxruntime, device)
         session = onnxruntime.InferenceSession(_TINY_MODEL, options, providers=providers)
-        wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
-        if wanted not in session.get_providers():  # ONNX Runtime falls back to the CPU without an error
-            return {**finding, "problem": f"{wanted} is installed but does not start on this machine"}
+        require_provider(session, device)
+        session.run(None, {"x": np.zeros(1, np.float32)})
     except MissingDependencyError as error:
         return {**finding, "problem": str(error)}
     except Exception as error:  # whatever a broken installation raises is the finding

@@ -45,9 +45,11 @@ def read_spec(path: str | Path) -> ModelSpec:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise ModelError(path, "is no regular file", "name an .onnx file")
         with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             metadata, digest = _metadata(data), content_digest(data)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})", "name an .onnx file") from error
     except ValueError as error:  # an empty file cannot be mapped, and says so by ValueError too
         raise ModelError(path, f"is no ONNX model, or a damaged one ({error})", _REMEDY) from error

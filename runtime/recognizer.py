@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from runtime.batching import CropBatcher
-from runtime.clips import ClipEnd, ClipFrame, clip_frames
+from runtime.clips import ClipEnd, ClipFrame, Source, clip_frames
 from runtime.closing import Closing
 from runtime.engines import Engine, open_engine
 from runtime.errors import InputError, UsageError
 from runtime.prefetch import Exhausted, Prefetcher
 from runtime.preprocess import VIEW_PLANS
 from runtime.results import Classification, Failure, Timing
-from runtime.sampling import sampling_rule
+from runtime.sampling import check_segments, sampling_rule
 from runtime.spec import ModelSpec
 
 # The published inference looks at 25 frames.
@@ -76,7 +76,7 @@ class Recognizer(Closing):
 
     def classify_many(
         self,
-        sources: Iterable[str | Path],
+        sources: Iterable[Source],
         *,
         segments: int = DEFAULT_SEGMENTS,
         views: str = DEFAULT_VIEWS,
@@ -89,13 +89,12 @@ class Recognizer(Closing):
         """
         if views not in VIEW_PLANS:
             raise UsageError("--views", f"unknown plan {views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
-        if segments < 1:
-            raise UsageError("--segments", f"expected at least 1, got {segments}")
+        check_segments(segments)
         sampling_rule(sampling)
         return self._results(sources, segments, views, sampling)
 
     def _results(
-        self, sources: Iterable[str | Path], segments: int, views: str, sampling: str
+        self, sources: Iterable[Source], segments: int, views: str, sampling: str
     ) -> Iterator[Classification | Failure]:
         batcher = CropBatcher(self._engine, views=views)
         ended: deque[ClipEnd] = deque()

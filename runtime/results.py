@@ -77,7 +77,7 @@ class Classification:
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the fields of one line of `classify --output`."""
         fields: dict[str, Any] = {
-            "source": self.source,
+            "source": printable(self.source),
             "frames": self.frames,
             "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
             "segments": self.segments,
@@ -100,7 +100,12 @@ class Failure:
 
     def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
         """Return the fields of one line of `classify --output`."""
-        return {"source": self.source, "error": str(self.error)}
+        return {"source": printable(self.source), "error": printable(str(self.error))}
+
+
+def printable(text: str) -> str:
+    """Return `text` such that it can be written: bytes of a file name that are no UTF-8 are spelled out in hex."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def softmax(logits: Logits) -> Logits:

@@ -11,12 +11,20 @@ import numpy as np
 
 from runtime.errors import UsageError
 
+# No video has a use for more; beyond, a slip of the keyboard would fill the memory with indices.
+MAX_SEGMENTS = 100_000
+
+
+def check_segments(segments: int) -> None:
+    """Raise UsageError for a number of segments that makes no sense."""
+    if not 1 <= segments <= MAX_SEGMENTS:
+        raise UsageError("--segments", f"expected 1 to {MAX_SEGMENTS}, got {segments}")
+
 
 def _check(frames: int, segments: int) -> None:
     if frames < 1:
         raise UsageError("sampling", f"expected at least 1 frame, got {frames}")
-    if segments < 1:
-        raise UsageError("sampling", f"expected at least 1 segment, got {segments}", "pass --segments 1 or more")
+    check_segments(segments)
 
 
 def centre_indices(frames: int, segments: int) -> list[int]:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runtime.files import atomic_file
-from runtime.results import Classification, Failure
+from runtime.results import Classification, Failure, printable
 
 _BAR_WIDTH = 12
 _SCORE_WIDTH = 6
@@ -60,7 +60,9 @@ class Table:
             self._write_rows(result)
             return
         for p in result.top(self._top):
-            print(result.source, p.class_id, p.label, f"{p.score:.6f}", sep="\t", file=self._console.file)
+            print(
+                printable(result.source), p.class_id, p.label, f"{p.score:.6f}", sep="\t", file=self._console.file
+            )
 
     def _write_rows(self, result: Classification) -> None:
         width = self._console.width
@@ -70,7 +72,7 @@ class Table:
             header = f"{'source':<{source_width}}  {'label':<{label_width}}  {'score':>{_SCORE_WIDTH}}"
             self._console.print(Text(header, style="bold"))
             self._has_header = True
-        name = shorten_middle(result.source, source_width)
+        name = shorten_middle(printable(result.source), source_width)
         for p in result.top(self._top):
             bar = "━" * round(p.score * _BAR_WIDTH)
             row = Text(f"{name:<{source_width}}  {shorten_middle(p.label, label_width):<{label_width}}  ")

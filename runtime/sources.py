@@ -6,7 +6,7 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
-from runtime.errors import UsageError
+from runtime.errors import InputError, UsageError
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset((
@@ -17,21 +17,24 @@ VIDEO_SUFFIXES = frozenset((
 # fmt: on
 
 
-def expand_sources(arguments: Iterable[str]) -> list[str]:
+def expand_sources(arguments: Iterable[str]) -> list[str | InputError]:
     """Return the sources that `arguments` name, in their order.
 
     A file stands for itself.  `@list` is a text file with one source a line (blank lines and lines starting
-    with # are skipped; relative paths start at the list).  A folder stands for all videos below it, sorted by
-    path, or, where it holds none, for itself: a folder of extracted frames.  A pattern with * ? [ ] stands for
-    what it matches.  Whatever matches nothing stands for itself, so that opening it reports what is wrong and
-    the other sources go on.
+    with # are skipped; relative paths start at the list); one that cannot be read or names nothing stands in
+    its place as an InputError.  A folder stands for all videos below it, sorted by path, or, where it holds
+    none, for itself: a folder of extracted frames.  A pattern with * ? [ ] stands for what it matches.
+    Whatever matches nothing stands for itself, so that opening it reports what is wrong and the others go on.
 
-    Raises UsageError for a list that cannot be read or names nothing, and where there is no source at all.
+    Raises UsageError where there is no source at all.
     """
-    sources: list[str] = []
+    sources: list[str | InputError] = []
     for argument in arguments:
         if argument.startswith("@"):
-            sources += [source for line in _list_lines(Path(argument[1:])) for source in _expand(line)]
+            try:
+                sources += [source for line in _list_lines(Path(argument[1:])) for source in _expand(line)]
+            except InputError as error:
+                sources.append(error)
         else:
             sources += _expand(argument)
     if not sources:
@@ -40,6 +43,13 @@ def expand_sources(arguments: Iterable[str]) -> list[str]:
 
 
 def _expand(argument: str) -> list[str]:
+    try:
+        return _expanded(argument)
+    except OSError:  # a name that the system does not even look up; opening it will say why
+        return [argument]
+
+
+def _expanded(argument: str) -> list[str]:
     path = Path(argument)
     if path.is_dir():
         return videos_below(path) or [argument]
@@ -62,8 +72,8 @@ def _list_lines(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        raise UsageError(f"@{path}", f"the list cannot be read ({cause})", "expected one source a line") from error
+        raise InputError(f"@{path}", f"the list cannot be read ({cause})", "expected one source a line") from error
     entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not entries:
-        raise UsageError(f"@{path}", "the list names no source", "expected one source a line")
+        raise InputError(f"@{path}", "the list names no source", "expected one source a line")
     return [str(path.parent / entry) for entry in entries]  # an absolute entry stays as it is

@@ -226,3 +226,45 @@ def test_a_reader_that_leaves_is_no_error_message(model: Path, folder: Path) -> 
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
     assert "Traceback" not in ended.stderr
     assert "Exception" not in ended.stderr
+
+
+def test_an_output_never_replaces_an_input(run, model: Path, folder: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=5)
+    (tmp_path / "list").write_text("clip.mp4\n")
+    for sources, output in (([clip], clip), ([tmp_path], clip), ([f"@{tmp_path / 'list'}"], tmp_path / "list")):
+        before = output.read_bytes()
+        ending = run("classify", *sources, "--model", model, "-o", output)
+        assert (ending.code, output.read_bytes()) == (2, before)
+    copy = tmp_path / "m.onnx"
+    copy.write_bytes(model.read_bytes())
+    assert run("classify", clip, "--model", copy, "-o", copy).code == 2
+    assert copy.read_bytes() == model.read_bytes()
+
+
+def test_names_that_are_no_utf8_are_written_legibly(run, model: Path, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "plain.mp4", frames=5).rename(tmp_path / "caf\udce9.mp4")
+    ending = run("classify", clip, tmp_path / "none\udce9.mp4", "--model", model, "-o", tmp_path / "o.jsonl")
+    assert ending.code == 1
+    assert "caf\\xe9.mp4\t" in ending.out
+    assert "none\\xe9.mp4" in ending.err
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [Path(line["source"]).name for line in lines] == ["caf\\xe9.mp4", "none\\xe9.mp4"]
+
+
+def test_a_missing_list_and_an_endless_name_leave_the_others_running(run, model: Path, folder: Path) -> None:
+    ending = run("classify", "@none.txt", "n" * 300, folder / "a.mp4", "--model", model)
+    assert ending.code == 1
+    assert len(ending.err.splitlines()) == 2
+    assert "@none.txt: the list cannot be read" in ending.err
+    assert ending.out.startswith(f"{folder / 'a.mp4'}\t")
+
+
+def test_a_full_disk_is_one_line(model: Path, folder: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    command = [sys.executable, "-m", "pptsn", "classify", str(folder / "a.mp4"), "--model", str(model)]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "No space left" in ended.stderr

@@ -47,6 +47,7 @@ class OnnxRuntimeEngine(Engine):
             self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise ModelError(path, f"ONNX Runtime cannot load it ({error})", "convert the model again") from error
+        require_provider(self._session, device)
         self._check_interface(path)
         self.batch_size = _CPU_BATCH if device.kind == "cpu" else _CUDA_BATCH
         self.description = f"onnxruntime {onnxruntime.__version__} on {device}"
@@ -82,6 +83,19 @@ def import_onnxruntime() -> Any:
             "onnxruntime", f"running an .onnx file needs it ({error})", f"run: {install_command('cpu')}"
         ) from error
     return onnxruntime
+
+
+def require_provider(session: Any, device: Device) -> None:
+    """Raise MissingDependencyError where `session` does not run on `device`.
+
+    ONNX Runtime falls back to the CPU without an error where a GPU's libraries do not load or it is not there.
+    """
+    if device.kind == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+        raise MissingDependencyError(
+            f"device {device}",
+            "ONNX Runtime's CUDA provider does not start on this machine",
+            "check the GPU's number, its driver and the CUDA libraries; or use --device cpu",
+        )
 
 
 def execution_providers(onnxruntime: Any, device: Device) -> list[Any]:

@@ -109,3 +109,14 @@ def test_a_missing_onnxruntime_names_the_command(model: Path, monkeypatch: pytes
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[cpu\]'"):
         open_engine(model)
+
+
+def test_a_gpu_that_does_not_start_is_no_silent_cpu(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    # As a CUDA build does on a machine without a GPU: it claims the provider and falls back to the CPU.
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    with pytest.raises(MissingDependencyError, match="does not start on this machine"):
+        open_engine(model, device="cuda:7")

@@ -69,3 +69,24 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 def test_the_digest_of_a_text(tmp_path: Path) -> None:
     write_text(tmp_path / "a", "abc")
     assert sha256_of(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with atomic_folder(tmp_path / "link") as temporary:
+        (temporary / "new").touch()
+    assert (tmp_path / "link").is_symlink()
+    assert names(tmp_path / "real") == ["new"]
+    assert names(tmp_path) == ["link", "real"]
+
+
+def test_a_disk_that_fills_on_the_way_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match=r"a\.txt: cannot be written \(No space left"),
+        atomic_file(tmp_path / "a.txt"),
+    ):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(InputError, match=r"b: cannot be written \(No space left"), atomic_folder(tmp_path / "b"):
+        raise OSError(28, "No space left on device")
+    assert names(tmp_path) == []

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import UsageError
+from runtime.errors import InputError, UsageError
 from runtime.sources import expand_sources
 
 
@@ -47,16 +47,18 @@ def test_a_list_names_sources_relative_to_itself(tree: Path) -> None:
     assert relative(sources, tree) == ["b.mp4", "deep/c.webm", "a.AVI"]
 
 
-@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe"])
-def test_a_useless_list_is_wrong_usage(tree: Path, content: bytes) -> None:
-    (tree / "list").write_bytes(content)
-    with pytest.raises(UsageError, match="the list "):
-        expand_sources([f"@{tree / 'list'}"])
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\xff\xfe", None])
+def test_a_useless_list_is_an_error_in_its_place(tree: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tree / "list").write_bytes(content)
+    before, error, after = expand_sources([str(tree / "b.mp4"), f"@{tree / 'list'}", str(tree / "a.AVI")])
+    assert relative([before, after], tree) == ["b.mp4", "a.AVI"]
+    assert isinstance(error, InputError)
+    assert str(error).startswith(f"@{tree / 'list'}: the list ")
 
 
-def test_a_missing_list_is_wrong_usage(tree: Path) -> None:
-    with pytest.raises(UsageError, match="No such file"):
-        expand_sources([f"@{tree / 'none'}"])
+def test_a_name_too_long_to_exist_stays_to_be_reported(tree: Path) -> None:
+    assert expand_sources(["a" * 300]) == ["a" * 300]
 
 
 def test_no_source_is_wrong_usage() -> None:
