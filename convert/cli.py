@@ -34,6 +34,9 @@ def convert_onnx(
 
     Example: pptsn convert onnx output/export -o output/model.onnx
     """
+    from convert.paddle_to_onnx import require_paddle2onnx
+
+    require_paddle2onnx()  # before what follows imports it
     from convert.to_onnx import convert_to_onnx
     from runtime.progress import notes
 
@@ -62,7 +65,8 @@ def verify(
 ) -> None:
     """Prove that a model gives the logits of its export, or of another model.
 
-    Exit code 1 where the largest logit difference exceeds --tolerance; the report is written either way.
+    Exit code 1 where the largest logit difference exceeds --tolerance or a clip cannot be read; the report is
+    written either way.
 
     Example: pptsn verify output/model.onnx --reference output/export
     """
@@ -76,6 +80,8 @@ def verify(
         raise UsageError("verify", "needs either --reference EXPORT or --against MODEL")
     if (against is None) != (not clips):
         raise UsageError("--clips", "goes with --against MODEL", "name both, or --reference EXPORT alone")
+    report_file = report_file or report_path(model)
+    _check_report_place(report_file, model, against)
     with notes().status("verifying"):
         if against is not None:
             sources = expand_sources(clips or [])
@@ -85,9 +91,20 @@ def verify(
         else:
             with open_engine(model, device=device) as engine:
                 report = verify_reference(engine, str(reference), name=model, tolerance=tolerance)
-    report.write(report_file or report_path(model))
+    report.write(report_file)
     _show(report)
     report.require_passed()
+    if report.skipped:
+        raise typer.Exit(1)
+
+
+def _check_report_place(report_file: Path, *models: Path | None) -> None:
+    """Refuse to write the report over a model."""
+    from runtime.errors import UsageError
+
+    for model in models:
+        if model is not None and model.exists() and report_file.exists() and report_file.samefile(model):
+            raise UsageError("--report", f"{report_file} is the model {model} itself", "choose another name")
 
 
 def _show(report: Report) -> None:

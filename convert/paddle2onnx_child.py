@@ -1,4 +1,4 @@
-"""The child process around Paddle2ONNX: python -m convert.paddle2onnx_child MODEL PARAMS OUTPUT OPSET.
+"""The child process around Paddle2ONNX: python paddle2onnx_child.py MODEL PARAMS OUTPUT OPSET.
 
 Paddle2ONNX aborts its process on some models (SIGABRT, no exception); here it can take nothing with it.
 """
@@ -6,6 +6,7 @@ Paddle2ONNX aborts its process on some models (SIGABRT, no exception); here it c
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 
 def main(arguments: list[str]) -> int:
@@ -18,4 +19,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    # Python puts a script's own folder first; its modules are no packages for Paddle2ONNX to find.
+    own = Path(__file__).resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != own]
     sys.exit(main(sys.argv[1:]))

@@ -24,6 +24,7 @@ PARAMETERS_NAME = "model.pdiparams"
 
 # ResNet-200 takes seconds; a conversion that takes this long hangs.
 _TIMEOUT_S = 600
+_CHILD = Path(__file__).resolve().with_name("paddle2onnx_child.py")
 
 
 def network_from_export(export: Path) -> onnx.ModelProto:
@@ -32,7 +33,7 @@ def network_from_export(export: Path) -> onnx.ModelProto:
     Raises ModelError for an incomplete export and where Paddle2ONNX fails or dies, MissingDependencyError
     where it is not installed.
     """
-    _require_paddle2onnx()
+    require_paddle2onnx()
     import onnx
 
     program = next((export / name for name in PROGRAM_NAMES if (export / name).is_file()), None)
@@ -62,16 +63,25 @@ def _check_complete(network: onnx.ModelProto, program: Path) -> None:
         )
 
 
-def _require_paddle2onnx() -> None:
-    missing = [name for name in ("onnx", "paddle", "paddle2onnx") if importlib.util.find_spec(name) is None]
+def require_paddle2onnx() -> None:
+    """Raise MissingDependencyError, with the command that installs it, where a converter's package is missing."""
+    missing = [name for name in ("onnx", "paddle", "paddle2onnx") if not _is_installed(name)]
     if missing:
         raise MissingDependencyError(
             ", ".join(missing), "converting Paddle models to ONNX needs it", f"run: {install_command('convert')}"
         )
 
 
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # something without a spec stands in for it
+        return False
+
+
 def _run_child(program: Path, parameters: Path, output: Path) -> None:
-    command = [sys.executable, "-m", "convert.paddle2onnx_child", program, parameters, output, OPSET]
+    # By its path: `-m` would look for it in the user's working folder first.
+    command = [sys.executable, _CHILD, program, parameters, output, OPSET]
     # Polygraphy, which Paddle2ONNX imports, installs packages at run time unless told not to.
     environment = {**os.environ, "POLYGRAPHY_AUTOINSTALL_DEPS": "0"}
     try:

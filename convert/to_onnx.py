@@ -27,7 +27,8 @@ def convert_to_onnx(
     """
     export, output = Path(export), Path(output)
     if output.suffix != ".onnx":
-        raise UsageError("-o", f"{output} does not end in .onnx", f"name it {output.with_suffix('.onnx')}")
+        name = output.with_suffix(".onnx") if output.name.strip(".") else "as in output/model.onnx"
+        raise UsageError("-o", f"{output} does not end in .onnx", f"name it {name}")
     spec = read_export_spec(export)
     network = network_from_export(export)
     simplify(network)

@@ -89,11 +89,7 @@ def verify_reference(engine: Engine, export: str | Path, *, name: str | Path, to
 
 def _read_reference(path: Path, engine: Engine) -> tuple[Frame, Logits]:
     """Return crops and the logits that `engine` should give for them: with `mirror`, those of crop and image."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            crops, plain, mirrored = (stored[name] for name in ("crops", "logits", "mirrored_logits"))
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ModelError(path, f"is no reference of an export ({error})", "export the model again") from error
+    crops, plain, mirrored = _stored_arrays(path)
     size, classes = engine.spec.crop_size, engine.spec.classes
     if crops.shape[1:] != (size, size, 3) or plain.shape[1:] != (classes,):
         raise ModelError(
@@ -102,7 +98,38 @@ def _read_reference(path: Path, engine: Engine) -> tuple[Frame, Logits]:
             f"the model has {size} px crops and {classes} classes",
             "name the export that the model was made from",
         )
-    return crops, (plain + mirrored) / 2 if engine.spec.mirror else plain
+    mean: Logits = (plain + mirrored) / np.float32(2)
+    return crops, mean if engine.spec.mirror else plain
+
+
+def _stored_arrays(path: Path) -> tuple[Frame, Logits, Logits]:
+    """Return the crops, their logits and those of their mirror images, as many rows of each, one or more."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            crops, plain, mirrored = (stored[name] for name in ("crops", "logits", "mirrored_logits"))
+    # The bytes decide which exception a damaged archive ends in, so any that reading can raise means damage.
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise ModelError(path, f"is no reference of an export ({reason})", "export the model again") from error
+    types = [str(array.dtype) for array in (crops, plain, mirrored)]
+    shapes = [array.shape for array in (crops, plain, mirrored)]
+    ranks = [len(shape) for shape in shapes]
+    rows = {shape[:1] for shape in shapes}
+    if (
+        types != ["uint8", "float32", "float32"]
+        or ranks != [4, 2, 2]
+        or len(rows) > 1
+        or not len(crops)
+        or plain.shape != mirrored.shape
+    ):
+        found = ", ".join(f"{kind} {shape}" for kind, shape in zip(types, shapes, strict=True))
+        raise ModelError(
+            path,
+            f"holds crops, logits and mirrored logits of {found}, "
+            "expected uint8 (N, S, S, 3) and twice float32 (N, C), N at least 1",
+            "export the model again",
+        )
+    return crops, plain, mirrored
 
 
 def verify_models(
@@ -117,33 +144,36 @@ def verify_models(
 ) -> Report:
     """Compare two models by the mean logits of each clip in `sources`.
 
-    A clip that cannot be read is skipped and named; raises InputError where none can be, and ModelError where
-    the models do not know the same number of classes.
+    A clip that cannot be read for either model is skipped and named; raises InputError where none is left, and
+    ModelError where the models do not know the same number of classes.
     """
     sources = list(sources)
     if not sources:
         raise UsageError("--clips", "names no clips", "name a folder, a list or files")
     found, skipped = _clip_logits(model, sources, segments=segments, views=views, device=device)
-    expected, _ = _clip_logits(against, sources, segments=segments, views=views, device=device)
-    if not found:
-        raise InputError("--clips", f"none of {len(sources)} clips can be read ({skipped[0]})")
+    expected, skipped_later = _clip_logits(against, sources, segments=segments, views=views, device=device)
+    skipped = {**skipped_later, **skipped}
+    clips = [clip for clip in found if clip in expected]
+    if not clips:
+        reason = next(iter(skipped.values()))
+        raise InputError("--clips", f"none of {len(sources)} clips can be read ({reason})", "name others")
     shapes = {logits.shape for logits in (*found.values(), *expected.values())}
     if len(shapes) > 1:
         raise ModelError(model, f"and {against} do not have the same number of classes")
-    figures = agreement(np.stack(list(found.values())), np.stack([expected[clip] for clip in found]))
-    return Report(str(model), str(against), tolerance, figures, tuple(skipped))
+    figures = agreement(np.stack([found[clip] for clip in clips]), np.stack([expected[clip] for clip in clips]))
+    return Report(str(model), str(against), tolerance, figures, tuple(skipped.values()))
 
 
 def _clip_logits(
     model: str | Path, sources: list[Source], *, segments: int, views: str, device: str
-) -> tuple[dict[str, Logits], list[str]]:
-    """Return the mean logits (C,) of each readable source, and the errors of the others."""
+) -> tuple[dict[str, Logits], dict[str, str]]:
+    """Return the mean logits (C,) of each readable source, and the errors of the others, both by source."""
     logits: dict[str, Logits] = {}
-    skipped: list[str] = []
+    skipped: dict[str, str] = {}
     with Recognizer(open_engine(model, device=device)) as recognizer:
         for result in recognizer.classify_many(sources, segments=segments, views=views):
             if isinstance(result, Failure):
-                skipped.append(str(result.error))
+                skipped[result.source] = str(result.error)
             elif isinstance(result, Classification):
                 logits[result.source] = result.logits
     return logits, skipped

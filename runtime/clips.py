@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -40,27 +41,60 @@ class ClipEnd:
     error: InputError | None = None
 
 
-# What stands for one clip: a path, or why there is none.
-Source: TypeAlias = "str | Path | InputError"
+@dataclass(frozen=True)
+class Excerpt:
+    """The first `frames` frames of a source, as lists of extracted frames state them."""
+
+    path: Path
+    frames: int
+
+
+# What stands for one clip: a path, the beginning of one, or why there is none.
+Source: TypeAlias = "str | Path | Excerpt | InputError"
 
 
 def clip_frames(
-    sources: Iterable[Source], spec: ModelSpec, *, segments: int, rule: str
+    sources: Iterable[Source],
+    spec: ModelSpec,
+    *,
+    segments: int,
+    rule: str,
+    stop: threading.Event | None = None,
 ) -> Iterator[ClipFrame | ClipEnd]:
     """Yield the frames of each source, then its ClipEnd; clips are numbered from 0.
 
     A frame that the rule chooses several times (all of them, in a clip shorter than its segments) comes once,
     with that weight.  A source that cannot be read gives a ClipEnd with the error, and the others go on.
+    Once another thread sets `stop`, the source that is being decoded ends as one that cannot be read.
     """
     for clip, source in enumerate(sources):
         if isinstance(source, InputError):
             yield ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source)
             continue
-        yield from _frames_of(clip, source, spec, segments=segments, rule=rule)
+        path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
+        yield from _frames_of(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
+
+
+def usable_frames(path: str | Path, available: int, stated: int | None) -> int:
+    """Return the number of frames to sample from: what a list states, or else all that are there.
+
+    Raises InputError where the list states more than there are.
+    """
+    if stated is not None and stated > available:
+        cause = f"has {available} frames, the list says {stated}"
+        raise InputError(path, cause, "correct the list or the folder")
+    return available if stated is None else stated
 
 
 def _frames_of(
-    clip: int, source: str | Path, spec: ModelSpec, *, segments: int, rule: str
+    clip: int,
+    source: str | Path,
+    spec: ModelSpec,
+    *,
+    stated: int | None,
+    segments: int,
+    rule: str,
+    stop: threading.Event | None,
 ) -> Iterator[ClipFrame | ClipEnd]:
     choose = sampling_rule(rule)
     clock = _Stopwatch()
@@ -74,10 +108,10 @@ def _frames_of(
 
             def distinct(frames: int) -> list[int]:
                 weights.clear()
-                weights.update(choose(frames, segments))
+                weights.update(choose(usable_frames(source, frames, stated), segments))
                 return sorted(weights)
 
-            for frame in video.read_sampled(distinct, transform=resize):
+            for frame in video.read_sampled(distinct, transform=resize, stop=stop):
                 clock.pause()
                 yield ClipFrame(clip, frame.pixels, weights[frame.index])
                 clock.resume()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -98,24 +99,36 @@ class Recognizer(Closing):
     ) -> Iterator[Classification | Failure]:
         batcher = CropBatcher(self._engine, views=views)
         ended: deque[ClipEnd] = deque()
-        frames = clip_frames(sources, self.spec, segments=segments, rule=sampling)
+        stop = threading.Event()
+        frames = clip_frames(sources, self.spec, segments=segments, rule=sampling, stop=stop)
         with Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher:
-            exhausted = False
-            while not exhausted:
-                try:
-                    item = prefetcher.get(_IDLE_S if ended else None)
-                except TimeoutError:
-                    batcher.flush()
-                except Exhausted:
-                    batcher.flush()
-                    exhausted = True
-                else:
-                    if isinstance(item, ClipFrame):
-                        batcher.add(item.clip, item.pixels, item.weight)
-                    else:
-                        ended.append(item)
-                while ended and batcher.is_complete(ended[0].clip):
-                    yield self._result(ended.popleft(), batcher, segments, views)
+            try:
+                exhausted = False
+                while not exhausted:
+                    exhausted = self._take_next(prefetcher, batcher, ended)
+                    while ended and batcher.is_complete(ended[0].clip):
+                        yield self._result(ended.popleft(), batcher, segments, views)
+            finally:
+                stop.set()  # who leaves early does not wait for the rest of a long file
+
+    @staticmethod
+    def _take_next(
+        prefetcher: Prefetcher[ClipFrame | ClipEnd], batcher: CropBatcher, ended: deque[ClipEnd]
+    ) -> bool:
+        """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
+        try:
+            item = prefetcher.get(_IDLE_S if ended else None)
+        except TimeoutError:
+            batcher.flush()
+        except Exhausted:
+            batcher.flush()
+            return True
+        else:
+            if isinstance(item, ClipFrame):
+                batcher.add(item.clip, item.pixels, item.weight)
+            else:
+                ended.append(item)
+        return False
 
     def _result(self, end: ClipEnd, batcher: CropBatcher, segments: int, views: str) -> Classification | Failure:
         gathered = batcher.take(end.clip)

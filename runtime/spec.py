@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ DEPTHS = (18, 34, 50, 101, 152, 200)
 PRECISIONS = ("fp32", "fp16", "int8")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_REMEDY = "export the model again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +69,27 @@ class ModelSpec:
     def from_json(cls, text: str | bytes, *, source: object) -> ModelSpec:
         """Read a spec that `to_json` wrote; `source` names it in errors.
 
-        Raises ModelError for damaged text, unknown or missing fields, and versions newer than this program.
+        Raises ModelError for damaged text, unknown or missing fields, values out of range, and versions newer
+        than this program.
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
-            raise ModelError(source, f"its model spec is no JSON ({error})", "export the model again") from error
+        except (ValueError, RecursionError) as error:
+            raise ModelError(source, f"its model spec is no JSON ({error})", _REMEDY) from error
         if not isinstance(values, dict):
-            raise ModelError(source, "its model spec is no JSON object", "export the model again")
+            raise ModelError(source, "its model spec is no JSON object", _REMEDY)
         _check_version(values.get("format_version"), source)
-        return cls(**_checked_fields(cls, values, source))
+        fields = _checked_fields(cls, values, source)
+        try:
+            return cls(**fields)
+        except ModelError as error:
+            raise ModelError(source, f"its {error.thing}: {error.cause}", _REMEDY) from error
 
 
 def _check_version(version: object, source: object) -> None:
     if not _is_int(version):
-        raise ModelError(source, f"its model spec has format_version {version!r}, expected a number")
+        cause = f"its model spec has format_version {_shortened(version)}, expected a number"
+        raise ModelError(source, cause, _REMEDY)
     if version != FORMAT_VERSION:
         raise ModelError(
             source,
@@ -96,7 +104,7 @@ def _checked_fields(cls: type[ModelSpec], values: dict[str, Any], source: object
     unknown = sorted(values.keys() - fields)
     missing = sorted(name for name in fields if name not in values)
     if unknown or missing:
-        raise ModelError(source, f"its model spec has unknown fields {unknown} and lacks {missing}")
+        raise ModelError(source, f"its model spec has unknown fields {unknown} and lacks {missing}", _REMEDY)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
@@ -116,6 +124,10 @@ def _is_labels(value: object) -> bool:
     return isinstance(value, tuple) and len(value) > 0 and all(isinstance(v, str) for v in value)
 
 
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value) is not None
+
+
 def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -124,7 +136,7 @@ def _shortened(value: object) -> str:
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "depth": (f"one of {DEPTHS}", lambda v: _is_int(v) and v in DEPTHS),
     "labels": ("a list of class names", _is_labels),
-    "weights_digest": ("64 hexadecimal digits", lambda v: isinstance(v, str) and len(v) == 64),
+    "weights_digest": ("64 hexadecimal digits", _is_digest),
     "short_side": ("a positive number of pixels", _is_positive_int),
     "crop_size": ("a positive number of pixels", _is_positive_int),
     "mirror": ("true or false", lambda v: isinstance(v, bool)),

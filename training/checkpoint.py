@@ -17,14 +17,13 @@ import dataclasses
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.errors import InputError, ModelError, PptsnError, UsageError
-from runtime.files import atomic_folder, write_text
+from runtime.files import atomic_folder, hidden_sibling, write_text
 from runtime.spec import ModelSpec
 from training.pickles import Array, read_pickle
 from training.recipe import Recipe, changed_keys, load_recipe
@@ -187,14 +186,9 @@ class RunFolder:
                     path.unlink(missing_ok=True)
 
 
-def _hidden(path: Path, purpose: str) -> Path:
-    """Return a name beside `path` that counts as left over when this process is killed."""
-    return path.with_name(f".{path.name}.{purpose}-{os.getpid()}-{secrets.token_hex(4)}")
-
-
 def _remove(folder: Path) -> None:
     """Remove `folder`, which nobody ever sees half removed."""
-    hidden = _hidden(folder, "old")
+    hidden = hidden_sibling(folder, "old")
     folder.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 
@@ -204,6 +198,6 @@ def _link(link: Path, target: Path) -> None:
     content = os.path.relpath(target, link.parent)
     if link.is_symlink() and link.readlink() == Path(content):
         return
-    temporary = _hidden(link, "tmp")
+    temporary = hidden_sibling(link, "tmp")
     temporary.symlink_to(content)
     os.replace(temporary, link)

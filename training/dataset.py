@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from runtime.clips import usable_frames
 from runtime.errors import InputError, UsageError
 from runtime.preprocess import resize_frame
 from runtime.sampling import centre_indices, training_indices
@@ -70,7 +71,7 @@ def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] |
     """Return the resized frames of a clip in order of time, drawn by `key` or, without one, the centre frames."""
 
     def choose(available: int) -> list[int]:
-        frames = listed_frames(sample, available)
+        frames = usable_frames(sample.path, available, sample.frames)
         if key is None:
             return centre_indices(frames, settings.num_seg)
         # A new generator each time: where the file's frame count was wrong, this is called once more.
@@ -84,14 +85,3 @@ def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] |
     if len({frame.shape for frame in frames}) > 1:
         raise InputError(sample.path, "changes its aspect between frames", "cut the file at that place")
     return frames
-
-
-def listed_frames(sample: Sample, available: int) -> int:
-    """Return how many frames the clip has: as the list says, where it does, or else all that are there."""
-    if sample.frames is None:
-        return available
-    if sample.frames > available:
-        raise InputError(
-            sample.path, f"has {available} frames, the list says {sample.frames}", "correct the list or the folder"
-        )
-    return sample.frames

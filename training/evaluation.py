@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from runtime.batching import CropBatcher
+from runtime.clips import Excerpt, Source
 from runtime.engines import Engine, open_engine
 from runtime.engines.base import Logits
-from runtime.errors import InputError, ModelError, UsageError
-from runtime.preprocess import Frame, resize_frame, view_count
-from runtime.sampling import centre_indices
-from runtime.spec import ModelSpec
-from runtime.video import open_video
-from training.dataset import listed_frames
+from runtime.errors import ModelError, UsageError
+from runtime.preprocess import view_count
+from runtime.recognizer import Recognizer
+from runtime.results import Failure
 from training.inputs import labels_of
 from training.lists import Sample, read_list
 from training.metrics import correct_counts
@@ -69,28 +64,20 @@ def evaluate(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
     tally = _Tally(len(labels))
-    with _open_engine(weights, recipe, classes=len(labels)) as engine:
-        batcher = CropBatcher(engine, views=views)
-        clips = _clips(samples, engine.spec, segments=segments, ahead=max(recipe.data.workers, 1))
+    with Recognizer(_open_engine(weights, recipe, classes=len(labels))) as recognizer:
+        results = recognizer.classify_many(map(_source, samples), segments=segments, views=views)
         with display.bar("evaluating", total=len(samples)) as bar:
-            for index, (sample, clip) in enumerate(clips):
-                if isinstance(clip, InputError):
-                    tally.add_unreadable(sample.label, str(clip))
+            for sample, result in zip(samples, results, strict=True):
+                if isinstance(result, Failure):
+                    tally.add_unreadable(sample.label, str(result.error))
                 else:
-                    tally.add(sample.label, clip_logits(batcher, index, clip))
+                    tally.add(sample.label, result.logits)
                 bar.advance()
     return tally.result(views=views, segments=segments)
 
 
-def clip_logits(batcher: CropBatcher, clip: int, frames: Sequence[Frame]) -> Logits:
-    """Return the mean logits (C,) over the views of the resized `frames` (at least one) of clip number `clip`."""
-    for frame in frames:
-        batcher.add(clip, frame, 1)
-    batcher.flush()
-    gathered = batcher.take(clip)
-    if gathered is None:
-        raise ValueError("a clip needs at least one frame")
-    return gathered.mean()
+def _source(sample: Sample) -> Source:
+    return sample.path if sample.frames is None else Excerpt(sample.path, sample.frames)
 
 
 def _open_engine(weights: str | Path, recipe: Recipe, *, classes: int) -> Engine:
@@ -136,40 +123,3 @@ class _Tally:
             segments=segments,
             unreadable=tuple(self._unreadable),
         )
-
-
-def _clips(
-    samples: Sequence[Sample], spec: ModelSpec, *, segments: int, ahead: int
-) -> Iterator[tuple[Sample, list[Frame] | InputError]]:
-    """Yield each sample with its resized frames, or why there are none; the next clips decode meanwhile.
-
-    Threads are enough, since decoding and resizing run outside of Python's lock, and cost no start-up.
-    """
-    pending: deque[tuple[Sample, Future[list[Frame] | InputError]]] = deque()
-    with ThreadPoolExecutor(ahead) as pool:
-        try:
-            for sample in samples:
-                pending.append((sample, pool.submit(_read, sample, spec, segments)))
-                if len(pending) > ahead:
-                    done, future = pending.popleft()
-                    yield done, future.result()
-            while pending:
-                done, future = pending.popleft()
-                yield done, future.result()
-        finally:
-            for _, future in pending:
-                future.cancel()
-
-
-def _read(sample: Sample, spec: ModelSpec, segments: int) -> list[Frame] | InputError:
-    def choose(available: int) -> list[int]:
-        return centre_indices(listed_frames(sample, available), segments)
-
-    def resize(pixels: Frame) -> Frame:
-        return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
-
-    try:
-        with open_video(sample.path) as video:
-            return [frame.pixels for frame in video.read_sampled(choose, transform=resize)]
-    except InputError as error:
-        return error

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from runtime.files import atomic_folder
 from runtime.labels import kinetics400, read_labels
-from runtime.preprocess import Frame, normalise
-from runtime.spec import ModelSpec
+from runtime.preprocess import RESIZE_RULES, Frame, normalise
+from runtime.spec import DEPTHS, ModelSpec
 from training._paddle import paddle
 from training.graph import Logits, eager_view_function, save_graph
 from training.network import PPTSN
@@ -23,6 +23,8 @@ from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weig
 MODEL_NAME = "model"
 SPEC_NAME = "spec.json"
 REFERENCE_NAME = "reference.npz"
+# All that an export folder can hold: Paddle 2 wrote model.pdmodel where Paddle 3 writes model.json.
+_CONTENTS = {"model.json", "model.pdmodel", "model.pdiparams", SPEC_NAME, REFERENCE_NAME}
 REFERENCE_CROPS = 6
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
 _TOLERANCE = 1e-3
@@ -33,6 +35,7 @@ class ExportOptions:
     """What overrides the spec beside the checkpoint and the published defaults; None leaves a value as it is.
 
     labels: file of class names.  depth, classes: what the checkpoint must be.  The rest: see `ModelSpec`.
+    Raises UsageError for values that no model has.
     """
 
     labels: Path | None = None
@@ -42,6 +45,20 @@ class ExportOptions:
     crop_size: int | None = None
     resize_rule: str | None = None
     num_seg: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "short_side", "crop_size", "num_seg"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')}", f"is {value}, expected 1 or more")
+        if self.depth not in (None, *DEPTHS):
+            raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, DEPTHS))}")
+        if self.resize_rule not in (None, *RESIZE_RULES):
+            known = ", ".join(RESIZE_RULES)
+            raise UsageError("--resize-rule", f"is {self.resize_rule!r}", f"choose one of {known}")
+        if self.crop_size and self.short_side and self.crop_size > self.short_side:
+            cause = f"is {self.crop_size}, more than the short side of a frame, {self.short_side}"
+            raise UsageError("--crop-size", cause, "choose a smaller one, or a larger --short-side")
 
 
 def export_model(weights: str | Path, output: str | Path, *, options: ExportOptions | None = None) -> ModelSpec:
@@ -81,7 +98,7 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
     digest = weights_digest(checkpoint.arrays)
     beside = sidecar_of(checkpoint.path)
     if beside.exists():
-        spec = ModelSpec.from_json(beside.read_bytes(), source=beside)
+        spec = _read_sidecar(beside)
         if spec.weights_digest != digest:
             cause = f"describes other weights than {checkpoint.path.name}"
             raise ModelError(beside, cause, "fetch both files again, or remove it and pass the options")
@@ -95,7 +112,10 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
     }
     if options.labels is not None:
         changes["labels"] = read_labels(options.labels)
-    spec = dataclasses.replace(spec, **changes)
+    try:
+        spec = dataclasses.replace(spec, **changes)
+    except ModelError as error:  # each option alone is in range, so they do not fit the others
+        raise UsageError("export", error.cause, "choose another --crop-size or --short-side") from error
     if spec.classes != checkpoint.classes:
         cause = f"are {spec.classes}, but {checkpoint.path.name} has {checkpoint.classes} classes"
         raise ModelError(options.labels or beside, f"its labels {cause}", "pass the labels of its training set")
@@ -105,6 +125,15 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
 def sidecar_of(weights: Path) -> Path:
     """Return where the spec of `NAME.pdparams` lies: `NAME.spec.json` beside it."""
     return weights.with_suffix(".spec.json")
+
+
+def _read_sidecar(path: Path) -> ModelSpec:
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        cause = f"cannot be read ({error.strerror})"
+        raise ModelError(path, cause, "make it readable, or remove it and pass the options") from error
+    return ModelSpec.from_json(text, source=path)
 
 
 def _published_labels(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -142,10 +171,17 @@ def _muted_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
 
 def _check_output(output: Path) -> None:
     """Refuse to replace a folder that holds anything but an export."""
-    if output.is_dir() and any(output.iterdir()) and not (output / SPEC_NAME).is_file():
-        raise UsageError(output, "is a folder with other content, no export", "choose a new folder")
-    if output.exists() and not output.is_dir():
+    if not output.exists():
+        return
+    if not output.is_dir():
         raise InputError(output, "is a file, expected a folder for the export", "choose another place")
+    try:
+        other = sorted(path.name for path in output.iterdir() if path.name not in _CONTENTS or path.is_dir())
+    except OSError as error:
+        raise InputError(output, f"cannot be read ({error.strerror})", "choose a new folder") from error
+    if other:
+        cause = f"is a folder with other content ({other[0]}), no export alone"
+        raise UsageError(output, cause, "choose a new folder")
 
 
 def _network(checkpoint: Checkpoint) -> PPTSN:

@@ -9,6 +9,8 @@ from runtime.errors import InputError, UsageError
 
 LIST_FORMATS = ("videos", "frames")
 _FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
+# What fits 64 bits; Python itself refuses to read numbers of thousands of digits.
+_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read_list(
     path = Path(path)
     root = path.parent if prefix is None else Path(prefix)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
     except UnicodeDecodeError as error:
@@ -77,4 +79,7 @@ def _whole_number(field: str, place: str, name: str) -> int:
     # str.isdecimal() alone takes other scripts' digits too.
     if not (field.isascii() and field.isdecimal()):
         raise InputError(place, f"{name} is {field!r}, expected a whole number of 0 or more", "correct the line")
+    if len(field) > _MAX_DIGITS:
+        cause = f"{name} has {len(field)} digits, expected at most {_MAX_DIGITS}"
+        raise InputError(place, cause, "correct the line")
     return int(field)

@@ -92,7 +92,7 @@ def _array_from(data: object, dtype: object, shape: object, order: object) -> Ar
     if isinstance(data, str):  # protocol 2 from Python 3 keeps bytes as latin-1 text
         data = data.encode("latin1")
     if not isinstance(data, bytes | bytearray):
-        raise _RefusedError(f"array content that is a {type(data).__name__}")
+        raise _RefusedError(f"array content that is {_kind_of(data)}")
     if not isinstance(shape, tuple) or not all(isinstance(n, int) and n >= 0 for n in shape):
         raise _RefusedError("an array shape that is no tuple of sizes")
     if math.prod(shape) * dtype.value.itemsize != len(data):
@@ -197,7 +197,7 @@ def read_pickle(path: str | Path) -> dict[str, Array]:
         cause = f"is no readable pickle of arrays ({type(error).__name__}: {str(error)[:80]})"
         raise ModelError(path, cause, "it may be truncated: fetch it again") from error
     if not isinstance(content, dict):
-        raise ModelError(path, f"holds a {type(content).__name__}, expected parameters by name", _REMEDY)
+        raise ModelError(path, f"holds {_kind_of(content)}, expected parameters by name", _REMEDY)
     return _arrays_of(content, path)
 
 
@@ -211,11 +211,25 @@ def _arrays_of(content: dict[Any, Any], path: Path) -> dict[str, Array]:
             value = value[1]
         if isinstance(value, bool | int | float):
             value = _PendingArray(np.array(value))
-        if not isinstance(name, str) or not isinstance(value, _PendingArray) or value.value is None:
-            kind = type(value).__name__.strip("_").lower()
-            raise ModelError(path, f"its entry {str(name)[:60]!r} is a {kind}, expected an array", _REMEDY)
+        if not isinstance(name, str):
+            raise ModelError(path, f"the name of an entry is {_kind_of(name)}, expected text", _REMEDY)
+        if not isinstance(value, _PendingArray) or value.value is None:
+            raise ModelError(path, f"its entry {name[:60]!r} is {_kind_of(value)}, expected an array", _REMEDY)
         arrays[name] = value.value
     return _joined(arrays, slices, path)
+
+
+def _kind_of(value: object) -> str:
+    """Say in plain words what a value in a pickle is."""
+    if isinstance(value, _PendingArray):
+        return "an array without content" if value.value is None else "an array"
+    if isinstance(value, _Dtype):
+        return "an array's type without the array"
+    if isinstance(value, _Builder):
+        return "a function"
+    if value is None:
+        return "empty (None)"
+    return "a number" if isinstance(value, int | float | complex) else f"a {type(value).__name__}"
 
 
 def _joined(arrays: dict[str, Array], slices: Any, path: Path) -> dict[str, Array]:

@@ -136,10 +136,14 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe, as in configs/") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError(path, f"is no YAML ({error})", "see the recipes in configs/") from error
+    try:
+        values = _from_yaml(text)
+    except ValueError as error:
         raise UsageError(path, f"is no YAML ({error})", "see the recipes in configs/") from error
     if not isinstance(values, dict):
         raise UsageError(path, "holds no sections", "see the recipes in configs/")
@@ -168,23 +172,38 @@ def changed_keys(old: Recipe, new: Recipe) -> list[str]:
     return [f"{key} ({before.get(key)} → {after[key]})" for key in differing]
 
 
+def _from_yaml(text: str) -> Any:
+    """Return what `text` says; raises ValueError where it is no YAML."""
+    try:
+        return yaml.safe_load(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    # PyYAML lets out what its makers of values meet: in a date that does not exist, a number without digits, ...
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def _override(values: dict[str, Any], override: str) -> None:
     """Set one `section.key=value` in `values`."""
     key, equals, text = override.partition("=")
     names = key.strip().split(".")
     if not equals or not all(names):
-        raise UsageError(f"--set {override}", "expected KEY=VALUE, as in optimizer.epochs=5")
+        raise UsageError(f"--set {_shortened(override)}", "expected KEY=VALUE, as in optimizer.epochs=5")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {override}", f"its value is no YAML ({error})", "quote it") from error
+        value = _from_yaml(text)
+    except ValueError as error:
+        raise UsageError(f"--set {_shortened(override)}", f"its value is no YAML ({error})", "quote it") from error
     section = values
     for name in names[:-1]:
         if section.get(name) is None:
             section[name] = {}
         section = section[name]
         if not isinstance(section, dict):
-            raise UsageError(f"--set {override}", f"{name} is no section", _near(key))
+            raise UsageError(f"--set {_shortened(override)}", f"{name} is no section", _near(key))
     section[names[-1]] = value
 
 
@@ -197,7 +216,7 @@ def _explained(problem: Any) -> tuple[str, str]:
         return f"{key} is missing", f"add it, or pass --set {key}=..."
     message = str(problem["msg"]).removeprefix("Value error, ")
     value = problem["input"]
-    shown = "" if isinstance(value, dict) else f" is {value!r}"
+    shown = "" if isinstance(value, dict) else f" is {_shortened(repr(value))}"
     return f"{key}{shown}: {message[:1].lower()}{message[1:]}", "correct it"
 
 

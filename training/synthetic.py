@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from training.workers import worker_pool
 _VERSION = 2
 _RECORD = "synthetic.json"
 _SPLITS = ("train", "val", "test")
+_FILES = {_RECORD, "labels.txt", *(f"{split}.txt" for split in _SPLITS)}
 
 Progress = Callable[[int, int], None]
 
@@ -74,6 +76,11 @@ class SyntheticSet:
         return cls(root, root / "train.txt", root / "val.txt", root / "test.txt", root / "labels.txt")
 
 
+def _word(label: int) -> str:
+    """Return the name of a class as it stands in file names."""
+    return CLASS_NAMES[label].replace(" ", "_")
+
+
 @dataclass(frozen=True)
 class _Clip:
     """One clip to make."""
@@ -86,7 +93,7 @@ class _Clip:
     @property
     def path(self) -> str:
         # The name tells people what an answer should be; nothing that learns or classifies reads it.
-        return f"{self.split}/{self.index:05d}_{CLASS_NAMES[self.label].replace(' ', '_')}.mp4"
+        return f"{self.split}/{self.index:05d}_{_word(self.label)}.mp4"
 
 
 def make_dataset(
@@ -97,16 +104,15 @@ def make_dataset(
     A folder that already holds the set of these settings is left as it is; a set of other settings is replaced.
     workers: processes that make clips; 0 makes them in this one.
     progress: called after each clip with the clips done and the clips in all.
-    Raises UsageError where `output` holds something that is no synthetic set, InputError where it cannot be
-    written.
+    Raises UsageError where `output` holds something that is no part of a synthetic set and would be lost,
+    InputError where it cannot be written.
     """
     record = _record(settings)
-    if output.is_dir() and any(output.iterdir()):
+    if output.is_dir():
         found = output / _RECORD
-        if not found.is_file():
-            raise UsageError(output, "holds files that are no synthetic set", "choose an empty or a new folder")
-        if found.read_text(encoding="utf-8") == record:
+        if found.is_file() and found.read_bytes() == record.encode():
             return SyntheticSet.at(output)
+        _check_replaceable(output)
     clips = [clip for split in _SPLITS for clip in _split_clips(settings, split)]
     with atomic_folder(output) as temporary:
         for split in _SPLITS:
@@ -117,6 +123,27 @@ def make_dataset(
         _write_lists(SyntheticSet.at(temporary), clips)
         (temporary / _RECORD).write_text(record, encoding="utf-8")
     return SyntheticSet.at(output)
+
+
+def _check_replaceable(output: Path) -> None:
+    """Refuse to replace a folder that holds anything but a synthetic set."""
+    foreign = next(_foreign(output), None)
+    if foreign is not None:
+        cause = f"holds files that are no synthetic set ({foreign.relative_to(output)})"
+        raise UsageError(output, cause, "choose an empty or a new folder")
+    if any(output.iterdir()) and not (output / _RECORD).is_file():
+        cause = f"holds files that are no synthetic set (it has no {_RECORD})"
+        raise UsageError(output, cause, "choose an empty or a new folder")
+
+
+def _foreign(output: Path) -> Iterator[Path]:
+    """Yield what is in the folder `output` that no synthetic set has."""
+    clip = re.compile(rf"\d{{5,}}_({'|'.join(map(_word, range(len(CLASS_NAMES))))})\.mp4")
+    for path in sorted(output.iterdir()):
+        if path.name in _SPLITS and path.is_dir():
+            yield from (file for file in sorted(path.iterdir()) if file.is_dir() or not clip.fullmatch(file.name))
+        elif path.name not in _FILES or path.is_dir():
+            yield path
 
 
 def _record(settings: SyntheticSettings) -> str:

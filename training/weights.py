@@ -154,7 +154,8 @@ def weights_digest(state: Mapping[str, Array]) -> str:
 
 def _as_float32(name: str, array: Array, path: Path) -> Array:
     if array.dtype.kind != "f":
-        raise ModelError(path, f"its entry {name} is of type {array.dtype}, expected floating point")
+        cause = f"its entry {name} is of type {array.dtype}, expected floating point"
+        raise ModelError(path, cause, "use the checkpoint that training wrote, before any quantisation")
     array = array.astype(np.float32, copy=False)
     if not np.isfinite(array).all():
         raise ModelError(path, f"its entry {name} holds values that are not finite", "use an earlier checkpoint")

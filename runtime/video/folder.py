@@ -3,33 +3,57 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from runtime.closing import Closing
 from runtime.errors import InputError, UsageError
-from runtime.video.frame import Choose, Transform, VideoFrame
+from runtime.video.frame import Choose, Pixels, Transform, VideoFrame
+from runtime.video.wall import check_stop, input_errors_only
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
+_NUMBER = re.compile(r"([0-9]+)")
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_MARKER, _START_OF_SCAN = 0xFF, 0xDA
+
+_UNREADABLE = "is not a picture that can be read"
+_AGAIN = "extract the frames again"
 
 
 class ImageFolderReader(Closing):
     """A folder of extracted frames; implements FrameSource, which documents its methods.
 
     Frames are the files `img_NNNNN.jpg` (or .png) in the order of their numbers, which must leave no gap; without
-    any such file, all pictures in the order of their names.  They have no presentation times.
-    Raises InputError where there are no pictures or a number is missing.
+    any such file, all pictures in the order of their names, numbers in which count as numbers.  They have no
+    presentation times.
+    Raises InputError where there are no pictures, or a number is missing or there twice.
     """
-
-    lost_frames = 0
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.warnings: list[str] = []
-        self._files = _frame_files(self.path)
+        self._files, self._ignored = _frame_files(self.path)
+        self._cut_short: set[int] = set()
         self._closed = False
+
+    @property
+    def lost_frames(self) -> int:
+        """How many pictures were found to be cut short so far; what there is of them is used."""
+        return len(self._cut_short)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the folder though it can be used, as far as known; one phrase each."""
+        warnings = {
+            _counted(self._ignored, "without a number (img_00001.jpg) {} ignored"): self._ignored,
+            _counted(len(self._cut_short), "{} cut short"): self._cut_short,
+        }
+        return [warning for warning, met in warnings.items() if met]
 
     def frame_count(self) -> int:
         """Return the number of pictures."""
@@ -41,15 +65,26 @@ class ImageFolderReader(Closing):
 
     def read(self, indices: Sequence[int], *, transform: Transform | None = None) -> list[VideoFrame]:
         """Return one frame per index, in the order asked for; a repeated index gives the same object again."""
+        return self._read(indices, transform, None)
+
+    def read_sampled(
+        self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
+    ) -> list[VideoFrame]:
+        """Return the frames at `choose(frame_count)`."""
+        return self._read(choose(len(self._files)), transform, stop)
+
+    def _read(
+        self, indices: Sequence[int], transform: Transform | None, stop: threading.Event | None
+    ) -> list[VideoFrame]:
         for index in indices:
             if not 0 <= index < len(self._files):
                 raise UsageError(self.path, f"frame {index} was asked for, expected 0 to {len(self._files) - 1}")
-        read = {index: self._read_one(int(index), transform) for index in sorted(set(indices))}
+        read = {}
+        for index in sorted(set(indices)):
+            with input_errors_only(self.path):
+                check_stop(stop)
+            read[index] = self._read_one(int(index), transform)
         return [read[index] for index in indices]
-
-    def read_sampled(self, choose: Choose, *, transform: Transform | None = None) -> list[VideoFrame]:
-        """Return the frames at `choose(frame_count)`."""
-        return self.read(choose(len(self._files)), transform=transform)
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in turn, holding one at a time."""
@@ -66,33 +101,95 @@ class ImageFolderReader(Closing):
     def _read_one(self, index: int, transform: Transform | None) -> VideoFrame:
         if self._closed:
             raise ValueError(f"{self.path}: the reader is closed")
-        import cv2
-
         file = self._files[index]
-        picture: Any = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError(file, "is not a picture that can be read", "extract the frames again")
-        pixels = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        if transform is not None:
-            pixels = transform(pixels)
+        with input_errors_only(file, _UNREADABLE, _AGAIN):
+            data = file.read_bytes()
+            cut_short = _is_cut_jpeg(data)
+            # Decoders take a JPEG from memory only with its end, and fill up with grey what is not there.
+            pixels = _decoded(file, data + _JPEG_END if cut_short else data)
+            if transform is not None:
+                pixels = transform(pixels)
+        if cut_short:
+            self._cut_short.add(index)
         return VideoFrame(pixels, index, None, str(self.path))
 
 
-def _frame_files(folder: Path) -> list[Path]:
+def _decoded(file: Path, data: bytes) -> Pixels:
+    """Return the picture that the bytes of `file` hold, RGB, upright where EXIF tells how it is held."""
+    import cv2
+
+    # `cv2.imread` would crash the process for a name that is no UTF-8.
+    picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise InputError(file, _UNREADABLE, _AGAIN)
+    pixels: Pixels = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return pixels
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    """Return whether `data` is a JPEG without an end."""
+    if not data.startswith(_JPEG_START):
+        return False
+    # A preview in the header has an end of its own, and data of all kinds may follow the end of the picture.
+    return _JPEG_END not in data[_scan_begin(data) :]
+
+
+def _scan_begin(data: bytes) -> int:
+    """Return where the header of a JPEG ends, past all its segments."""
+    at = len(_JPEG_START)
+    while at + 4 <= len(data) and data[at] == _MARKER and data[at + 1] != _START_OF_SCAN:
+        filler = data[at + 1] == _MARKER
+        at += 1 if filler else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return at
+
+
+def _counted(pictures: int, phrase: str) -> str:
+    """Return `phrase`, with its verb at {}, about so many pictures."""
+    return (
+        f"{pictures} picture {phrase.format('is')}"
+        if pictures == 1
+        else f"{pictures} pictures {phrase.format('are')}"
+    )
+
+
+def _by_number(file: Path) -> tuple[list[tuple[int, str]], str]:
+    """Return what sorts names as people do: frame2 before frame10."""
+    parts = _NUMBER.split(file.stem)
+    return [(int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)], file.name
+
+
+def _frame_files(folder: Path) -> tuple[list[Path], int]:
+    """Return the pictures that are frames, in order, and how many others there are."""
+    files = _pictures(folder)
+    numbered = _numbered(folder, files)
+    if not numbered:
+        return files, 0
+    numbers = sorted(numbered)
+    for expected, number in enumerate(numbers, start=numbers[0]):
+        if number != expected:
+            raise InputError(folder, f"frame number {expected} is missing", _AGAIN)
+    return [numbered[number] for number in numbers], len(files) - len(numbered)
+
+
+def _numbered(folder: Path, files: Sequence[Path]) -> dict[int, Path]:
+    """Return those of `files` that are named after a frame, by its number."""
+    numbered: dict[int, Path] = {}
+    for file in files:
+        match = _NUMBERED.fullmatch(file.name)
+        if match is None:
+            continue
+        other = numbered.setdefault(int(match[1]), file)
+        if other is not file:
+            raise InputError(folder, f"{other.name} and {file.name} have the same number", "remove one of them")
+    return numbered
+
+
+def _pictures(folder: Path) -> list[Path]:
     try:
-        files = sorted(
-            entry for entry in folder.iterdir() if entry.suffix.lower() in _PICTURES and entry.is_file()
-        )
+        files = [entry for entry in folder.iterdir() if entry.suffix.lower() in _PICTURES and entry.is_file()]
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(folder, f"cannot be read ({reason})", "check the path and its permissions") from error
     if not files:
         raise InputError(folder, "is a folder without pictures", "name a video file or a folder of frames")
-    numbered = {int(match[1]): file for file in files if (match := _NUMBERED.fullmatch(file.name))}
-    if not numbered:
-        return files
-    numbers = sorted(numbered)
-    for expected, number in enumerate(numbers, start=numbers[0]):
-        if number != expected:
-            raise InputError(folder, f"frame number {expected} is missing", "extract the frames again")
-    return [numbered[number] for number in numbers]
+    return sorted(files, key=_by_number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,14 +45,15 @@ class FrameSource(Protocol):
     """A video file or a folder of pictures, open for reading.  Not for use from several threads at once.
 
     Frames are numbered as a sequential, error-tolerant decode yields them.  Every method raises InputError
-    where the source turns out to hold no frame.
+    where the source turns out to hold no frame, and where it cannot be decoded; UsageError is for what the caller
+    asks, never for what the source holds.
     """
 
     path: Path
 
     @property
     def lost_frames(self) -> int:
-        """How many packets could not be decoded so far; meaningful once frames were read."""
+        """How many packets or pictures could not be decoded in full so far; meaningful once frames were read."""
         ...
 
     @property
@@ -74,11 +76,15 @@ class FrameSource(Protocol):
         """
         ...
 
-    def read_sampled(self, choose: Choose, *, transform: Transform | None = None) -> list[VideoFrame]:
+    def read_sampled(
+        self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
+    ) -> list[VideoFrame]:
         """Return the frames at `choose(frame_count)`, as `read` does.
 
         Cheaper than `frame_count` and `read` where the count is known only by decoding.  `choose` may be called
-        a second time with another count.
+        a second time with another count, but never with 0.
+        stop: once another thread sets it, decoding ends at the next packet or picture, with an InputError that
+        says so.  The source can be read again afterwards.
         """
         ...
 

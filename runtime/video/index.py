@@ -125,6 +125,7 @@ class _Survey:
         reasons = {
             "its container has no presentation times": container not in _TIMED_CONTAINERS,
             "it holds no packets": not self.pts,
+            "it shows no frame": not self.shown,
             "presentation times are missing": None in self.pts,
             "presentation times repeat": len(set(self.pts)) < len(self.pts),
             "decoding times do not increase": not self.ordered,

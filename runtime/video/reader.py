@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from runtime.video.index import FrameIndex, build_index
 from runtime.video.picture import PictureMaker
 from runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
 from runtime.video.sequential import Findings, Pass, decode_all, pick_frames
+from runtime.video.wall import input_errors_only
 
 
 class VideoReader(Closing):
@@ -27,11 +29,12 @@ class VideoReader(Closing):
         self._findings: Findings | None = None
         self._count: int | None = None
         self._closed = False
-        video = open_container(self.path)
-        try:
-            self._learn(video)
-        finally:
-            video.close()
+        with input_errors_only(self.path):
+            video = open_container(self.path)
+            try:
+                self._learn(video)
+            finally:
+                video.close()
 
     def _learn(self, video: OpenVideo) -> None:
         self._area = video.area
@@ -95,44 +98,43 @@ class VideoReader(Closing):
             if found is not None:
                 return [found[index] for index in wanted]
         self._check_range(wanted, self._count)
-        picked = self._decode_from_start(wanted, transform, whole=False).picked
-        if self._count is not None and max(wanted) >= self._known_count():
-            cause = f"holds {self._count} frames that can be decoded, frame {max(wanted)} was asked for"
-            raise InputError(self.path, cause, "sample it by its true number of frames")
-        return [picked[index] for index in wanted]
+        return self._in_order(wanted, self._decode_from_start(wanted, transform, whole=False))
 
-    def read_sampled(self, choose: Choose, *, transform: Transform | None = None) -> list[VideoFrame]:
+    def read_sampled(
+        self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
+    ) -> list[VideoFrame]:
         """Return the frames at `choose(frame_count)`; one decode in nearly every case."""
         self._check_open()
         if self._trusted:
             wanted = list(choose(len(self._index)))
             self._check_range(wanted, len(self._index))
-            found = self._seek(wanted, transform)
+            found = self._seek(wanted, transform, stop)
             if found is not None:
                 return [found[index] for index in wanted]
         guess = self._count if self._count is not None else len(self._index)
         wanted = list(choose(guess)) if guess else []
-        picked = self._decode_from_start(wanted, transform, whole=self._count is None).picked
+        done = self._decode_from_start(wanted, transform, whole=self._count is None, stop=stop)
         count = self._known_count() if self._count is not None else guess
         if count != guess:
             wanted = list(choose(count))
-            picked = self._decode_from_start(wanted, transform, whole=False).picked
+            done = self._decode_from_start(wanted, transform, whole=False, stop=stop)
         self._check_range(wanted, count)
-        return [picked[index] for index in wanted]
+        return self._in_order(wanted, done)
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in turn, holding one at a time."""
         self._check_open()
         findings = Findings()
-        video = open_container(self.path)
-        try:
-            pictures = PictureMaker(str(self.path), video.stream.time_base)
-            for index, frame in enumerate(decode_all(video, findings)):
-                yield pictures.make(frame, index)
-            self._note(findings, whole=True)
-            self._known_count()
-        finally:
-            video.close()
+        with input_errors_only(self.path):
+            video = open_container(self.path)
+            try:
+                pictures = PictureMaker(str(self.path), video.stream.time_base)
+                for index, frame in enumerate(decode_all(video, findings)):
+                    yield pictures.make(frame, index)
+                self._note(findings, whole=True)
+                self._known_count()
+            finally:
+                video.close()
 
     def __iter__(self) -> Iterator[VideoFrame]:
         return self.frames()
@@ -151,23 +153,45 @@ class VideoReader(Closing):
                 there = "any" if count is None else f"0 to {count - 1}"
                 raise UsageError(self.path, f"frame {index} was asked for, expected {there}")
 
-    def _seek(self, wanted: Collection[int], transform: Transform | None) -> dict[int, VideoFrame] | None:
+    def _in_order(self, wanted: Sequence[int], done: Pass) -> list[VideoFrame]:
+        """Return the `wanted` frames of a decode; raises InputError where the file ended before one of them."""
+        missing = [index for index in wanted if index not in done.picked]
+        if missing:
+            self._known_count()
+            there = f"{_counted(done.findings.frames, 'frame')} that can be decoded"
+            cause = f"holds {there}, frame {max(missing)} was asked for"
+            raise InputError(self.path, cause, "sample it by its true number of frames")
+        return [done.picked[index] for index in wanted]
+
+    def _seek(
+        self, wanted: Collection[int], transform: Transform | None, stop: threading.Event | None = None
+    ) -> dict[int, VideoFrame] | None:
         """Return the frames by seeking, or None where the index turned out to be wrong."""
         try:
-            return read_by_seeking(
-                self.path,
-                self._index,
-                wanted,
-                area=self._area,
-                transform=transform,
-                effort=self.effort,
-            )
+            with input_errors_only(self.path):
+                return read_by_seeking(
+                    self.path,
+                    self._index,
+                    wanted,
+                    area=self._area,
+                    transform=transform,
+                    effort=self.effort,
+                    stop=stop,
+                )
         except IndexSurpriseError:
             self._trusted = False
             return None
 
-    def _decode_from_start(self, wanted: Collection[int], transform: Transform | None, *, whole: bool) -> Pass:
-        done = pick_frames(self.path, wanted, transform=transform, whole=whole)
+    def _decode_from_start(
+        self,
+        wanted: Collection[int],
+        transform: Transform | None,
+        *,
+        whole: bool,
+        stop: threading.Event | None = None,
+    ) -> Pass:
+        with input_errors_only(self.path):
+            done = pick_frames(self.path, wanted, transform=transform, whole=whole, stop=stop)
         reached = whole or any(index not in done.picked for index in wanted)
         self._note(done.findings, whole=reached)
         return done

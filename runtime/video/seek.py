@@ -21,6 +21,7 @@ from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.index import FrameIndex, video_packets
 from runtime.video.picture import PictureMaker
+from runtime.video.wall import check_stop
 
 if TYPE_CHECKING:
     import av
@@ -92,15 +93,26 @@ def plan_runs(index: FrameIndex, frames: Iterable[int]) -> list[Run]:
 
 
 class RunDecoder:
-    """A decoder that goes from run to run.  Used by one thread at a time."""
+    """A decoder that goes from run to run.  Used by one thread at a time.
+
+    surprised: set once the other runs' results are not used any more.  stop: set where the caller wants none.
+    """
 
     def __init__(
-        self, video: OpenVideo, index: FrameIndex, pictures: PictureMaker, *, effort: Effort, stop: threading.Event
+        self,
+        video: OpenVideo,
+        index: FrameIndex,
+        pictures: PictureMaker,
+        *,
+        effort: Effort,
+        surprised: threading.Event,
+        stop: threading.Event | None = None,
     ) -> None:
         self._video = video
         self._index = index
         self._pictures = pictures
         self._effort = effort
+        self._surprised = surprised
         self._stop = stop
         self._size = (video.codec.width, video.codec.height)
         self._depth = getattr(video.codec, "reorder_depth", None)
@@ -158,7 +170,8 @@ class RunDecoder:
         codec = self._video.codec
         out = 0
         for position, packet in enumerate(self._packets(run.start), start=run.start):
-            if self._stop.is_set():
+            check_stop(self._stop)  # first, as a run that is stopped is a surprise to the others
+            if self._surprised.is_set():
                 raise IndexSurpriseError("another run met a surprise")
             self._check_packet(packet, position)
             full = not self._skips or position in run.wanted or position == run.start
@@ -203,12 +216,21 @@ class RunDecoder:
 class Crew:
     """Decoders of one file that take the runs of one request in turn, each used by one thread at a time."""
 
-    def __init__(self, path: Path, index: FrameIndex, *, transform: Transform | None, effort: Effort) -> None:
+    def __init__(
+        self,
+        path: Path,
+        index: FrameIndex,
+        *,
+        transform: Transform | None,
+        effort: Effort,
+        stop: threading.Event | None,
+    ) -> None:
         self._path = path
         self._index = index
         self._transform = transform
         self._effort = effort
-        self._stop = threading.Event()
+        self._stop = stop
+        self._surprised = threading.Event()
         self._idle: SimpleQueue[RunDecoder] = SimpleQueue()
 
     def decode(self, runs: Sequence[Run], *, workers: int) -> Iterator[list[VideoFrame]]:
@@ -217,7 +239,7 @@ class Crew:
         try:
             yield from pool.map(self._one, runs)
         finally:
-            self._stop.set()  # an interrupted caller does not wait for frames that it will not get
+            self._surprised.set()  # an interrupted caller does not wait for frames that it will not get
             pool.shutdown(cancel_futures=True)
 
     def close(self) -> None:
@@ -230,7 +252,7 @@ class Crew:
         try:
             return decoder.decode(run)
         except BaseException:
-            self._stop.set()  # the result of the other runs will not be used
+            self._surprised.set()  # the result of the other runs will not be used
             raise
         finally:
             self._idle.put(decoder)
@@ -241,7 +263,9 @@ class Crew:
         except Empty:
             video = open_container(self._path)
             pictures = PictureMaker(str(self._path), video.stream.time_base, self._transform)
-            return RunDecoder(video, self._index, pictures, effort=self._effort, stop=self._stop)
+            return RunDecoder(
+                video, self._index, pictures, effort=self._effort, surprised=self._surprised, stop=self._stop
+            )
 
 
 def read_by_seeking(
@@ -252,15 +276,16 @@ def read_by_seeking(
     area: int,
     transform: Transform | None = None,
     effort: Effort,
+    stop: threading.Event | None = None,
 ) -> dict[int, VideoFrame]:
     """Return the frames at the indices `frames`, by index; raises IndexSurpriseError where the index is wrong.
 
-    area: pixels of a picture.
+    area: pixels of a picture.  stop: ends the decode with a StoppedError once it is set.
     Runs are independent of each other, so that several are decoded at once, each by one thread: what comes out
     of a decoder then depends on nothing but its packets.
     """
     runs = plan_runs(index, frames)
-    crew = Crew(path, index, transform=transform, effort=effort)
+    crew = Crew(path, index, transform=transform, effort=effort, stop=stop)
     try:
         made = crew.decode(runs, workers=_worker_count(runs, area))
         return {frame.index: frame for run in made for frame in run}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.index import video_packets
 from runtime.video.picture import PictureMaker
+from runtime.video.wall import check_stop
 
 if TYPE_CHECKING:
     import av
@@ -39,10 +41,16 @@ class Pass:
     findings: Findings
 
 
-def decode_all(video: OpenVideo, findings: Findings) -> Iterator[av.VideoFrame]:
-    """Yield every frame that a freshly opened file gives, in the decoder's order, and write down the rest."""
+def decode_all(
+    video: OpenVideo, findings: Findings, *, stop: threading.Event | None = None
+) -> Iterator[av.VideoFrame]:
+    """Yield every frame that a freshly opened file gives, in the decoder's order, and write down the rest.
+
+    Raises StoppedError before the first packet for which `stop` is found set.
+    """
     try:
         for packet in video_packets(video):
+            check_stop(stop)
             yield from _decode(video, packet, findings)
     except (av.error.FFmpegError, OSError) as error:
         findings.cut_short = str(getattr(error, "strerror", None) or error)
@@ -64,11 +72,17 @@ def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Find
 
 
 def pick_frames(
-    path: Path, wanted: Collection[int], *, transform: Transform | None = None, whole: bool = False
+    path: Path,
+    wanted: Collection[int],
+    *,
+    transform: Transform | None = None,
+    whole: bool = False,
+    stop: threading.Event | None = None,
 ) -> Pass:
     """Decode `path` from its beginning and return the frames at the indices `wanted`.
 
     whole: go on to the end, so that the findings hold the true number of frames.
+    stop: ends the decode with a StoppedError once it is set.
     """
     findings = Findings()
     picked: dict[int, VideoFrame] = {}
@@ -77,7 +91,7 @@ def pick_frames(
     video = open_container(path)
     try:
         pictures = PictureMaker(str(path), video.stream.time_base, transform)
-        for index, frame in enumerate(decode_all(video, findings)):
+        for index, frame in enumerate(decode_all(video, findings, stop=stop)):
             if index in wanted:
                 picked[index] = pictures.make(frame, index)
             if index >= last and not whole:

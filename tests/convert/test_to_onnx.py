@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from copy import deepcopy
 from pathlib import Path
@@ -8,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+import pptsn
 from convert import paddle_to_onnx, to_onnx
 from convert.model_file import load_model
 from convert.to_onnx import convert_to_onnx
@@ -140,9 +143,55 @@ def test_a_missing_converter_names_the_command(
         convert_to_onnx(copy, tmp_path / "m.onnx")
 
 
-def test_the_output_must_be_an_onnx_file(export: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"does not end in \.onnx"):
-        convert_to_onnx(export, tmp_path / "model.engine")
+def test_without_the_extra_the_command_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("to_onnx", "deployment", "model_file", "simplify"):
+        monkeypatch.delitem(sys.modules, f"convert.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(sys, "argv", ["pptsn", "convert", "onnx", str(tmp_path), "-o", str(tmp_path / "m.onnx")])
+    with pytest.raises(SystemExit) as ending:
+        pptsn.main()
+    assert ending.value.code == 3
+    assert "pip install -e '.[convert]'" in capsys.readouterr().err
+
+
+def test_a_package_without_a_spec_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paddle2onnx", type(sys)("paddle2onnx"))
+    with pytest.raises(MissingDependencyError, match=r"^paddle2onnx: "):
+        paddle_to_onnx.require_paddle2onnx()
+
+
+def test_the_working_folder_cannot_replace_the_converter(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("convert.py", "onnx.py", "paddle2onnx.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')\n")
+    monkeypatch.chdir(tmp_path)
+    paddle_to_onnx.network_from_export(export)
+
+
+def test_the_folder_of_the_child_hides_no_package(tmp_path: Path) -> None:
+    (tmp_path / "paddle2onnx.py").write_text(
+        "import sys\n\n\ndef export(model, parameters, output, **options):\n    print(*sys.path, sep='\\n')\n"
+    )
+    child = subprocess.run(
+        [sys.executable, str(paddle_to_onnx._CHILD), "m", "p", "o", "19"],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert str(tmp_path) in child.stdout.splitlines()
+    assert str(paddle_to_onnx._CHILD.parent) not in child.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["model.engine", ".", "", ".."])
+def test_the_output_must_be_an_onnx_file(export: Path, name: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"does not end in \.onnx; name it (model\.onnx|as in output/model\.onnx)$"
+    ):
+        convert_to_onnx(export, name)
 
 
 @pytest.mark.usefixtures("converts_at_once")

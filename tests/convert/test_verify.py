@@ -1,11 +1,17 @@
 import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import pptsn
+from convert import verify
 from convert.verify import report_path, verify_models, verify_reference
-from runtime.engines import open_engine
+from runtime.engines import Engine, open_engine
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from tests.clips import write_clip
 from tests.models import write_tiny_model
@@ -53,6 +59,74 @@ def test_clips_that_cannot_be_read_are_skipped_and_named(models: tuple[Path, Pat
     assert report.figures.rows == 3
     assert len(report.skipped) == 1
     assert "none.mp4" in report.skipped[0]
+
+
+def test_a_clip_that_only_one_model_could_read_is_skipped_and_named(
+    models: tuple[Path, Path], clips: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, passes = verify._clip_logits, []
+
+    def failing_later(model, sources, **options):  # type: ignore[no-untyped-def]
+        passes.append(model)
+        logits, skipped = original(model, sources, **options)
+        if len(passes) == 2:
+            del logits[clips[1]]
+            skipped[clips[1]] = f"{clips[1]}: went away"
+        return logits, skipped
+
+    monkeypatch.setattr(verify, "_clip_logits", failing_later)
+    report = compare((models[0], models[0]), [*clips, "none.mp4"])
+    assert report.figures.rows == 2
+    assert sorted("went away" in reason for reason in report.skipped) == [False, True]
+    passes.clear()
+    with pytest.raises(InputError, match=r"none of 1 clips can be read .*went away"):
+        compare((models[0], models[0]), clips[1:2])
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Run the program in this process and return its exit code."""
+    monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ending:
+        pptsn.main()
+    return int(ending.value.code or 0)
+
+
+def test_the_command_fails_where_a_clip_was_skipped(
+    models: tuple[Path, Path],
+    clips: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    common = ["verify", models[0], "--against", models[0], "--report", tmp_path / "r.json", "--clips", clips[0]]
+    assert run(monkeypatch, *common) == 0
+    (tmp_path / "r.json").unlink()
+    assert run(monkeypatch, *common, "--clips", tmp_path / "none.mp4") == 1
+    printed = capsys.readouterr()
+    assert "passed" in printed.out
+    assert "skipped" in printed.err
+    assert json.loads((tmp_path / "r.json").read_text())["passed"] is True
+
+
+@pytest.mark.parametrize("place", ["model", "against", "link"])
+def test_a_report_is_not_written_over_a_model(
+    clips: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+) -> None:
+    write_tiny_model(tmp_path / "model")
+    write_tiny_model(tmp_path / "against")
+    (tmp_path / "link").symlink_to("model")
+    before = (tmp_path / place).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    report = tmp_path / place
+    assert (
+        run(monkeypatch, "verify", "model", "--against", "against", "--clips", clips[0], "--report", report) == 2
+    )
+    assert "itself; choose another name" in capsys.readouterr().err
+    assert (tmp_path / place).read_bytes() == before
 
 
 def test_no_readable_clip_is_an_error(models: tuple[Path, Path]) -> None:
@@ -114,3 +188,63 @@ def test_a_damaged_or_missing_reference_is_named(
         (tmp_path / "reference.npz").write_bytes(content)
     with open_engine(models[0]) as engine, pytest.raises(ModelError, match=r"reference\.npz: is no reference"):
         verify_reference(engine, tmp_path, name="a", tolerance=1e-3)
+
+
+def is_refused(engine: Engine, export: Path, cause: str) -> None:
+    with pytest.raises(ModelError, match=rf"reference\.npz: {cause}.*; export the model again") as caught:
+        verify_reference(engine, export, name="a", tolerance=1e-3)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_reference_that_is_cut_or_changed_is_named(models: tuple[Path, Path], tmp_path: Path) -> None:
+    path = write_reference(tmp_path) / "reference.npz"
+    for compressed in (False, True):
+        if compressed:
+            np.savez_compressed(path, **dict(np.load(path)))
+        whole = path.read_bytes()
+        with open_engine(models[0]) as engine:
+            for length in np.linspace(0, len(whole) - 1, 12).astype(int):
+                path.write_bytes(whole[:length])
+                is_refused(engine, tmp_path, "is no reference")
+            for place in (
+                len(whole) // 2,
+                *np.linspace(0, 300, 40).astype(int),
+                *range(len(whole) - 60, len(whole)),
+            ):
+                damaged = bytearray(whole)
+                damaged[place] ^= 0x55
+                path.write_bytes(damaged)
+                with suppress(ModelError):  # nothing else, and damage in what is not used cannot be seen
+                    verify_reference(engine, tmp_path, name="a", tolerance=1e-3)
+                    assert place != len(whole) // 2
+        path.write_bytes(whole)
+
+
+def test_a_single_array_is_no_reference(models: tuple[Path, Path], tmp_path: Path) -> None:
+    with open(tmp_path / "reference.npz", "wb") as stream:
+        np.save(stream, np.zeros(3))
+    with open_engine(models[0]) as engine:
+        is_refused(engine, tmp_path, "is no reference")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("crops", lambda crops: crops.astype(np.float32)),
+        ("crops", lambda crops: crops[:1]),
+        ("crops", lambda crops: crops[0]),
+        ("logits", lambda logits: logits.astype("U4")),
+        ("logits", lambda logits: logits[:1]),
+        ("mirrored_logits", lambda logits: logits[:1]),
+        ("mirrored_logits", lambda logits: logits[:, :1]),
+        (None, lambda array: array[:0]),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(
+    models: tuple[Path, Path], tmp_path: Path, name: str | None, change: Callable[[Any], Any]
+) -> None:
+    path = write_reference(tmp_path) / "reference.npz"
+    arrays = dict(np.load(path))
+    np.savez(path, **{key: change(array) if name in (None, key) else array for key, array in arrays.items()})
+    with open_engine(models[0]) as engine:
+        is_refused(engine, tmp_path, "holds crops, logits and mirrored logits of .*expected uint8")

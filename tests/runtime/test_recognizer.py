@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runtime.clips import Excerpt
 from runtime.engines import open_engine
 from runtime.errors import InputError, UsageError
 from runtime.preprocess import normalise, resize_frame, ten_crop
@@ -167,3 +168,40 @@ def test_no_file_stays_open(model: Path, clips: list[Path]) -> None:
         before = len(list(Path("/proc/self/fd").iterdir()))
         list(recognizer.classify_many([*clips, Path("none.mp4")] * 3, segments=3))
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_leaving_early_stops_the_decoding_of_a_long_file(
+    model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runtime.video import VideoReader
+
+    decoding, stopped = threading.Event(), []
+
+    def read_sampled(self, choose, *, transform=None, stop=None):  # type: ignore[no-untyped-def]
+        if self.path != clips[1]:
+            return read(self, choose, transform=transform, stop=stop)
+        decoding.set()
+        stopped.append(stop.wait(30))
+        raise InputError(self.path, "reading was stopped")
+
+    read = VideoReader.read_sampled
+    monkeypatch.setattr(VideoReader, "read_sampled", read_sampled)
+    with Recognizer.open(model) as recognizer:
+        results = recognizer.classify_many(clips, segments=3)
+        next(results)
+        assert decoding.wait(10)
+        results.close()  # type: ignore[attr-defined]
+    assert stopped == [True]
+
+
+def test_an_excerpt_is_sampled_from_its_beginning_alone(model: Path, clips: list[Path]) -> None:
+    with Recognizer.open(model) as recognizer:
+        few, many = recognizer.classify_many([Excerpt(clips[0], 10), Excerpt(clips[0], 31)], segments=2)
+    assert isinstance(few, Classification)
+    frames = list(decode_plainly(clips[0]))
+    chosen = [resize_frame(frames[i], short_side=40, rule="fixed_ratio") for i in (2, 7)]
+    assert few.logits[:3] == pytest.approx(
+        4 * normalise(ten_crop(chosen, size=32), mean=(0.5,) * 3, std=(0.5,) * 3).mean(axis=(0, 2, 3)), abs=1e-4
+    )
+    assert isinstance(many, Failure)
+    assert "has 30 frames, the list says 31" in str(many.error)

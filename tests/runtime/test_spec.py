@@ -30,6 +30,8 @@ def test_json_round_trip() -> None:
         ("num_seg", -1),
         ("precision", "int4"),
         ("weights_digest", "abc"),
+        ("weights_digest", "z" * 64),
+        ("weights_digest", "0" * 64 + "\n"),
     ],
 )
 def test_a_bad_value_is_named_with_what_was_expected(field: str, value: object) -> None:
@@ -51,10 +53,28 @@ def test_a_newer_version_is_refused_with_a_remedy() -> None:
         ModelSpec.from_json(changed(format_version=2, new_field=1), source="m.onnx")
 
 
-@pytest.mark.parametrize("text", [b"\xff\xfe", "no json", "[1]", "{}", changed(extra=1), changed(depth="50")])
-def test_damage_names_the_file(text: str | bytes) -> None:
-    with pytest.raises(ModelError):
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xff\xfe",
+        "no json",
+        "[1]",
+        "{}",
+        "[" * 100_000,
+        changed(extra=1),
+        changed(depth="50"),
+        changed(crop_size=48),
+        changed(format_version="1"),
+    ],
+)
+def test_damage_names_the_file_and_a_remedy(text: str | bytes) -> None:
+    with pytest.raises(ModelError, match=r"^m\.onnx: its model spec.*; export the model again$"):
         ModelSpec.from_json(text, source="m.onnx")
+
+
+def test_a_bad_value_in_a_file_is_named_with_the_file() -> None:
+    with pytest.raises(ModelError, match=r"^spec\.json: its model spec: depth is 51, expected one of .*; export"):
+        ModelSpec.from_json(changed(depth=51), source="spec.json")
 
 
 def test_a_missing_field_is_named() -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av.error
+import cv2
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
+from runtime.errors import InputError, UsageError
 from runtime.video import open_video
 from runtime.video.bitstream import PacketInspector
+from runtime.video.picture import PictureMaker
+from runtime.video.reader import VideoReader
 from tests.clips import (
     X264,
     cut_file,
@@ -292,3 +297,80 @@ def test_a_size_change_inside_a_timed_file_is_read_from_the_beginning(tmp_path: 
         for frame in video.read_sampled(lambda count: [3, count - 3]):
             np.testing.assert_array_equal(frame.pixels, expected[frame.index])
         assert "the picture size changes on the way" in video.warnings
+
+
+def _hide_all_frames(path: Path) -> Path:
+    """Make the edit list of an MP4 file begin where no picture is left to show."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    data[at : at + 8] = struct.pack(">Ii", 1, 2000)
+    path.write_bytes(data)
+    return path
+
+
+def test_an_edit_list_that_hides_every_frame_is_no_fault_of_the_caller(tmp_path: Path) -> None:
+    def choose(count: int) -> list[int]:
+        if count <= 0:
+            raise UsageError("segments", "there must be a frame")
+        return [0]
+
+    path = _hide_all_frames(write_clip(tmp_path / "a.mp4"))
+    with VideoReader(path) as video:
+        assert video.index.distrust == "it shows no frame"
+        for _ in range(2):
+            with pytest.raises(InputError, match=r"a\.mp4: holds no frame"):
+                video.read_sampled(choose)
+        with pytest.raises(InputError, match=r"a\.mp4: holds no frame"):
+            video.frame_count()
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.h264"])
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "out of memory"),
+        (av.error.InvalidDataError(1, "Invalid data", "x"), "invalid data"),
+        (ValueError("no such\nformat"), "no such format"),
+        (cv2.error("too large"), "too large"),
+    ],
+)
+def test_whatever_a_file_makes_go_wrong_is_an_error_of_the_input(
+    name: str, error: Exception, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(PictureMaker, "make", fail)
+    path = write_clip(tmp_path / name, frames=13)
+    uses: list[Callable[[VideoReader], object]] = [
+        lambda video: video.read([1]),
+        lambda video: video.read_sampled(lambda _: [1]),
+        lambda video: list(video.frames()),
+    ]
+    for use in uses:
+        with VideoReader(path) as video, pytest.raises(InputError, match=f"{name}: cannot be decoded") as caught:
+            use(video)
+        assert reason in str(caught.value)
+
+
+def test_a_mistake_in_the_program_is_not_blamed_on_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr(PictureMaker, "make", fail)
+    with VideoReader(write_clip(tmp_path / "a.h264", frames=5)) as video, pytest.raises(TypeError):
+        video.read([1])
+
+
+def test_a_file_that_shrinks_between_two_reads_is_told(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.h264")
+    with VideoReader(path) as video:
+        assert video.frame_count() == 48
+        cut_file(path, 0.5)
+        with pytest.raises(InputError, match="frame 47 was asked for"):
+            video.read([0, 47])
+        last = video.frame_count() - 1
+        assert 10 < last < 47
+        assert [frame.index for frame in video.read_sampled(lambda count: [0, count - 1])] == [0, last]

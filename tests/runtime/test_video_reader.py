@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import subprocess
 import sys
+import threading
+import zlib
 from pathlib import Path
 
 import cv2
@@ -244,7 +248,12 @@ def test_pictures_without_numbers_go_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("names", "cause"),
-    [([], "folder without pictures"), (["img_00001.png", "img_00003.png"], "frame number 2 is missing")],
+    [
+        ([], "folder without pictures"),
+        (["img_00001.png", "img_00003.png"], "frame number 2 is missing"),
+        (["img_00001.png", "img_1.png"], r"img_0*1\.png and img_0*1\.png have the same number"),
+        (["img_1.png", "img_1.jpg"], r"img_1\.(jpg|png) and img_1\.(jpg|png) have the same number"),
+    ],
 )
 def test_a_folder_that_is_no_video_is_refused(names: list[str], cause: str, tmp_path: Path) -> None:
     _write_pictures(tmp_path / "f", names)
@@ -257,6 +266,113 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "f" / "img_00002.png").write_bytes(b"no picture")
     with open_video(tmp_path / "f") as video, pytest.raises(InputError, match=r"img_00002\.png: is not a picture"):
         video.read([1])
+
+
+def test_numbers_in_other_names_count_as_numbers(tmp_path: Path) -> None:
+    names = ["frame1.png", "frame10.png", "frame2.png", "frame.png", "9 lives.png"]
+    _write_pictures(tmp_path / "f", names)
+    with open_video(tmp_path / "f") as video:
+        for frame, drawn in zip(video.frames(), (4, 3, 0, 2, 1), strict=True):
+            np.testing.assert_array_equal(frame.pixels, picture(drawn), err_msg=names[drawn])
+        assert video.warnings == []
+
+
+def test_pictures_that_are_left_aside_are_told(tmp_path: Path) -> None:
+    _write_pictures(tmp_path / "f", ["img_00001.png", "cover.png"])
+    with open_video(tmp_path / "f") as video:
+        assert video.frame_count() == 1
+        assert video.warnings == ["1 picture without a number (img_00001.jpg) is ignored"]
+    _write_pictures(tmp_path / "f", ["img_00001.png", "cover.png", "img_2.bmp"])
+    with open_video(tmp_path / "f") as video:
+        assert video.warnings == ["2 pictures without a number (img_00001.jpg) are ignored"]
+
+
+def test_a_picture_whose_name_is_no_utf8_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    coded = cv2.imencode(".png", picture(3)[:, :, ::-1])[1]
+    (folder / "img_1.png").write_bytes(coded.tobytes())
+    code = "import os, sys, runtime.video as v; print(v.open_video(sys.argv[1]).read([0])[0].pixels.shape)"
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "(64, 96, 3)"), done.stderr
+
+
+def test_a_picture_of_absurd_size_is_refused_in_one_line(tmp_path: Path) -> None:
+    _write_pictures(tmp_path / "f", ["img_1.png"])
+    data = bytearray((tmp_path / "f" / "img_1.png").read_bytes())
+    data[16:24] = struct.pack(">II", 60000, 60000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    (tmp_path / "f" / "img_1.png").write_bytes(data)
+    with open_video(tmp_path / "f") as video:
+        with pytest.raises(InputError, match=r"img_1\.png: is not a picture that can be read") as caught:
+            video.read_sampled(lambda _: [0])
+        assert "\n" not in str(caught.value)
+
+
+def test_a_picture_that_is_gone_is_named(tmp_path: Path) -> None:
+    _write_pictures(tmp_path / "f", ["img_1.png", "img_2.png"])
+    with open_video(tmp_path / "f") as video:
+        (tmp_path / "f" / "img_2.png").unlink()
+        with pytest.raises(InputError, match=r"img_2\.png: .*no such file"):
+            list(video.frames())
+
+
+def _with_exif(jpeg: bytes, orientation: int, preview: bytes = b"") -> bytes:
+    """Return `jpeg` with a header that says how the camera was held, and `preview` behind it."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0" + bytes([orientation, 0, 0, 0, 0, 0, 0, 0])
+    segment = exif + preview
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment + jpeg[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_stand_as_opencv_shows_them(orientation: int, tmp_path: Path) -> None:
+    jpeg = cv2.imencode(".jpg", picture(1))[1].tobytes()
+    path = tmp_path / "img_1.jpg"
+    path.write_bytes(_with_exif(jpeg, orientation))
+    shown = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    assert shown is not None
+    assert shown.shape == ((64, 96, 3) if orientation < 5 else (96, 64, 3))
+    with open_video(tmp_path) as video:
+        np.testing.assert_array_equal(video.read([0])[0].pixels, shown[:, :, ::-1])
+        assert video.warnings == []
+
+
+def test_a_jpeg_that_is_cut_short_is_used_and_told(tmp_path: Path) -> None:
+    jpeg = cv2.imencode(".jpg", picture(1, width=256, height=256))[1].tobytes()
+    preview = cv2.imencode(".jpg", picture(1, width=16, height=16))[1].tobytes()
+    files = [jpeg, jpeg[: len(jpeg) // 2], _with_exif(jpeg, 1, preview)[: -len(jpeg) // 2], jpeg + b"\0" * 9000]
+    for number, data in enumerate(files):
+        (tmp_path / f"img_{number}.jpg").write_bytes(data)
+    with open_video(tmp_path) as video:
+        assert (video.lost_frames, video.warnings) == (0, [])
+        for frame in video.read([0, 1, 3]):
+            shown = cv2.imread(str(tmp_path / f"img_{frame.index}.jpg"), cv2.IMREAD_COLOR)
+            assert shown is not None
+            np.testing.assert_array_equal(frame.pixels, shown[:, :, ::-1])
+        assert (video.lost_frames, video.warnings) == (1, ["1 picture is cut short"])
+        video.read([1, 2])
+        assert (video.lost_frames, video.warnings) == (2, ["2 pictures are cut short"])
+
+
+def test_a_stop_ends_the_reading_of_pictures(tmp_path: Path) -> None:
+    _write_pictures(tmp_path / "f", ["img_1.png", "img_2.png", "img_3.png"])
+    stop = threading.Event()
+    seen: list[object] = []
+
+    def interrupt(pixels: Pixels) -> Pixels:
+        seen.append(pixels)
+        stop.set()
+        return pixels
+
+    with open_video(tmp_path / "f") as video:
+        with pytest.raises(InputError, match="f: reading was stopped"):
+            video.read_sampled(range, transform=interrupt, stop=stop)
+        assert len(seen) == 1
+        stop.clear()
+        assert len(video.read_sampled(range, stop=stop)) == 3
 
 
 def test_a_closed_folder_gives_no_frames(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runtime.video.container import open_container
+from runtime.errors import InputError
+from runtime.video.container import OpenVideo, open_container
+from runtime.video.index import video_packets
 from runtime.video.picture import PictureMaker
 from runtime.video.reader import VideoReader
 from runtime.video.seek import Effort, IndexSurpriseError, Run, RunDecoder, plan_runs, read_by_seeking
@@ -169,7 +171,7 @@ def test_a_wanted_frame_that_does_not_come_out_is_noticed(tmp_path: Path) -> Non
     path = write_clip(tmp_path / "a.mp4")
     index = VideoReader(path).index
     video = open_container(path)
-    decoder = RunDecoder(video, index, PictureMaker("a.mp4", None), effort=Effort(), stop=threading.Event())
+    decoder = RunDecoder(video, index, PictureMaker("a.mp4", None), effort=Effort(), surprised=threading.Event())
     with pytest.raises(IndexSurpriseError, match="1 frames did not come out"):
         decoder.decode(Run(0, 5, {2: 1, 9: 9}))
     decoder.close()
@@ -201,3 +203,47 @@ def test_only_wanted_frames_are_made_into_pictures(tmp_path: Path, monkeypatch: 
         with VideoReader(write_clip(tmp_path / name)) as video:
             video.read([8, 20, 20, 40])
         assert sorted(made) == [8, 20, 40]
+
+
+@pytest.mark.parametrize(("name", "most"), [("a.mp4", 4), ("a.h264", 4)])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_stop_ends_the_decode_soon_and_the_file_can_be_read_again(
+    name: str, most: int, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+    seen: list[object] = []
+
+    def interrupt(pixels: np.ndarray) -> np.ndarray:
+        seen.append(pixels)
+        stop.set()
+        return pixels
+
+    monkeypatch.setattr("runtime.video.seek._worker_count", lambda runs, area: workers)
+    with VideoReader(write_clip(tmp_path / name)) as video:
+        seeks = video.seeks
+        with pytest.raises(InputError, match=f"{name}: reading was stopped$"):
+            video.read_sampled(lambda count: list(range(count)), transform=interrupt, stop=stop)
+        assert 1 <= len(seen) <= most
+        with pytest.raises(InputError, match="reading was stopped"):
+            video.read_sampled(lambda count: [0], stop=stop)
+        assert video.seeks == seeks
+        stop.clear()
+        assert len(video.read_sampled(lambda count: [0, count - 1], stop=stop)) == 2
+
+
+def test_a_stop_ends_a_decode_to_the_end_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    packets: list[object] = []
+
+    def stopping(video: OpenVideo) -> Iterator[object]:
+        for packet in video_packets(video):
+            packets.append(packet)
+            if len(packets) == 5:
+                stop.set()
+            yield packet
+
+    monkeypatch.setattr("runtime.video.sequential.video_packets", stopping)
+    reader = VideoReader(write_clip(tmp_path / "a.h264"))
+    with reader as video, pytest.raises(InputError, match="reading was stopped"):
+        video.read_sampled(lambda count: [0], stop=stop)
+    assert len(packets) == 5

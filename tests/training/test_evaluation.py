@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 
 from convert.to_onnx import convert_to_onnx
-from runtime.batching import CropBatcher
 from runtime.errors import InputError, ModelError, UsageError
 from runtime.preprocess import normalise, resize_frame, ten_crop
+from runtime.recognizer import Recognizer
 from runtime.sampling import centre_indices
 from runtime.spec import IMAGENET_MEAN, IMAGENET_STD
 from runtime.video import open_video
 from tests.models import write_tiny_model
 from tests.training.checkpoints import network_state
 from tests.training.runs import make_lists, tiny_recipe
-from training.evaluation import clip_logits, evaluate
+from training.evaluation import evaluate
 from training.export import ExportOptions, export_model
 from training.graph import eager_view_function
 from training.network import PPTSN
@@ -59,20 +59,15 @@ def test_it_counts_the_answers_that_the_definition_gives(lists, weights):
 
 
 def test_the_logits_of_a_clip_are_the_mean_over_frames_and_views(lists, weights):
-    model = PPTSN(18, 3)
-    apply_checkpoint(model, read_checkpoint(weights))
-    with open_video(lists / "val 0.mp4") as video:
-        frames = [resize_frame(f.pixels, short_side=36, rule="fixed_ratio") for f in video.read([0, 2])]
-    crops = ten_crop(frames, size=32)
-    infer = eager_view_function(model)
-    expected = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD)).mean(axis=0)
     with PaddleEngine(weights, tiny_recipe(lists)) as engine:
         # In batches of seven crops, as the recipe says, of twenty.
         assert engine.batch_size == 7
-        assert clip_logits(CropBatcher(engine, views="ten"), 0, frames) == pytest.approx(expected, abs=1e-4)
-        first = clip_logits(CropBatcher(engine, views="center"), 0, frames[:1])
-        assert first.shape == (3,)
-        assert first != pytest.approx(expected, abs=1e-6)
+        recognizer = Recognizer(engine)
+        for index, expected in enumerate(_logits_by_definition(weights, lists, segments=2)):
+            result = recognizer.classify(lists / f"val {index}.mp4", segments=2)
+            assert result.logits == pytest.approx(expected, abs=1e-4)
+    with pytest.raises(ValueError, match="closed"):
+        engine.infer(np.zeros((1, 32, 32, 3), np.uint8))
 
 
 def test_a_converted_model_gives_what_its_checkpoint_gives(lists, weights, tmp_path):

@@ -144,6 +144,45 @@ def test_only_an_export_is_replaced(weights, tmp_path):
     export_model(weights, tmp_path / "out")
 
 
+@pytest.mark.parametrize("extra", ["notes.txt", "model.onnx", "reference.npz/mine"])
+def test_an_export_with_other_files_is_not_replaced(weights, tmp_path, extra):
+    for name in ("model.json", "model.pdiparams", "spec.json"):
+        (tmp_path / name).touch()
+    (tmp_path / extra).parent.mkdir(exist_ok=True)
+    (tmp_path / extra).write_text("mine")
+    with pytest.raises(UsageError, match=rf"other content \({extra.split('/')[0]}\)"):
+        export_model(weights, tmp_path)
+    assert (tmp_path / extra).read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop_size": 0}, r"--crop-size: is 0, expected 1 or more"),
+        ({"short_side": -1}, r"--short-side: is -1"),
+        ({"classes": 0}, r"--classes: is 0"),
+        ({"depth": 51}, r"--depth: is 51; choose one of 18, "),
+        ({"resize_rule": "nonsense"}, r"--resize-rule: is 'nonsense'; choose one of fixed_ratio"),
+        ({"crop_size": 50, "short_side": 40}, r"--crop-size: is 50, more than .* 40"),
+    ],
+)
+def test_values_that_no_model_has_are_refused_before_anything_is_read(options, message):
+    with pytest.raises(UsageError, match=message):
+        ExportOptions(**options)
+
+
+def test_a_crop_that_does_not_fit_the_spec_is_refused(weights, tmp_path):
+    with pytest.raises(UsageError, match="crop_size 37 exceeds short_side 36; choose another --crop-size"):
+        export_model(weights, tmp_path / "out", options=ExportOptions(crop_size=37))
+
+
+def test_a_spec_that_cannot_be_read_is_named(weights, tmp_path):
+    bare = _bare(weights, tmp_path)
+    (tmp_path / "bare.spec.json").mkdir()
+    with pytest.raises(ModelError, match=r"bare\.spec\.json: cannot be read \(Is a directory\); "):
+        export_model(bare, tmp_path / "out")
+
+
 def test_a_graph_that_disagrees_leaves_nothing(weights, tmp_path, monkeypatch):
     original = export.save_graph
 

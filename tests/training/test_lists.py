@@ -17,6 +17,11 @@ def test_a_videos_list_gives_paths_and_labels_in_order(tmp_path: Path) -> None:
     assert read_list(path, prefix="/data") == [Sample("/data/b.mp4", 3), Sample("/data/a.mp4", 0)]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_path(tmp_path: Path) -> None:
+    path = write(tmp_path, "\ufeffa.mp4 0\n")
+    assert read_list(path, prefix="/data") == [Sample("/data/a.mp4", 0)]
+
+
 def test_paths_are_relative_to_the_list_where_no_prefix_is_given(tmp_path: Path) -> None:
     assert read_list(write(tmp_path, "a.mp4 0"))[0].path == str(tmp_path / "a.mp4")
 
@@ -37,6 +42,7 @@ def test_a_frames_list_gives_folders_counts_and_labels(tmp_path: Path) -> None:
         ("videos", "a.mp4", "expected `path label`"),
         ("videos", "a.mp4 one", "label is 'one'"),
         ("videos", "a.mp4 -1", "label is '-1'"),
+        ("videos", "a.mp4 " + "9" * 5000, "label has 5000 digits, expected at most 18"),
         ("videos", "a.mp4 8", "label 8 is out of range, expected 0 to 7"),
         ("frames", "folder 3", "expected `directory frame_count label`"),
         ("frames", "folder many 3", "frame count is 'many'"),

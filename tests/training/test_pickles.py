@@ -183,7 +183,11 @@ def test_a_shape_that_its_bytes_do_not_fill_is_refused(tmp_path, shape):
         ([1, 2], "holds a list, expected parameters by name"),
         ({"weight": "text"}, "its entry 'weight' is a str, expected an array"),
         ({"weight": {"deep": np.zeros(2)}}, "its entry 'weight' is a dict"),
-        ({3: np.zeros(2)}, "its entry '3' is a"),
+        ({"weight": np.dtype("f4")}, "its entry 'weight' is an array's type without the array"),
+        ({"weight": np.ndarray}, "its entry 'weight' is a function"),
+        ({"weight": None}, "its entry 'weight' is empty"),
+        ({3: np.zeros(2)}, "the name of an entry is a number, expected text"),
+        (np.zeros(2), "holds an array, expected parameters by name"),
     ],
 )
 def test_content_that_is_no_set_of_arrays_is_refused(tmp_path, content, message):

@@ -53,6 +53,10 @@ def test_overrides_replace_values():
         ("foo", "expected KEY=VALUE"),
         ("seed.a=1", "seed is no section"),
         ("amp=[1", "its value is no YAML"),
+        ("seed=2024-99-99", "its value is no YAML (month must be in 1..12)"),
+        ("seed=!!int ''", "its value is no YAML"),
+        ("seed=" + "[" * 3000, "its value is no YAML (it is nested too deeply)"),
+        (f"seed={['x'] * 100}", "seed is ['x'"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_key(override, message):
@@ -60,6 +64,7 @@ def test_a_wrong_value_is_one_line_that_names_the_key(override, message):
         load_recipe(CONFIGS / "kinetics400.yaml", [override])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize(
@@ -67,6 +72,8 @@ def test_a_wrong_value_is_one_line_that_names_the_key(override, message):
     [
         (None, InputError, "cannot be read"),
         ("model: [", UsageError, "is no YAML"),
+        ("[" * 3000, UsageError, "is no YAML .it is nested too deeply"),
+        ("seed: 2024-99-99", UsageError, "is no YAML .month must be"),
         ("just text", UsageError, "holds no sections"),
         ("model: {depth: 18}", UsageError, "data is missing"),
     ],

@@ -237,6 +237,18 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.parametrize("mine", ["notes.txt", "train/holiday.mp4", "val/more/00000_a.mp4", "labels.txt/mine"])
+def test_a_set_with_files_of_others_is_not_replaced(tmp_path: Path, mine: str) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / f"00000_{CLASS_NAMES[0].replace(' ', '_')}.mp4").touch()
+    (tmp_path / "synthetic.json").write_text("other settings")
+    (tmp_path / mine).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / mine).write_text("mine")
+    with pytest.raises(UsageError, match=r"no synthetic set \((notes|train/hol|val/more|labels)"):
+        make_dataset(tmp_path, settings=TINY)
+    assert (tmp_path / mine).read_text() == "mine"
+
+
 @pytest.mark.parametrize("wrong", [{"train_per_class": 0}, {"seed": -1}])
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):

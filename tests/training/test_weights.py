@@ -109,7 +109,10 @@ def test_another_depth_or_class_count_is_named(tmp_path, asked, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"head.fc.weight": np.zeros((2, 3), np.int64)}, "head.fc.weight is of type int64"),
+        (
+            {"head.fc.weight": np.zeros((2, 3), np.int64)},
+            "head.fc.weight is of type int64, expected floating point; use",
+        ),
         ({"head.fc.weight": np.array([[np.nan, 1, 2]], np.float32)}, "not finite"),
         ({"head.fc.weight": np.zeros(3, np.float32)}, "no matrix head.fc.weight"),
         (

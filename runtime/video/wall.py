@@ -1,0 +1,59 @@
+"""The wall around what a file can make go wrong: what comes out is an InputError that names the file."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.errors import InputError
+
+# What PyAV, OpenCV and NumPy raise for a file that they cannot make frames of.  Mistakes in the program itself
+# (TypeError, AttributeError, ...) are not among them.
+_FILE_FAULTS = (OSError, MemoryError, ValueError, ArithmeticError, LookupError, RuntimeError, struct.error)
+# The errors of these modules are faults of the file too; known by name, so that neither is imported here.
+_FAULT_MODULES = frozenset({"av.error", "cv2"})
+
+
+class StoppedError(Exception):
+    """Whoever asked for the frames wants them no more."""
+
+
+def check_stop(stop: threading.Event | None) -> None:
+    """Raise StoppedError where `stop` is set."""
+    if stop is not None and stop.is_set():
+        raise StoppedError
+
+
+@contextmanager
+def input_errors_only(
+    path: Path, cause: str = "cannot be decoded", remedy: str = "check that it is a whole video file"
+) -> Iterator[None]:
+    """Turn what a file makes go wrong, and a stop, into an InputError about `path`.  Let the rest pass.
+
+    cause, remedy: those of the error; what exactly went wrong is added to the cause.
+    """
+    try:
+        yield
+    except StoppedError:
+        raise InputError(path, "reading was stopped") from None
+    except Exception as error:
+        if not _is_file_fault(error):
+            raise
+        raise InputError(path, f"{cause} ({_reason(error)})", remedy) from error
+
+
+def _is_file_fault(error: Exception) -> bool:
+    return isinstance(error, _FILE_FAULTS) or any(
+        kind.__module__ in _FAULT_MODULES for kind in type(error).__mro__
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    # `err` is what is to be read in an error of OpenCV, without the place in its source.
+    text = getattr(error, "strerror", None) or getattr(error, "err", None) or str(error) or type(error).__name__
+    return str(text).lower()
