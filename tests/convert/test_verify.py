@@ -1,7 +1,6 @@
 import json
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -196,28 +195,27 @@ def is_refused(engine: Engine, export: Path, cause: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_reference_that_is_cut_or_changed_is_named(models: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_reference_that_is_cut_or_changed_is_named(
+    models: tuple[Path, Path], tmp_path: Path, save: Callable[..., None]
+) -> None:
     path = write_reference(tmp_path) / "reference.npz"
-    for compressed in (False, True):
-        if compressed:
-            np.savez_compressed(path, **dict(np.load(path)))
-        whole = path.read_bytes()
-        with open_engine(models[0]) as engine:
-            for length in np.linspace(0, len(whole) - 1, 12).astype(int):
-                path.write_bytes(whole[:length])
-                is_refused(engine, tmp_path, "is no reference")
-            for place in (
-                len(whole) // 2,
-                *np.linspace(0, 300, 40).astype(int),
-                *range(len(whole) - 60, len(whole)),
-            ):
-                damaged = bytearray(whole)
-                damaged[place] ^= 0x55
-                path.write_bytes(damaged)
-                with suppress(ModelError):  # nothing else, and damage in what is not used cannot be seen
-                    verify_reference(engine, tmp_path, name="a", tolerance=1e-3)
-                    assert place != len(whole) // 2
-        path.write_bytes(whole)
+    save(path, **dict(np.load(path)))
+    whole = path.read_bytes()
+    with open_engine(models[0]) as engine:
+        for length in np.linspace(0, len(whole) - 1, 12).astype(int):
+            path.write_bytes(whole[:length])
+            is_refused(engine, tmp_path, "is no reference")
+        refused = 0
+        for place in (*range(0, 300, 7), *range(len(whole) - 300, len(whole), 7)):
+            damaged = bytearray(whole)
+            damaged[place] ^= 0x55
+            path.write_bytes(damaged)
+            try:
+                verify_reference(engine, tmp_path, name="a", tolerance=1e-3)
+            except ModelError:  # nothing else; damage in what is not used cannot be seen
+                refused += 1
+        assert refused > 20
 
 
 def test_a_single_array_is_no_reference(models: tuple[Path, Path], tmp_path: Path) -> None:
