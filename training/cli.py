@@ -126,6 +126,7 @@ def export(
 
     Example: pptsn export --weights ppTSN_k400.pdparams --output output/export
     """
+    from runtime.progress import notes
     from training.export import ExportOptions, export_model
 
     options = ExportOptions(
@@ -136,7 +137,8 @@ def export(
         crop_size=crop_size,
         resize_rule=resize_rule,
     )
-    spec = export_model(weights, output, options=options)
+    with notes().status("exporting"):
+        spec = export_model(weights, output, options=options)
     typer.echo(
         f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
         f"from frames of {spec.short_side} px ({spec.resize_rule})"
