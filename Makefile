@@ -35,7 +35,7 @@ demo: $(READY)  ## Train, export, convert, verify and classify on real video fil
 	$(PPTSN) synthesize $(DEMO)/data
 	$(PPTSN) train configs/demo.yaml --output $(DEMO)/train --resume
 	$(PPTSN) evaluate configs/demo.yaml --weights $(DEMO)/train/best.pdparams
-	$(PPTSN) export --weights $(DEMO)/train/best.pdparams --output $(DEMO)/export
+	$(PPTSN) export --weights $(DEMO)/train/best.pdparams --output $(DEMO)/export --clips $(DEMO)/data/test
 	$(PPTSN) convert onnx $(DEMO)/export -o $(DEMO)/model.onnx
 	$(PPTSN) verify $(DEMO)/model.onnx --reference $(DEMO)/export
 	$(PPTSN) evaluate configs/demo.yaml --weights $(DEMO)/model.onnx

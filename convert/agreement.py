@@ -26,9 +26,9 @@ class Agreement:
     top1: float
     top5: float
 
-    def to_dict(self) -> dict[str, float]:
-        """Return the figures by name."""
-        return dataclasses.asdict(self)
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the figures by name; None for one that is not finite, which JSON cannot say."""
+        return {name: value if np.isfinite(value) else None for name, value in dataclasses.asdict(self).items()}
 
 
 def agreement(logits: Logits, reference: Logits) -> Agreement:

@@ -118,6 +118,10 @@ def export(
     short_side: Annotated[int | None, typer.Option(help="Short side of the resized frame, in pixels.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of a crop, in pixels.")] = None,
     resize_rule: Annotated[str | None, typer.Option(help="fixed_ratio, keep_aspect or keep_aspect_floor.")] = None,
+    clips: Annotated[
+        list[str] | None,
+        typer.Option(help="Videos, a frame of each of which goes into the reference (the first ten); repeatable."),
+    ] = None,
 ) -> None:
     """Export a checkpoint: its per-view network, its spec, and reference logits.
 
@@ -127,6 +131,7 @@ def export(
     Example: pptsn export --weights ppTSN_k400.pdparams --output output/export
     """
     from runtime.progress import notes
+    from runtime.sources import expand_sources
     from training.export import ExportOptions, export_model
 
     options = ExportOptions(
@@ -138,7 +143,7 @@ def export(
         resize_rule=resize_rule,
     )
     with notes().status("exporting"):
-        spec = export_model(weights, output, options=options)
+        spec = export_model(weights, output, options=options, clips=expand_sources(clips) if clips else ())
     typer.echo(
         f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
         f"from frames of {spec.short_side} px ({spec.resize_rule})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from runtime.clips import Source
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from runtime.files import atomic_folder
 from runtime.labels import kinetics400, read_labels
-from runtime.preprocess import RESIZE_RULES, Frame, normalise
+from runtime.preprocess import RESIZE_RULES, normalise
 from runtime.spec import DEPTHS, ModelSpec
 from training._paddle import paddle
 from training.graph import Logits, eager_view_function, save_graph
 from training.network import PPTSN
+from training.reference import drawn_crops, real_crops
 from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
 
 MODEL_NAME = "model"
@@ -26,6 +29,7 @@ REFERENCE_NAME = "reference.npz"
 # All that an export folder can hold: Paddle 2 wrote model.pdmodel where Paddle 3 writes model.json.
 _CONTENTS = {"model.json", "model.pdmodel", "model.pdiparams", SPEC_NAME, REFERENCE_NAME}
 REFERENCE_CROPS = 6
+MOST_CLIPS = 10
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
 _TOLERANCE = 1e-3
 
@@ -61,12 +65,19 @@ class ExportOptions:
             raise UsageError("--crop-size", cause, "choose a smaller one, or a larger --short-side")
 
 
-def export_model(weights: str | Path, output: str | Path, *, options: ExportOptions | None = None) -> ModelSpec:
+def export_model(
+    weights: str | Path,
+    output: str | Path,
+    *,
+    options: ExportOptions | None = None,
+    clips: Sequence[Source] = (),
+) -> ModelSpec:
     """Write the export folder `output` from the checkpoint `weights`, and return its spec.
 
     The folder holds `model.json` and `model.pdiparams` (`(N, 3, S, S) float32 → (N, C)`, N dynamic),
     `spec.json`, and `reference.npz`: `crops` (N, S, S, 3) uint8 RGB, and Paddle's `logits` for them and
-    `mirrored_logits` for their mirror images, (N, C) float32.
+    `mirrored_logits` for their mirror images, (N, C) float32: drawn ones, and one frame of each of the first
+    `clips`, so that later steps are proven on real frames too.
     A spec `NAME.spec.json` beside `NAME.pdparams` supplies labels and sizes, else the published values hold.
     Raises InputError or ModelError for unusable weights, UsageError for a folder that is no export or missing
     labels, VerificationError where the written graph disagrees with the network.
@@ -81,7 +92,9 @@ def export_model(weights: str | Path, output: str | Path, *, options: ExportOpti
         )
     spec = spec_of(checkpoint, options)
     model = _network(checkpoint)
-    crops = reference_crops(REFERENCE_CROPS, spec.crop_size)
+    crops = drawn_crops(REFERENCE_CROPS, spec.crop_size)
+    if clips:
+        crops = np.concatenate([crops, real_crops(clips[:MOST_CLIPS], spec)])
     pixels = normalise(crops, mean=spec.mean, std=spec.std)
     infer = eager_view_function(model)
     logits, mirrored_logits = infer(pixels), infer(np.ascontiguousarray(pixels[..., ::-1]))
@@ -142,31 +155,6 @@ def _published_labels(checkpoint: Checkpoint) -> tuple[str, ...]:
         cause = f"has {checkpoint.classes} classes whose names are not known (400 would be Kinetics-400)"
         raise UsageError(checkpoint.path, cause, "pass --labels FILE, one name a line in class order")
     return labels
-
-
-def reference_crops(count: int, size: int) -> Frame:
-    """Return `count` crops made from a fixed seed, (count, S, S, 3) uint8 RGB: soft discs, some noise.
-
-    As muted and smooth as real frames are, because logits run away on saturated colours; and unlike their
-    mirror images, so that a wrong channel order, scale or flip shows in the logits.
-    """
-    rng = np.random.default_rng(400)
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32)[..., None] / size
-    crops = np.empty((count, size, size, 3), np.uint8)
-    for crop in crops:
-        picture = _muted_colour(rng) + rng.uniform(-60, 60) * (x - 0.5) + rng.uniform(-60, 60) * (y - 0.5)
-        for _ in range(5):
-            centre_x, centre_y, radius = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9), rng.uniform(0.06, 0.3)
-            inside = radius - np.hypot(x - centre_x, y - centre_y)
-            cover = (inside * 40 + 0.5).clip(0, 1)
-            picture = picture * (1 - cover) + _muted_colour(rng) * cover
-        crop[...] = (picture + rng.normal(0, 2, picture.shape)).clip(0, 255)
-    return crops
-
-
-def _muted_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return a colour close to grey, (3,) in 0..255."""
-    return rng.uniform(40, 190) + rng.uniform(-18, 18, 3)
 
 
 def _check_output(output: Path) -> None:

@@ -31,7 +31,9 @@ def test_fewer_than_five_classes_are_all_counted() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_never_agrees(bad: float) -> None:
-    assert agreement(logits([1, bad]), logits([1, bad])).max_abs == np.inf
+    found = agreement(logits([1, bad]), logits([1, bad]))
+    assert found.max_abs == np.inf
+    assert found.to_dict()["max_abs"] is None
 
 
 def test_other_shapes_are_a_mistake() -> None:

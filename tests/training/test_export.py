@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
-from runtime.preprocess import normalise
+from runtime.preprocess import normalise, resize_frame
 from runtime.spec import ModelSpec
+from tests.clips import decode_plainly, write_clip
+from tests.models import tiny_spec
 from tests.training.checkpoints import network_state
 from training import export
 from training._paddle import paddle
-from training.export import ExportOptions, export_model, reference_crops
+from training.export import ExportOptions, export_model
 from training.graph import eager_view_function
 from training.network import PPTSN
+from training.reference import drawn_crops, real_crops
 from training.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
 
 
@@ -203,9 +206,27 @@ def test_a_backbone_cannot_be_exported(weights, tmp_path):
         export_model(tmp_path / "b.pdparams", tmp_path / "out")
 
 
-def test_reference_crops_are_fixed_and_differ_from_their_mirror_images():
-    crops = reference_crops(4, 32)
-    assert np.array_equal(crops, reference_crops(4, 32))
+def test_drawn_crops_are_fixed_and_differ_from_their_mirror_images():
+    crops = drawn_crops(4, 32)
+    assert np.array_equal(crops, drawn_crops(4, 32))
     assert 20 < crops.mean() < 235
     assert np.abs(crops.astype(int) - crops[:, :, ::-1]).mean() > 10
     assert np.abs(np.diff(crops.mean(axis=(1, 2)), axis=1)).max() > 2, "grey, so a swap of channels is not seen"
+
+
+def test_real_frames_join_the_reference(tmp_path):
+    clips = [str(write_clip(tmp_path / f"{i}.mp4", frames=9 + i)) for i in range(2)]
+    spec = tiny_spec()
+    crops = real_crops(clips, spec)
+    frame = resize_frame(list(decode_plainly(tmp_path / "1.mp4"))[5], short_side=40, rule="fixed_ratio")
+    top, left = (frame.shape[0] - 32) // 2, (frame.shape[1] - 32) // 2
+    assert np.array_equal(crops[1], frame[top : top + 32, left : left + 32])
+    with pytest.raises(InputError, match=r"none\.mp4"):
+        real_crops(["none.mp4"], spec)
+    save_weights(network_state(), tmp_path / "w.pdparams")
+    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
+    options = ExportOptions(labels=tmp_path / "labels.txt", crop_size=32, short_side=40)
+    export_model(tmp_path / "w.pdparams", tmp_path / "export", options=options, clips=clips * 6)
+    with np.load(tmp_path / "export" / "reference.npz") as stored:
+        assert len(stored["crops"]) == len(stored["logits"]) == 6 + 10
+        assert np.array_equal(stored["crops"][7], crops[1])
