@@ -111,6 +111,7 @@ def test_a_missing_onnxruntime_names_the_command(model: Path, monkeypatch: pytes
         open_engine(model)
 
 
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_gpu_that_does_not_start_is_no_silent_cpu(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
