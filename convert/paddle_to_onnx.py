@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import MissingDependencyError, ModelError, install_command
+from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES
 
 if TYPE_CHECKING:
     import onnx
 
 # The first opset with Q/DQ scales in FP16, so that all precisions share one; TensorRT 10.3 reads it.
 OPSET = 19
-# Paddle 3 writes model.json where Paddle 2 wrote model.pdmodel.
-PROGRAM_NAMES = ("model.json", "model.pdmodel")
-PARAMETERS_NAME = "model.pdiparams"
 
 # ResNet-200 takes seconds; a conversion that takes this long hangs.
 _TIMEOUT_S = 600

@@ -11,10 +11,9 @@ from convert.simplify import simplify
 from convert.verify import FP32_TOLERANCE, Report, report_path, verify_reference
 from runtime.engines import open_engine
 from runtime.errors import ModelError, UsageError
+from runtime.export_folder import SPEC_NAME
 from runtime.files import atomic_file
 from runtime.spec import ModelSpec
-
-SPEC_NAME = "spec.json"
 
 
 def convert_to_onnx(

@@ -15,12 +15,12 @@ from runtime.clips import Source
 from runtime.engines import Engine, open_engine
 from runtime.engines.base import Logits
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.export_folder import REFERENCE_NAME
 from runtime.files import write_text
 from runtime.preprocess import Frame
 from runtime.recognizer import Recognizer
 from runtime.results import Classification, Failure
 
-REFERENCE_NAME = "reference.npz"
 # FP32 on another runtime differs by rounding alone; logits of trained networks span tens.
 FP32_TOLERANCE = 1e-3
 

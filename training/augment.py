@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.errors import InputError
-from runtime.preprocess import View, center_crop_positions, cut_crop
+from runtime.preprocess import crop_views, cut_crop
 
 Frame = npt.NDArray[np.uint8]
 
@@ -105,10 +105,8 @@ def validation_crops(frames: Sequence[Frame], *, size: int) -> Frame:
     Raises InputError where the frames are smaller than `size`.
     """
     height, width = frames[0].shape[:2]
-    if min(width, height) < size:
-        raise InputError(f"frame of {width}x{height}", f"is smaller than the crop of {size}x{size}")
-    ((x, y),) = center_crop_positions(width, height, size)
+    (view,) = crop_views("center", width, height, size=size, mirror_in_graph=True)
     crops = np.empty((len(frames), size, size, 3), np.uint8)
     for frame, out in zip(frames, crops, strict=True):
-        cut_crop(frame, View(x, y), out=out)
+        cut_crop(frame, view, out=out)
     return crops

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from runtime.clips import Source
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
 from runtime.files import atomic_folder
 from runtime.labels import kinetics400, read_labels
 from runtime.preprocess import RESIZE_RULES, normalise
@@ -24,10 +25,7 @@ from training.reference import drawn_crops, real_crops
 from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
 
 MODEL_NAME = "model"
-SPEC_NAME = "spec.json"
-REFERENCE_NAME = "reference.npz"
-# All that an export folder can hold: Paddle 2 wrote model.pdmodel where Paddle 3 writes model.json.
-_CONTENTS = {"model.json", "model.pdmodel", "model.pdiparams", SPEC_NAME, REFERENCE_NAME}
+_CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME}
 REFERENCE_CROPS = 6
 MOST_CLIPS = 10
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
