@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from runtime.engines.base import Logits
 
@@ -18,6 +19,7 @@ class Agreement:
     max_abs, mean_abs: of the logit differences.
     top1: share of rows whose leading class is the same, 0..1.
     top5: mean share of the five leading classes (or all, if there are fewer) that both have, 0..1.
+    error_median, error_worst: of `normalised_errors`.
     """
 
     rows: int
@@ -25,6 +27,8 @@ class Agreement:
     mean_abs: float
     top1: float
     top5: float
+    error_median: float
+    error_worst: float
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the figures by name; None for one that is not finite, which JSON cannot say."""
@@ -43,6 +47,7 @@ def agreement(logits: Logits, reference: Logits) -> Agreement:
     difference[~np.isfinite(difference)] = np.inf
     leading = min(5, logits.shape[1])
     ranked, expected = np.argsort(-logits, axis=1), np.argsort(-reference, axis=1)
+    errors = normalised_errors(logits, reference)
     shared = [len(set(a[:leading]) & set(b[:leading])) / leading for a, b in zip(ranked, expected, strict=True)]
     return Agreement(
         rows=len(logits),
@@ -50,4 +55,21 @@ def agreement(logits: Logits, reference: Logits) -> Agreement:
         mean_abs=float(difference.mean()),
         top1=float(np.mean(ranked[:, 0] == expected[:, 0])),
         top5=float(np.mean(shared)),
+        error_median=float(np.median(errors)),
+        error_worst=float(errors.max()),
     )
+
+
+def normalised_errors(logits: Logits, reference: Logits) -> npt.NDArray[np.float64]:
+    """Return the error of each row of `logits`, both (N, C): its RMS difference over the reference's deviation.
+
+    The deviation is the standard deviation of the row of `reference` over its classes, so that the figure is the
+    noise-to-signal ratio of one answer, whatever the scale of its logits.  Differences that are not finite, and
+    rows of equal logits that differ at all, give infinity.
+    """
+    expected = reference.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        rms = np.sqrt(np.mean((logits.astype(np.float64) - expected) ** 2, axis=1))
+        errors: npt.NDArray[np.float64] = np.where(rms == 0, 0.0, rms / expected.std(axis=1))
+    errors[~np.isfinite(errors)] = np.inf
+    return errors

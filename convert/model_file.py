@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import helper
 
-from runtime.onnx_file import DIGEST_KEY, SPEC_KEY, content_digest, read_spec
+from runtime.onnx_file import DIGEST_KEY, QUANTIZATION_KEY, SPEC_KEY, content_digest, read_spec
 from runtime.spec import ModelSpec
 
 
-def write_model(model: onnx.ModelProto, spec: ModelSpec, path: Path) -> None:
+def write_model(
+    model: onnx.ModelProto, spec: ModelSpec, path: Path, *, quantization: dict[str, Any] | None = None
+) -> None:
     """Write `model` to `path` with `spec` and the digest in its metadata, after ONNX's own checker passed it.
 
+    quantization: how an INT8 model was made, as JSON values.
     Not atomic: give it the temporary path of `runtime.files.atomic_file`.
     """
-    helper.set_model_props(model, {SPEC_KEY: spec.to_json()})
+    metadata = {SPEC_KEY: spec.to_json()}
+    if quantization is not None:
+        metadata[QUANTIZATION_KEY] = json.dumps(quantization)
+    helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
     digest = content_digest(model.SerializeToString())
-    helper.set_model_props(model, {SPEC_KEY: spec.to_json(), DIGEST_KEY: digest})
+    helper.set_model_props(model, {**metadata, DIGEST_KEY: digest})
     path.write_bytes(model.SerializeToString())
 
 

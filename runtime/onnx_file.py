@@ -8,16 +8,20 @@ but the digest entry itself, so weights, graph, spec and labels are all protecte
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime.errors import ModelError
 from runtime.spec import ModelSpec
 
 SPEC_KEY = "pptsn.spec"
 DIGEST_KEY = "pptsn.digest"
+# How an INT8 model was quantized, as a JSON object; other models have none.
+QUANTIZATION_KEY = "pptsn.quantization"
 
 _METADATA_PROPS = 14  # ModelProto.metadata_props: StringStringEntryProto {1: key, 2: value}
 _WIRE_VARINT, _WIRE_FIXED64, _WIRE_BYTES, _WIRE_FIXED32 = 0, 1, 2, 5
@@ -43,6 +47,22 @@ def read_spec(path: str | Path) -> ModelSpec:
 
     Raises ModelError for a file that is missing, truncated, altered, no ONNX model or no PP-TSN model.
     """
+    return ModelSpec.from_json(_checked_metadata(path)[SPEC_KEY], source=path)
+
+
+def read_quantization(path: str | Path) -> dict[str, Any] | None:
+    """Return how the model at `path` was quantized, or None where it was not; errors as `read_spec`."""
+    text = _checked_metadata(path).get(QUANTIZATION_KEY)
+    if text is None:
+        return None
+    try:
+        facts: dict[str, Any] = json.loads(text)
+    except ValueError as error:
+        raise ModelError(path, f"its {QUANTIZATION_KEY} is no JSON ({error})", "quantize it again") from error
+    return facts
+
+
+def _checked_metadata(path: str | Path) -> dict[str, bytes]:
     path = Path(path)
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
@@ -59,7 +79,7 @@ def read_spec(path: str | Path) -> ModelSpec:
         )
     if metadata.get(DIGEST_KEY) != digest.encode():
         raise ModelError(path, "is damaged: its content does not match the digest it carries", _REMEDY)
-    return ModelSpec.from_json(metadata[SPEC_KEY], source=path)
+    return metadata
 
 
 def content_digest(data: bytes | mmap.mmap) -> str:

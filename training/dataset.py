@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from runtime.clips import usable_frames
 from runtime.errors import InputError, UsageError
+from runtime.lists import Sample
 from runtime.preprocess import resize_frame
 from runtime.sampling import centre_indices, training_indices
 from runtime.spec import IMAGENET_MEAN, IMAGENET_STD
 from runtime.video import open_video
 from training.augment import training_crops, validation_crops
-from training.lists import Sample
 
 Crops = npt.NDArray[np.uint8]
 

@@ -11,11 +11,11 @@ from runtime.clips import Excerpt, Source
 from runtime.engines import Engine, open_engine
 from runtime.engines.base import Logits
 from runtime.errors import ModelError, UsageError
+from runtime.lists import Sample, read_list
 from runtime.preprocess import view_count
 from runtime.recognizer import Recognizer
 from runtime.results import Failure
 from training.inputs import labels_of
-from training.lists import Sample, read_list
 from training.metrics import correct_counts
 from training.progress import Display
 from training.recipe import Recipe

@@ -16,12 +16,13 @@ from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
 from runtime.files import atomic_folder
 from runtime.labels import kinetics400, read_labels
+from runtime.pictures import drawn_crops
 from runtime.preprocess import RESIZE_RULES, normalise
 from runtime.spec import DEPTHS, ModelSpec
 from training._paddle import paddle
 from training.graph import Logits, eager_view_function, save_graph
 from training.network import PPTSN
-from training.reference import drawn_crops, real_crops
+from training.reference import real_crops
 from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
 
 MODEL_NAME = "model"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from runtime.errors import UsageError
 from runtime.labels import kinetics400, read_labels
+from runtime.lists import Sample, read_list
 from runtime.spec import ModelSpec
 from training.dataset import ClipSettings
-from training.lists import Sample, read_list
 from training.recipe import Recipe
 
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from runtime.closing import Closing
 from runtime.errors import InputError, PptsnError, UsageError
+from runtime.lists import Sample
 from runtime.preprocess import normalise
 from training.dataset import MODES, ClipSettings, Crops, clip_crops
-from training.lists import Sample
 from training.workers import worker_pool
 
 # So many batches are loaded ahead of the consumer: enough that it never waits for one, and a bound on memory.

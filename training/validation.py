@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from runtime.lists import Sample
 from training._paddle import paddle
-from training.lists import Sample
 from training.loader import Loader
 from training.losses import cross_entropy
 from training.metrics import correct_counts

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from training.lists import Sample
+from runtime.lists import Sample
 from training.mp4 import write_mp4
 
 _STEP = 10

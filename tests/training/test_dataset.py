@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError, UsageError
+from runtime.lists import Sample
 from tests.training.clips import counting_clip, counting_folder, frame_numbers, level_frame
 from training.dataset import ClipSettings, clip_crops
-from training.lists import Sample
 
 SETTINGS = ClipSettings(num_seg=4, short_side=32, crop_size=24)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.pictures import drawn_crops
 from runtime.preprocess import normalise, resize_frame
 from runtime.spec import ModelSpec
 from tests.clips import decode_plainly, write_clip
@@ -14,7 +15,7 @@ from training._paddle import paddle
 from training.export import ExportOptions, export_model
 from training.graph import eager_view_function
 from training.network import PPTSN
-from training.reference import drawn_crops, real_crops
+from training.reference import real_crops
 from training.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
 
 

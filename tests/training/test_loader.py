@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from runtime.errors import InputError, PptsnError, UsageError
+from runtime.lists import Sample
 from tests.training.clips import level_clips
 from training.dataset import ClipSettings
-from training.lists import Sample
 from training.loader import Batch, Loader, batch_count
 
 SETTINGS = ClipSettings(num_seg=2, short_side=32, crop_size=24, max_unreadable=0.2)
@@ -184,7 +184,7 @@ def test_workers_end_with_a_killed_parent(samples: list[Sample], tmp_path: Path)
     script.write_text(
         "import multiprocessing, time\n"
         "from training.dataset import ClipSettings\n"
-        "from training.lists import Sample\n"
+        "from runtime.lists import Sample\n"
         "from training.loader import Loader\n"
         "if __name__ == '__main__':\n"
         "    settings = ClipSettings(num_seg=2, short_side=32, crop_size=24)\n"

@@ -93,6 +93,6 @@ def test_changes_are_named_unless_the_weights_do_not_depend_on_them():
 
 
 def test_recipes_lists_and_pickles_do_not_need_paddle():
-    code = "import sys, training.recipe, training.lists, training.weights; print('paddle' in sys.modules)"
+    code = "import sys, training.recipe, runtime.lists, training.weights; print('paddle' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

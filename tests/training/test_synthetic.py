@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from runtime.errors import UsageError
+from runtime.lists import Sample, read_list
 from runtime.video import open_video
 from training import synthetic
-from training.lists import Sample, read_list
 from training.mp4 import write_mp4
 from training.scene import CLASS_NAMES
 from training.synthetic import SyntheticSet, SyntheticSettings, make_dataset

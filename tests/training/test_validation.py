@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from runtime.lists import Sample
 from training._paddle import paddle
-from training.lists import Sample
 from training.loader import Batch
 from training.losses import cross_entropy
 from training.progress import Display

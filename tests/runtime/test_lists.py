@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import InputError, UsageError
-from training.lists import Sample, read_list
+from runtime.lists import Sample, read_list
 
 
 def write(folder: Path, text: str) -> Path:
