@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.engines.base import Logits
+from runtime.ranking import leading_classes
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,24 @@ class Agreement:
 def agreement(logits: Logits, reference: Logits) -> Agreement:
     """Compare `logits` with `reference`, both (N, C) float32, N >= 1.
 
-    A value that is not finite counts as an infinite difference, so that no tolerance lets it pass.
+    A value that is not finite counts as an infinite difference, and its row as one without any class in common,
+    so that no tolerance lets it pass.  Of equal logits the lower class leads, in both.
     """
     if logits.shape != reference.shape or logits.ndim != 2 or len(logits) == 0:
         raise ValueError(f"logits are {logits.shape}, the reference is {reference.shape}, expected both (N, C)")
     with np.errstate(invalid="ignore"):  # infinity less infinity
         difference = np.abs(logits.astype(np.float64) - reference.astype(np.float64))
     difference[~np.isfinite(difference)] = np.inf
-    leading = min(5, logits.shape[1])
-    ranked, expected = np.argsort(-logits, axis=1), np.argsort(-reference, axis=1)
+    ranked, expected = leading_classes(logits, 5), leading_classes(reference, 5)
+    finite = np.isfinite(logits).all(axis=1) & np.isfinite(reference).all(axis=1)
     errors = normalised_errors(logits, reference)
-    shared = [len(set(a[:leading]) & set(b[:leading])) / leading for a, b in zip(ranked, expected, strict=True)]
+    shared = [len(set(a) & set(b)) / len(a) for a, b in zip(ranked.tolist(), expected.tolist(), strict=True)]
     return Agreement(
         rows=len(logits),
         max_abs=float(difference.max()),
         mean_abs=float(difference.mean()),
-        top1=float(np.mean(ranked[:, 0] == expected[:, 0])),
-        top5=float(np.mean(shared)),
+        top1=float(np.mean(finite & (ranked[:, 0] == expected[:, 0]))),
+        top5=float(np.mean(np.where(finite, shared, 0.0))),
         error_median=float(np.median(errors)),
         error_worst=float(errors.max()),
     )

@@ -17,6 +17,8 @@ from runtime.spec import ModelSpec
 
 # IR 9 belongs to opset 19 and is read by every runtime that reads that.
 IR_VERSION = 9
+# Of the names of everything that belongs to the per-view network.
+NETWORK_PREFIX = "network/"
 
 
 def compose_deployment(
@@ -36,7 +38,7 @@ def compose_deployment(
     opset = network.opset_import[0].version
     front, back = _front(spec, opset), _back(spec, opset)
     network.ir_version = IR_VERSION
-    network = compose.add_prefix(network, "network/")
+    network = compose.add_prefix(network, NETWORK_PREFIX)
     inner, outer = network.graph.input[0].name, network.graph.output[0].name
     graph = compose.merge_models(front, network, io_map=[("views", inner)])
     graph = compose.merge_models(graph, back, io_map=[(outer, "view_logits")])

@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 from onnx import helper
 
+from runtime.errors import UsageError
 from runtime.onnx_file import DIGEST_KEY, QUANTIZATION_KEY, SPEC_KEY, content_digest, read_spec
 from runtime.spec import ModelSpec
 
@@ -29,6 +30,18 @@ def write_model(
     digest = content_digest(model.SerializeToString())
     helper.set_model_props(model, {**metadata, DIGEST_KEY: digest})
     path.write_bytes(model.SerializeToString())
+
+
+def check_output(output: Path, model: Path | None = None) -> None:
+    """Refuse an output that is no .onnx file by its name, or that would replace `model`, which it is made from.
+
+    Raises UsageError.
+    """
+    if output.suffix != ".onnx":
+        name = output.with_suffix(".onnx") if output.name.strip(".") else "as in output/model.onnx"
+        raise UsageError("-o", f"{output} does not end in .onnx", f"name it {name}")
+    if model is not None and output.exists() and model.exists() and output.samefile(model):
+        raise UsageError("-o", f"{output} is the model that it would be made from", "choose another name")
 
 
 def load_model(path: str | Path) -> tuple[onnx.ModelProto, ModelSpec]:

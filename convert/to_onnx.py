@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from convert.deployment import compose_deployment
-from convert.model_file import write_model
+from convert.model_file import check_output, write_model
 from convert.paddle_to_onnx import network_from_export
 from convert.simplify import simplify
 from convert.verify import FP32_TOLERANCE, Report, report_path, verify_reference
 from runtime.engines import open_engine
-from runtime.errors import ModelError, UsageError
+from runtime.errors import ModelError
 from runtime.export_folder import SPEC_NAME
 from runtime.files import atomic_file
 from runtime.spec import ModelSpec
@@ -25,9 +25,7 @@ def convert_to_onnx(
     any step fails (ModelError, MissingDependencyError).
     """
     export, output = Path(export), Path(output)
-    if output.suffix != ".onnx":
-        name = output.with_suffix(".onnx") if output.name.strip(".") else "as in output/model.onnx"
-        raise UsageError("-o", f"{output} does not end in .onnx", f"name it {name}")
+    check_output(output)
     spec = read_export_spec(export)
     network = network_from_export(export)
     simplify(network)

@@ -2,56 +2,62 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from convert.agreement import Agreement, agreement
+from convert.chain import verify_chain
+from convert.verify_limits import FP32_TOLERANCE, Gates, Limits
+from convert.verify_logits import Runs, infer_in_batches
 from runtime.clips import Source
-from runtime.engines import Engine, open_engine
+from runtime.engines import Engine
 from runtime.engines.base import Logits
-from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.errors import ModelError, VerificationError
 from runtime.export_folder import REFERENCE_NAME
 from runtime.files import write_text
 from runtime.preprocess import Frame
-from runtime.recognizer import Recognizer
-from runtime.results import Classification, Failure
+from runtime.results import printable
 
-# FP32 on another runtime differs by rounding alone; logits of trained networks span tens.
-FP32_TOLERANCE = 1e-3
+__all__ = ["FP32_TOLERANCE", "Report", "report_path", "verify_models", "verify_reference"]
 
 
 @dataclass(frozen=True)
 class Report:
     """What a verification found.
 
-    model, against: what was compared; tolerance: the largest absolute logit difference that passes.
-    figures: the agreement; skipped: clips that could not be read, with the reason.
+    model, against: what was compared; limits: what the model has to keep to.
+    figures: the agreement; drop: points of top-1 lost, None where the right answers are not known.
+    skipped: clips that could not be read, with the reason.
     """
 
     model: str
     against: str
-    tolerance: float
+    limits: Limits
     figures: Agreement
-    skipped: tuple[str, ...] = field(default=())
+    drop: float | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether the largest logit difference is within the tolerance."""
-        return self.figures.max_abs <= self.tolerance
+        """Whether the model keeps to its limits."""
+        return not self.limits.violations(self.figures, self.drop)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report's JSON object."""
         return {
-            "model": self.model,
-            "against": self.against,
-            "tolerance": self.tolerance,
+            "model": printable(self.model),
+            "against": printable(self.against),
+            "tolerance": self.limits.max_abs,
+            "limits": dataclasses.asdict(self.limits),
             "passed": self.passed,
             **self.figures.to_dict(),
+            "drop": self.drop,
             "skipped": list(self.skipped),
         }
 
@@ -60,15 +66,9 @@ class Report:
         write_text(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
 
     def require_passed(self) -> None:
-        """Raise VerificationError, with the figures, where the verification failed."""
-        if not self.passed:
-            raise VerificationError(
-                self.model,
-                f"its logits differ from those of {self.against} by up to {self.figures.max_abs:.2e} "
-                f"(mean {self.figures.mean_abs:.2e}, top-1 agreement {self.figures.top1:.1%}), "
-                f"more than the tolerance {self.tolerance:g}",
-                "convert it again from the same export, or pass --tolerance if that much is acceptable",
-            )
+        """Raise VerificationError, with figure and limit, where the verification failed."""
+        for violation in self.limits.violations(self.figures, self.drop):
+            raise VerificationError(self.model, f"against {self.against}, {violation}", self.limits.remedy())
 
 
 def report_path(model: str | Path) -> Path:
@@ -76,15 +76,23 @@ def report_path(model: str | Path) -> Path:
     return Path(model).with_suffix(".report.json")
 
 
-def verify_reference(engine: Engine, export: str | Path, *, name: str | Path, tolerance: float) -> Report:
+def verify_reference(
+    engine: Engine,
+    export: str | Path,
+    *,
+    name: str | Path,
+    tolerance: float | None = None,
+    limits: Limits | None = None,
+) -> Report:
     """Compare `engine` with the logits that Paddle gave for the crops in the reference of `export`.
 
+    tolerance: the largest absolute difference that passes.  limits: all that is to be kept to, in its place.
+    Without either, the limits are those of the engine's precision.
     Raises ModelError for a missing, damaged or foreign reference.
     """
+    limits = limits or Gates(tolerance=tolerance).limits([engine.spec.precision])
     crops, logits = _read_reference(Path(export) / REFERENCE_NAME, engine)
-    batches = range(0, len(crops), engine.batch_size)
-    found = np.concatenate([engine.infer(crops[i : i + engine.batch_size]) for i in batches])
-    return Report(str(name), str(export), tolerance, agreement(found, logits))
+    return Report(str(name), str(export), limits, agreement(infer_in_batches(engine, crops), logits))
 
 
 def _read_reference(path: Path, engine: Engine) -> tuple[Frame, Logits]:
@@ -135,45 +143,15 @@ def _stored_arrays(path: Path) -> tuple[Frame, Logits, Logits]:
 def verify_models(
     model: str | Path,
     against: str | Path,
-    sources: Iterable[Source],
+    sources: Sequence[Source],
     *,
-    segments: int,
-    views: str,
-    tolerance: float,
-    device: str = "cpu",
+    runs: Runs,
+    gates: Gates | None = None,
+    labels: Sequence[int] | None = None,
 ) -> Report:
-    """Compare two models by the mean logits of each clip in `sources`.
-
-    A clip that cannot be read for either model is skipped and named; raises InputError where none is left, and
-    ModelError where the models do not know the same number of classes.
-    """
-    sources = list(sources)
-    if not sources:
-        raise UsageError("--clips", "names no clips", "name a folder, a list or files")
-    found, skipped = _clip_logits(model, sources, segments=segments, views=views, device=device)
-    expected, skipped_later = _clip_logits(against, sources, segments=segments, views=views, device=device)
-    skipped = {**skipped_later, **skipped}
-    clips = [clip for clip in found if clip in expected]
-    if not clips:
-        reason = next(iter(skipped.values()))
-        raise InputError("--clips", f"none of {len(sources)} clips can be read ({reason})", "name others")
-    shapes = {logits.shape for logits in (*found.values(), *expected.values())}
-    if len(shapes) > 1:
-        raise ModelError(model, f"and {against} do not have the same number of classes")
-    figures = agreement(np.stack([found[clip] for clip in clips]), np.stack([expected[clip] for clip in clips]))
-    return Report(str(model), str(against), tolerance, figures, tuple(skipped.values()))
-
-
-def _clip_logits(
-    model: str | Path, sources: list[Source], *, segments: int, views: str, device: str
-) -> tuple[dict[str, Logits], dict[str, str]]:
-    """Return the mean logits (C,) of each readable source, and the errors of the others, both by source."""
-    logits: dict[str, Logits] = {}
-    skipped: dict[str, str] = {}
-    with Recognizer(open_engine(model, device=device)) as recognizer:
-        for result in recognizer.classify_many(sources, segments=segments, views=views):
-            if isinstance(result, Failure):
-                skipped[result.source] = str(result.error)
-            elif isinstance(result, Classification):
-                logits[result.source] = result.logits
-    return logits, skipped
+    """Compare `model` with `against` by the mean logits of each clip; see `verify_chain`, of which this is two."""
+    chain = verify_chain([against, model], sources, runs=runs, gates=gates, labels=labels)
+    link = chain.links[1]
+    if link.against_first is None:
+        raise ValueError("the second model of a chain has no figures")
+    return Report(link.model, str(against), link.limits, link.against_first, link.drop, chain.skipped)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from runtime.engines.base import Engine, Logits
+from runtime.closing import Closing
+from runtime.engines.base import Batch, Engine, Logits
 from runtime.preprocess import Frame, crop_views, cut_crop
 
 
@@ -17,6 +19,7 @@ class ClipSum:
     """The weighted sum of the logits of one clip's crops so far.
 
     Sums are kept in float64: 250 float32 logits add up without loss, in whatever batches they come.
+    inference_ms: the clip's share of the time that this thread waited for the engine.
     """
 
     total: npt.NDArray[np.float64]
@@ -29,23 +32,37 @@ class ClipSum:
         return (self.total / self.weight).astype(np.float32)
 
 
-class CropBatcher:
-    """Cuts crops straight into one batch buffer and runs the engine whenever it is full.
+@dataclass(frozen=True)
+class _Flight:
+    """A batch that was submitted: (clip, weight) of each row, and how long submitting it took."""
 
-    Not thread-safe.  Memory: one batch of crops, and one logit vector a clip until it is taken.
+    batch: Batch
+    owners: list[tuple[int, int]]
+    submit_s: float
+
+
+class CropBatcher(Closing):
+    """Cuts crops straight into the engine's batches, submits each when it is full, and adds up the logits.
+
+    The engine's batches are used in turn.  With two, the engine works on one while the other is filled; a batch
+    is collected as soon as the one after it was submitted, so that the engine always has work.
+
+    Not thread-safe.  Memory: the engine's batches, and one logit vector a clip until it is taken.
     """
 
     def __init__(self, engine: Engine, *, views: str) -> None:
-        size = engine.spec.crop_size
-        self._engine = engine
+        self._spec = engine.spec
         self._views = views
-        self._buffer: Frame = np.empty((engine.batch_size, size, size, 3), np.uint8)
+        self._batches = engine.new_batches()
+        self._current = 0
+        self._buffer: Frame = self._batches[0].crops
         self._owners: list[tuple[int, int]] = []  # (clip, weight) of each filled row
+        self._in_flight: deque[_Flight] = deque()
         self._sums: dict[int, ClipSum] = {}
 
     def add(self, clip: int, pixels: Frame, weight: int) -> None:
         """Add the crops of one resized frame, (H, W, 3) uint8, of `clip`; may run the engine."""
-        spec = self._engine.spec
+        spec = self._spec
         height, width = pixels.shape[:2]
         views = crop_views(self._views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
         clip_sum = self._sums.setdefault(clip, ClipSum(np.zeros(spec.classes)))
@@ -54,22 +71,14 @@ class CropBatcher:
             self._owners.append((clip, weight))
             clip_sum.pending_crops += 1
             if len(self._owners) == len(self._buffer):
-                self.flush()
+                self._submit()
 
     def flush(self) -> None:
-        """Run the engine on the crops that wait, if there are any."""
-        if not self._owners:
-            return
-        started_s = time.perf_counter()
-        logits = self._engine.infer(self._buffer[: len(self._owners)])
-        share_ms = 1000 * (time.perf_counter() - started_s) / len(self._owners)
-        for row, (clip, weight) in zip(logits, self._owners, strict=True):
-            clip_sum = self._sums[clip]
-            clip_sum.total += weight * row.astype(np.float64)
-            clip_sum.weight += weight
-            clip_sum.pending_crops -= 1
-            clip_sum.inference_ms += share_ms
-        self._owners.clear()
+        """Run the engine on the crops that wait, and collect all that is in flight."""
+        if self._owners:
+            self._submit()
+        while self._in_flight:
+            self._collect_oldest()
 
     def is_complete(self, clip: int) -> bool:
         """Whether all crops of `clip` that were added have their logits."""
@@ -78,3 +87,32 @@ class CropBatcher:
     def take(self, clip: int) -> ClipSum | None:
         """Hand over what was gathered for `clip` and forget it; None where no crop of it came."""
         return self._sums.pop(clip, None)
+
+    def close(self) -> None:
+        """Give the engine's batches back; what was not flushed is dropped."""
+        self._in_flight.clear()
+        for batch in self._batches:
+            batch.close()
+
+    def _submit(self) -> None:
+        batch = self._batches[self._current]
+        started_s = time.perf_counter()
+        batch.submit(len(self._owners))
+        self._in_flight.append(_Flight(batch, self._owners, time.perf_counter() - started_s))
+        self._owners = []
+        self._current = (self._current + 1) % len(self._batches)
+        self._buffer = self._batches[self._current].crops
+        if len(self._in_flight) == len(self._batches):  # the oldest is the one to be filled next
+            self._collect_oldest()
+
+    def _collect_oldest(self) -> None:
+        flight = self._in_flight.popleft()
+        started_s = time.perf_counter()
+        logits = flight.batch.collect()
+        share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.owners)
+        for row, (clip, weight) in zip(logits, flight.owners, strict=True):
+            clip_sum = self._sums[clip]
+            clip_sum.total += weight * row.astype(np.float64)
+            clip_sum.weight += weight
+            clip_sum.pending_crops -= 1
+            clip_sum.inference_ms += share_ms

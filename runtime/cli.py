@@ -13,11 +13,21 @@ if TYPE_CHECKING:
 
     from runtime.results import Classification, Failure
 
-ModelOption = Annotated[str, typer.Option("--model", help="The model: an .onnx file that `pptsn convert` wrote.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="The model: an .onnx or .engine file that `pptsn convert` wrote.")
+]
 SegmentsOption = Annotated[int, typer.Option(help="Frames to look at; the published inference takes 25.")]
 ViewsOption = Annotated[str, typer.Option(help="Crops of each frame: ten, three or center.")]
-DeviceOption = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda or cuda:N.")]
-BackendOption = Annotated[str, typer.Option(help="What runs the model: auto or onnxruntime.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="Where the model runs: auto (a GPU if it works), cpu, cuda or cuda:N.")
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(
+        help="What runs the model: auto, onnxruntime or onnxruntime-tensorrt for an .onnx file; "
+        "tensorrt or tensorrt-rtx for an .engine file."
+    ),
+]
 ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; all cores that it may use if not given.")]
 
 _SOURCES_HELP = (
@@ -43,7 +53,7 @@ def classify(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Write one JSON object a source; - prints.")
     ] = None,
-    device: DeviceOption = "cpu",
+    device: DeviceOption = "auto",
     backend: BackendOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -55,6 +65,7 @@ def classify(
     """
     from runtime.files import refuse_overwriting
     from runtime.memory import return_freed_memory
+    from runtime.progress import notes
     from runtime.recognizer import Recognizer
     from runtime.sinks import JsonLines
     from runtime.sources import expand_sources
@@ -64,6 +75,8 @@ def classify(
     if output:
         refuse_overwriting(output, [model, *sources, *names])
     with Recognizer.open(model, backend=backend, device=device, threads=threads) as recognizer:
+        for note in recognizer.notes:
+            notes().print(f"pptsn: note: {note}", markup=False)
         results = recognizer.classify_many(names, segments=segments, views=views, sampling=sampling)
         lines = JsonLines.open(output, top=top) if output else nullcontext(None)
         with lines as sink:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.cores import available_cores
 from runtime.engines.device import Device
-from runtime.errors import MissingDependencyError, install_command
+from runtime.engines.tensorrt_api import BUILDERS
+from runtime.errors import PptsnError, install_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +35,12 @@ class _Package:
 
 
 _PADDLE_INDEX = "https://www.paddlepaddle.org.cn/packages/stable/cu126/"
+# TensorRT's libraries are on NVIDIA's own index; on a Jetson they come with JetPack.
+_TENSORRT_INSTALL = (
+    "pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson JetPack has it: "
+    "make the virtual environment with --system-site-packages"
+)
+_PYCUDA_INSTALL = "pip install pycuda (compiled here: needs a C++ compiler and the CUDA toolkit's headers)"
 
 _PACKAGES = (
     _Package("numpy", "everything", "pip install -e ."),
@@ -40,6 +48,10 @@ _PACKAGES = (
     _Package("opencv-python-headless", "resizing", "pip install -e ."),
     _Package("onnxruntime", "classifying on a CPU", install_command("cpu")),
     _Package("onnxruntime-gpu", "classifying on an NVIDIA GPU", install_command("gpu")),
+    _Package("tensorrt", "running and building TensorRT plans", _TENSORRT_INSTALL),
+    _Package("tensorrt_rtx_cu13_bindings", "plans for RTX GPUs, built without one", install_command("rtx")),
+    _Package("pycuda", "running plans", _PYCUDA_INSTALL),
+    _Package("cuda-bindings", "CUDA graphs, optional", "pip install cuda-bindings"),
     _Package("paddlepaddle", "training and export", install_command("train")),
     _Package("paddlepaddle-gpu", "training on an NVIDIA GPU", f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"),
     _Package("paddle2onnx", "converting to ONNX", install_command("convert")),
@@ -56,7 +68,12 @@ def examine() -> dict[str, Any]:
     return {
         "machine": _machine(),
         "packages": [_package(package) for package in _PACKAGES],
-        "engines": [_try_onnxruntime(Device("cpu")), _try_onnxruntime(Device("cuda"))],
+        "engines": [
+            _try("onnxruntime", Device("cpu"), _run_onnxruntime),
+            _try("onnxruntime", Device("cuda"), _run_onnxruntime),
+            _try("onnxruntime-tensorrt", Device("cuda"), _run_onnxruntime),
+            *(_try(name, Device("cuda"), _start_tensorrt) for name in BUILDERS),
+        ],
         "notes": _conflicts(),
     }
 
@@ -98,26 +115,56 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _try_onnxruntime(device: Device) -> dict[str, Any]:
-    """Run a model of one node on `device`: an engine that is only installed may still not work."""
-    finding = {"name": "onnxruntime", "device": str(device), "works": False, "problem": None}
+def _try(name: str, device: Device, attempt: Callable[[str, Device], None]) -> dict[str, Any]:
+    """Try an engine on `device`: one that is only installed may still not work."""
+    finding = {"name": name, "device": str(device), "works": False, "problem": None}
     try:
-        import numpy as np
-
-        from runtime.engines.onnxruntime_engine import execution_providers, import_onnxruntime, require_provider
-
-        onnxruntime = import_onnxruntime()
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        providers = execution_providers(onnxruntime, device)
-        session = onnxruntime.InferenceSession(_TINY_MODEL, options, providers=providers)
-        require_provider(session, device)
-        session.run(None, {"x": np.zeros(1, np.float32)})
-    except MissingDependencyError as error:
+        attempt(name, device)
+    except PptsnError as error:
         return {**finding, "problem": str(error)}
     except Exception as error:  # whatever a broken installation raises is the finding
         return {**finding, "problem": f"{type(error).__name__}: {error}"}
     return {**finding, "works": True}
+
+
+def _run_onnxruntime(name: str, device: Device) -> None:
+    """Run a model of one node on `device`."""
+    import numpy as np
+
+    from runtime.engines.onnxruntime_engine import import_onnxruntime
+    from runtime.engines.providers import (
+        TENSORRT,
+        execution_providers,
+        gpu_loading,
+        require_provider,
+        require_tensorrt,
+    )
+
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    providers = execution_providers(onnxruntime, device)
+    wanted = None
+    if name == "onnxruntime-tensorrt":
+        require_tensorrt(onnxruntime, device)
+        wanted = TENSORRT
+        providers = [(TENSORRT, {"device_id": device.index}), *providers]
+    with gpu_loading(onnxruntime, device) as output:
+        session = onnxruntime.InferenceSession(_TINY_MODEL, options, providers=providers)
+    require_provider(session, device, wanted=wanted, output=output.getvalue())
+    session.run(None, {"x": np.zeros(1, np.float32)})
+
+
+def _start_tensorrt(name: str, device: Device) -> None:
+    """Start TensorRT's runtime and reserve a little page-locked memory on `device`."""
+    from runtime.engines.cuda import open_cuda
+    from runtime.engines.tensorrt_api import import_tensorrt
+
+    library = import_tensorrt(name)
+    cuda = open_cuda(device.index)
+    with cuda.current():
+        library.module.Runtime(library.logger())
+        cuda.new_buffer((1,), "uint8").free()
 
 
 def _conflicts() -> list[str]:
@@ -134,7 +181,6 @@ def _conflicts() -> list[str]:
 
 def render(findings: dict[str, Any], console: Console) -> None:
     """Print what `examine` found, for people."""
-    from rich.markup import escape
     from rich.table import Table
 
     machine = findings["machine"]
@@ -144,19 +190,25 @@ def render(findings: dict[str, Any], console: Console) -> None:
     for name in ("nvidia_driver", "jetson"):
         if machine[name]:
             console.print(machine[name])
-    engines = Table("engine", "device", "works", "what to do", title="Engines", title_justify="left")
+    engines = Table("engine", "device", "works", title="Engines", title_justify="left")
     for engine in findings["engines"]:
-        works = "[green]yes[/]" if engine["works"] else "[red]no[/]"
-        engines.add_row(engine["name"], engine["device"], works, escape(engine["problem"] or ""))
-    packages = Table("package", "version", "for", "install by", title="Packages", title_justify="left")
+        engines.add_row(engine["name"], engine["device"], "[green]yes[/]" if engine["works"] else "[red]no[/]")
+    packages = Table("package", "version", "for", title="Packages", title_justify="left")
     for package in findings["packages"]:
-        missing = package["version"] is None
-        packages.add_row(
-            package["name"],
-            "[yellow]-[/]" if missing else package["version"],
-            package["purpose"],
-            escape(package["install"]) if missing else "",
-        )
-    console.print(engines, packages)
+        packages.add_row(package["name"], package["version"] or "[yellow]-[/]", package["purpose"])
+    console.print(engines)
+    # In lines of their own rather than in cells, so that a command can be copied in one piece.
+    broken = [engine for engine in findings["engines"] if not engine["works"]]
+    _print_lines(console, [f"{engine['name']} on {engine['device']}: {engine['problem']}" for engine in broken])
+    console.print(packages)
+    _print_lines(
+        console,
+        [f"{package['name']}: {package['install']}" for package in findings["packages"] if not package["version"]],
+    )
     for note in findings["notes"]:
         console.print(f"[yellow]note:[/] {note}")
+
+
+def _print_lines(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(f"- {line}", markup=False, soft_wrap=True)

@@ -42,7 +42,7 @@ class Recognizer(Closing):
 
     @classmethod
     def open(
-        cls, path: str | Path, *, backend: str = "auto", device: str = "cpu", threads: int | None = None
+        cls, path: str | Path, *, backend: str = "auto", device: str = "auto", threads: int | None = None
     ) -> Recognizer:
         """Load the model at `path`; arguments and errors are those of `runtime.engines.open_engine`."""
         return cls(open_engine(path, backend=backend, device=device, threads=threads))
@@ -56,6 +56,11 @@ class Recognizer(Closing):
     def description(self) -> str:
         """What runs it: backend, version and device."""
         return self._engine.description
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how it runs here, such as why it does not run on the GPU."""
+        return self._engine.notes
 
     def classify(
         self,
@@ -97,11 +102,13 @@ class Recognizer(Closing):
     def _results(
         self, sources: Iterable[Source], segments: int, views: str, sampling: str
     ) -> Iterator[Classification | Failure]:
-        batcher = CropBatcher(self._engine, views=views)
         ended: deque[ClipEnd] = deque()
         stop = threading.Event()
         frames = clip_frames(sources, self.spec, segments=segments, rule=sampling, stop=stop)
-        with Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher:
+        with (
+            CropBatcher(self._engine, views=views) as batcher,
+            Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher,
+        ):
             try:
                 exhausted = False
                 while not exhausted:

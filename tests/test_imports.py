@@ -20,8 +20,12 @@ ALLOWED = {
 # A package may be imported only in these files, so that its absence is handled in one place.
 HOMES = {
     "onnxruntime": {"runtime/engines/onnxruntime_engine.py"},
+    "pycuda": {"runtime/engines/cuda.py"},
+    "cuda": {"runtime/engines/cuda_graphs.py"},
     "paddle2onnx": {"convert/paddle2onnx_child.py"},
     "matplotlib": {"training/plot.py"},
+    "tensorrt": {"runtime/engines/tensorrt_api.py"},
+    "tensorrt_rtx_bindings": {"runtime/engines/tensorrt_api.py"},
 }
 
 
@@ -79,6 +83,15 @@ except SystemExit as ending:
 """
     heavy = {"paddle", "onnx", "onnxruntime", "cv2", "av", "numpy", "pydantic", "matplotlib"}
     assert not modules_after(code) & heavy
+
+
+def test_opening_a_model_on_a_cpu_loads_nothing_of_a_gpu(tmp_path: Path) -> None:
+    from tests.models import write_tiny_model
+
+    model = write_tiny_model(tmp_path / "m.onnx")
+    loaded = modules_after(f"from runtime.recognizer import Recognizer; Recognizer.open({str(model)!r}).close()")
+    assert "onnxruntime" in loaded
+    assert not loaded & {"pycuda", "cuda", "tensorrt", "tensorrt_rtx_bindings"}
 
 
 def test_public_names_are_loaded_when_asked_for() -> None:

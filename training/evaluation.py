@@ -1,22 +1,23 @@
-"""Top-1 and top-5 of a checkpoint over a list, as the deployed model would answer: many frames, many views."""
+"""Top-1 and top-5 over a list of a checkpoint or of what is deployed: many frames, many views."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from runtime.clips import Excerpt, Source
-from runtime.engines import Engine, open_engine
+from runtime.engines import Device, Engine, open_engine
 from runtime.engines.base import Logits
 from runtime.errors import ModelError, UsageError
 from runtime.lists import Sample, read_list
 from runtime.preprocess import view_count
+from runtime.ranking import correct_counts
 from runtime.recognizer import Recognizer
-from runtime.results import Failure
+from runtime.results import Failure, printable
 from training.inputs import labels_of
-from training.metrics import correct_counts
 from training.progress import Display
 from training.recipe import Recipe
 
@@ -28,6 +29,7 @@ class Evaluation:
     top1, top5: shares (0..1) of right answers over all clips; a clip that could not be read is wrong.
     class_top1: top-1 of each class, in class order; None for a class without clips.
     views, segments: how it was measured.  unreadable: a line for each clip that could not be read.
+    labels: the class names, in class order.  engine: what ran the model; precision: of its weights.
     """
 
     clips: int
@@ -37,6 +39,26 @@ class Evaluation:
     views: str
     segments: int
     unreadable: tuple[str, ...]
+    labels: tuple[str, ...]
+    engine: str = field(compare=False)
+    precision: str = field(compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object that `pptsn evaluate --json` prints, without the weights' name."""
+        return {
+            "engine": self.engine,
+            "precision": self.precision,
+            "clips": self.clips,
+            "segments": self.segments,
+            "views": self.views,
+            "top1": self.top1,
+            "top5": self.top5,
+            "class_top1": [
+                {"class_id": number, "label": label, "top1": share}
+                for number, (label, share) in enumerate(zip(self.labels, self.class_top1, strict=True))
+            ],
+            "unreadable": [printable(line) for line in self.unreadable],
+        }
 
 
 def evaluate(
@@ -45,14 +67,19 @@ def evaluate(
     *,
     views: str | None = None,
     segments: int | None = None,
+    backend: str = "auto",
+    device: str | None = None,
     display: Display | None = None,
 ) -> Evaluation:
-    """Evaluate `weights`, a `.pdparams` checkpoint or an `.onnx` model, on the list `data.test` of `recipe`.
+    """Evaluate `weights`, a `.pdparams` checkpoint, an `.onnx` file or an `.engine`, on the recipe's test list.
 
-    views (ten, three, center) and segments (frames a clip) default to the recipe's.  A checkpoint sees frames
-    and crops of the recipe's sizes, an `.onnx` model those of its own spec.
-    Raises UsageError without a test list, ModelError for weights of another depth or number of classes, and what
-    `read_list` raises; unreadable clips are counted and named.
+    views (ten, three, center) and segments (frames a clip) default to the recipe's, and so does device (auto,
+    cpu, cuda or cuda:N), but for an `.engine`, which takes the first GPU.  A checkpoint sees frames and crops of
+    the recipe's sizes, other models those of their own spec.
+    backend: what runs an `.onnx` file or an `.engine`, see `runtime.engines.open_engine`.
+    Raises UsageError without a test list and for a backend that is not Paddle's with a checkpoint, ModelError for
+    weights of another depth or number of classes, and what `read_list` and `open_engine` raise; unreadable clips
+    are counted and named.
     """
     if recipe.data.test is None:
         raise UsageError("data.test", "is not set, expected a list file", "pass --set data.test=LIST")
@@ -63,8 +90,11 @@ def evaluate(
     samples = read_list(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
-    tally = _Tally(len(labels))
-    with Recognizer(_open_engine(weights, recipe, classes=len(labels))) as recognizer:
+    tally = _Tally(labels)
+    engine = _open_engine(weights, recipe, backend=backend, device=device, classes=len(labels))
+    for note in engine.notes:
+        display.line(note)
+    with Recognizer(engine) as recognizer:
         results = recognizer.classify_many(map(_source, samples), segments=segments, views=views)
         with display.bar("evaluating", total=len(samples)) as bar:
             for sample, result in zip(samples, results, strict=True):
@@ -73,31 +103,41 @@ def evaluate(
                 else:
                     tally.add(sample.label, result.logits)
                 bar.advance()
-    return tally.result(views=views, segments=segments)
+    return tally.result(views=views, segments=segments, engine=engine)
 
 
 def _source(sample: Sample) -> Source:
     return sample.path if sample.frames is None else Excerpt(sample.path, sample.frames)
 
 
-def _open_engine(weights: str | Path, recipe: Recipe, *, classes: int) -> Engine:
-    if Path(weights).suffix == ".onnx":
-        engine = open_engine(weights, device="cpu" if recipe.device == "auto" else recipe.device)
+def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: str | None, classes: int) -> Engine:
+    suffix = Path(weights).suffix.lower()
+    if suffix in (".onnx", ".engine"):
+        # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
+        place = device or ("auto" if suffix == ".engine" else recipe.device)
+        engine = open_engine(weights, backend=backend, device=place)
         if engine.spec.classes != classes:
+            engine.close()
             cause = f"has {engine.spec.classes} classes, the recipe {classes}"
             raise ModelError(weights, cause, "name the recipe that it was trained by")
         return engine
+    if backend != "auto":
+        cause = f"{backend} runs .onnx and .engine files, {weights} is run by Paddle"
+        raise UsageError("--backend", cause, "leave it out, or name a converted model")
     from training._paddle import select_device
     from training.paddle_engine import PaddleEngine
 
-    select_device(recipe.device)
+    if device not in (None, "auto"):
+        Device.parse(device)  # refuses unknown names
+    select_device(device or recipe.device)
     return PaddleEngine(weights, recipe)
 
 
 class _Tally:
     """Counts right answers, by class."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        self._labels, classes = labels, len(labels)
         self._clips = np.zeros(classes, np.int64)
         self._right = np.zeros((2, classes), np.int64)
         self._unreadable: list[str] = []
@@ -110,7 +150,7 @@ class _Tally:
         self._clips[label] += 1
         self._unreadable.append(line)
 
-    def result(self, *, views: str, segments: int) -> Evaluation:
+    def result(self, *, views: str, segments: int, engine: Engine) -> Evaluation:
         clips = int(self._clips.sum())
         top1, top5 = (self._right.sum(axis=1) / clips).tolist()
         by_class = (float(right / n) if n else None for right, n in zip(self._right[0], self._clips, strict=True))
@@ -122,4 +162,7 @@ class _Tally:
             views=views,
             segments=segments,
             unreadable=tuple(self._unreadable),
+            labels=self._labels,
+            engine=engine.description,
+            precision=engine.spec.precision,
         )

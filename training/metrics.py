@@ -1,4 +1,4 @@
-"""What a run measures: `metrics.jsonl`, one JSON object a line, and the counting of right answers."""
+"""What a run measures: `metrics.jsonl`, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from runtime.errors import InputError
 
@@ -59,18 +56,3 @@ def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_bytes().splitlines(keepends=True):
         if line.endswith(b"\n"):
             yield json.loads(line)
-
-
-def correct_counts(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], *, ks: tuple[int, ...] = (1, 5)
-) -> tuple[int, ...]:
-    """Return for each k how many rows of `logits` (B, C) have their label (B,) among the k largest.
-
-    Of equal logits the lower class counts as larger, so that a network that tells nothing apart is not right.
-    """
-    own = np.take_along_axis(logits, labels[:, None], axis=1)
-    classes = np.arange(logits.shape[1])
-    rank = (logits > own).sum(axis=1) + ((logits == own) & (classes < labels[:, None])).sum(axis=1)
-    # Logits that are no numbers are never right.
-    rank = np.where(np.isfinite(logits).all(axis=1), rank, logits.shape[1])
-    return tuple(int((rank < min(k, logits.shape[1])).sum()) for k in ks)

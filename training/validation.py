@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from runtime.lists import Sample
+from runtime.ranking import correct_counts
 from training._paddle import paddle
 from training.loader import Loader
 from training.losses import cross_entropy
-from training.metrics import correct_counts
 from training.progress import Display
 
 

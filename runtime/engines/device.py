@@ -1,11 +1,21 @@
-"""Where a model runs."""
+"""Where a model runs, and the error of a device without enough memory."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from runtime.errors import UsageError
+from runtime.errors import PptsnError, UsageError
+
+# The driver's own files, in a container too; the last one is a Jetson's.
+_SIGNS_OF_A_GPU = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/etc/nv_tegra_release"))
+
+
+class DeviceError(PptsnError):
+    """A device that failed while it worked, or that lacks the memory that the request needs."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)
@@ -20,8 +30,33 @@ class Device:
         """Read `cpu`, `cuda` or `cuda:N`; raises UsageError for anything else."""
         match = re.fullmatch(r"(cpu)|cuda(?::(\d+))?", text)
         if match is None:
-            raise UsageError("--device", f"unknown device {text!r}", "choose cpu, cuda or cuda:N")
+            raise UsageError("--device", f"unknown device {text!r}", "choose auto, cpu, cuda or cuda:N")
         return cls("cpu") if match[1] else cls("cuda", int(match[2] or 0))
 
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"cuda:{self.index}"
+
+
+def driver_is_here() -> bool:
+    """Whether this machine looks like one with an NVIDIA GPU: it has the driver, or is a Jetson."""
+    return any(path.exists() for path in _SIGNS_OF_A_GPU)
+
+
+_SMALLER_PLAN = (
+    "close other programs that use the GPU, or build the plan with a smaller batch: "
+    "pptsn convert engine --batch MIN,OPT,MAX"
+)
+
+
+def out_of_memory(
+    device: Device | str,
+    what: str,
+    *,
+    needed_bytes: int | None,
+    free_bytes: int | None,
+    remedy: str = _SMALLER_PLAN,
+) -> DeviceError:
+    """Return the error for `what`, a short description of the allocation, that did not fit on `device`."""
+    needed = "" if needed_bytes is None else f" of {needed_bytes:,} bytes"
+    free = "" if free_bytes is None else f", {free_bytes:,} bytes are free"
+    return DeviceError(f"device {device}", f"out of memory: no room for {what}{needed}{free}", remedy)

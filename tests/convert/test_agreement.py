@@ -34,6 +34,13 @@ def test_what_is_not_finite_never_agrees(bad: float) -> None:
     found = agreement(logits([1, bad]), logits([1, bad]))
     assert found.max_abs == np.inf
     assert found.to_dict()["max_abs"] is None
+    assert (found.top1, found.top5) == (0, 0)
+
+
+def test_of_equal_logits_the_lower_class_leads_in_both() -> None:
+    found = agreement(logits([2, 2, 2, 2, 2, 2, 2, 2]), logits([3, 3, 3, 3, 3, 1, 1, 1]))
+    assert (found.top1, found.top5) == (1, 1)
+    assert agreement(logits([2, 2]), logits([1, 2])).top1 == 0
 
 
 def test_other_shapes_are_a_mistake() -> None:

@@ -1,8 +1,10 @@
+import time
+
 import numpy as np
 import pytest
 
 from runtime.batching import CropBatcher
-from runtime.engines import Engine
+from runtime.engines import Batch, Engine
 from runtime.preprocess import crop_views
 from tests.models import tiny_spec
 
@@ -85,3 +87,121 @@ def test_flushing_nothing_runs_nothing() -> None:
     engine = RecordingEngine()
     CropBatcher(engine, views="center").flush()
     assert engine.calls == []
+
+
+class OverlappingEngine(RecordingEngine):
+    """Works on several batches at once: each reads its buffer only when it is collected, and then spoils it."""
+
+    def __init__(self, *, batches: int, batch_size: int = 4) -> None:
+        super().__init__(batch_size=batch_size)
+        self.lent = batches
+        self.closed = 0
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.fails_at: int | None = None
+
+    def new_batches(self) -> tuple[Batch, ...]:
+        return tuple(OverlappingBatch(self) for _ in range(self.lent))
+
+
+class OverlappingBatch(Batch):
+    def __init__(self, engine: OverlappingEngine) -> None:
+        super().__init__(np.full((engine.batch_size, 32, 32, 3), 99, np.uint8))
+        self.engine = engine
+
+    def _submit(self, count: int) -> None:
+        self.engine.in_flight += 1
+        self.engine.most_in_flight = max(self.engine.most_in_flight, self.engine.in_flight)
+
+    def _collect(self, count: int) -> np.ndarray:
+        self.engine.in_flight -= 1
+        if self.engine.fails_at == len(self.engine.calls):
+            raise RuntimeError("the GPU fell off the bus")
+        logits = self.engine.infer(self.crops[:count])
+        self.crops[:] = 99
+        return logits
+
+    def close(self) -> None:
+        self.engine.closed += 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 100])
+def test_batches_in_flight_change_no_answer(batch_size: int) -> None:
+    answers = []
+    for batches in (1, 2, 3):
+        engine = OverlappingEngine(batches=batches, batch_size=batch_size)
+        with CropBatcher(engine, views="ten") as batcher:
+            for clip in range(9):
+                batcher.add(clip, picture(clip), 1)
+            batcher.flush()
+            sums = [batcher.take(clip) for clip in range(9)]
+        answers.append([gathered.mean() for gathered in sums if gathered is not None])
+        assert sum(engine.calls) == 45
+        assert engine.in_flight == 0
+        assert engine.closed == batches
+    assert len(answers[0]) == 9
+    np.testing.assert_array_equal(answers[1], answers[0])
+    np.testing.assert_array_equal(answers[2], answers[0])
+    for clip, answer in enumerate(answers[0]):
+        np.testing.assert_allclose(answer[:3], mean_of_crops(picture(clip), "ten"), rtol=1e-6)
+
+
+def test_the_second_batch_is_filled_while_the_first_is_worked_on() -> None:
+    engine = OverlappingEngine(batches=2, batch_size=5)
+    with CropBatcher(engine, views="ten") as batcher:
+        batcher.add(0, picture(0), 1)
+        assert (engine.in_flight, engine.calls) == (1, [])
+        assert not batcher.is_complete(0)
+        batcher.add(1, picture(1), 1)
+        assert batcher.is_complete(0)  # collected as soon as its buffer was needed
+        assert not batcher.is_complete(1)
+        batcher.flush()
+        assert batcher.is_complete(1)
+    assert engine.most_in_flight == 2
+
+
+def test_one_batch_is_collected_at_once() -> None:
+    engine = RecordingEngine(batch_size=5)
+    with CropBatcher(engine, views="ten") as batcher:
+        batcher.add(0, picture(0), 1)
+        assert batcher.is_complete(0)
+
+
+def test_an_error_in_flight_surfaces_and_the_batches_are_given_back() -> None:
+    engine = OverlappingEngine(batches=2, batch_size=5)
+    engine.fails_at = 1
+    with pytest.raises(RuntimeError, match="fell off"), CropBatcher(engine, views="ten") as batcher:
+        for clip in range(9):
+            batcher.add(clip, picture(clip), 1)
+    assert engine.closed == 2
+
+
+def test_waiting_for_the_engine_is_counted_once() -> None:
+    class SlowBatch(OverlappingBatch):
+        def _collect(self, count: int) -> np.ndarray:
+            time.sleep(0.01)
+            return super()._collect(count)
+
+    engine = OverlappingEngine(batches=2, batch_size=5)
+    engine.new_batches = lambda: (SlowBatch(engine), SlowBatch(engine))  # type: ignore[method-assign]
+    started_s = time.perf_counter()
+    with CropBatcher(engine, views="ten") as batcher:
+        for clip in range(6):
+            batcher.add(clip, picture(clip), 1)
+        batcher.flush()
+        total_ms = sum(taken.inference_ms for clip in range(6) if (taken := batcher.take(clip)))
+    assert 60 <= total_ms <= 1000 * (time.perf_counter() - started_s)
+
+
+def test_a_batch_checks_its_use() -> None:
+    (batch,) = RecordingEngine(batch_size=3).new_batches()
+    assert batch.crops.shape == (3, 32, 32, 3)
+    for count in (0, 4):
+        with pytest.raises(ValueError, match="expected 1 to 3"):
+            batch.submit(count)
+    with pytest.raises(ValueError, match="nothing was submitted"):
+        batch.collect()
+    batch.submit(2)
+    with pytest.raises(ValueError, match="in flight"):
+        batch.submit(2)
+    assert batch.collect().shape == (2, 4)

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from runtime.doctor import examine, render
+from tests.runtime.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
 
 
 def text(findings: dict) -> str:
@@ -57,3 +58,40 @@ def test_a_broken_engine_is_a_finding_not_a_crash(monkeypatch: pytest.MonkeyPatc
     cpu = next(e for e in examine()["engines"] if e["device"] == "cpu")
     assert cpu["works"] is False
     assert "libfoo.so" in cpu["problem"]
+
+
+def engines(findings: dict) -> dict[tuple[str, str], dict]:
+    return {(e["name"], e["device"]): e for e in findings["engines"]}
+
+
+def test_every_engine_is_tried() -> None:
+    found = engines(examine())
+    assert found.keys() == {
+        ("onnxruntime", "cpu"),
+        ("onnxruntime", "cuda:0"),
+        ("onnxruntime-tensorrt", "cuda:0"),
+        ("tensorrt", "cuda:0"),
+        ("tensorrt-rtx", "cuda:0"),
+    }
+    assert all(e["works"] or e["problem"] for e in found.values())
+
+
+def test_a_tensorrt_that_starts_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = FakeGpu()
+    install_pycuda(monkeypatch, gpu)
+    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_module(FakePlan(gpu), "10.3.0"))
+    assert engines(examine())["tensorrt", "cuda:0"]["works"] is True
+    assert gpu.stack == []
+    gpu.broken = True
+    found = engines(examine())["tensorrt", "cuda:0"]
+    assert found["works"] is False
+    assert "nvidia-smi" in found["problem"]
+
+
+def test_gpu_packages_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.doctor._version", lambda name: None)
+    shown = text(examine())
+    assert "tensorrt: pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson" in shown
+    assert "pycuda: pip install pycuda (compiled here: needs a C++ compiler and the CUDA toolkit's head" in shown
+    assert "tensorrt_rtx_cu13_bindings: pip install -e '.[rtx]'" in shown
+    assert "cuda-bindings: pip install cuda-bindings" in shown

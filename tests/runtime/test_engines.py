@@ -1,10 +1,14 @@
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from runtime.engines import Device, open_engine
+from runtime.engines import Device, DeviceError, open_engine
+from runtime.engines.io_binding import BoundSession
 from runtime.errors import MissingDependencyError, ModelError, UsageError
+from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 
 
@@ -84,9 +88,9 @@ def test_a_graph_with_another_interface_is_a_model_error(tmp_path: Path) -> None
 
 
 def test_unknown_names_list_what_there_is(model: Path) -> None:
-    with pytest.raises(UsageError, match="auto, onnxruntime"):
+    with pytest.raises(UsageError, match="auto, onnxruntime, onnxruntime-tensorrt, tensorrt, tensorrt-rtx"):
         open_engine(model, backend="openvino")
-    with pytest.raises(UsageError, match=r"cpu, cuda or cuda:N"):
+    with pytest.raises(UsageError, match=r"auto, cpu, cuda or cuda:N"):
         open_engine(model, device="gpu")
     with pytest.raises(UsageError, match="--threads"):
         open_engine(model, threads=0)
@@ -121,3 +125,224 @@ def test_a_gpu_that_does_not_start_is_no_silent_cpu(model: Path, monkeypatch: py
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     with pytest.raises(MissingDependencyError, match="does not start on this machine"):
         open_engine(model, device="cuda:7")
+
+
+def test_a_model_as_it_is_written_gives_the_same(model: Path) -> None:
+    with open_engine(model) as fast, open_engine(model, optimise=False) as plain:
+        np.testing.assert_allclose(plain.infer(crops(3)), fast.infer(crops(3)), atol=1e-5)
+
+
+def test_an_onnx_file_on_a_plan_backend_names_the_command_that_builds_one(model: Path) -> None:
+    for backend in ("tensorrt", "tensorrt-rtx"):
+        with pytest.raises(
+            UsageError, match=rf"pptsn convert engine .*m\.onnx -o .*m\.engine --builder {backend}"
+        ):
+            open_engine(model, backend=backend)
+
+
+def test_tensorrt_inside_onnxruntime_needs_a_gpu(model: Path) -> None:
+    with pytest.raises(UsageError, match="needs a GPU"):
+        open_engine(model, backend="onnxruntime-tensorrt", device="cpu")
+
+
+def test_bound_memory_gives_the_same_logits_for_any_sequence_of_batches(model: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    bound = BoundSession(
+        session, onnxruntime.OrtValue, Device("cpu"), input_name="crops", output_name="logits", classes=4
+    )
+    with open_engine(model) as engine:
+        kept = []
+        for seed, count in enumerate([5, 5, 3, 1, 5, 2, 4, 3]):
+            batch = crops(2 * count, seed)[::2]  # not contiguous
+            logits = bound.run(batch)
+            np.testing.assert_array_equal(logits, engine.infer(batch))
+            kept.append((logits, logits.copy()))
+    for logits, copy in kept:  # each is a new array, not the memory that the next call overwrites
+        np.testing.assert_array_equal(logits, copy)
+    assert len(bound._kept) <= 3
+
+
+class FakeSession:
+    """A CUDA session of ONNX Runtime, on the CPU: what it computes is the CPU's, its memory ordinary."""
+
+    failure = ""
+
+    def __init__(self, real: object, providers: list[str]) -> None:
+        self.real, self.providers = real, providers
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.real, name)
+
+    def get_providers(self) -> list[str]:
+        return self.providers
+
+    def run_with_iobinding(self, binding: object) -> None:
+        if FakeSession.failure:
+            raise RuntimeError(FakeSession.failure)
+        self.real.run_with_iobinding(binding)  # type: ignore[attr-defined]
+
+
+def fake_ort_value(real: type) -> SimpleNamespace:
+    """Return a stand-in for the class OrtValue whose CUDA memory is ordinary memory."""
+
+    def on_device(shape: list[int], dtype: object, kind: str, index: int) -> object:
+        assert (kind, index) == ("cuda", 0)
+        return real.ortvalue_from_shape_and_type(shape, dtype, "cpu", 0)  # type: ignore[attr-defined]
+
+    return SimpleNamespace(
+        ortvalue_from_shape_and_type=on_device,
+        ortvalue_from_numpy=real.ortvalue_from_numpy,  # type: ignore[attr-defined]
+    )
+
+
+class CudaBuild:
+    """Makes the installed ONNX Runtime look like its CUDA build; `starts` says which providers work."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *starts: str) -> None:
+        import onnxruntime
+
+        self.starts, self.asked, self.output = starts, [], ""  # type: ignore[var-annotated]
+        self.real = onnxruntime.InferenceSession
+        available = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+        monkeypatch.setattr(onnxruntime, "InferenceSession", self.session)
+        monkeypatch.setattr(onnxruntime, "OrtValue", fake_ort_value(onnxruntime.OrtValue))
+        monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))
+        monkeypatch.setattr(FakeSession, "failure", "")
+
+    def session(self, path: str, options: object, providers: list) -> FakeSession:
+        names = [p if isinstance(p, str) else p[0] for p in providers]
+        self.asked.append(providers)
+        if len(names) > 1:  # as it does before it falls back to the CPU
+            print(self.output)
+        real = self.real(path, options, providers=["CPUExecutionProvider"])
+        return FakeSession(real, [name for name in names if name in (*self.starts, "CPUExecutionProvider")])
+
+
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
+
+def test_a_gpu_is_taken_where_it_starts_and_said(
+    monkeypatch: pytest.MonkeyPatch, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = CudaBuild(monkeypatch, CUDA)
+    with open_engine(model) as engine:
+        assert engine.description.endswith("on cuda:0")
+        assert engine.notes == (f"running on the GPU: {engine.description}",)
+        batch = crops(2 * engine.batch_size + 3)
+        expected = engine._session.run(["logits"], {"crops": batch})[0]
+        assert engine._session.real._enable_fallback is False  # no silent CPU after an error later on
+        np.testing.assert_allclose(engine.infer(batch), expected, atol=1e-6)
+    (name, options), cpu = build.asked[0]
+    assert (name, cpu) == (CUDA, "CPUExecutionProvider")
+    assert options["use_tf32"] == 0  # FP32 is FP32
+    assert capsys.readouterr().out == ""
+
+
+def test_a_gpu_that_does_not_start_leaves_the_cpu_and_a_note(
+    monkeypatch: pytest.MonkeyPatch, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = CudaBuild(monkeypatch)
+    build.output = "***\nEP Error CUDA failure 100: no CUDA-capable device\nFalling back\n***"
+    with open_engine(model) as engine:
+        assert engine.description.endswith("on cpu")
+        (note,) = engine.notes
+    assert note.startswith("running on the CPU: device cuda:0: ONNX Runtime's CUDA provider does not start")
+    assert "CUDA failure 100" in note
+    assert capsys.readouterr().out == ""
+    with pytest.raises(MissingDependencyError, match="CUDA provider does not start"):
+        open_engine(model, device="cuda")
+
+
+def test_a_driver_without_a_gpu_package_is_noted(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    with open_engine(model) as engine:
+        assert engine.notes == ()
+    monkeypatch.setattr("runtime.engines.providers.driver_is_here", lambda: True)
+    with open_engine(model) as engine:
+        assert "an NVIDIA driver is here, but this ONNX Runtime has no CUDA" in engine.notes[0]
+    with open_engine(model, device="cpu") as engine:
+        assert engine.notes == ()  # it was asked for
+
+
+def test_classify_prints_the_notes_unless_it_is_to_be_quiet(
+    monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pptsn
+    from runtime import progress
+
+    monkeypatch.setattr("runtime.engines.providers.driver_is_here", lambda: True)
+    clip = str(write_clip(tmp_path / "a.mp4"))
+    said = []
+    for options in ([], ["--quiet"]):
+        monkeypatch.setattr(sys, "argv", ["pptsn", *options, "classify", clip, "--model", str(model)])
+        with pytest.raises(SystemExit) as ending:
+            pptsn.main()
+        assert not ending.value.code
+        said.append(capsys.readouterr().err)
+    progress.set_quiet(False)
+    assert "pptsn: note: running on the CPU: an NVIDIA driver is here" in said[0]
+    assert said[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (
+            "bfc_arena.cc:376 Failed to allocate memory for requested buffer of size 939524096",
+            r"device cuda:0: out of memory: no room for a batch of 939,524,096 bytes; .*--device cpu",
+        ),
+        ("CUDA failure 2: out of memory ; GPU=0", "cuda:0: out of memory: no room for a batch;"),
+        ("CUDA failure 700: an illegal memory access", "cuda:0: ONNX Runtime failed .*700"),
+    ],
+)
+def test_a_gpu_that_fails_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, model: Path, failure: str, message: str
+) -> None:
+    CudaBuild(monkeypatch, CUDA)
+    with open_engine(model, device="cuda") as engine:
+        FakeSession.failure = failure
+        with pytest.raises(DeviceError, match=message):
+            engine.infer(crops(1))
+
+
+def test_tensorrt_inside_onnxruntime_keeps_its_engines_by_content(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    build = CudaBuild(monkeypatch, CUDA, TENSORRT)
+    model = write_tiny_model(tmp_path / "m.onnx", precision="int8")
+    for _ in range(2):
+        with open_engine(model, backend="onnxruntime-tensorrt") as engine:
+            assert engine.description.endswith("by TensorRT on cuda:0")
+            assert engine.notes == ()
+    write_tiny_model(model, precision="fp32")
+    open_engine(model, backend="onnxruntime-tensorrt").close()
+    first, again, other = (providers[0][1] for providers in build.asked)
+    assert first == again
+    assert first["trt_profile_min_shapes"] == "crops:1x32x32x3"
+    assert first["trt_profile_max_shapes"] == f"crops:{engine.batch_size}x32x32x3"
+    assert (first["trt_int8_enable"], first["trt_fp16_enable"]) == (True, True)
+    assert (other["trt_int8_enable"], other["trt_fp16_enable"]) == (False, False)
+    folders = [Path(options["trt_engine_cache_path"]) for options in (first, other)]
+    assert folders[0] != folders[1]
+    for folder in folders:
+        assert folder.is_dir()
+        assert folder.parent == tmp_path / ".m.onnx.tensorrt"
+
+
+def test_tensorrt_that_does_not_start_is_no_silent_cuda(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    CudaBuild(monkeypatch, CUDA)
+    with pytest.raises(MissingDependencyError, match="TensorRT provider does not start"):
+        open_engine(model, backend="onnxruntime-tensorrt")
+
+
+def test_a_folder_that_cannot_be_written_costs_the_cache_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    build = CudaBuild(monkeypatch, CUDA, TENSORRT)
+    model = write_tiny_model(tmp_path / "m.onnx")
+    (tmp_path / ".m.onnx.tensorrt").write_text("in the way")
+    with open_engine(model, backend="onnxruntime-tensorrt") as engine:
+        assert "cannot be written" in engine.notes[0]
+    assert build.asked[0][0][1]["trt_engine_cache_enable"] is False

@@ -1,6 +1,10 @@
+import json
+import sys
+
 import numpy as np
 import pytest
 
+import pptsn
 from convert.to_onnx import convert_to_onnx
 from runtime.errors import InputError, ModelError, UsageError
 from runtime.preprocess import normalise, resize_frame, ten_crop
@@ -11,6 +15,7 @@ from runtime.video import open_video
 from tests.models import write_tiny_model
 from tests.training.checkpoints import network_state
 from tests.training.runs import make_lists, tiny_recipe
+from training import evaluation
 from training.evaluation import evaluate
 from training.export import ExportOptions, export_model
 from training.graph import eager_view_function
@@ -70,12 +75,69 @@ def test_the_logits_of_a_clip_are_the_mean_over_frames_and_views(lists, weights)
         engine.infer(np.zeros((1, 32, 32, 3), np.uint8))
 
 
-def test_a_converted_model_gives_what_its_checkpoint_gives(lists, weights, tmp_path):
-    (tmp_path / "labels.txt").write_text("a\nb\nc\n")
-    options = ExportOptions(labels=tmp_path / "labels.txt", short_side=36, crop_size=32)
-    export_model(weights, tmp_path / "export", options=options)
-    convert_to_onnx(tmp_path / "export", tmp_path / "m.onnx")
-    assert evaluate(tiny_recipe(lists), tmp_path / "m.onnx") == evaluate(tiny_recipe(lists), weights)
+@pytest.fixture(scope="module")
+def converted(lists, weights):
+    (lists / "labels.txt").write_text("a\nb\nc\n")
+    options = ExportOptions(labels=lists / "labels.txt", short_side=36, crop_size=32)
+    export_model(weights, lists / "export", options=options)
+    convert_to_onnx(lists / "export", lists / "m.onnx")
+    return lists / "m.onnx"
+
+
+def test_a_converted_model_gives_what_its_checkpoint_gives(lists, weights, converted):
+    found, expected = evaluate(tiny_recipe(lists), converted), evaluate(tiny_recipe(lists), weights)
+    assert found == expected
+    assert "onnxruntime" in found.engine
+    assert "paddle" in expected.engine
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "expected"),
+    [
+        ("m.onnx", {}, ("auto", "cpu")),
+        ("m.int8.onnx", {"device": "cuda:1", "backend": "onnxruntime"}, ("onnxruntime", "cuda:1")),
+        ("m.engine", {}, ("auto", "auto")),
+        ("m.engine", {"device": "cuda", "backend": "tensorrt"}, ("tensorrt", "cuda")),
+    ],
+)
+def test_backend_and_device_reach_the_engine(lists, converted, monkeypatch, name, chosen, expected):
+    asked = []
+
+    def recording(path, *, backend, device):
+        asked.append((path, backend, device))
+        return original(converted)
+
+    original = evaluation.open_engine
+    monkeypatch.setattr(evaluation, "open_engine", recording)
+    evaluate(tiny_recipe(lists), lists / name, segments=1, views="center", **chosen)
+    assert asked == [(lists / name, *expected)]
+
+
+def test_a_checkpoint_takes_no_backend_and_known_devices_only(lists, weights):
+    with pytest.raises(UsageError, match=r"--backend: onnxruntime runs .*run by Paddle"):
+        evaluate(tiny_recipe(lists), weights, backend="onnxruntime")
+    with pytest.raises(UsageError, match="unknown device 'gpu'"):
+        evaluate(tiny_recipe(lists), weights, device="gpu")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_command_prints_one_json_object(tmp_path, converted, monkeypatch, capsys, broken):
+    lists = make_lists(tmp_path, train=1)
+    if broken:
+        (lists / "val 1.mp4").write_bytes(b"no video")
+    (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists).to_yaml())
+    command = ["pptsn", "evaluate", f"{tmp_path / 'recipe.yaml'}", "--weights", f"{converted}", "--json"]
+    monkeypatch.setattr(sys, "argv", [*command, "--views", "center"])
+    with pytest.raises(SystemExit) as ending:
+        pptsn.main()
+    printed = capsys.readouterr()
+    values = json.loads(printed.out)
+    assert (ending.value.code or 0) == int(broken)
+    assert (values["weights"], values["clips"], values["views"]) == (str(converted), 3, "center")
+    assert [entry["class_id"] for entry in values["class_top1"]] == [0, 1, 2]
+    assert values["top1"] == pytest.approx(sum(entry["top1"] for entry in values["class_top1"]) / 3)
+    assert ["val 1.mp4" in line for line in values["unreadable"]] == [True] * broken
+    assert ("val 1.mp4" in printed.err) is broken
 
 
 def test_a_converted_model_of_other_classes_is_refused(lists, tmp_path):

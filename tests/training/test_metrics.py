@@ -1,22 +1,7 @@
-import numpy as np
 import pytest
 
 from runtime.errors import InputError
-from training.metrics import MetricsLog, correct_counts, read_metrics
-
-
-def test_top_1_and_top_5_are_counted():
-    logits = np.tile(np.arange(8, dtype=np.float32), (3, 1))
-    assert correct_counts(logits, np.array([7, 3, 2])) == (1, 2)
-
-
-def test_equal_logits_are_no_answer():
-    assert correct_counts(np.zeros((8, 8), np.float32), np.arange(8)) == (1, 5)
-
-
-def test_logits_that_are_no_numbers_are_wrong():
-    logits = np.full((1, 3), np.nan, np.float32)
-    assert correct_counts(logits, np.array([0])) == (0, 0)
+from training.metrics import MetricsLog, read_metrics
 
 
 def test_a_log_is_read_back(tmp_path):

@@ -1,0 +1,126 @@
+"""Real frames to calibrate and judge a conversion on: the runtime's own decoding, resizing and cropping."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runtime.clips import ClipEnd, ClipFrame, Excerpt, Source, clip_frames
+from runtime.errors import InputError
+from runtime.lists import Sample, read_list
+from runtime.preprocess import Frame, crop_views, cut_crop
+from runtime.sources import expand_sources
+from runtime.spec import ModelSpec
+
+# With fewer, a range is guessed rather than measured.
+MINIMUM_FRAMES = 32
+_LIST_SUFFIXES = (".txt", ".list", ".lst")
+_HELD_OUT_EVERY = 4
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Crops of real frames.
+
+    calibration, held_out: (N, S, S, 3) uint8 RGB; no clip is in both, where there are clips enough.
+    clips: how many were read; skipped: a line for each that could not be.
+    """
+
+    calibration: Frame
+    held_out: Frame
+    clips: int
+    skipped: tuple[str, ...]
+
+    def digest(self) -> str:
+        """Return the SHA-256, in hexadecimal, of the calibration frames."""
+        return hashlib.sha256(repr(self.calibration.shape).encode() + self.calibration.tobytes()).hexdigest()
+
+
+def calibration_sources(argument: str) -> list[Source]:
+    """Return the clips that `argument` names: a training list (a text file), or what `pptsn classify` takes.
+
+    Raises InputError for a list that cannot be used.
+    """
+    path = Path(argument)
+    if path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir():
+        return [_source(sample) for sample in _read_training_list(path)]
+    return list(expand_sources([argument]))
+
+
+def _read_training_list(path: Path) -> list[Sample]:
+    """Read a list of videos, or one of folders of frames, whichever its first line names."""
+    samples = read_list(path, format="videos")
+    if Path(samples[0].path).exists():
+        return samples
+    try:
+        framed = read_list(path, format="frames")
+    except InputError:
+        return samples
+    return framed if Path(framed[0].path).is_dir() else samples
+
+
+def _source(sample: Sample) -> Source:
+    return sample.path if sample.frames is None else Excerpt(Path(sample.path), sample.frames)
+
+
+def read_frames(
+    sources: Sequence[Source], spec: ModelSpec, *, frames: int, progress: Callable[[int, int], None] | None = None
+) -> FrameSet:
+    """Return about `frames` crops for calibration, and a third as many held out, of frames of `sources`.
+
+    Clips are taken evenly from all of `sources`, frames evenly from each clip, and of each frame one crop of the
+    ten-crop, a different one from frame to frame: the network then sees in calibration what it sees in use.
+    progress: called with the clips done and the clips in all.
+    Raises InputError where no clip can be read, or all together have less than MINIMUM_FRAMES frames.
+    """
+    wanted = frames * _HELD_OUT_EVERY // (_HELD_OUT_EVERY - 1)
+    chosen = _spread(sources, wanted)
+    segments = -(-wanted // max(len(chosen), 1))
+    crops: dict[int, list[Frame]] = {}
+    skipped: list[str] = []
+    for item in clip_frames(chosen, spec, segments=segments, rule="centre"):
+        if isinstance(item, ClipFrame):
+            seen = crops.setdefault(item.clip, [])
+            seen.append(_crop(item.pixels, spec, turn=item.clip + len(seen)))
+        elif isinstance(item, ClipEnd):
+            if item.error is not None:
+                crops.pop(item.clip, None)
+                skipped.append(str(item.error))
+            if progress is not None:
+                progress(item.clip + 1, len(chosen))
+    return _divide(list(crops.values()), skipped, len(chosen))
+
+
+def _spread(sources: Sequence[Source], count: int) -> list[Source]:
+    """Return at most `count` of `sources`, evenly spread."""
+    count = min(count, len(sources))
+    return [sources[i * len(sources) // count] for i in range(count)]
+
+
+def _crop(pixels: Frame, spec: ModelSpec, *, turn: int) -> Frame:
+    height, width = pixels.shape[:2]
+    views = crop_views("ten", width, height, size=spec.crop_size, mirror_in_graph=False)
+    crop = np.empty((spec.crop_size, spec.crop_size, 3), np.uint8)
+    cut_crop(pixels, views[turn % len(views)], out=crop)
+    return crop
+
+
+def _divide(clips: list[list[Frame]], skipped: list[str], asked: int) -> FrameSet:
+    """Hold out every fourth clip; of fewer than four clips, every fourth frame."""
+    if not clips:
+        raise InputError("--calibration", f"none of {asked} clips can be read ({skipped[0]})", "name others")
+    parts = clips if len(clips) >= _HELD_OUT_EVERY else [[crop] for clip in clips for crop in clip]
+    last = _HELD_OUT_EVERY - 1
+    held_out = [crop for i, part in enumerate(parts) if i % _HELD_OUT_EVERY == last for crop in part]
+    kept = [crop for i, part in enumerate(parts) if i % _HELD_OUT_EVERY != last for crop in part]
+    if len(kept) + len(held_out) < MINIMUM_FRAMES:
+        raise InputError(
+            "--calibration",
+            f"{len(clips)} clips give {len(kept) + len(held_out)} frames, expected at least {MINIMUM_FRAMES}",
+            "name more or longer clips",
+        )
+    return FrameSet(np.stack(kept), np.stack(held_out), len(clips), tuple(skipped))

@@ -1,0 +1,97 @@
+"""Watching a network at work: the histogram of each tensor that may be quantized, kept for the next time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from convert.network import INPUT_NAME
+from convert.network_session import NetworkSession, Views
+from convert.quantization.histogram import BINS, Histogram
+from runtime.errors import ModelError, PptsnError
+from runtime.files import atomic_file
+
+Progress = Callable[[int, int], None]
+
+# To be raised with every change of what is counted.
+_VERSION = 1
+
+
+def observe(
+    network: onnx.ModelProto, tensors: Sequence[str], views: Views, *, progress: Progress | None = None
+) -> dict[str, Histogram]:
+    """Return the histograms of `tensors` of the FP32 `network` over `views` (N, 3, S, S).
+
+    progress: called with the views done and N.
+    Raises ModelError, with the tensor's name, where one takes values that are not finite.
+    """
+    histograms = {name: Histogram() for name in tensors}
+    inside = [name for name in tensors if name != INPUT_NAME]
+    session = NetworkSession(network, tensors=inside)
+    if INPUT_NAME in histograms:
+        histograms[INPUT_NAME].add(views)
+    done = 0
+    for values in session.watch(views):
+        for name, value in values.items():
+            try:
+                histograms[name].add(value)
+            except ValueError as error:
+                raise ModelError("network", f"{name!r} {error}", "the weights are damaged: train again") from error
+        done += len(value)
+        if progress is not None:
+            progress(min(done, len(views)), len(views))
+    return histograms
+
+
+class CalibrationCache:
+    """Histograms on disk, by a digest of the network, its tensors and the frames."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        self._folder = folder or Path(home) / "pptsn" / "calibration"
+
+    def observe(
+        self, network: onnx.ModelProto, tensors: Sequence[str], views: Views, *, progress: Progress | None = None
+    ) -> dict[str, Histogram]:
+        """Return what `observe` does, from the cache where it is there; else keep it."""
+        path = self._folder / f"{_key(network, tensors, views)}.npz"
+        found = _load(path)
+        if found is None:
+            found = observe(network, tensors, views, progress=progress)
+            _store(path, found)
+        return found
+
+
+def _key(network: onnx.ModelProto, tensors: Sequence[str], views: Views) -> str:
+    digest = hashlib.sha256(f"{_VERSION} {BINS} {views.shape} {list(tensors)}".encode())
+    digest.update(network.SerializeToString(deterministic=True))
+    digest.update(np.ascontiguousarray(views).data)
+    return digest.hexdigest()
+
+
+def _load(path: Path) -> dict[str, Histogram] | None:
+    """Return the histograms in `path`; None where there are none, or damaged ones, which are made again."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            ranges, counts = stored["ranges"], stored["counts"]
+            return {
+                str(name): Histogram(float(row[0]), float(row[1]), float(row[2]), count)
+                for name, row, count in zip(stored["names"], ranges, counts, strict=True)
+            }
+    except Exception:  # the bytes of a damaged archive decide which
+        return None
+
+
+def _store(path: Path, histograms: dict[str, Histogram]) -> None:
+    rows = [(h.low, h.high, h.limit) for h in histograms.values()]
+    counts = [h.counts for h in histograms.values()]
+    try:
+        with atomic_file(path) as temporary, open(temporary, "wb") as stream:
+            np.savez_compressed(stream, names=list(histograms), ranges=rows, counts=counts)
+    except PptsnError:  # a cache that cannot be written makes the next run slower, and this one no worse
+        return

@@ -1,0 +1,212 @@
+"""From an FP32 deployment graph to a verified INT8 one, by post-training quantization on real frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from convert.agreement import agreement
+from convert.fp16 import to_fp16
+from convert.frames import FrameSet, read_frames
+from convert.model_file import check_output, write_model
+from convert.network import load_network, recompose
+from convert.quantization.calibration import CalibrationCache, observe
+from convert.quantization.placement import PLACEMENTS
+from convert.quantization.search import Candidate, LayerError, Quantizer, Recipe, best, tensors_of
+from convert.quantization.skipping import SkipLayers
+from convert.quantization.structure import Structure
+from convert.quantization.thresholds import METHODS
+from convert.verify import Report, report_path
+from convert.verify_limits import Limits
+from convert.verify_logits import infer_in_batches
+from runtime.clips import Source
+from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
+from runtime.errors import UsageError
+from runtime.files import atomic_file, write_text
+from runtime.preprocess import Frame, normalise
+from runtime.spec import ModelSpec
+
+# Single crops of single frames are harder than clips, which average 50 of them and are held to 98 %.
+FRAME_AGREEMENT = 0.9
+DEFAULT_FRAMES = 256
+
+Progress = Callable[[int, int], None]
+# Opens a progress bar by its title, and gives what to call with the steps done and the steps in all.
+Bar = Callable[[str], AbstractContextManager[Progress]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Options:
+    """How to quantize.
+
+    target: `tensorrt` (int8 activations, the rest FP16) or `cpu` (uint8 activations, for ONNX Runtime).
+    method: a name in METHODS, or `auto`, which tries them all and keeps the one of the smallest error.
+    placement: a name in PLACEMENTS[target], or `auto`, which tries those too.
+    skip: convolutions that stay in floating point.
+    sensitivity: whether to measure each layer's own error.
+    frames: how many to calibrate on.
+    min_agreement: the smallest share (0..1) of held-out frames with the same leading class that passes.
+    cache: whether observed ranges are kept for the next time.
+    """
+
+    target: str
+    method: str = "auto"
+    placement: str = "auto"
+    skip: SkipLayers = field(default_factory=SkipLayers)
+    sensitivity: bool = False
+    frames: int = DEFAULT_FRAMES
+    min_agreement: float = FRAME_AGREEMENT
+    cache: bool = True
+
+    def __post_init__(self) -> None:
+        _check_choice("--target", self.target, tuple(PLACEMENTS))
+        _check_choice("--method", self.method, ("auto", *METHODS))
+        _check_choice("--placement", self.placement, ("auto", *PLACEMENTS[self.target]))
+
+    def recipes(self, skipped: tuple[str, ...]) -> list[Recipe]:
+        """Return what is to be tried with the layers `skipped` left out."""
+        methods = METHODS if self.method == "auto" else (self.method,)
+        placements = PLACEMENTS[self.target] if self.placement == "auto" else (self.placement,)
+        return [Recipe(self.target, method, place, skipped) for place in placements for method in methods]
+
+
+def _check_choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UsageError(option, f"unknown {value!r}", f"choose one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Int8Result:
+    """What came out.
+
+    chosen: the recipe that the file was made by; candidates: all that were judged, in the order of trial.
+    layers: each convolution's own error, the worst first; empty where it was not measured.
+    quantized, convolutions: how many of the convolutions are in INT8.
+    frames: what was calibrated and judged on; report: the file against FP32 on the held-out frames.
+    """
+
+    chosen: Recipe
+    candidates: tuple[Candidate, ...]
+    layers: tuple[LayerError, ...]
+    quantized: int
+    convolutions: int
+    frames: FrameSet
+    report: Report
+
+
+def convert_to_int8(
+    model: str | Path, output: str | Path, sources: Sequence[Source], *, options: Int8Options, bar: Bar
+) -> Int8Result:
+    """Write the INT8 form of the FP32 deployment graph `model` to `output`, with its report beside it.
+
+    sources: clips to calibrate on.
+    Nothing is written where the model is no FP32 one or damaged (ModelError), clips give too few frames
+    (InputError), a layer to skip does not exist (UsageError), or too few held-out frames keep their answer
+    (VerificationError).
+    """
+    model, output = Path(model), Path(output)
+    check_output(output, model)
+    network, spec = load_network(model)
+    options.skip.check(network)
+    with bar("reading frames") as progress:
+        frames = read_frames(sources, spec, frames=options.frames, progress=progress)
+    quantizer = _calibrated(network, spec, frames, options, bar)
+    chosen, candidates, layers = _choose(quantizer, options, bar)
+    quantized = quantizer.build(chosen)
+    if options.target == "tensorrt":
+        quantized = to_fp16(quantized, source=model)
+    spec = dataclasses.replace(spec, precision="int8")
+    facts = _facts(chosen, frames)
+    with atomic_file(output) as temporary:
+        write_model(recompose(quantized, spec), spec, temporary, quantization=facts)
+        report = _verify(temporary, model, frames.held_out, name=output, options=options)
+        report.require_passed()
+    convolutions = len(Structure(network.graph).convolutions)
+    result = Int8Result(
+        chosen=chosen,
+        candidates=tuple(candidates),
+        layers=tuple(layers),
+        quantized=convolutions - len(chosen.skipped),
+        convolutions=convolutions,
+        frames=frames,
+        report=report,
+    )
+    _write_report(result, facts, report_path(output))
+    return result
+
+
+def _calibrated(
+    network: onnx.ModelProto, spec: ModelSpec, frames: FrameSet, options: Int8Options, bar: Bar
+) -> Quantizer:
+    look = CalibrationCache().observe if options.cache else observe
+    views = normalise(frames.calibration, mean=spec.mean, std=spec.std)
+    with bar("calibrating") as progress:
+        histograms = look(network, tensors_of(network, options.target), views, progress=progress)
+    held_out = normalise(frames.held_out, mean=spec.mean, std=spec.std)
+    return Quantizer(network, options.target, histograms, held_out)
+
+
+def _choose(
+    quantizer: Quantizer, options: Int8Options, bar: Bar
+) -> tuple[Recipe, list[Candidate], list[LayerError]]:
+    """Judge every recipe that the options allow; return the best, all of them, and the layers' own errors."""
+    candidates = _judge(quantizer, options.recipes(options.skip.names), bar)
+    layers: list[LayerError] = []
+    if options.sensitivity or options.skip.worst:
+        with bar("layer by layer") as progress:
+            layers = quantizer.layer_errors(best(candidates).recipe.method, progress=progress)
+    if options.skip.worst:
+        skipped = tuple(layer.layer for layer in layers[: options.skip.worst])
+        # Who asks for layers to be skipped gets a model without them, whatever the others' errors.
+        later = _judge(quantizer, options.recipes(skipped), bar)
+        return best(later).recipe, candidates + later, layers
+    return best(candidates).recipe, candidates, layers
+
+
+def _judge(quantizer: Quantizer, tried: Sequence[Recipe], bar: Bar) -> list[Candidate]:
+    candidates = []
+    with bar("trying methods") as progress:
+        for done, recipe in enumerate(tried, 1):
+            candidates.append(quantizer.judge(recipe))
+            progress(done, len(tried))
+    return candidates
+
+
+def _verify(path: Path, model: Path, crops: Frame, *, name: Path, options: Int8Options) -> Report:
+    """Compare the file as it is written, without ONNX Runtime's fusions, with the FP32 model."""
+    with OnnxRuntimeEngine(model) as before, OnnxRuntimeEngine(path, optimise=False) as after:
+        figures = agreement(infer_in_batches(after, crops), infer_in_batches(before, crops))
+    return Report(str(name), str(model), Limits(min_agreement=options.min_agreement), figures)
+
+
+def _facts(chosen: Recipe, frames: FrameSet) -> dict[str, Any]:
+    return {
+        "target": chosen.target,
+        "method": chosen.method,
+        "placement": chosen.placement,
+        "skipped_layers": list(chosen.skipped),
+        "calibration_digest": frames.digest(),
+        "calibration_frames": len(frames.calibration),
+        "calibration_clips": frames.clips,
+    }
+
+
+def _write_report(result: Int8Result, facts: dict[str, Any], path: Path) -> None:
+    values = {
+        **result.report.to_dict(),
+        "quantization": facts,
+        "candidates": [
+            {**dataclasses.asdict(candidate.recipe), **candidate.figures.to_dict()}
+            for candidate in result.candidates
+        ],
+        "layers": [dataclasses.asdict(layer) for layer in result.layers],
+        "skipped": list(result.frames.skipped),
+    }
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,185 @@
+"""The command that proves models.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from convert.chain import Chain
+    from convert.verify import Report
+    from convert.verify_limits import Gates
+    from convert.verify_logits import Runs
+    from runtime.clips import Source
+
+
+def verify(
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL", help="An .onnx or .engine file, or an export folder (run by Paddle)."),
+    ],
+    reference: Annotated[
+        Path | None, typer.Option(help="Export folder: compare one MODEL with the logits that Paddle gave.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare one MODEL with this one, on --clips or --labelled.")
+    ] = None,
+    clips: Annotated[
+        list[str] | None, typer.Option(help="File, folder, pattern or @LIST of videos; may be repeated.")
+    ] = None,
+    labelled: Annotated[
+        Path | None, typer.Option(metavar="LIST", help="Lines `path label`, for top-1 and top-5 as well.")
+    ] = None,
+    segments: Annotated[int, typer.Option(min=1, help="Frames to look at of each clip.")] = 3,
+    views: Annotated[str, typer.Option(help="Crops of each frame: ten, three or center.")] = "ten",
+    tolerance: Annotated[float | None, typer.Option(help="Largest absolute logit difference that passes.")] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Most points of top-1 that may be lost; needs --labelled.")
+    ] = None,
+    min_agreement: Annotated[
+        float | None, typer.Option(help="Smallest share (0..1) of clips with the same leading class.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda or cuda:N; if not given, cuda for an .engine, else cpu.  Paddle runs on the CPU."
+        ),
+    ] = None,
+    backend: Annotated[str, typer.Option(help="What runs the models, as in `pptsn classify`.")] = "auto",
+    optimise: Annotated[
+        bool, typer.Option(help="Run ONNX graphs as deployed, or as written: without ONNX Runtime's fusions.")
+    ] = True,
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", help="Where the JSON report goes; MODEL.report.json, or LAST.chain.report.json."),
+    ] = None,
+) -> None:
+    """Prove that models give the answers of their export, or of one another.
+
+    With two or more MODELs: one table, in which the first is the reference of the others, each step also beside
+    the one before.
+
+    What passes: with any of --tolerance, --max-drop and --min-agreement, those limits alone.  Without them it
+    goes by the coarsest precision compared: FP32 within 1e-3 of each logit; FP16, and FP32 on a GPU, within a
+    normalised error (RMS over a row, divided by the deviation of its logits) of 0.02; INT8 the same leading
+    class in 98 % of the rows.
+
+    Exit code 1 where a limit is not kept or a clip cannot be read; table and report come first.
+
+    Example: pptsn verify output/export output/model.onnx output/model.int8.onnx --labelled test.txt --max-drop 0.5
+    """
+    from convert.verify_limits import Gates
+    from convert.verify_logits import Runs
+
+    _check_form(models, reference, against, clips, labelled)
+    gates = Gates(tolerance=tolerance, max_drop=max_drop, min_agreement=min_agreement)
+    runs = Runs(segments=segments, views=views, device=device, backend=backend, optimise=optimise)
+    sources, labels = _read_clips(clips, labelled)
+    result: Report | Chain
+    place = report_file or _default_place(models)
+    compared = [model for model in (*models, reference, against) if model is not None]
+    _check_report_place(place, compared, [*(clips or []), labelled, *sources])
+    if reference is not None:
+        result = _against_reference(models[0], reference, runs, gates)
+    elif against is not None:
+        from convert.verify import verify_models
+
+        result = verify_models(models[0], against, sources, runs=runs, gates=gates, labels=labels)
+    else:
+        from convert.chain import verify_chain
+
+        result = verify_chain(models, sources, runs=runs, gates=gates, labels=labels)
+    result.write(place)
+    show_report(result)
+    result.require_passed()
+    if result.skipped:
+        raise typer.Exit(1)
+
+
+def _check_form(
+    models: list[Path],
+    reference: Path | None,
+    against: Path | None,
+    clips: list[str] | None,
+    labelled: Path | None,
+) -> None:
+    """Refuse what makes no sense together."""
+    from runtime.errors import UsageError
+
+    if reference is not None and against is not None:
+        raise UsageError("verify", "compares with either --reference or --against", "name one of them")
+    if reference is None and against is None and len(models) < 2:
+        cause = "has one MODEL and nothing to compare it with"
+        raise UsageError("verify", cause, "name more models, --reference EXPORT or --against MODEL")
+    if (reference or against) and len(models) > 1:
+        raise UsageError("verify", "takes one MODEL with --reference or --against", "name all models in a row")
+    given = [bool(clips), labelled is not None].count(True)
+    if reference is not None and given:
+        raise UsageError("--clips", "does not go with --reference, which brings its own pictures", "leave it out")
+    if reference is None and given != 1:
+        raise UsageError("--clips", "expected either --clips or --labelled LIST", "name one of them")
+
+
+def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[Source], list[int] | None]:
+    """Return the sources that the options name, and their labels where there are any."""
+    from runtime.lists import read_list
+    from runtime.sources import expand_sources
+
+    if labelled is not None:
+        samples = read_list(labelled)
+        return [sample.path for sample in samples], [sample.label for sample in samples]
+    return list(expand_sources(clips)) if clips else [], None
+
+
+def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> Report:
+    from convert.verify import verify_reference
+    from convert.verify_logits import open_model
+    from runtime.errors import UsageError
+    from runtime.progress import notes
+
+    if gates.max_drop is not None:
+        raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
+    with notes().status("verifying"), open_model(model, runs) as engine:
+        on_gpu = runs.device_of(model) != "cpu"
+        limits = gates.limits([engine.spec.precision], on_gpu=on_gpu)
+        return verify_reference(engine, export, name=model, limits=limits)
+
+
+def _default_place(models: list[Path]) -> Path:
+    """Return where the report goes: beside the last model; a chain's apart from that of the conversion."""
+    from convert.verify import report_path
+
+    last = models[-1].absolute() if models[-1].is_dir() else models[-1]
+    return report_path(last) if len(models) == 1 else last.with_suffix(".chain.report.json")
+
+
+def _check_report_place(place: Path, models: list[Path], others: list[object]) -> None:
+    """Refuse to write the report over an input, over a plan's manifest or into an export folder."""
+    from contextlib import suppress
+
+    from runtime.engines.manifest import manifest_path
+    from runtime.errors import UsageError
+
+    for model in models:
+        if model.is_dir() and place.resolve().parent == model.resolve():
+            raise UsageError("--report", f"{place} lies in the export folder {model}", "choose another place")
+    manifests = [manifest_path(model) for model in models if model.suffix.lower() == ".engine"]
+    for name in map(str, [*models, *manifests, *filter(None, others)]):
+        with suppress(OSError, ValueError):  # what is not there cannot be overwritten
+            if place.samefile(name.removeprefix("@")):
+                raise UsageError("--report", f"{place} is the input {name} itself", "choose another name")
+
+
+def show_report(report: Report | Chain) -> None:
+    """Print the figures of a report, and the clips that were skipped on standard error."""
+    from convert.chain import Chain
+    from convert.verify_table import print_chain, report_line
+
+    if isinstance(report, Chain):
+        print_chain(report)
+    else:
+        typer.echo(report_line(report))
+    for reason in report.skipped:
+        typer.echo(f"skipped {reason}", err=True)

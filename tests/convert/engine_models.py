@@ -1,0 +1,93 @@
+"""Deployment graphs in each precision for tests of the lint and the builder, made in the plainest way."""
+
+from __future__ import annotations
+
+import dataclasses
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from convert.deployment import compose_deployment
+from convert.model_file import write_model
+from runtime.spec import ModelSpec
+
+
+def to_fp16(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `network` (FP32) computing in FP16, with FP32 input and output."""
+    network = deepcopy(network)
+    graph = network.graph
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    before, after = graph.input[0].name, graph.output[0].name
+    for node in graph.node:
+        node.input[:] = [f"{name}_half" if name == before else name for name in node.input]
+        node.output[:] = [f"{name}_half" if name == after else name for name in node.output]
+    graph.node.insert(0, helper.make_node("Cast", [before], [f"{before}_half"], "to_half", to=TensorProto.FLOAT16))
+    graph.node.append(helper.make_node("Cast", [f"{after}_half"], [after], "to_float", to=TensorProto.FLOAT))
+    del graph.value_info[:]
+    return network
+
+
+def to_int8(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `network` (FP32) with Q/DQ on the input and weights of every convolution; scales are guesses."""
+    network = deepcopy(network)
+    values = {tensor.name: numpy_helper.to_array(tensor) for tensor in network.graph.initializer}
+    nodes = list(network.graph.node)
+    del network.graph.node[:]
+    for node in nodes:
+        if node.op_type == "Conv":
+            _quantize(network.graph, node, values[node.input[1]])
+        network.graph.node.append(node)
+    return network
+
+
+def _quantize(graph: onnx.GraphProto, conv: onnx.NodeProto, weights: np.ndarray) -> None:
+    name = conv.name or conv.output[0]
+    scale = (np.abs(weights).max(axis=(1, 2, 3)) / 127 + 1e-6).astype(np.float32)
+    constants = {
+        "scale": np.float32(0.05),
+        "zero": np.int8(0),
+        "w_int8": np.rint(weights / scale.reshape(-1, 1, 1, 1)).astype(np.int8),
+        "w_scale": scale,
+        "w_zero": np.zeros(len(scale), np.int8),
+    }
+    graph.initializer.extend(
+        numpy_helper.from_array(np.asarray(v), f"{name}/{key}") for key, v in constants.items()
+    )
+    activation = [f"{name}/scale", f"{name}/zero"]
+    weight = [f"{name}/{key}" for key in ("w_int8", "w_scale", "w_zero")]
+    graph.node.extend(
+        [
+            helper.make_node("QuantizeLinear", [conv.input[0], *activation], [f"{name}/q_out"], f"{name}/q"),
+            helper.make_node("DequantizeLinear", [f"{name}/q_out", *activation], [f"{name}/dq_out"], f"{name}/dq"),
+            helper.make_node("DequantizeLinear", weight, [f"{name}/w_out"], f"{name}/w_dq", axis=0),
+        ]
+    )
+    conv.input[0], conv.input[1] = f"{name}/dq_out", f"{name}/w_out"
+
+
+VARIANTS = {
+    "fp32": deepcopy,
+    "fp16": to_fp16,
+    "int8": to_int8,
+    "int8+fp16": lambda network: to_fp16(to_int8(network)),
+}
+
+
+def deployment(network: onnx.ModelProto, spec: ModelSpec, variant: str) -> tuple[onnx.ModelProto, ModelSpec]:
+    """Return the deployment graph of `network` in one of VARIANTS, and its spec."""
+    spec = dataclasses.replace(spec, precision=variant.split("+")[0])
+    return compose_deployment(VARIANTS[variant](network), spec, mirror=True)
+
+
+def write_variant(network: onnx.ModelProto, spec: ModelSpec, variant: str, path: Path) -> Path:
+    """Write the deployment graph of `network` in one of VARIANTS to `path` and return it."""
+    graph, spec = deployment(network, spec, variant)
+    quantization = {"calibration_digest": "c" * 64} if variant.startswith("int8") else None
+    write_model(graph, spec, path, quantization=quantization)
+    return path

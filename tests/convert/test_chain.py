@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.chain import verify_chain
+from convert.paddle_engine import PaddleExportEngine
+from convert.to_onnx import convert_to_onnx
+from convert.verify import verify_reference
+from convert.verify_limits import Gates, Limits
+from convert.verify_logits import Runs, clip_logits, opened
+from runtime.engines import open_engine
+from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from runtime.pictures import drawn_crops
+from runtime.recognizer import Recognizer
+from tests.models import write_tiny_model
+from training.mp4 import write_mp4
+
+RUNS = Runs(segments=2, views="ten")
+# A clip of one colour is what the tiny model says it is, when what it subtracts is grey.
+COLOURS = ((200, 60, 60), (60, 200, 60), (60, 60, 200), (150, 140, 135))
+LABELS = [0, 1, 2, 0]
+# Subtracts so much red that the last clip, a pale red, is taken for green.
+BLIND_TO_PALE_RED = (0.6, 0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("clips")
+    for place, colour in enumerate(COLOURS):
+        write_mp4(folder / f"{place}.mp4", [np.full((48, 64, 3), colour, np.uint8)] * 4, fps=10)
+    return [str(folder / f"{place}.mp4") for place in range(len(COLOURS))]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """The same model twice, the second called FP16, and one of INT8 that mistakes one clip of four."""
+    folder = tmp_path_factory.mktemp("models")
+    return (
+        write_tiny_model(folder / "m.onnx"),
+        write_tiny_model(folder / "m.fp16.onnx", precision="fp16"),
+        write_tiny_model(folder / "m.int8.onnx", precision="int8", mean=BLIND_TO_PALE_RED),
+    )
+
+
+@pytest.fixture(scope="module")
+def converted(export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("converted") / "m.onnx"
+    convert_to_onnx(export, path)
+    return path
+
+
+def test_each_model_is_measured_against_the_first_and_the_one_before(
+    models: tuple[Path, Path, Path], clips: list[str]
+) -> None:
+    chain = verify_chain([*models, models[2]], clips, runs=RUNS, labels=LABELS)
+    first, same, other, again = chain.links
+    assert (chain.clips, chain.skipped) == (4, ())
+    assert [link.precision for link in chain.links] == ["fp32", "fp16", "int8", "int8"]
+    assert (first.top1, first.top5, first.drop, first.against_first) == (1.0, 1.0, None, None)
+    assert same.against_first is not None
+    assert (same.top1, same.drop, same.against_first.max_abs) == (1.0, 0.0, 0.0)
+    assert (other.top1, other.drop) == (0.75, 25.0)
+    assert again.against_first is not None
+    assert again.against_previous is not None
+    assert (again.against_first.top1, again.against_previous.top1) == (0.75, 1.0)
+    assert other.size_bytes == models[2].stat().st_size
+
+
+def test_limits_go_by_precision_and_failures_name_the_model(
+    models: tuple[Path, Path, Path], clips: list[str]
+) -> None:
+    chain = verify_chain(models, clips, runs=RUNS)
+    assert [link.limits for link in chain.links] == [
+        Limits(),
+        Limits(error_worst=0.02),
+        Limits(min_agreement=0.98),
+    ]
+    assert [bool(link.failures) for link in chain.links] == [False, False, True]
+    with pytest.raises(VerificationError, match=r"m\.int8\.onnx: against .*m\.onnx, .*75\.00% of 4, less than 98"):
+        chain.require_passed()
+
+
+@pytest.mark.parametrize(
+    ("gates", "passes"),
+    [
+        ({"max_drop": 25.0}, True),
+        ({"max_drop": 24.0}, False),
+        ({"min_agreement": 0.75}, True),
+        ({"min_agreement": 0.76}, False),
+        ({"max_drop": 25.0, "min_agreement": 0.76}, False),
+        ({"max_drop": 25.0, "tolerance": 1e-3}, False),
+    ],
+)
+def test_gates_decide(
+    models: tuple[Path, Path, Path], clips: list[str], gates: dict[str, float], passes: bool
+) -> None:
+    assert verify_chain(models, clips, runs=RUNS, gates=Gates(**gates), labels=LABELS).passed is passes
+
+
+def test_an_export_folder_is_run_by_paddle(export: Path, converted: Path, clips: list[str]) -> None:
+    chain = verify_chain([export, converted], clips, runs=RUNS)
+    figures = chain.links[1].against_first
+    assert chain.passed
+    assert figures is not None
+    assert 0 < figures.max_abs < 1e-3
+    assert "paddle" in chain.links[0].engine
+    assert chain.links[0].size_bytes > 0.9 * chain.links[1].size_bytes
+
+
+def test_paddle_averages_mirror_images_where_the_other_models_do(export: Path, tmp_path: Path) -> None:
+    for mirror in (True, False):
+        model = write_tiny_model(tmp_path / "m.onnx", mirror=mirror)
+        with opened([export, model], RUNS) as engines:
+            assert [engine.spec.mirror for engine in engines] == [mirror, mirror]
+
+
+def test_paddle_gives_the_logits_of_the_reference(export: Path) -> None:
+    for mirror in (True, False):
+        with PaddleExportEngine(export, mirror=mirror) as engine:
+            limits = Limits(error_worst=1e-5)
+            assert verify_reference(engine, export, name=export, limits=limits).passed
+    with pytest.raises(ValueError, match="closed"):
+        engine.infer(drawn_crops(1, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cause"),
+    [
+        ("model.json", None, r"has no model\.json"),
+        ("model.pdiparams", None, r"has no model\.pdiparams"),
+        ("spec.json", None, r"its spec\.json cannot be read"),
+        ("model.json", 1000, "Paddle cannot load it"),
+        ("model.pdiparams", 1000, "Paddle cannot load it"),
+    ],
+)
+def test_a_damaged_export_is_one_line(
+    export: Path, tmp_path: Path, name: str, content: int | None, cause: str
+) -> None:
+    for file in export.iterdir():
+        if file.name != name:
+            (tmp_path / file.name).symlink_to(file)
+        elif content is not None:
+            (tmp_path / name).write_bytes(file.read_bytes()[:content])
+    with pytest.raises(ModelError, match=cause) as caught:
+        PaddleExportEngine(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_clips_are_decoded_once_for_models_of_the_same_frames(
+    models: tuple[Path, Path, Path], clips: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = []
+    original = Recognizer.classify_many
+
+    def counting(self, sources, **options):  # type: ignore[no-untyped-def]
+        passes.append(len(sources))
+        return original(self, sources, **options)
+
+    monkeypatch.setattr(Recognizer, "classify_many", counting)
+    larger = write_tiny_model(tmp_path / "larger.onnx", short_side=44)
+    chain = verify_chain([*models, larger], clips, runs=RUNS)
+    assert passes == [4, 4]
+    assert chain.clips == 4
+
+
+def test_side_by_side_models_answer_as_alone(models: tuple[Path, Path, Path], clips: list[str]) -> None:
+    with opened([models[0], models[2]], RUNS) as engines:
+        found, _ = clip_logits(engines, clips, RUNS)
+    for place, model in enumerate((models[0], models[2])):
+        with Recognizer(open_engine(model, device="cpu")) as recognizer:
+            for clip, source in enumerate(clips):
+                alone = recognizer.classify(source, segments=2, views="ten").logits
+                np.testing.assert_allclose(found[clip][place], alone, atol=1e-6)
+
+
+def test_what_cannot_be_read_is_skipped_and_its_label_with_it(
+    models: tuple[Path, Path, Path], clips: list[str]
+) -> None:
+    chain = verify_chain(models[:2], ["none.mp4", *clips], runs=RUNS, labels=[3, *LABELS])
+    assert (chain.clips, chain.links[0].top1) == (4, 1.0)
+    assert ["none.mp4" in line for line in chain.skipped] == [True]
+
+
+def test_requests_that_make_no_sense_are_refused_before_any_work(
+    models: tuple[Path, Path, Path], converted: Path, clips: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=r"--max-drop: .*--labelled"):
+        verify_chain(models, clips, runs=RUNS, gates=Gates(max_drop=1))
+    with pytest.raises(UsageError, match="names no clips"):
+        verify_chain(models, [], runs=RUNS)
+    with pytest.raises(InputError, match="label 4, the models have 4 classes"):
+        verify_chain(models, clips, runs=RUNS, labels=[0, 1, 2, 4])
+    with pytest.raises(ModelError, match=r"same number of classes \(3, 4\)"):
+        verify_chain([models[0], converted], clips, runs=RUNS)
+    with pytest.raises(ModelError, match=r"none\.onnx: cannot be read"):
+        verify_chain([models[0], tmp_path / "none.onnx"], clips, runs=RUNS)
+
+
+def test_the_report_says_how_it_was_run_and_what_was_found(
+    models: tuple[Path, Path, Path], clips: list[str], tmp_path: Path
+) -> None:
+    chain = verify_chain(models, clips, runs=RUNS, gates=Gates(max_drop=1), labels=LABELS)
+    chain.write(tmp_path / "r.json")
+    values = json.loads((tmp_path / "r.json").read_text())
+    assert (values["passed"], values["clips"], values["segments"], values["optimise"]) == (False, 4, 2, True)
+    last = values["models"][2]
+    assert (last["precision"], last["top1"], last["drop"]) == ("int8", 0.75, 25.0)
+    assert last["limits"]["max_drop"] == 1
+    assert last["failures"] == ["it loses 25.00 points of top-1, more than 1"]
+    assert last["against_first"].keys() >= {"top1", "max_abs", "mean_abs", "error_median", "error_worst"}

@@ -1,0 +1,68 @@
+import dataclasses
+import re
+
+import pytest
+
+from convert.agreement import Agreement
+from convert.verify_limits import Gates, Limits
+from runtime.errors import UsageError
+
+CLOSE = Agreement(rows=200, max_abs=5e-4, mean_abs=1e-4, top1=0.98, top5=1.0, error_median=0.004, error_worst=0.01)
+
+
+@pytest.mark.parametrize(
+    ("limits", "passing", "failing", "phrase"),
+    [
+        (Limits(max_abs=1e-3), {"max_abs": 1e-3}, {"max_abs": 1.1e-3}, r"up to 1\.10e-03 .* tolerance 0\.001"),
+        (Limits(error_worst=0.02), {"error_worst": 0.02}, {"error_worst": 0.03}, r"reaches 0\.03 .* than 0\.02"),
+        (Limits(min_agreement=0.98), {"top1": 0.98}, {"top1": 0.975}, r"97\.50% of 200, less than 98\.00%"),
+    ],
+)
+def test_each_limit_holds_to_its_edge_and_names_figure_and_limit(
+    limits: Limits, passing: dict[str, float], failing: dict[str, float], phrase: str
+) -> None:
+    assert limits.violations(dataclasses.replace(CLOSE, **passing), None) == []
+    (violation,) = limits.violations(dataclasses.replace(CLOSE, **failing), None)
+    assert re.search(phrase, violation)
+
+
+def test_a_drop_is_in_points_and_may_be_a_gain() -> None:
+    limits = Limits(max_drop=0.5)
+    for drop in (None, -3.0, 0.5, 100 * (199 / 200 - 198 / 200)):
+        assert limits.violations(CLOSE, drop) == []
+    assert limits.violations(CLOSE, 1.0) == ["it loses 1.00 points of top-1, more than 0.5"]
+
+
+@pytest.mark.parametrize("name", ["max_abs", "error_worst", "min_agreement"])
+def test_a_figure_that_is_no_number_never_passes(name: str) -> None:
+    figure = {"min_agreement": "top1"}.get(name, name)
+    broken = dataclasses.replace(CLOSE, **{figure: float("nan")})
+    assert len(Limits(**{name: 0.5}).violations(broken, None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("precisions", "on_gpu", "expected"),
+    [
+        (["fp32", "fp32"], False, Limits(max_abs=1e-3)),
+        (["fp32", "fp32"], True, Limits(error_worst=0.02)),
+        (["fp16", "fp32"], False, Limits(error_worst=0.02)),
+        (["fp32", "int8"], False, Limits(min_agreement=0.98)),
+    ],
+)
+def test_without_gates_the_coarsest_precision_decides(
+    precisions: list[str], on_gpu: bool, expected: Limits
+) -> None:
+    assert Gates().limits(precisions, on_gpu=on_gpu) == expected
+
+
+def test_gates_replace_the_limits_of_the_precision() -> None:
+    assert Gates(max_drop=0.5).limits(["fp32"]) == Limits(max_drop=0.5)
+    gates = Gates(tolerance=0.1, min_agreement=0.9)
+    assert gates.limits(["int8"]) == Limits(max_abs=0.1, min_agreement=0.9)
+
+
+@pytest.mark.parametrize("gate", [{"tolerance": -1.0}, {"max_drop": 101.0}, {"min_agreement": 98.0}])
+def test_gates_out_of_range_are_refused_by_their_option(gate: dict[str, float]) -> None:
+    (name,) = gate
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')}: is .*, expected 0 to"):
+        Gates(**gate)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from runtime.engines.manifest import (
+    Manifest,
+    check_fits,
+    check_plan_file,
+    manifest_path,
+    read_manifest,
+)
+from runtime.errors import ModelError
+from runtime.files import sha256_of
+from tests.models import tiny_spec
+
+
+def make_manifest(**changes: object) -> Manifest:
+    values: dict[str, object] = {
+        "spec": tiny_spec(mirror=True, precision="fp16", labels=("röd", "groß", "blue", "left")),
+        "plan_sha256": "a" * 64,
+        "onnx_sha256": "b" * 64,
+        "onnx_name": "m.fp16.onnx",
+        "builder": "tensorrt",
+        "builder_version": "10.3.0",
+        "machine": "aarch64",
+        "cuda_version": "12.6",
+        "gpu_name": "Orin",
+        "compute_capabilities": ("8.7",),
+        "precision": "fp16",
+        "profile": (1, 50, 125),
+    }
+    return Manifest(**(values | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    """A plan (of a few bytes) with its manifest."""
+    path = tmp_path / "m.engine"
+    path.write_bytes(bytes(range(256)))
+    make_manifest(plan_sha256=sha256_of(path)).write(path)
+    return path
+
+
+def fits(manifest: Manifest, version: str = "10.3.0", capability: str | None = "8.7") -> None:
+    check_fits(manifest, plan="m.engine", builder_version=version, compute_capability=capability)
+
+
+def test_it_comes_back_as_it_was_written(plan: Path) -> None:
+    manifest = read_manifest(plan)
+    assert manifest == make_manifest(plan_sha256=sha256_of(plan))
+    check_plan_file(plan, manifest)
+
+
+def test_it_lies_beside_the_plan() -> None:
+    assert manifest_path("output/m.int8.engine") == Path("output/m.int8.engine.json")
+
+
+def test_every_flipped_bit_of_the_plan_is_found(plan: Path) -> None:
+    manifest, whole = read_manifest(plan), plan.read_bytes()
+    for position in range(0, len(whole), 16):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        plan.write_bytes(damaged)
+        with pytest.raises(ModelError, match=r"m\.engine: is damaged .*pptsn convert engine"):
+            check_plan_file(plan, manifest)
+
+
+def test_a_truncated_and_a_missing_plan_are_found(plan: Path) -> None:
+    manifest = read_manifest(plan)
+    plan.write_bytes(plan.read_bytes()[:-1])
+    with pytest.raises(ModelError, match="is damaged"):
+        check_plan_file(plan, manifest)
+    plan.unlink()
+    with pytest.raises(ModelError, match="cannot be read"):
+        check_plan_file(plan, manifest)
+
+
+def test_every_altered_field_is_found(plan: Path) -> None:
+    written = json.loads(manifest_path(plan).read_text())
+    for name, value in written.items():
+        other = {**written, name: [value] if name != "format_version" else value + 1}
+        manifest_path(plan).write_text(json.dumps(other))
+        with pytest.raises(ModelError, match=r"was altered|has format version 2"):
+            read_manifest(plan)
+
+
+def test_a_field_that_is_added_or_removed_is_found(plan: Path) -> None:
+    written = json.loads(manifest_path(plan).read_text())
+    for values in (written | {"extra": 1}, {k: v for k, v in written.items() if k != "profile"}):
+        manifest_path(plan).write_text(json.dumps(values))
+        with pytest.raises(ModelError, match="was altered"):
+            read_manifest(plan)
+
+
+def test_a_manifest_that_is_no_manifest_is_named(plan: Path) -> None:
+    for text in ("", "{", "[]", "[" * 100_000, "\udcff"):
+        manifest_path(plan).write_bytes(text.encode(errors="surrogateescape"))
+        with pytest.raises(ModelError, match=r"m\.engine\.json: is damaged"):
+            read_manifest(plan)
+
+
+def test_a_missing_manifest_says_what_to_do(plan: Path) -> None:
+    manifest_path(plan).unlink()
+    with pytest.raises(ModelError, match=r"m\.engine: its manifest .*pptsn convert engine MODEL\.onnx -o "):
+        read_manifest(plan)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("plan_sha256", "x" * 64),
+        ("builder", "openvino"),
+        ("builder_version", "newest"),
+        ("compute_capabilities", ()),
+        ("precision", "fp8"),
+        ("profile", (1, 60, 50)),
+        ("profile", (0, 1, 1)),
+        ("hardware_compatible", "yes"),
+    ],
+)
+def test_values_out_of_range_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ModelError, match=f"manifest: {field} is "):
+        make_manifest(**{field: value})
+
+
+def test_another_version_is_refused_with_both_and_the_command() -> None:
+    with pytest.raises(ModelError) as error:
+        fits(make_manifest(), version="10.13.3")
+    assert "built by tensorrt 10.3.0, this machine has 10.13.3" in str(error.value)
+    assert "pptsn convert engine m.fp16.onnx -o m.engine --builder tensorrt --batch 1,50,125" in str(error.value)
+
+
+def test_another_gpu_is_refused_with_both_and_the_command() -> None:
+    with pytest.raises(ModelError, match=r"compute capability 8\.7, this GPU has 8\.6; rebuild .* convert engine"):
+        fits(make_manifest(), capability="8.6")
+
+
+def test_another_architecture_and_another_builder_are_refused() -> None:
+    manifest = make_manifest()
+    rest = {"plan": "m.engine", "builder_version": "10.3.0", "compute_capability": "8.7"}
+    check_fits(manifest, machine="aarch64", builder="tensorrt", **rest)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="was built on aarch64, this machine is x86_64"):
+        check_fits(manifest, machine="x86_64", **rest)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="built by tensorrt, not for tensorrt-rtx"):
+        check_fits(manifest, builder="tensorrt-rtx", **rest)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("built", "running", "good"),
+    [
+        ("10.3.0", "10.3.0", True),
+        ("10.3.0", "10.13.0", True),  # as numbers: 13 is more than 3
+        ("10.13.0", "10.3.0", False),  # never an older one
+        ("10.3.0", "11.4.1", True),
+        ("11.0.0", "10.16.0", False),
+        ("11.0.0", "12.0.0", False),
+    ],
+)
+def test_version_compatible_plans_run_with_later_versions(built: str, running: str, good: bool) -> None:
+    manifest = make_manifest(builder_version=built, version_compatible=True)
+    assert manifest.runs_with(running) is good
+    assert dataclasses.replace(manifest, version_compatible=False).runs_with(running) is (built == running)
+
+
+def test_plans_of_rtx_run_with_their_own_version_alone() -> None:
+    manifest = make_manifest(builder="tensorrt-rtx", builder_version="1.7.1.116", version_compatible=True)
+    assert manifest.runs_with("1.7.1.116")
+    assert not manifest.runs_with("1.7.2.1")
+
+
+@pytest.mark.parametrize(
+    ("builder", "listed", "capability", "good"),
+    [
+        ("tensorrt", ("8.6",), "8.9", True),
+        ("tensorrt", ("8.6",), "12.0", True),
+        ("tensorrt", ("8.6",), "8.0", True),
+        ("tensorrt", ("8.6",), "7.5", False),
+        ("tensorrt-rtx", ("8.0", "8.6", "8.9", "12.0"), "8.6", True),
+        ("tensorrt-rtx", ("8.0", "8.6", "8.9", "12.0"), "12.1", True),
+        ("tensorrt-rtx", ("8.0", "8.6", "8.9", "12.0"), "9.0", False),
+        ("tensorrt-rtx", ("8.0", "8.6", "8.9", "12.0"), "8.7", False),
+    ],
+)
+def test_hardware_compatible_plans_run_on_other_gpus(
+    builder: str, listed: tuple[str, ...], capability: str, good: bool
+) -> None:
+    manifest = make_manifest(builder=builder, compute_capabilities=listed, hardware_compatible=True)
+    assert manifest.runs_on(capability) is good
+    assert dataclasses.replace(manifest, hardware_compatible=False).runs_on(capability) is (capability in listed)
+
+
+def test_an_unknown_gpu_is_not_judged() -> None:
+    fits(make_manifest(), capability=None)
+
+
+def test_the_rebuild_command_repeats_every_option() -> None:
+    manifest = make_manifest(
+        onnx_name="a model.onnx",
+        workspace_mb=64,
+        optimization_level=5,
+        hardware_compatible=True,
+        version_compatible=True,
+    )
+    assert manifest.rebuild_command("out dir/m.engine") == (
+        "pptsn convert engine 'a model.onnx' -o 'out dir/m.engine' --builder tensorrt --batch 1,50,125 "
+        "--workspace-mb 64 --optimization-level 5 --hardware-compatible --version-compatible"
+    )
+    rtx = make_manifest(builder="tensorrt-rtx", compute_capabilities=("8.6", "8.9"))
+    assert rtx.rebuild_command("m.engine").endswith("--batch 1,50,125 --compute-capability 8.6,8.9")
+    portable = dataclasses.replace(rtx, hardware_compatible=True)
+    assert portable.rebuild_command("m.engine").endswith("--batch 1,50,125")
