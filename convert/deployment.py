@@ -38,6 +38,7 @@ def compose_deployment(
     opset = network.opset_import[0].version
     front, back = _front(spec, opset), _back(spec, opset)
     network.ir_version = IR_VERSION
+    _name_nodes(network.graph)  # a node without a name would get no prefix
     network = compose.add_prefix(network, NETWORK_PREFIX)
     inner, outer = network.graph.input[0].name, network.graph.output[0].name
     graph = compose.merge_models(front, network, io_map=[("views", inner)])

@@ -82,7 +82,8 @@ def read_frames(
     segments = -(-wanted // max(len(chosen), 1))
     crops: dict[int, list[Frame]] = {}
     skipped: list[str] = []
-    for item in clip_frames(chosen, spec, segments=segments, rule="centre"):
+    # Not the published rule, which takes but the first frame of a clip that has fewer than `segments`.
+    for item in clip_frames(chosen, spec, segments=segments, rule="linspace"):
         if isinstance(item, ClipFrame):
             seen = crops.setdefault(item.clip, [])
             seen.append(_crop(item.pixels, spec, turn=item.clip + len(seen)))

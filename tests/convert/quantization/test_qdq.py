@@ -1,0 +1,114 @@
+"""Both encodings, against arithmetic done by hand in NumPy and through ONNX Runtime's own kernels."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from convert.agreement import normalised_errors
+from convert.fp16 import to_fp16
+from convert.network_session import NetworkSession
+from convert.quantization.calibration import observe
+from convert.quantization.placement import Plan, Point, make_plan
+from convert.quantization.qdq import quantize
+from convert.quantization.scales import asymmetric_scale, symmetric_scale, weight_scales
+from convert.quantization.search import Quantizer, Recipe, tensors_of
+from tests.convert.residual_network import residual_network, views
+
+
+@pytest.fixture(scope="module")
+def network() -> onnx.ModelProto:
+    return residual_network()
+
+
+def quantizer(network: onnx.ModelProto, target: str) -> Quantizer:
+    histograms = observe(network, tensors_of(network, target), views(64))
+    return Quantizer(network, target, histograms, views(32, seed=1))
+
+
+def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def test_a_quantized_convolution_is_what_the_arithmetic_says(network: onnx.ModelProto) -> None:
+    scale = symmetric_scale(3.0)
+    plan = Plan((Point("views", (("stem", 0),)),), ("stem",))
+    model = quantize(network, plan, {"views": scale})
+    batch = views(2)
+    (found,) = NetworkSession(model, tensors=["s0"], optimise=False).watch(batch)
+    held = np.rint(batch / np.float32(scale.scale)).clip(-128, 127) * scale.scale
+    weights = constants(network)["stem_w"]
+    steps = weight_scales(weights).reshape(-1, 1, 1, 1)
+    rounded = np.rint(weights / steps) * steps
+    padded = np.pad(held, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    expected = np.einsum("bchwij,ocij->bohw", windows, rounded) + constants(network)["stem_b"].reshape(1, -1, 1, 1)
+    np.testing.assert_allclose(found["s0"], expected, atol=1e-4)
+
+
+def test_the_encoding_for_tensorrt_is_symmetric_int8_without_quantized_biases(network: onnx.ModelProto) -> None:
+    model = quantizer(network, "tensorrt").build(Recipe("tensorrt", "min-max", "residual"))
+    values = constants(model)
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            zero_point = values[node.input[2]]
+            assert zero_point.dtype == np.int8
+            assert not zero_point.any()
+        if node.op_type == "Conv":
+            assert values[node.input[2]].dtype == np.float32
+    stored = [value for name, value in values.items() if name.endswith("_w_int8")]
+    assert len(stored) == 6
+    assert all(np.abs(weights).max() == 127 for weights in stored)
+    axes = [a.i for n in model.graph.node if n.name.endswith("_w_dequantized") for a in n.attribute]
+    assert axes == [0] * 6
+
+
+def test_the_encoding_for_cpus_fuses_into_integer_kernels(network: onnx.ModelProto, tmp_path: Path) -> None:
+    model = quantizer(network, "cpu").build(Recipe("cpu", "min-max", "everything"))
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    kinds = [node.op_type for node in onnx.load(str(tmp_path / "optimised.onnx")).graph.node]
+    assert kinds.count("QLinearConv") == 6
+    assert kinds.count("QLinearAdd") == 2
+    assert not {"Conv", "FusedConv"} & set(kinds)
+    # One at the network's input; the maximum runs on integers.
+    assert kinds.count("QuantizeLinear") == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "placement"), [("tensorrt", "convolutions"), ("tensorrt", "residual"), ("cpu", "everything")]
+)
+def test_answers_stay_close_to_fp32(network: onnx.ModelProto, target: str, placement: str) -> None:
+    candidate = quantizer(network, target).judge(Recipe(target, "min-max", placement))
+    assert 0.001 < candidate.figures.error_median < 0.05
+    assert candidate.figures.top1 > 0.9
+
+
+def test_int8_with_the_rest_in_fp16_adds_only_rounding(network: onnx.ModelProto) -> None:
+    model = quantizer(network, "tensorrt").build(Recipe("tensorrt", "mse", "residual"))
+    half = to_fp16(model, source="m.onnx")
+    assert not [t.name for t in half.graph.initializer if t.data_type == TensorProto.FLOAT]
+    batch = views(16, seed=2)
+    mixed = NetworkSession(half, optimise=False).logits(batch)
+    plain = NetworkSession(model, optimise=False).logits(batch)
+    # A value at the border between two steps may fall to the other side.
+    assert np.median(normalised_errors(mixed, plain)) < 0.01
+
+
+def test_values_beyond_the_range_saturate(network: onnx.ModelProto) -> None:
+    plan = make_plan(network, "everything")
+    scales = dict.fromkeys(plan.tensors, asymmetric_scale(-1.0, 1.0))
+    model = quantize(network, plan, scales)
+    (values,) = NetworkSession(model, tensors=["c_dequantized"], optimise=False).watch(views(1) * 100)
+    assert values["c_dequantized"].max() == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_network_stays_as_it_was(network: onnx.ModelProto) -> None:
+    before = network.SerializeToString()
+    quantizer(network, "cpu").build(Recipe("cpu", "min-max", "everything"))
+    assert network.SerializeToString() == before

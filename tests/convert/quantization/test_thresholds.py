@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from convert.quantization.histogram import Histogram
+from convert.quantization.thresholds import METHODS
+
+
+def threshold(method: str, values: np.ndarray) -> float:
+    histogram = Histogram()
+    histogram.add(values.astype(np.float32))
+    return METHODS[method](*histogram.magnitudes())
+
+
+@pytest.fixture(scope="module")
+def outlier() -> np.ndarray:
+    """A million values around 1 and one of 100."""
+    return np.append(np.abs(np.random.default_rng(0).normal(0, 1, 1_000_000)), 100)
+
+
+def test_min_max_covers_every_value(outlier: np.ndarray) -> None:
+    assert threshold("min-max", outlier) == pytest.approx(100, rel=1e-3)
+
+
+def test_percentile_leaves_out_one_value_in_ten_thousand(outlier: np.ndarray) -> None:
+    assert threshold("percentile", outlier) == pytest.approx(np.percentile(outlier, 99.99), rel=0.02)
+
+
+def test_entropy_and_squared_error_clip_a_lonely_outlier(outlier: np.ndarray) -> None:
+    assert 2 < threshold("entropy", outlier) < 20
+    # Half a step of rounding, squared, of a million values outweighs what one loses by clipping.
+    assert 2 < threshold("mse", outlier) < 99
+
+
+def test_squared_error_is_the_least_of_all_methods(outlier: np.ndarray) -> None:
+    def error(limit: float) -> float:
+        step = limit / 127
+        return float(np.mean((outlier - np.minimum(np.rint(outlier / step), 127) * step) ** 2))
+
+    errors = {method: error(threshold(method, outlier)) for method in METHODS}
+    assert min(errors, key=errors.__getitem__) == "mse"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_even_distribution_keeps_its_range(method: str) -> None:
+    assert threshold(method, np.linspace(-3, 3, 200_001)) == pytest.approx(3, rel=0.02)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_zeros_behind_a_relu_do_not_move_the_range(method: str) -> None:
+    positive = np.abs(np.random.default_rng(0).normal(0, 1, 100_000))
+    alone = threshold(method, positive)
+    with_zeros = threshold(method, np.append(positive, np.zeros(100_000)))
+    assert with_zeros == pytest.approx(alone, rel=0.15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_dead_tensor_has_a_threshold_above_zero(method: str) -> None:
+    assert threshold(method, np.zeros(100)) > 0

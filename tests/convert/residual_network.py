@@ -1,0 +1,67 @@
+"""A residual network of two blocks, small enough to follow by hand, with all that quantization tells apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import numpy_helper, parser
+
+from convert.paddle_to_onnx import OPSET
+
+SIZE, CLASSES = 16, 4
+CONVOLUTIONS = ("stem", "main1", "main2", "short", "same1", "same2")
+
+# The names of all nodes, in order.
+NODES = (
+    "stem", "r0", "pool", "main1", "r1", "main2", "average", "short", "add1", "r2",
+    "same1", "r3", "same2", "add2", "r4", "gap", "flat", "fc", "fc_bias",
+)  # fmt: skip
+
+
+def residual_network(seed: int = 0) -> onnx.ModelProto:
+    """Return views (B, 3, 16, 16) -> (B, 4): stem, a block that halves the size, one that keeps it, classifier."""
+    model = parser.parse_model(f"""<ir_version: 9, opset_import: ["" : {OPSET}]>
+        small (float[B, 3, {SIZE}, {SIZE}] views) => (float[B, {CLASSES}] view_logits) {{
+            s0 = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(views, stem_w, stem_b)
+            s = Relu(s0)
+            x = MaxPool<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]>(s)
+            a0 = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]>(x, main1_w, main1_b)
+            a1 = Relu(a0)
+            a2 = Conv<kernel_shape = [1, 1]>(a1, main2_w, main2_b)
+            p = AveragePool<kernel_shape = [2, 2], strides = [2, 2]>(x)
+            b = Conv<kernel_shape = [1, 1]>(p, short_w, short_b)
+            c0 = Add(a2, b)
+            c = Relu(c0)
+            d0 = Conv<kernel_shape = [1, 1]>(c, same1_w, same1_b)
+            d1 = Relu(d0)
+            d2 = Conv<kernel_shape = [1, 1]>(d1, same2_w, same2_b)
+            e0 = Add(c, d2)
+            e = Relu(e0)
+            f0 = GlobalAveragePool(e)
+            f = Flatten<axis = 1>(f0)
+            g = MatMul(f, fc_w)
+            view_logits = Add(g, fc_b)
+        }}""")
+    for node, name in zip(model.graph.node, NODES, strict=True):
+        node.name = name
+    rng = np.random.default_rng(seed)
+    shapes = {
+        "stem": (8, 3, 3, 3), "main1": (8, 8, 3, 3), "main2": (16, 8, 1, 1), "short": (16, 8, 1, 1),
+        "same1": (8, 16, 1, 1), "same2": (16, 8, 1, 1),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        weights = rng.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)
+        _add(model, f"{name}_w", weights)
+        _add(model, f"{name}_b", rng.normal(0, 0.1, shape[0]))
+    _add(model, "fc_w", rng.normal(0, 1, (16, CLASSES)))
+    _add(model, "fc_b", rng.normal(0, 1, CLASSES))
+    return model
+
+
+def _add(model: onnx.ModelProto, name: str, values: np.ndarray) -> None:
+    model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
+
+
+def views(count: int, seed: int = 0) -> np.ndarray:
+    """Return (count, 3, 16, 16) float32 of standard deviation 1."""
+    return np.random.default_rng(seed).normal(0, 1, (count, 3, SIZE, SIZE)).astype(np.float32)
