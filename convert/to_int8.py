@@ -14,6 +14,7 @@ import onnx
 
 from convert.agreement import agreement
 from convert.fp16 import to_fp16
+from convert.fp16_proof import fp16_logits
 from convert.frames import FrameSet, read_frames
 from convert.model_file import check_output, write_model
 from convert.network import load_network, recompose
@@ -120,9 +121,10 @@ def convert_to_int8(
     quantizer = _calibrated(network, spec, frames, options, bar)
     chosen, candidates, layers = _choose(quantizer, options, bar)
     quantized = quantizer.build(chosen)
+    spec = dataclasses.replace(spec, precision="int8")
     if options.target == "tensorrt":
         quantized = to_fp16(quantized, source=model)
-    spec = dataclasses.replace(spec, precision="int8")
+        fp16_logits(quantized, spec, frames.held_out, origin=network, source=model)  # raises where it overflows
     facts = _facts(chosen, frames)
     with atomic_file(output) as temporary:
         write_model(recompose(quantized, spec), spec, temporary, quantization=facts)

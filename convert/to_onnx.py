@@ -32,7 +32,7 @@ def convert_to_onnx(
     graph, spec = compose_deployment(network, spec, mirror=mirror)
     with atomic_file(output) as temporary:
         write_model(graph, spec, temporary)
-        with open_engine(temporary, backend="onnxruntime") as engine:
+        with open_engine(temporary, backend="onnxruntime", device="cpu") as engine:
             report = verify_reference(engine, export, name=output, tolerance=tolerance)
         report.require_passed()
     report.write(report_path(output))

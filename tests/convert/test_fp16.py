@@ -5,7 +5,7 @@ from onnx import TensorProto, numpy_helper
 
 from convert.agreement import normalised_errors
 from convert.fp16 import to_fp16
-from convert.fp16_arithmetic import with_rounded_results
+from convert.fp16_proof import with_rounded_results
 from convert.network_session import NetworkSession
 from runtime.errors import ModelError
 from tests.convert.residual_network import residual_network, views
