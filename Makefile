@@ -3,12 +3,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
-EXTRAS ?= cpu,train,convert,dev
+EXTRAS ?= cpu,train,convert,rtx,dev
 OUTPUT ?= output
 CONFIG ?= configs/demo.yaml
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
 MODEL ?= $(OUTPUT)/model.onnx
 SOURCE ?=
+# int8 and engine: real clips, as a training list, folder or pattern; a list with labels, for top-1 as well; and what
+# INT8 is for, tensorrt or cpu.
+CALIBRATION ?=
+LABELLED ?=
+TARGET ?= tensorrt
+PRECISION ?= fp16
 
 READY = $(VENV)/.ready-$(subst $(comma),-,$(EXTRAS))
 comma = ,
@@ -19,7 +25,36 @@ PPTSN = $(BIN)/pptsn
 # Where configs/demo.yaml looks for its data.
 DEMO = output/demo
 
-.PHONY: help setup demo train onnx classify test test-slow test-matrix lint format constraints clean
+ifeq ($(filter fp32 fp16 int8,$(PRECISION)),)
+$(error PRECISION is '$(PRECISION)': choose fp32, fp16 or int8)
+endif
+# `make engine` without WEIGHTS is about the demo's model, which it trains if need be.
+ifeq ($(origin WEIGHTS),file)
+ENGINE = $(DEMO)
+ENGINE_WEIGHTS = $(DEMO)/train/best.pdparams
+ENGINE_CALIBRATION = $(or $(CALIBRATION),$(DEMO)/data/train.txt)
+ENGINE_LABELLED = $(or $(LABELLED),$(DEMO)/data/test.txt)
+else
+ENGINE = $(OUTPUT)/engine
+ENGINE_WEIGHTS = $(WEIGHTS)
+ENGINE_CALIBRATION = $(CALIBRATION)
+ENGINE_LABELLED = $(LABELLED)
+endif
+ENGINE_MODEL = $(ENGINE)/model$(filter-out .fp32,.$(PRECISION))
+# What the table compares, in the order of the conversions; the plan joins them where it was built.
+CHAIN = $(ENGINE)/model.onnx $(if $(filter fp16 int8,$(PRECISION)),$(ENGINE)/model.fp16.onnx) \
+  $(if $(filter int8,$(PRECISION)),$(ENGINE)/model.int8-cpu.onnx $(ENGINE)/model.int8.onnx)
+# The clips of the table: those with labels, or else those of the calibration, which may be a list with labels too.
+CHAIN_CLIPS = $(if $(ENGINE_LABELLED),--labelled $(ENGINE_LABELLED),$(if $(filter %.txt %.list %.lst,\
+  $(ENGINE_CALIBRATION)),--labelled,--clips) $(ENGINE_CALIBRATION))
+GATE ?= --min-agreement 0.98 $(if $(filter --labelled,$(CHAIN_CLIPS)),--max-drop 1)
+# $(call convert_int8,MODEL,TARGET,CALIBRATION): MODEL.onnx to MODEL.int8.onnx or MODEL.int8-cpu.onnx
+convert_int8 = $(PPTSN) convert int8 $(1).onnx -o $(1).int8$(filter -cpu,-$(2)).onnx --target $(2) --calibration $(3)
+# $(call build,BUILDER,PLAN)
+build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --rebuild-if-needed
+
+.PHONY: help setup demo demo-weights train onnx int8 engine classify device-report test test-slow test-gpu
+.PHONY: test-matrix lint format constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,9 +66,12 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)  ## Create .venv and install everything (EXTRAS=cpu for a device)
 
-demo: $(READY)  ## Train, export, convert, verify and classify on real video files, in minutes
+# Both commands leave finished work as it is, and go on where they were stopped.
+demo-weights: $(READY)
 	$(PPTSN) synthesize $(DEMO)/data
 	$(PPTSN) train configs/demo.yaml --output $(DEMO)/train --resume
+
+demo: demo-weights  ## Train, export, convert, verify and classify on real video files, in minutes
 	$(PPTSN) evaluate configs/demo.yaml --weights $(DEMO)/train/best.pdparams
 	$(PPTSN) export --weights $(DEMO)/train/best.pdparams --output $(DEMO)/export --clips $(DEMO)/data/test
 	$(PPTSN) convert onnx $(DEMO)/export -o $(DEMO)/model.onnx
@@ -51,6 +89,40 @@ onnx: $(READY)  ## Export and convert a checkpoint (WEIGHTS=x.pdparams MODEL=out
 	$(PPTSN) export --weights $(WEIGHTS) --output $(OUTPUT)/export
 	$(PPTSN) convert onnx $(OUTPUT)/export -o $(MODEL)
 
+int8: $(READY)  ## Quantize (MODEL=output/model.onnx CALIBRATION=clips/ TARGET=tensorrt|cpu)
+	$(call convert_int8,$(MODEL:.onnx=),$(TARGET),$(CALIBRATION))
+
+engine: $(READY) $(if $(filter $(DEMO),$(ENGINE)),demo-weights)  ## Weights to plan (PRECISION=int8; or WEIGHTS= CALIBRATION= LABELLED= too)
+	$(if $(ENGINE_CALIBRATION)$(ENGINE_LABELLED),,$(error name real clips: CALIBRATION=clips/ or LABELLED=list.txt))
+	$(if $(filter-out int8,$(PRECISION))$(ENGINE_CALIBRATION),,$(error INT8 needs CALIBRATION=clips/ or a list))
+	$(PPTSN) export --weights $(ENGINE_WEIGHTS) --output $(ENGINE)/export
+	$(PPTSN) convert onnx $(ENGINE)/export -o $(ENGINE)/model.onnx
+	$(if $(filter fp16 int8,$(PRECISION)),$(PPTSN) convert fp16 $(ENGINE)/model.onnx -o $(ENGINE)/model.fp16.onnx \
+	  --clips $(or $(ENGINE_CALIBRATION),$(ENGINE_LABELLED)))
+	$(if $(filter int8,$(PRECISION)),$(call convert_int8,$(ENGINE)/model,cpu,$(ENGINE_CALIBRATION)))
+	$(if $(filter int8,$(PRECISION)),$(call convert_int8,$(ENGINE)/model,tensorrt,$(ENGINE_CALIBRATION)))
+	$(PPTSN) convert check $(ENGINE_MODEL).onnx
+	@$(prove_and_tell)
+
+# Code 3 says that a builder, or the GPU it needs, is missing here: that is told at the end, and is no failure.
+define prove_and_tell
+rtx=0; $(call build,tensorrt-rtx,$(ENGINE_MODEL).rtx.engine) || rtx=$$?; \
+plan=0; $(call build,tensorrt,$(ENGINE_MODEL).engine) || plan=$$?; \
+case $$rtx,$$plan in 0,0|0,3|3,0|3,3) ;; *) exit 1;; esac; \
+test $$plan = 3 || built=$(ENGINE_MODEL).engine; \
+$(PPTSN) verify $(ENGINE)/export $(CHAIN) $$built $(CHAIN_CLIPS) $(GATE) || exit 1; \
+echo "Made: $(CHAIN)"; \
+if test $$plan = 0; then echo "Built, and run for the table: $(ENGINE_MODEL).engine"; else \
+  echo "Not built: $(ENGINE_MODEL).engine, a TensorRT plan, which is built on the GPU that runs it. What is missing here:"; \
+  $(call build,tensorrt,$(ENGINE_MODEL).engine); \
+  echo "On the device, with $(ENGINE_MODEL).onnx copied there:"; \
+  echo "  pptsn convert engine $(notdir $(ENGINE_MODEL)).onnx -o $(notdir $(ENGINE_MODEL)).engine"; fi; \
+if test $$rtx = 0; then echo "Built, but not run: $(ENGINE_MODEL).rtx.engine, for RTX GPUs. To prove it on one:"; \
+  echo "  pptsn verify $(ENGINE_MODEL).onnx $(ENGINE_MODEL).rtx.engine $(CHAIN_CLIPS)"; \
+else echo "Not built: $(ENGINE_MODEL).rtx.engine, for RTX GPUs. What is missing here:"; \
+  $(call build,tensorrt-rtx,$(ENGINE_MODEL).rtx.engine); true; fi
+endef
+
 classify: $(ANY_READY)  ## Name the action in videos (SOURCE=clip.mp4 MODEL=output/model.onnx)
 	$(PPTSN) classify $(SOURCE) --model $(MODEL)
 
@@ -61,6 +133,17 @@ test: $(READY)  ## Run the tests, with coverage
 
 test-slow: $(READY)  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+test-gpu: $(ANY_READY)  ## Run the tests that need a GPU; whatever is missing for one is a failure
+	REQUIRE_GPU=1 $(BIN)/python -m pytest -m gpu tests/gpu
+
+# A Jetson need not train: copy model*.onnx and data/ from the folder of a PC where `make engine PRECISION=int8` ran.
+device-report: $(ANY_READY)  ## Measure the demo's models on this device, in one JSON file to send back
+	@test -f $(DEMO)/model.int8.onnx || { echo "$(DEMO) has no models: make them by: make engine PRECISION=int8;" \
+	  "or do that on a PC, and copy $(DEMO)/model*.onnx and $(DEMO)/data here"; exit 1; }
+	-for model in model model.fp16 model.int8; do \
+	  $(PPTSN) convert engine $(DEMO)/$$model.onnx -o $(DEMO)/$$model.engine --rebuild-if-needed; done
+	$(BIN)/python -m benchmarks.device_report --demo $(DEMO)
 
 test-matrix:  ## Run the runtime's tests under each of Python 3.10, 3.11 and 3.12 that this machine has
 	$(PYTHON) tests/matrix.py
@@ -76,7 +159,7 @@ format: $(READY)  ## Format the code
 
 constraints:  ## Pin the newest versions again, for all Pythons at once (needs uv)
 	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra train --extra convert \
-	  --extra dev --extra rtx --extra bench --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
+	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
 
 clean:  ## Remove environments, caches and everything under output/
 	rm -rf $(VENV) .venvs $(OUTPUT) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

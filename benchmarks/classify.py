@@ -96,7 +96,7 @@ def _crops(engine: Engine, frames: list[Frame]) -> Frame:
 
 def measure_pipeline(model: Path, clip: Path, repeats: int) -> dict[str, float]:
     """Compare classifying a clip with the sum of its decoding and the bare engine calls."""
-    with open_engine(model) as engine:
+    with open_engine(model, device="cpu") as engine:
         recognizer = Recognizer(engine)
         frames = sampled_frames(clip, engine.spec)
         times = interleaved(
@@ -117,7 +117,7 @@ def measure_pipeline(model: Path, clip: Path, repeats: int) -> dict[str, float]:
 
 def measure_batches(model: Path, clip: Path, repeats: int) -> dict[str, float]:
     """Return the milliseconds a crop at several batch sizes."""
-    with open_engine(model) as engine:
+    with open_engine(model, device="cpu") as engine:
         crops = _crops(engine, sampled_frames(clip, engine.spec))
         sizes = (1, 2, 5, 10, 25, len(crops))
 
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--skip-batches", action="store_true", help="leave out the slow comparison of batch sizes")
     options = parser.parse_args()
-    with open_engine(options.model) as engine:
+    with open_engine(options.model, device="cpu") as engine:
         spec, description = engine.spec, engine.description
     long = long_clip(options.long_clip)
     figures: dict[str, object] = {

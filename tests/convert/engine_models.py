@@ -8,29 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from convert.deployment import compose_deployment
+from convert.fp16 import to_fp16
 from convert.model_file import write_model
+from convert.quantization.placement import make_plan
+from convert.quantization.qdq import quantize
+from convert.quantization.scales import symmetric_scale
 from runtime.spec import ModelSpec
 
 
-def to_fp16(network: onnx.ModelProto) -> onnx.ModelProto:
+def in_fp16(network: onnx.ModelProto) -> onnx.ModelProto:
     """Return `network` (FP32) computing in FP16, with FP32 input and output."""
-    network = deepcopy(network)
-    graph = network.graph
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
-            half = numpy_helper.to_array(tensor).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
-    before, after = graph.input[0].name, graph.output[0].name
-    for node in graph.node:
-        node.input[:] = [f"{name}_half" if name == before else name for name in node.input]
-        node.output[:] = [f"{name}_half" if name == after else name for name in node.output]
-    graph.node.insert(0, helper.make_node("Cast", [before], [f"{before}_half"], "to_half", to=TensorProto.FLOAT16))
-    graph.node.append(helper.make_node("Cast", [f"{after}_half"], [after], "to_float", to=TensorProto.FLOAT))
-    del graph.value_info[:]
-    return network
+    return to_fp16(network, source="test")
 
 
 def to_int8(network: onnx.ModelProto) -> onnx.ModelProto:
@@ -73,10 +64,16 @@ def _quantize(graph: onnx.GraphProto, conv: onnx.NodeProto, weights: np.ndarray)
 
 VARIANTS = {
     "fp32": deepcopy,
-    "fp16": to_fp16,
+    "fp16": in_fp16,
     "int8": to_int8,
-    "int8+fp16": lambda network: to_fp16(to_int8(network)),
+    "int8+fp16": lambda network: in_fp16(to_int8(network)),
 }
+
+
+def residual_int8(network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `network` (FP32) as `pptsn convert int8 --target tensorrt` writes it, with guessed scales."""
+    plan = make_plan(network, "residual")
+    return in_fp16(quantize(network, plan, dict.fromkeys(plan.tensors, symmetric_scale(6.35))))
 
 
 def deployment(network: onnx.ModelProto, spec: ModelSpec, variant: str) -> tuple[onnx.ModelProto, ModelSpec]:

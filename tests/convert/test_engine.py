@@ -17,6 +17,7 @@ import pytest
 
 from convert import engine as engine_module
 from convert import engine_build
+from convert.deployment import compose_deployment
 from convert.engine import convert_to_engine
 from convert.engine_build import build_plan
 from convert.engine_options import BuildOptions
@@ -30,7 +31,7 @@ from runtime.files import sha256_of
 from runtime.progress import progress_bar
 from runtime.spec import ModelSpec
 from tests.convert.broken_models import good, node_of
-from tests.convert.engine_models import VARIANTS, write_variant
+from tests.convert.engine_models import VARIANTS, residual_int8, write_variant
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 from tests.rtx import require_rtx
 
@@ -74,6 +75,19 @@ def test_every_precision_builds_with_a_dynamic_batch(variant: str, tmp_path: Pat
     assert report.manifest.precision == precision
     assert report.convolutions == 1
     assert list((report.precisions or {}).values()) == [precision]
+
+
+def test_our_own_quantization_of_a_real_network_builds_all_its_convolutions_in_int8(
+    resnet: tuple[onnx.ModelProto, ModelSpec], tmp_path: Path
+) -> None:
+    network, spec = resnet
+    graph, spec = compose_deployment(
+        residual_int8(network), dataclasses.replace(spec, precision="int8"), mirror=True
+    )
+    write_model(graph, spec, tmp_path / "m.onnx")
+    report = convert_to_engine(tmp_path / "m.onnx", tmp_path / "m.engine", RTX)
+    assert report.convolutions == 23
+    assert Counter((report.precisions or {}).values()) == {"int8": 23}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -207,6 +221,8 @@ def test_an_interrupt_ends_the_build_and_leaves_the_old_pair(
     pair: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = []
+    # A shell starts background jobs with the signal ignored.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def step(self: BuildMonitor, phase_name: str, step: int) -> bool:
         if not answers:
@@ -216,8 +232,11 @@ def test_an_interrupt_ends_the_build_and_leaves_the_old_pair(
         return answers[-1]
 
     monkeypatch.setattr(BuildMonitor, "step_complete", step)
-    with pytest.raises(KeyboardInterrupt):
-        convert_to_engine(tmp_path / "m.onnx", tmp_path / "m.engine", RTX)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            convert_to_engine(tmp_path / "m.onnx", tmp_path / "m.engine", RTX)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert answers == [False]  # the builder asked once, and stopped
     assert contents(tmp_path) == pair
 
