@@ -34,6 +34,7 @@ ENGINE = $(DEMO)
 ENGINE_WEIGHTS = $(DEMO)/train/best.pdparams
 ENGINE_CALIBRATION = $(or $(CALIBRATION),$(DEMO)/data/train.txt)
 ENGINE_LABELLED = $(or $(LABELLED),$(DEMO)/data/test.txt)
+ENGINE_PICTURES = --clips $(DEMO)/data/test
 else
 ENGINE = $(OUTPUT)/engine
 ENGINE_WEIGHTS = $(WEIGHTS)
@@ -57,7 +58,7 @@ build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --re
 .PHONY: test-matrix lint format constraints clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
@@ -92,10 +93,10 @@ onnx: $(READY)  ## Export and convert a checkpoint (WEIGHTS=x.pdparams MODEL=out
 int8: $(READY)  ## Quantize (MODEL=output/model.onnx CALIBRATION=clips/ TARGET=tensorrt|cpu)
 	$(call convert_int8,$(MODEL:.onnx=),$(TARGET),$(CALIBRATION))
 
-engine: $(READY) $(if $(filter $(DEMO),$(ENGINE)),demo-weights)  ## Weights to plan (PRECISION=int8; or WEIGHTS= CALIBRATION= LABELLED= too)
+engine: $(READY) $(if $(filter $(DEMO),$(ENGINE)),demo-weights)  ## From weights to a plan (PRECISION=int8 WEIGHTS= CALIBRATION=)
 	$(if $(ENGINE_CALIBRATION)$(ENGINE_LABELLED),,$(error name real clips: CALIBRATION=clips/ or LABELLED=list.txt))
 	$(if $(filter-out int8,$(PRECISION))$(ENGINE_CALIBRATION),,$(error INT8 needs CALIBRATION=clips/ or a list))
-	$(PPTSN) export --weights $(ENGINE_WEIGHTS) --output $(ENGINE)/export
+	$(PPTSN) export --weights $(ENGINE_WEIGHTS) --output $(ENGINE)/export $(ENGINE_PICTURES)
 	$(PPTSN) convert onnx $(ENGINE)/export -o $(ENGINE)/model.onnx
 	$(if $(filter fp16 int8,$(PRECISION)),$(PPTSN) convert fp16 $(ENGINE)/model.onnx -o $(ENGINE)/model.fp16.onnx \
 	  --clips $(or $(ENGINE_CALIBRATION),$(ENGINE_LABELLED)))
@@ -109,7 +110,7 @@ define prove_and_tell
 rtx=0; $(call build,tensorrt-rtx,$(ENGINE_MODEL).rtx.engine) || rtx=$$?; \
 plan=0; $(call build,tensorrt,$(ENGINE_MODEL).engine) || plan=$$?; \
 case $$rtx,$$plan in 0,0|0,3|3,0|3,3) ;; *) exit 1;; esac; \
-test $$plan = 3 || built=$(ENGINE_MODEL).engine; \
+built=; test $$plan = 3 || built=$(ENGINE_MODEL).engine; \
 $(PPTSN) verify $(ENGINE)/export $(CHAIN) $$built $(CHAIN_CLIPS) $(GATE) || exit 1; \
 echo "Made: $(CHAIN)"; \
 if test $$plan = 0; then echo "Built, and run for the table: $(ENGINE_MODEL).engine"; else \
@@ -141,9 +142,9 @@ test-gpu: $(ANY_READY)  ## Run the tests that need a GPU; whatever is missing fo
 device-report: $(ANY_READY)  ## Measure the demo's models on this device, in one JSON file to send back
 	@test -f $(DEMO)/model.int8.onnx || { echo "$(DEMO) has no models: make them by: make engine PRECISION=int8;" \
 	  "or do that on a PC, and copy $(DEMO)/model*.onnx and $(DEMO)/data here"; exit 1; }
-	-for model in model model.fp16 model.int8; do \
-	  $(PPTSN) convert engine $(DEMO)/$$model.onnx -o $(DEMO)/$$model.engine --rebuild-if-needed; done
-	$(BIN)/python -m benchmarks.device_report --demo $(DEMO)
+	for model in model model.fp16 model.int8; do \
+	  $(PPTSN) convert engine $(DEMO)/$$model.onnx -o $(DEMO)/$$model.engine --rebuild-if-needed || true; done
+	$(BIN)/python -m benchmarks.device_report --demo $(DEMO) -o $(DEMO)/device-report.json
 
 test-matrix:  ## Run the runtime's tests under each of Python 3.10, 3.11 and 3.12 that this machine has
 	$(PYTHON) tests/matrix.py

@@ -16,6 +16,9 @@ ModelArgument = Annotated[
     Path, typer.Argument(metavar="FILE.onnx", help="The FP32 model of `pptsn convert onnx`.")
 ]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")]
+CompensateOption = Annotated[
+    bool, typer.Option(help="Round weights such that their errors cancel on the frames given.")
+]
 
 _CALIBRATION_HELP = "Real clips: a training list (`path label` a line), a folder, a file, a pattern or @LIST."
 
@@ -35,6 +38,7 @@ def convert_fp16(
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest normalised logit error of a frame that passes.")
     ] = 0.02,
+    compensate: CompensateOption = True,
 ) -> None:
     """Convert an FP32 model to FP16: half the size, and twice the speed on a GPU.
 
@@ -49,7 +53,7 @@ def convert_fp16(
 
     sources = calibration_sources(clips) if clips else ()
     with notes().status("converting"):
-        report = convert_to_fp16(model, output, clips=sources, tolerance=tolerance)
+        report = convert_to_fp16(model, output, clips=sources, tolerance=tolerance, compensate=compensate)
     typer.echo(report_line(report))
     typer.echo(_written(output, model))
 
@@ -74,6 +78,7 @@ def convert_int8(
     min_agreement: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Smallest share of held-out frames that keep their answer.")
     ] = 0.9,
+    compensate: CompensateOption = True,
     cache: Annotated[bool, typer.Option(help="Keep what calibration observed for the next time.")] = True,
 ) -> None:
     """Quantize an FP32 model to INT8 after training, on real frames.
@@ -98,6 +103,7 @@ def convert_int8(
         sensitivity=sensitivity,
         frames=frames,
         min_agreement=min_agreement,
+        compensate=compensate,
         cache=cache,
     )
     result = convert_to_int8(model, output, calibration_sources(calibration), options=options, bar=_bar)

@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnx
+
 from convert.agreement import agreement
+from convert.compensation import input_moments, round_convolutions, to_nearest_fp16, with_rounded
 from convert.fp16 import to_fp16
 from convert.fp16_proof import fp16_logits
 from convert.frames import read_frames
@@ -19,19 +22,25 @@ from runtime.clips import Source
 from runtime.engines import open_engine
 from runtime.files import atomic_file
 from runtime.pictures import drawn_crops
-from runtime.preprocess import Frame
+from runtime.preprocess import Frame, normalise
 from runtime.spec import ModelSpec
 
-_FRAMES = 48
+_FRAMES = 128
 _PICTURES = 16
 
 
 def convert_to_fp16(
-    model: str | Path, output: str | Path, *, clips: Sequence[Source] = (), tolerance: float = FP16_ERROR
+    model: str | Path,
+    output: str | Path,
+    *,
+    clips: Sequence[Source] = (),
+    tolerance: float = FP16_ERROR,
+    compensate: bool = True,
 ) -> Report:
     """Write the FP16 form of the FP32 deployment graph `model` to `output`, with its report; return the report.
 
     clips: real videos, on frames of which both models are compared; without any, drawn pictures serve.
+    compensate: round weights such that their errors cancel on frames of `clips` (see `compensation`).
     tolerance: the largest normalised logit error (see `agreement.normalised_errors`) of a frame that passes.
     The figures are those of FP16 arithmetic, with every result rounded (see `fp16_proof`).
     Nothing is written where the model is not FP32 or damaged or FP16 cannot hold its values (ModelError, which
@@ -40,8 +49,11 @@ def convert_to_fp16(
     model, output = Path(model), Path(output)
     check_output(output, model)
     network, spec = load_network(model)
-    crops = _crops(clips, spec)
-    half = to_fp16(network, source=model)
+    frames = read_frames(clips, spec, frames=_FRAMES) if clips else None
+    crops = frames.held_out if frames else drawn_crops(_PICTURES, spec.crop_size)
+    half = to_fp16(network, source=model)  # raises where a weight is beyond FP16
+    if frames and compensate:
+        half = to_fp16(_compensated(network, frames.calibration, spec), source=model)
     spec = dataclasses.replace(spec, precision="fp16")
     with atomic_file(output) as temporary:
         write_model(recompose(half, spec), spec, temporary)
@@ -56,7 +68,8 @@ def convert_to_fp16(
     return report
 
 
-def _crops(clips: Sequence[Source], spec: ModelSpec) -> Frame:
-    if not clips:
-        return drawn_crops(_PICTURES, spec.crop_size)
-    return read_frames(clips, spec, frames=_FRAMES).calibration
+def _compensated(network: onnx.ModelProto, crops: Frame, spec: ModelSpec) -> onnx.ModelProto:
+    """Return `network` with weights that FP16 holds, rounded such that their errors cancel on `crops`."""
+    moments = input_moments(network, normalise(crops, mean=spec.mean, std=spec.std))
+    rounded = round_convolutions(network, moments, lambda weights: to_nearest_fp16)
+    return with_rounded(network, rounded, rounded.keys())

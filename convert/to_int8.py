@@ -20,7 +20,7 @@ from convert.model_file import check_output, write_model
 from convert.network import load_network, recompose
 from convert.quantization.calibration import CalibrationCache, observe
 from convert.quantization.placement import PLACEMENTS
-from convert.quantization.search import Candidate, LayerError, Quantizer, Recipe, best, tensors_of
+from convert.quantization.search import Candidate, LayerError, Quantizer, Recipe, best, round_to_int8, tensors_of
 from convert.quantization.skipping import SkipLayers
 from convert.quantization.structure import Structure
 from convert.quantization.thresholds import METHODS
@@ -54,6 +54,7 @@ class Int8Options:
     sensitivity: whether to measure each layer's own error.
     frames: how many to calibrate on.
     min_agreement: the smallest share (0..1) of held-out frames with the same leading class that passes.
+    compensate: whether weights are rounded such that their errors cancel (`convert.compensation`).
     cache: whether observed ranges are kept for the next time.
     """
 
@@ -64,6 +65,7 @@ class Int8Options:
     sensitivity: bool = False
     frames: int = DEFAULT_FRAMES
     min_agreement: float = FRAME_AGREEMENT
+    compensate: bool = True
     cache: bool = True
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ def convert_to_int8(
     if options.target == "tensorrt":
         quantized = to_fp16(quantized, source=model)
         fp16_logits(quantized, spec, frames.held_out, origin=network, source=model)  # raises where it overflows
-    facts = _facts(chosen, frames)
+    facts = _facts(chosen, frames, options)
     with atomic_file(output) as temporary:
         write_model(recompose(quantized, spec), spec, temporary, quantization=facts)
         report = _verify(temporary, model, frames.held_out, name=output, options=options)
@@ -151,8 +153,12 @@ def _calibrated(
     views = normalise(frames.calibration, mean=spec.mean, std=spec.std)
     with bar("calibrating") as progress:
         histograms = look(network, tensors_of(network, options.target), views, progress=progress)
+    rounded = None
+    if options.compensate:
+        with bar("rounding weights") as progress:
+            rounded = round_to_int8(network, views, progress=progress)
     held_out = normalise(frames.held_out, mean=spec.mean, std=spec.std)
-    return Quantizer(network, options.target, histograms, held_out)
+    return Quantizer(network, options.target, histograms, held_out, rounded=rounded)
 
 
 def _choose(
@@ -188,12 +194,13 @@ def _verify(path: Path, model: Path, crops: Frame, *, name: Path, options: Int8O
     return Report(str(name), str(model), Limits(min_agreement=options.min_agreement), figures)
 
 
-def _facts(chosen: Recipe, frames: FrameSet) -> dict[str, Any]:
+def _facts(chosen: Recipe, frames: FrameSet, options: Int8Options) -> dict[str, Any]:
     return {
         "target": chosen.target,
         "method": chosen.method,
         "placement": chosen.placement,
         "skipped_layers": list(chosen.skipped),
+        "compensated": options.compensate,
         "calibration_digest": frames.digest(),
         "calibration_frames": len(frames.calibration),
         "calibration_clips": frames.clips,

@@ -71,15 +71,53 @@ def test_every_command_explains_itself(run) -> None:
     for command in (
         ["classify"],
         ["convert", "onnx"],
+        ["convert", "fp16"],
+        ["convert", "int8"],
+        ["convert", "check"],
+        ["convert", "engine"],
         ["doctor"],
         ["evaluate"],
         ["export"],
+        ["synthesize"],
         ["train"],
         ["verify"],
     ):
         shown = run(*command, "--help")
         assert shown.code == 0
         assert "Usage:" in shown.out
+
+
+def test_convert_lists_every_step(run) -> None:
+    shown = run("convert", "--help")
+    assert shown.code == 0
+    for command in ("onnx", "fp16", "int8", "check", "engine"):
+        assert f" {command} " in shown.out
+
+
+def test_wrong_usage_of_the_conversions_is_code_2_and_says_what_there_is(run, model: Path, tmp_path: Path) -> None:
+    plan = tmp_path / "m.engine"
+    int8 = ["convert", "int8", model, "-o", tmp_path / "o.onnx", "--calibration", tmp_path]
+    for arguments, cause in (
+        ([*int8, "--target", "tpu"], "tensorrt, cpu"),
+        ([*int8, "--target", "cpu", "--method", "best"], "auto, min-max"),
+        (["convert", "engine", model, "-o", plan, "--builder", "openvino"], "tensorrt, tensorrt-rtx"),
+        (["convert", "engine", model, "-o", plan, "--batch", "5,1,2"], "MIN <= OPT <= MAX"),
+        (["convert", "engine", model, "-o", plan, "--precision", "fp16"], "precision belongs in the ONNX file"),
+    ):
+        ending = run(*arguments)
+        assert (ending.code, ending.err.count("\n")) == (2, 1)
+        assert cause in ending.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_builder_is_code_3(run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for builder, module in (("tensorrt", "tensorrt"), ("tensorrt-rtx", "tensorrt_rtx_bindings")):
+        monkeypatch.setitem(sys.modules, module, None)
+        ending = run("convert", "engine", model, "-o", tmp_path / "m.engine", "--builder", builder)
+        assert ending.code == 3
+        assert ending.err.startswith(f"pptsn: error: {builder}: it is not usable here")
+        assert ending.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_classify_prints_and_writes(run, model: Path, folder: Path, tmp_path: Path) -> None:

@@ -15,10 +15,18 @@ from convert.quantization.scales import INT8_MAX, Scale, weight_scales
 from convert.simplify import remove_unused
 
 
-def quantize(network: onnx.ModelProto, plan: Plan, scales: Mapping[str, Scale]) -> onnx.ModelProto:
+def quantize(
+    network: onnx.ModelProto,
+    plan: Plan,
+    scales: Mapping[str, Scale],
+    *,
+    weight_scales_of: Mapping[str, npt.NDArray[np.float32]] | None = None,
+) -> onnx.ModelProto:
     """Return a copy of `network`, FP32 (B, 3, S, S) -> (B, C), with explicit Q/DQ where `plan` says.
 
     scales: of every tensor that the plan quantizes.
+    weight_scales_of: of the convolutions' weights, (O,) by the convolution's name; those that cover them if not
+        given.
     Weights become int8, symmetric, with one scale an output channel.  Biases stay in floating point, or become
     int32 where the plan says so.
     """
@@ -32,7 +40,7 @@ def quantize(network: onnx.ModelProto, plan: Plan, scales: Mapping[str, Scale]) 
     inputs = {name: point.tensor for point in plan.points for name, index in point.readers if index == 0}
     for name in plan.convolutions:
         activation = scales[inputs[name]] if plan.quantize_bias else None
-        writer.quantize_weights(name, activation)
+        writer.quantize_weights(name, activation, (weight_scales_of or {}).get(name))
     writer.finish()
     return quantized
 
@@ -58,11 +66,13 @@ class _Writer:
         ]
         return f"{tensor}_dequantized"
 
-    def quantize_weights(self, name: str, activation: Scale | None) -> None:
+    def quantize_weights(
+        self, name: str, activation: Scale | None, scales: npt.NDArray[np.float32] | None
+    ) -> None:
         """Store the weights of the convolution `name` as int8; with the scale of its input, its bias as int32."""
         node = self.nodes[name]
         weights = numpy_helper.to_array(self._values[node.input[1]])
-        scales = weight_scales(weights)
+        scales = weight_scales(weights) if scales is None else scales
         integers = np.rint(weights / scales.reshape(-1, 1, 1, 1)).clip(-INT8_MAX, INT8_MAX).astype(np.int8)
         node.input[1] = self._dequantized(node.input[1], integers, scales)
         if activation is not None and len(node.input) > 2:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import onnx
+from onnx import numpy_helper
 
 from convert.agreement import Agreement, agreement
+from convert.compensation import Rounded, Rounding, input_moments, round_convolutions, with_rounded
 from convert.network_session import NetworkSession, Views
 from convert.quantization.histogram import Histogram
 from convert.quantization.placement import PLACEMENTS, Plan, make_plan
 from convert.quantization.qdq import quantize
-from convert.quantization.scales import Scale, asymmetric_scale, symmetric_scale
+from convert.quantization.scales import INT8_MAX, Scale, asymmetric_scale, symmetric_scale, weight_scales
+from convert.quantization.structure import Structure
 from convert.quantization.thresholds import METHODS
 from runtime.engines.base import Logits
 
@@ -53,13 +58,21 @@ class Quantizer:
     """Quantizes one FP32 network in several ways, and judges each on held-out views.
 
     histograms: of every tensor that a placement of `target` quantizes; held_out: (N, 3, S, S) float32.
+    rounded: the convolutions' weights where they are rounded with compensation, see `round_to_int8`.
     Models are judged as they are written, without ONNX Runtime's optimisation, which moves quantized results.
     """
 
     def __init__(
-        self, network: onnx.ModelProto, target: str, histograms: Mapping[str, Histogram], held_out: Views
+        self,
+        network: onnx.ModelProto,
+        target: str,
+        histograms: Mapping[str, Histogram],
+        held_out: Views,
+        *,
+        rounded: dict[str, Rounded] | None = None,
     ) -> None:
         self._network, self._target = network, target
+        self._rounded = rounded
         self._histograms, self._held_out = histograms, held_out
         self._expected: Logits = NetworkSession(network).logits(held_out)
         self._scales: dict[str, dict[str, Scale]] = {}
@@ -72,7 +85,10 @@ class Quantizer:
     def _quantized(self, plan: Plan, method: str) -> onnx.ModelProto:
         scales = self._scales_by(method)
         shared = {tensor: scales[plan.scale_of.get(tensor, tensor)] for tensor in plan.tensors}
-        return quantize(self._network, plan, shared)
+        if self._rounded is None:
+            return quantize(self._network, plan, shared)
+        network = with_rounded(self._network, self._rounded, plan.convolutions)
+        return quantize(network, plan, shared, weight_scales_of=_weight_scales(self._network))
 
     def _scales_by(self, method: str) -> dict[str, Scale]:
         if method not in self._scales:
@@ -99,6 +115,30 @@ class Quantizer:
             if progress is not None:
                 progress(done, len(layers))
         return sorted(errors, key=lambda error: (-error.median, error.layer))
+
+
+def _weight_scales(network: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the weight scales (O,) of each convolution, by name."""
+    values = {initializer.name: initializer for initializer in network.graph.initializer}
+    return {
+        node.name: weight_scales(numpy_helper.to_array(values[node.input[1]]))
+        for node in Structure(network.graph).convolutions
+    }
+
+
+def round_to_int8(
+    network: onnx.ModelProto, views: Views, *, progress: Progress | None = None
+) -> dict[str, Rounded]:
+    """Return the weights of every convolution of `network` on int8's grid, rounded with compensation.
+
+    views: (N, 3, S, S) float32, real ones.
+    """
+
+    def rounding_of(weights: npt.NDArray[np.float32]) -> Rounding:
+        scales = weight_scales(weights).astype(np.float64)
+        return lambda column: np.rint(column / scales).clip(-INT8_MAX, INT8_MAX) * scales
+
+    return round_convolutions(network, input_moments(network, views), rounding_of, progress=progress)
 
 
 def _scale(histogram: Histogram, method: str, target: str) -> Scale:

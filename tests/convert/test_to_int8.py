@@ -72,6 +72,23 @@ def test_auto_tries_every_method_and_placement_and_keeps_the_best(model: Path, c
     assert chosen.figures.error_median == min(c.figures.error_median for c in result.candidates)
 
 
+def test_compensation_changes_the_weights_alone(model: Path, clips: Path) -> None:
+    def stored(compensate: bool) -> dict[str, np.ndarray]:
+        convert(model, clips, method="min-max", placement="residual", compensate=compensate)
+        tensors = onnx.load(str(model.with_name("m.int8.onnx"))).graph.initializer
+        return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+
+    plain, compensated = stored(False), stored(True)
+    assert plain.keys() == compensated.keys()
+    changed = {name for name in plain if not np.array_equal(plain[name], compensated[name])}
+    assert {name for name in changed if not name.endswith("_b")} == {
+        f"network/{name}_w_int8" for name in ("stem", "main1", "main2", "short", "same1", "same2")
+    }
+    for name in changed:
+        if name.endswith("_int8"):
+            assert np.abs(plain[name].astype(int) - compensated[name]).max() <= 3
+
+
 def test_skipping_the_worst_layers_takes_them_from_the_layers_own_errors(model: Path, clips: Path) -> None:
     result = convert(model, clips, skip=SkipLayers(worst=2), method="min-max", placement="residual")
     assert result.chosen.skipped == tuple(layer.layer for layer in result.layers[:2])
@@ -89,6 +106,7 @@ def test_how_it_was_made_travels_in_the_file_and_the_report(model: Path, clips: 
         "method": "entropy",
         "placement": "residual",
         "skipped_layers": [],
+        "compensated": True,
         "calibration_digest": result.frames.digest(),
         "calibration_frames": 48,
         "calibration_clips": 8,

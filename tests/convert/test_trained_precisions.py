@@ -1,0 +1,88 @@
+"""What FP16 and INT8 cost a network that was trained: `make demo` in small, then every precision of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from convert.chain import Chain, verify_chain
+from convert.frames import calibration_sources
+from convert.model_file import load_model, write_model
+from convert.to_fp16 import convert_to_fp16
+from convert.to_int8 import Int8Options, convert_to_int8
+from convert.to_onnx import convert_to_onnx
+from convert.verify_limits import Gates
+from convert.verify_logits import Runs
+from runtime.errors import VerificationError
+from runtime.lists import read_list
+from tests.convert.test_to_int8 import no_bar
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of a network that was trained for some minutes, and the lists of its data set."""
+    from training.export import export_model
+    from training.recipe import load_recipe
+    from training.synthetic import SyntheticSettings, make_dataset
+    from training.trainer import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    found = make_dataset(folder / "set", settings=SyntheticSettings(val_per_class=2), workers=2)
+    changes = [f"data.{split}={getattr(found, split)}" for split in ("train", "val", "test", "labels")]
+    changes += ["model.short_side=48", "model.crop_size=40"]
+    recipe = load_recipe(Path(__file__).parents[2] / "configs" / "demo.yaml", changes)
+    export_model(train(recipe, folder / "run").best_weights, folder / "export")
+    convert_to_onnx(folder / "export", folder / "m.onnx")
+    clips = calibration_sources(str(found.train))
+    convert_to_fp16(folder / "m.onnx", folder / "m.fp16.onnx", clips=clips)
+    for target in ("tensorrt", "cpu"):
+        options = Int8Options(target=target, cache=False)
+        convert_to_int8(folder / "m.onnx", folder / f"m.{target}.onnx", clips, options=options, bar=no_bar)
+    return folder
+
+
+def chain(folder: Path, *names: str, **gates: float) -> Chain:
+    samples = read_list(folder / "set" / "test.txt")
+    return verify_chain(
+        [folder / name for name in names],
+        [sample.path for sample in samples],
+        runs=Runs(segments=2, views="ten", device="cpu"),
+        gates=Gates(**gates),
+        labels=[sample.label for sample in samples],
+    )
+
+
+def test_every_precision_keeps_the_answers(folder: Path) -> None:
+    found = chain(
+        folder,
+        "export",
+        "m.onnx",
+        "m.fp16.onnx",
+        "m.tensorrt.onnx",
+        "m.cpu.onnx",
+        max_drop=1.0,
+        min_agreement=0.98,
+    )
+    found.require_passed()
+    paddle, fp32, fp16, *_ = found.links
+    assert paddle.top1 is not None
+    assert paddle.top1 > 0.8
+    assert fp32.top1 == fp16.top1 == paddle.top1
+
+
+def test_a_layer_with_a_wrong_scale_fails_the_gate(folder: Path) -> None:
+    model, spec = load_model(folder / "m.tensorrt.onnx")
+    quantizers = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    name = quantizers[len(quantizers) // 2].input[1]
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) / 64, name))
+    write_model(model, spec, folder / "wrong.onnx")
+    assert onnx.load(str(folder / "wrong.onnx")).graph.node[0].op_type
+    found = chain(folder, "m.onnx", "wrong.onnx", max_drop=0.5)
+    with pytest.raises(VerificationError, match="points of top-1"):
+        found.require_passed()

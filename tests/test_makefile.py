@@ -1,0 +1,134 @@
+"""What the targets expand to, by `make -n`, which runs nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+VARIABLES = {"WEIGHTS", "CALIBRATION", "LABELLED", "PRECISION", "TARGET", "MODEL", "OUTPUT", "EXTRAS", "GATE"}
+STEPS = ["export", *(f"convert {name}" for name in ("onnx", "fp16", "int8", "check", "engine")), "verify"]
+
+
+def run_make(*arguments: str, inherited: dict[str, str] | None = None) -> tuple[int, str]:
+    """Return the exit code and the output of make, whatever the make that runs the tests was told."""
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    bare = {name: value for name, value in os.environ.items() if name not in VARIABLES and "MAKE" not in name}
+    environment = bare | (inherited or {})
+    ended = subprocess.run(
+        ["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def make(*arguments: str, environment: Path, inherited: dict[str, str] | None = None) -> tuple[int, str]:
+    """Return the exit code and the output of `make -n`, as if `environment` had been set up already."""
+    (environment / ".ready-test").touch()
+    code, output = run_make("-n", f"VENV={environment}", "EXTRAS=test", *arguments, inherited=inherited)
+    return code, output.replace(f"{environment}/bin/", "")
+
+
+def lines_of(output: str, command: str) -> list[str]:
+    return [line for line in output.splitlines() if line.startswith(f"pptsn {command} ")]
+
+
+def test_every_described_target_is_listed() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    described = [line.split(":")[0] for line in lines if "  ## " in line]
+    listed = [line.split()[1] for line in run_make("help")[1].splitlines() if line.startswith("  make ")]
+    assert listed == described
+    assert {"setup", "int8", "engine", "test-gpu", "device-report"} <= set(listed)
+
+
+def test_engine_in_int8_is_the_whole_chain_on_the_demo(tmp_path: Path) -> None:
+    code, output = make("engine", "PRECISION=int8", environment=tmp_path)
+    assert code == 0
+    assert [lines_of(output, command) != [] for command in ("synthesize", "train")] == [True, True]
+    places = [output.index(f"pptsn {command} ") for command in STEPS]
+    assert places == sorted(places)
+    targets = [line.partition("--target ")[2].split()[0] for line in lines_of(output, "convert int8")]
+    assert targets == ["cpu", "tensorrt"]
+    assert lines_of(output, "convert check") == ["pptsn convert check output/demo/model.int8.onnx"]
+    assert "-o output/demo/model.int8.rtx.engine --builder tensorrt-rtx" in output
+    assert "-o output/demo/model.int8.engine --builder tensorrt " in output
+    names = ("export", "model.onnx", "model.fp16.onnx", "model.int8-cpu.onnx", "model.int8.onnx")
+    assert f"pptsn verify {' '.join(f'output/demo/{name}' for name in names)} " in output
+    assert "--labelled output/demo/data/test.txt --min-agreement 0.98 --max-drop 1" in output
+
+
+@pytest.mark.parametrize("given", ["command line", "environment"])
+def test_engine_of_other_weights_leaves_the_demo_alone(tmp_path: Path, given: str) -> None:
+    weights = {"WEIGHTS": "my.pdparams", "CALIBRATION": "clips/"}
+    words = [f"{name}={value}" for name, value in weights.items()] if given == "command line" else []
+    code, output = make("engine", *words, environment=tmp_path, inherited={} if words else weights)
+    assert code == 0
+    assert "output/demo" not in output
+    assert "convert int8" not in output
+    assert lines_of(output, "export") == ["pptsn export --weights my.pdparams --output output/engine/export "]
+    assert "-o output/engine/model.fp16.engine --builder tensorrt " in output
+    assert "--clips clips/ --min-agreement 0.98" in output
+    assert "--max-drop" not in output
+
+
+@pytest.mark.parametrize(
+    ("builders", "code", "told"),
+    [
+        ({"tensorrt": 3, "tensorrt-rtx": 0}, 0, ["Not built: output/engine/model.engine", "Built, but not run"]),
+        (
+            {"tensorrt": 3, "tensorrt-rtx": 3},
+            0,
+            ["Not built: output/engine/model.engine", "model.rtx.engine, for"],
+        ),
+        ({"tensorrt": 0, "tensorrt-rtx": 3}, 0, ["run for the table: output/engine/model.engine"]),
+        ({"tensorrt": 1, "tensorrt-rtx": 0}, 2, []),
+        ({"tensorrt": 0, "tensorrt-rtx": 0, "verify": 1}, 2, []),
+    ],
+)
+def test_engine_tells_what_was_not_built_and_why(
+    tmp_path: Path, builders: dict[str, int], code: int, told: list[str]
+) -> None:
+    """With a program in place of pptsn that prints its arguments and ends with the code given for the builder."""
+    cases = "".join(f'*"--builder {name} "*) exit {status};; ' for name, status in builders.items())
+    program = tmp_path / "bin" / "pptsn"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$@"\ncase "$@ " in verify*) exit {builders.get("verify", 0)};; {cases}esac\n'
+    )
+    program.chmod(0o755)
+    (tmp_path / ".ready-test").touch()
+    chain = ["engine", "PRECISION=fp32", "WEIGHTS=w.pdparams", "CALIBRATION=clips/", "EXTRAS=test"]
+    ended, output = run_make(*chain, f"VENV={tmp_path}")
+    assert ended == code
+    plan = " output/engine/model.engine" if builders["tensorrt"] == 0 else ""
+    table = f"verify output/engine/export output/engine/model.onnx{plan} --clips clips/"
+    assert (table in output) == (builders["tensorrt"] != 1)
+    assert [text in output for text in told] == [True] * len(told)
+    if 3 in builders.values():
+        assert output.index(table) < output.rindex("convert engine") < output.rindex("\n")
+    assert ("Made: " in output) == (code == 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cause"),
+    [
+        (["PRECISION=bf16"], "choose fp32, fp16 or int8"),
+        (["WEIGHTS=my.pdparams"], "name real clips"),
+        (["WEIGHTS=my.pdparams", "PRECISION=int8", "LABELLED=test.txt"], "INT8 needs CALIBRATION"),
+    ],
+)
+def test_engine_says_what_it_needs(tmp_path: Path, arguments: list[str], cause: str) -> None:
+    code, output = make("engine", *arguments, environment=tmp_path)
+    assert code == 2
+    assert cause in output
+
+
+def test_int8_names_its_output_after_the_target(tmp_path: Path) -> None:
+    for target, output in (("tensorrt", "m.int8.onnx"), ("cpu", "m.int8-cpu.onnx")):
+        _, text = make("int8", "MODEL=m.onnx", "CALIBRATION=c", f"TARGET={target}", environment=tmp_path)
+        expected = f"pptsn convert int8 m.onnx -o {output} --target {target} --calibration c"
+        assert lines_of(text, "convert int8") == [expected]
