@@ -64,13 +64,11 @@ def input_moments(
     moments: dict[str, npt.NDArray[np.float32]] = {}
     done = 0
     for values in session.watch(chosen):
-        count = len(next(iter(values.values()))) if values else len(chosen)
-        values[INPUT_NAME] = chosen[done : done + count]
         for node in convolutions:
             samples = _windows(values[node.input[0]], node, rng)
             product = samples.T @ samples / np.float32(len(chosen) * _WINDOWS)
             moments[node.name] = moments[node.name] + product if node.name in moments else product
-        done += count
+        done += len(values[INPUT_NAME])
         if progress is not None:
             progress(done, len(chosen))
     return moments

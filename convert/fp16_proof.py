@@ -89,8 +89,8 @@ def _overflow(network: onnx.ModelProto, crops: Frame, spec: ModelSpec) -> str:
     largest = dict.fromkeys(tensors, 0.0)
     views = normalise(crops, mean=spec.mean, std=spec.std)
     for values in NetworkSession(network, tensors=tensors).watch(views):
-        for name, value in values.items():
-            largest[name] = max(largest[name], float(np.abs(value).max()))
+        for name in tensors:
+            largest[name] = max(largest[name], float(np.abs(values[name]).max()))
     for name in tensors:
         if not largest[name] <= _FP16_MAX:
             return f"{name!r} reaches {largest[name]:g} on real frames, FP16 ends at {_FP16_MAX:g}"

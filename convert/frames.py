@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from runtime.clips import ClipEnd, ClipFrame, Excerpt, Source, clip_frames
-from runtime.errors import InputError
+from runtime.errors import InputError, UsageError
 from runtime.lists import Sample, read_list
 from runtime.preprocess import Frame, crop_views, cut_crop
 from runtime.sources import expand_sources
@@ -43,8 +43,10 @@ class FrameSet:
 def calibration_sources(argument: str) -> list[Source]:
     """Return the clips that `argument` names: a training list (a text file), or what `pptsn classify` takes.
 
-    Raises InputError for a list that cannot be used.
+    Raises InputError for a list that cannot be used, UsageError for an empty name.
     """
+    if not argument:
+        raise UsageError("clips", "an empty name", "name a folder, a list or files")
     path = Path(argument)
     if path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir():
         return [_source(sample) for sample in _read_training_list(path)]
@@ -68,18 +70,26 @@ def _source(sample: Sample) -> Source:
 
 
 def read_frames(
-    sources: Sequence[Source], spec: ModelSpec, *, frames: int, progress: Callable[[int, int], None] | None = None
+    sources: Sequence[Source],
+    spec: ModelSpec,
+    *,
+    frames: int,
+    option: str = "--calibration",
+    progress: Callable[[int, int], None] | None = None,
 ) -> FrameSet:
     """Return about `frames` crops for calibration, and a third as many held out, of frames of `sources`.
 
     Clips are taken evenly from all of `sources`, frames evenly from each clip, and of each frame one crop of the
     ten-crop, a different one from frame to frame: the network then sees in calibration what it sees in use.
+    option: where `sources` came from, for errors.
     progress: called with the clips done and the clips in all.
     Raises InputError where no clip can be read, or all together have less than MINIMUM_FRAMES frames.
     """
+    if not sources:
+        raise InputError(option, "names no clips", "name a folder, a list or files")
     wanted = frames * _HELD_OUT_EVERY // (_HELD_OUT_EVERY - 1)
     chosen = _spread(sources, wanted)
-    segments = -(-wanted // max(len(chosen), 1))
+    segments = -(-wanted // len(chosen))
     crops: dict[int, list[Frame]] = {}
     skipped: list[str] = []
     # Not the published rule, which takes but the first frame of a clip that has fewer than `segments`.
@@ -93,7 +103,7 @@ def read_frames(
                 skipped.append(str(item.error))
             if progress is not None:
                 progress(item.clip + 1, len(chosen))
-    return _divide(list(crops.values()), skipped, len(chosen))
+    return _divide(list(crops.values()), skipped, option)
 
 
 def _spread(sources: Sequence[Source], count: int) -> list[Source]:
@@ -110,17 +120,17 @@ def _crop(pixels: Frame, spec: ModelSpec, *, turn: int) -> Frame:
     return crop
 
 
-def _divide(clips: list[list[Frame]], skipped: list[str], asked: int) -> FrameSet:
+def _divide(clips: list[list[Frame]], skipped: list[str], option: str) -> FrameSet:
     """Hold out every fourth clip; of fewer than four clips, every fourth frame."""
     if not clips:
-        raise InputError("--calibration", f"none of {asked} clips can be read ({skipped[0]})", "name others")
+        raise InputError(option, f"none of {len(skipped)} clips can be read ({skipped[0]})", "name others")
     parts = clips if len(clips) >= _HELD_OUT_EVERY else [[crop] for clip in clips for crop in clip]
     last = _HELD_OUT_EVERY - 1
     held_out = [crop for i, part in enumerate(parts) if i % _HELD_OUT_EVERY == last for crop in part]
     kept = [crop for i, part in enumerate(parts) if i % _HELD_OUT_EVERY != last for crop in part]
     if len(kept) + len(held_out) < MINIMUM_FRAMES:
         raise InputError(
-            "--calibration",
+            option,
             f"{len(clips)} clips give {len(kept) + len(held_out)} frames, expected at least {MINIMUM_FRAMES}",
             "name more or longer clips",
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import helper
 
-from runtime.errors import UsageError
+from runtime.errors import InputError, UsageError
 from runtime.onnx_file import DIGEST_KEY, QUANTIZATION_KEY, SPEC_KEY, content_digest, read_spec
 from runtime.spec import ModelSpec
 
@@ -33,13 +34,18 @@ def write_model(
 
 
 def check_output(output: Path, model: Path | None = None) -> None:
-    """Refuse an output that is no .onnx file by its name, or that would replace `model`, which it is made from.
+    """Refuse, before any work, an output that cannot be written or would replace `model`, which it is made from.
 
-    Raises UsageError.
+    Raises UsageError, or InputError for a place that cannot be written.
     """
     if output.suffix != ".onnx":
         name = output.with_suffix(".onnx") if output.name.strip(".") else "as in output/model.onnx"
         raise UsageError("-o", f"{output} does not end in .onnx", f"name it {name}")
+    if output.is_dir():
+        raise UsageError("-o", f"{output} is a folder", f"as in {output / 'model.onnx'}")
+    folder = next(place for place in output.absolute().parents if place.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(output, f"{folder} cannot be written to", "choose a writable place with room")
     if model is not None and output.exists() and model.exists() and output.samefile(model):
         raise UsageError("-o", f"{output} is the model that it would be made from", "choose another name")
 

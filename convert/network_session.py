@@ -47,10 +47,10 @@ class NetworkSession:
         return np.concatenate(parts)
 
     def watch(self, views: Views) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        """Yield the watched tensors by name, for one batch of `views` after another."""
+        """Yield the views and the watched tensors by name, for one batch of `views` after another."""
         for batch in _batches(views):
-            values = self._session.run(self._tensors, {INPUT_NAME: batch})
-            yield dict(zip(self._tensors, values, strict=True))
+            values = self._session.run(self._tensors, {INPUT_NAME: batch}) if self._tensors else []
+            yield {INPUT_NAME: batch, **dict(zip(self._tensors, values, strict=True))}
 
 
 def _batches(views: Views) -> Iterator[Views]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,9 +51,10 @@ def convert_fp16(
     from convert.verify_table import report_line
     from runtime.progress import notes
 
-    sources = calibration_sources(clips) if clips else ()
+    sources = () if clips is None else calibration_sources(clips)
     with notes().status("converting"):
         report = convert_to_fp16(model, output, clips=sources, tolerance=tolerance, compensate=compensate)
+    _warn(report.skipped)
     typer.echo(report_line(report))
     typer.echo(_written(output, model))
 
@@ -67,14 +68,18 @@ def convert_int8(
         str, typer.Option(help="min-max, percentile, entropy, mse; or auto, which tries them all.")
     ] = "auto",
     placement: Annotated[
-        str, typer.Option(help="For tensorrt: convolutions, residual (shortcuts too); or auto, which tries both.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="For tensorrt: residual (shortcuts too, the fastest and default), convolutions; or auto, which "
+            "takes the one of the smaller error."
+        ),
+    ] = None,
     skip_layers: Annotated[
         str | None,
         typer.Option(help="Convolutions that stay in floating point: NAME,NAME or auto:K, the K most sensitive."),
     ] = None,
     sensitivity: Annotated[bool, typer.Option(help="Measure the error of each layer quantized alone.")] = False,
-    frames: Annotated[int, typer.Option(min=24, help="Frames to calibrate on.")] = 256,
+    frames: Annotated[int, typer.Option(min=24, max=100_000, help="Frames to calibrate on.")] = 256,
     min_agreement: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Smallest share of held-out frames that keep their answer.")
     ] = 0.9,
@@ -84,7 +89,7 @@ def convert_int8(
     """Quantize an FP32 model to INT8 after training, on real frames.
 
     For TensorRT what is not INT8 is FP16; for the CPU it is FP32.  A third as many frames as it calibrates on are
-    held out, and the figures are theirs.
+    held out, and the figures are theirs.  Clips that cannot be read are named and left out.
 
     Example: pptsn convert int8 model.onnx -o model.int8.onnx --target tensorrt --calibration clips/
     """
@@ -93,7 +98,6 @@ def convert_int8(
     from convert.quantization.tables import candidates_table, layers_table, print_tables
     from convert.to_int8 import Int8Options, convert_to_int8
     from convert.verify_table import report_line
-    from runtime.progress import notes
 
     options = Int8Options(
         target=target,
@@ -107,14 +111,22 @@ def convert_int8(
         cache=cache,
     )
     result = convert_to_int8(model, output, calibration_sources(calibration), options=options, bar=_bar)
-    for line in result.frames.skipped:
-        notes().print(f"pptsn: warning: skipped {line}", style="yellow", markup=False)
+    _warn(result.frames.skipped)
     if result.layers:
         print_tables(layers_table(result.layers))
     print_tables(candidates_table(result.candidates, result.chosen))
     typer.echo(_summary(result))
     typer.echo(report_line(result.report))
+    result.report.require_passed()
     typer.echo(_written(output, model))
+
+
+def _warn(skipped: Sequence[str]) -> None:
+    """Name the clips that could not be read."""
+    from runtime.progress import notes
+
+    for line in skipped:
+        notes().print(f"pptsn: warning: skipped {line}", style="yellow", markup=False)
 
 
 @contextmanager

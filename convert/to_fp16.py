@@ -49,7 +49,7 @@ def convert_to_fp16(
     model, output = Path(model), Path(output)
     check_output(output, model)
     network, spec = load_network(model)
-    frames = read_frames(clips, spec, frames=_FRAMES) if clips else None
+    frames = read_frames(clips, spec, frames=_FRAMES, option="--clips") if clips else None
     crops = frames.held_out if frames else drawn_crops(_PICTURES, spec.crop_size)
     half = to_fp16(network, source=model)  # raises where a weight is beyond FP16
     if frames and compensate:
@@ -62,7 +62,8 @@ def convert_to_fp16(
         computed = fp16_logits(half, spec, crops, origin=network, source=model)
         limits = Limits(error_worst=tolerance)
         Report(str(output), str(model), limits, agreement(written, expected)).require_passed()
-        report = Report(str(output), str(model), limits, agreement(computed, expected))
+        skipped = frames.skipped if frames else ()
+        report = Report(str(output), str(model), limits, agreement(computed, expected), skipped=skipped)
         report.require_passed()
     report.write(report_path(output))
     return report

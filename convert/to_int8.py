@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -49,7 +51,7 @@ class Int8Options:
 
     target: `tensorrt` (int8 activations, the rest FP16) or `cpu` (uint8 activations, for ONNX Runtime).
     method: a name in METHODS, or `auto`, which tries them all and keeps the one of the smallest error.
-    placement: a name in PLACEMENTS[target], or `auto`, which tries those too.
+    placement: a name in PLACEMENTS[target], or `auto`, which tries those too; None for the fastest, the last.
     skip: convolutions that stay in floating point.
     sensitivity: whether to measure each layer's own error.
     frames: how many to calibrate on.
@@ -60,7 +62,7 @@ class Int8Options:
 
     target: str
     method: str = "auto"
-    placement: str = "auto"
+    placement: str | None = None
     skip: SkipLayers = field(default_factory=SkipLayers)
     sensitivity: bool = False
     frames: int = DEFAULT_FRAMES
@@ -71,12 +73,14 @@ class Int8Options:
     def __post_init__(self) -> None:
         _check_choice("--target", self.target, tuple(PLACEMENTS))
         _check_choice("--method", self.method, ("auto", *METHODS))
-        _check_choice("--placement", self.placement, ("auto", *PLACEMENTS[self.target]))
+        if self.placement is not None:
+            _check_choice("--placement", self.placement, ("auto", *PLACEMENTS[self.target]))
 
     def recipes(self, skipped: tuple[str, ...]) -> list[Recipe]:
         """Return what is to be tried with the layers `skipped` left out."""
         methods = METHODS if self.method == "auto" else (self.method,)
-        placements = PLACEMENTS[self.target] if self.placement == "auto" else (self.placement,)
+        every = PLACEMENTS[self.target]
+        placements = every if self.placement == "auto" else (self.placement or every[-1],)
         return [Recipe(self.target, method, place, skipped) for place in placements for method in methods]
 
 
@@ -110,9 +114,9 @@ def convert_to_int8(
     """Write the INT8 form of the FP32 deployment graph `model` to `output`, with its report beside it.
 
     sources: clips to calibrate on.
-    Nothing is written where the model is no FP32 one or damaged (ModelError), clips give too few frames
-    (InputError), a layer to skip does not exist (UsageError), or too few held-out frames keep their answer
-    (VerificationError).
+    Nothing is written where too few held-out frames keep their answer: the result's report has not passed then.
+    Raises ModelError for a model that is no FP32 one or damaged, or overflows; InputError where the clips give too
+    few frames; UsageError for a layer to skip that does not exist.
     """
     model, output = Path(model), Path(output)
     check_output(output, model)
@@ -126,12 +130,15 @@ def convert_to_int8(
     spec = dataclasses.replace(spec, precision="int8")
     if options.target == "tensorrt":
         quantized = to_fp16(quantized, source=model)
-        fp16_logits(quantized, spec, frames.held_out, origin=network, source=model)  # raises where it overflows
     facts = _facts(chosen, frames, options)
-    with atomic_file(output) as temporary:
-        write_model(recompose(quantized, spec), spec, temporary, quantization=facts)
-        report = _verify(temporary, model, frames.held_out, name=output, options=options)
-        report.require_passed()
+    proof = _Proof(model, network, frames.held_out, options)
+    with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
+        written = Path(folder) / "model.onnx"
+        write_model(recompose(quantized, spec), spec, written, quantization=facts)
+        report = proof.of(written, quantized, spec, name=output)
+        if report.passed:
+            with atomic_file(output) as temporary:
+                shutil.copyfile(written, temporary)
     convolutions = len(Structure(network.graph).convolutions)
     result = Int8Result(
         chosen=chosen,
@@ -142,7 +149,8 @@ def convert_to_int8(
         frames=frames,
         report=report,
     )
-    _write_report(result, facts, report_path(output))
+    if report.passed:
+        _write_report(result, facts, report_path(output))
     return result
 
 
@@ -187,11 +195,29 @@ def _judge(quantizer: Quantizer, tried: Sequence[Recipe], bar: Bar) -> list[Cand
     return candidates
 
 
-def _verify(path: Path, model: Path, crops: Frame, *, name: Path, options: Int8Options) -> Report:
-    """Compare the file as it is written, without ONNX Runtime's fusions, with the FP32 model."""
-    with OnnxRuntimeEngine(model) as before, OnnxRuntimeEngine(path, optimise=False) as after:
-        figures = agreement(infer_in_batches(after, crops), infer_in_batches(before, crops))
-    return Report(str(name), str(model), Limits(min_agreement=options.min_agreement), figures)
+@dataclass(frozen=True)
+class _Proof:
+    """What an INT8 file is compared with: the FP32 `model`, whose network is `network`, on held-out `crops`."""
+
+    model: Path
+    network: onnx.ModelProto
+    crops: Frame
+    options: Int8Options
+
+    def of(self, written: Path, quantized: onnx.ModelProto, spec: ModelSpec, *, name: Path) -> Report:
+        """Return the report on the file `written`, to be called `name`, without ONNX Runtime's fusions.
+
+        For TensorRT the figures are those of FP16 arithmetic between the quantized layers, unless the file as
+        ONNX Runtime computes it is worse.
+        """
+        with OnnxRuntimeEngine(self.model) as before, OnnxRuntimeEngine(written, optimise=False) as after:
+            expected = infer_in_batches(before, self.crops)
+            figures = [agreement(infer_in_batches(after, self.crops), expected)]
+        if self.options.target == "tensorrt":
+            logits = fp16_logits(quantized, spec, self.crops, origin=self.network, source=self.model)
+            figures.insert(0, agreement(logits, expected))
+        worst = min(figures, key=lambda each: each.top1)
+        return Report(str(name), str(self.model), Limits(min_agreement=self.options.min_agreement), worst)
 
 
 def _facts(chosen: Recipe, frames: FrameSet, options: Int8Options) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -33,18 +34,16 @@ def observe(
     histograms = {name: Histogram() for name in tensors}
     inside = [name for name in tensors if name != INPUT_NAME]
     session = NetworkSession(network, tensors=inside)
-    if INPUT_NAME in histograms:
-        histograms[INPUT_NAME].add(views)
     done = 0
     for values in session.watch(views):
-        for name, value in values.items():
+        for name, histogram in histograms.items():
             try:
-                histograms[name].add(value)
+                histogram.add(values[name])
             except ValueError as error:
                 raise ModelError("network", f"{name!r} {error}", "the weights are damaged: train again") from error
-        done += len(value)
+        done += len(values[INPUT_NAME])
         if progress is not None:
-            progress(min(done, len(views)), len(views))
+            progress(done, len(views))
     return histograms
 
 
@@ -52,8 +51,7 @@ class CalibrationCache:
     """Histograms on disk, by a digest of the network, its tensors and the frames."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        self._folder = folder or Path(home) / "pptsn" / "calibration"
+        self._folder = folder or _cache_home() / "pptsn" / "calibration"
 
     def observe(
         self, network: onnx.ModelProto, tensors: Sequence[str], views: Views, *, progress: Progress | None = None
@@ -65,6 +63,14 @@ class CalibrationCache:
             found = observe(network, tensors, views, progress=progress)
             _store(path, found)
         return found
+
+
+def _cache_home() -> Path:
+    """Return the user's folder of caches, or, in a container without a home, that of temporary files."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return Path(tempfile.gettempdir())
 
 
 def _key(network: onnx.ModelProto, tensors: Sequence[str], views: Views) -> str:

@@ -59,6 +59,7 @@ def make_plan(network: onnx.ModelProto, placement: str, *, skip: Collection[str]
     kept = [node for node in structure.convolutions if node.name not in skip]
     if placement == "everything":
         readers = _readers_of_everything(structure, network.graph)
+        readers = [(tensor, node) for tensor, node in readers if node.name not in skip]
     else:
         readers = [(node.input[0], node) for node in kept]
         if placement == "residual":

@@ -14,6 +14,9 @@ from convert.quantization.placement import Plan
 from convert.quantization.scales import INT8_MAX, Scale, weight_scales
 from convert.simplify import remove_unused
 
+# A float32 number below the largest int32, so that the quotient by it stays within int32.
+_INT32_MAX = 2**31 - 256
+
 
 def quantize(
     network: onnx.ModelProto,
@@ -73,13 +76,15 @@ class _Writer:
         node = self.nodes[name]
         weights = numpy_helper.to_array(self._values[node.input[1]])
         scales = weight_scales(weights) if scales is None else scales
+        bias = numpy_helper.to_array(self._values[node.input[2]]).astype(np.float64)
+        if activation is not None:
+            # A bias counts in steps of both scales together; next to vanishing weights it would not fit.
+            scales = np.maximum(scales, np.abs(bias) / (activation.scale * _INT32_MAX)).astype(np.float32)
         integers = np.rint(weights / scales.reshape(-1, 1, 1, 1)).clip(-INT8_MAX, INT8_MAX).astype(np.int8)
         node.input[1] = self._dequantized(node.input[1], integers, scales)
-        if activation is not None and len(node.input) > 2:
-            bias_scales = (scales * np.float32(activation.scale)).astype(np.float32)
-            bias = numpy_helper.to_array(self._values[node.input[2]]).astype(np.float64)
-            limit = np.iinfo(np.int32).max
-            integers32 = np.rint(bias / bias_scales).clip(-limit, limit).astype(np.int32)
+        if activation is not None:
+            bias_scales = scales * np.float32(activation.scale)
+            integers32 = np.rint(bias / bias_scales).clip(-_INT32_MAX, _INT32_MAX).astype(np.int32)
             node.input[2] = self._dequantized(node.input[2], integers32, bias_scales)
 
     def _dequantized(self, name: str, integers: npt.NDArray[Any], scales: npt.NDArray[np.float32]) -> str:

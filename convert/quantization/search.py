@@ -143,9 +143,15 @@ def round_to_int8(
 
 def _scale(histogram: Histogram, method: str, target: str) -> Scale:
     """Return the scale by which `target` quantizes a tensor of that histogram."""
-    threshold = METHODS[method](*histogram.magnitudes())
+    counts, width = histogram.magnitudes()
+    # Of uint8, all levels are above zero where all values are.
+    levels = 256 if target == "cpu" and histogram.low >= 0 else 128
+    # Nothing is known of a tensor that was 0 throughout; a range of 1 costs nothing if it stays so.
+    threshold = METHODS[method](counts, width, levels) if histogram.low < histogram.high else 1.0
     if target == "tensorrt":
         return symmetric_scale(threshold)
+    if histogram.low == histogram.high:
+        return asymmetric_scale(0.0, threshold)
     return asymmetric_scale(max(histogram.low, -threshold), min(histogram.high, threshold))
 
 

@@ -4,6 +4,7 @@ import pytest
 from convert.compensation import compensate, input_moments, round_convolutions, to_nearest_fp16, with_rounded
 from convert.network_session import NetworkSession
 from tests.convert.residual_network import CONVOLUTIONS, residual_network, views
+from tests.models import tiny_network
 
 STEP = 1 / 16
 
@@ -91,3 +92,12 @@ def test_only_the_convolutions_named_are_changed() -> None:
     changed = with_rounded(network, rounded, ["stem"])
     before = {t.name: t.raw_data for t in network.graph.initializer}
     assert {t.name for t in changed.graph.initializer if t.raw_data != before[t.name]} == {"stem_w", "stem_b"}
+
+
+def test_a_network_of_one_convolution_has_moments_too() -> None:
+    network = tiny_network()
+    network.graph.input[0].name = network.graph.node[0].input[0] = "views"
+    network.graph.node[0].name = "only"
+    (moments,) = input_moments(network, np.ones((4, 3, 32, 32), np.float32)).values()
+    assert moments.shape == (3 * 32 * 32 + 1,) * 2
+    assert np.allclose(moments, 1)

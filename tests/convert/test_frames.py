@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.frames import MINIMUM_FRAMES, calibration_sources, read_frames
+from convert.frames import MINIMUM_FRAMES, _spread, calibration_sources, read_frames
 from runtime.clips import Excerpt
 from runtime.errors import InputError, UsageError
 from tests.clips import write_clip
@@ -116,6 +116,32 @@ def test_clips_none_of_which_can_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     with pytest.raises(InputError, match=r"none of 1 clips can be read .*bad\.mp4"):
         read_frames(calibration_sources(str(tmp_path)), SPEC, frames=256)
+
+
+def test_frames_of_a_clip_that_breaks_off_are_left_out(folder: Path, tmp_path: Path) -> None:
+    from runtime.clips import ClipEnd, clip_frames
+
+    good = read_frames(calibration_sources(str(folder)), SPEC, frames=48)
+    stated = [*calibration_sources(str(folder)), Excerpt(folder / "0.mp4", 99)]
+    assert any(
+        isinstance(item, ClipEnd) and item.error
+        for item in clip_frames(stated[-1:], SPEC, segments=2, rule="centre")
+    )
+    frames = read_frames(stated, SPEC, frames=48)
+    assert frames.clips == good.clips
+    assert len(frames.skipped) == 1
+
+
+def test_clips_that_are_left_out_are_spread_over_all() -> None:
+    assert _spread([str(i) for i in range(100)], 4) == ["0", "25", "50", "75"]
+    assert _spread(["a", "b"], 5) == ["a", "b"]
+
+
+def test_no_clips_at_all_are_refused_by_the_name_of_the_option() -> None:
+    with pytest.raises(InputError, match="--clips: names no clips"):
+        read_frames([], SPEC, frames=48, option="--clips")
+    with pytest.raises(UsageError, match="empty name"):
+        calibration_sources("")
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

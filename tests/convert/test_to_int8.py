@@ -20,6 +20,8 @@ from runtime.engines import open_engine
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from runtime.onnx_file import read_quantization
 from tests.convert.precision_models import balanced_network, write_clips, write_residual_model
+from tests.convert.residual_network import residual_network
+from tests.convert.test_fp16 import replace
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_tensorrt_would_refuse_the_encoding_for_cpus_alone(model: Path, clips: P
 
 
 def test_auto_tries_every_method_and_placement_and_keeps_the_best(model: Path, clips: Path) -> None:
-    result = convert(model, clips)
+    result = convert(model, clips, placement="auto")
     tried = {(c.recipe.method, c.recipe.placement) for c in result.candidates}
     assert tried == {(m, p) for m in METHODS for p in ("convolutions", "residual")}
     chosen = next(c for c in result.candidates if c.recipe == result.chosen)
@@ -96,6 +98,62 @@ def test_skipping_the_worst_layers_takes_them_from_the_layers_own_errors(model: 
     assert result.quantized == 4
     kinds = [tensor.data_type for tensor in onnx.load(str(model.with_name("m.int8.onnx"))).graph.initializer]
     assert kinds.count(onnx.TensorProto.INT8) > 4
+
+
+def test_shortcuts_are_quantized_unless_asked_otherwise(model: Path, clips: Path) -> None:
+    assert {c.recipe.placement for c in convert(model, clips).candidates} == {"residual"}
+
+
+def test_skipping_is_done_even_where_the_whole_model_errs_less(
+    model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_int8, "best", lambda candidates: min(candidates, key=lambda c: len(c.recipe.skipped)))
+    result = convert(model, clips, skip=SkipLayers(worst=1), method="min-max")
+    assert len(result.chosen.skipped) == 1
+
+
+def test_layers_are_judged_by_the_best_method(model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    real = search.Quantizer.layer_errors
+    monkeypatch.setattr(
+        search.Quantizer,
+        "layer_errors",
+        lambda self, method, **bar: asked.append(method) or real(self, method, **bar),
+    )
+    monkeypatch.setattr(
+        to_int8, "best", lambda candidates: next(c for c in candidates if c.recipe.method == "entropy")
+    )
+    convert(model, clips, sensitivity=True)
+    assert asked == ["entropy"]
+
+
+def test_an_overflow_in_the_part_that_is_fp16_is_named(model: Path, clips: Path) -> None:
+    network = replace(replace(residual_network(), "same2_b", np.full(16, 6e4)), "short_b", np.full(16, 6e4))
+    write_residual_model(model, network)
+    with pytest.raises(ModelError, match="FP16 ends at 65504"):
+        convert(model, clips, method="min-max")
+    assert not model.with_name("m.int8.onnx").exists()
+
+
+def test_the_file_is_judged_as_it_is_written(model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optimised = []
+    real = to_int8.OnnxRuntimeEngine
+
+    def engine(path, **options):  # type: ignore[no-untyped-def]
+        optimised.append(options.get("optimise", True))
+        return real(path, **options)
+
+    monkeypatch.setattr(to_int8, "OnnxRuntimeEngine", engine)
+    convert(model, clips, "cpu", method="min-max")
+    assert optimised == [True, False]
+
+
+def test_places_that_cannot_be_written_are_told_before_any_work(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").touch()
+    for place, error in ((tmp_path / "folder.onnx", UsageError), (tmp_path / "file" / "m.onnx", InputError)):
+        with pytest.raises(error):
+            convert_to_int8(model, place, [], options=Int8Options(target="cpu"), bar=no_bar)
 
 
 def test_how_it_was_made_travels_in_the_file_and_the_report(model: Path, clips: Path) -> None:
@@ -145,8 +203,9 @@ def test_one_miscalibrated_layer_fails_and_leaves_the_old_file(
     monkeypatch.setattr(search, "_scale", wrong)
     output = model.with_name("m.int8.onnx")
     output.write_bytes(b"old")
+    result = convert(model, clips, method="min-max", placement="convolutions", min_agreement=0.75)
     with pytest.raises(VerificationError, match="top-1 agreement is"):
-        convert(model, clips, method="min-max", placement="convolutions", min_agreement=0.75)
+        result.report.require_passed()
     assert output.read_bytes() == b"old"
     assert not model.with_name("m.int8.report.json").exists()
 
@@ -205,3 +264,19 @@ def test_the_command_prints_its_trials_and_what_it_wrote(
     assert "5 of 6 convolutions in INT8, calibrated on" in printed.out
     assert f"wrote {output}" in printed.out
     assert "broken.mp4" in printed.err
+
+
+def test_a_model_that_fails_its_gate_shows_its_trials_first(
+    model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_residual_model(model, balanced_network(clips))
+    monkeypatch.setattr(search, "_scale", lambda histogram, method, target: Scale(1e-4, 0, "int8"))
+    arguments = ["convert", "int8", model, "-o", model.with_name("m.int8.onnx"), "--target", "tensorrt"]
+    monkeypatch.setattr("sys.argv", ["pptsn", *map(str, arguments), "--calibration", str(clips), "--frames", "48"])
+    with pytest.raises(SystemExit) as ending:
+        pptsn.main()
+    printed = capsys.readouterr()
+    assert ending.value.code == 1
+    assert " entropy " in printed.out
+    assert "top-1 agreement is" in printed.err
+    assert not model.with_name("m.int8.onnx").exists()

@@ -50,6 +50,14 @@ def test_everything_quantizes_what_fused_kernels_write_up_to_the_pooled_features
     assert dict(plan.scale_of) == {"x": "s"}
 
 
+def test_skipped_convolutions_read_no_quantized_tensor_on_cpus_either() -> None:
+    plan = make_plan(residual_network(), "everything", skip=["main2", "short"])
+    quantized = {name for point in plan.points for name, _ in point.readers}
+    assert not {"main2", "short"} & quantized
+    assert "a1" not in plan.tensors
+    assert plan.convolutions == ("stem", "main1", "same1", "same2")
+
+
 def test_skipped_convolutions_keep_weights_and_input() -> None:
     plan = make_plan(residual_network(), "residual", skip=["stem", "same1"])
     assert plan.convolutions == tuple(name for name in CONVOLUTIONS if name not in ("stem", "same1"))

@@ -15,8 +15,9 @@ from convert.quantization.calibration import observe
 from convert.quantization.placement import Plan, Point, make_plan
 from convert.quantization.qdq import quantize
 from convert.quantization.scales import asymmetric_scale, symmetric_scale, weight_scales
-from convert.quantization.search import Quantizer, Recipe, tensors_of
+from convert.quantization.search import Quantizer, Recipe, _scale, tensors_of
 from tests.convert.residual_network import residual_network, views
+from tests.convert.test_fp16 import replace
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,28 @@ def test_int8_with_the_rest_in_fp16_adds_only_rounding(network: onnx.ModelProto)
     plain = NetworkSession(model, optimise=False).logits(batch)
     # A value at the border between two steps may fall to the other side.
     assert np.median(normalised_errors(mixed, plain)) < 0.01
+
+
+@pytest.mark.parametrize("limit", [1.0, 1e-3])
+def test_a_bias_survives_beside_vanishing_weights(limit: float) -> None:
+    network = residual_network()
+    weights = constants(network)["same1_w"].copy()
+    weights[0] *= 1e-9
+    replace(network, "same1_w", weights)
+    replace(network, "same1_b", np.full(8, 1.5))
+    plan = make_plan(network, "everything")
+    model = quantize(network, plan, dict.fromkeys(plan.tensors, asymmetric_scale(0.0, limit)))
+    values = constants(model)
+    stored = values["same1_b_int32"] * values["same1_b_scale"].astype(np.float64)
+    np.testing.assert_allclose(stored, 1.5, rtol=1e-3)
+
+
+def test_a_tensor_that_was_zero_throughout_can_still_take_values(network: onnx.ModelProto) -> None:
+    for target in ("tensorrt", "cpu"):
+        scale = _scale(
+            observe(network, ["views"], np.zeros((2, 3, 16, 16), np.float32))["views"], "min-max", target
+        )
+        assert scale.scale * (127 if target == "tensorrt" else 255) == pytest.approx(1, rel=0.01)
 
 
 def test_values_beyond_the_range_saturate(network: onnx.ModelProto) -> None:

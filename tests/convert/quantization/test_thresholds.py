@@ -5,10 +5,10 @@ from convert.quantization.histogram import Histogram
 from convert.quantization.thresholds import METHODS
 
 
-def threshold(method: str, values: np.ndarray) -> float:
+def threshold(method: str, values: np.ndarray, levels: int = 128) -> float:
     histogram = Histogram()
     histogram.add(values.astype(np.float32))
-    return METHODS[method](*histogram.magnitudes())
+    return METHODS[method](*histogram.magnitudes(), levels)
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,12 @@ def test_entropy_and_squared_error_clip_a_lonely_outlier(outlier: np.ndarray) ->
     assert 2 < threshold("entropy", outlier) < 20
     # Half a step of rounding, squared, of a million values outweighs what one loses by clipping.
     assert 2 < threshold("mse", outlier) < 99
+
+
+def test_more_levels_leave_room_for_a_wider_range() -> None:
+    skewed = np.random.default_rng(0).exponential(1, 1_000_000) ** 2
+    for method in ("mse", "entropy"):
+        assert threshold(method, skewed, 256) > 1.05 * threshold(method, skewed, 128)
 
 
 def test_squared_error_is_the_least_of_all_methods(outlier: np.ndarray) -> None:
