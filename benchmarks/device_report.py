@@ -70,7 +70,7 @@ def gpu_tests(root: Path = _ROOT) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder:
         outcome = Path(folder) / "outcome.xml"
-        command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", f"--junitxml={outcome}", "tests"]
+        command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", f"--junitxml={outcome}", "tests/gpu"]
         try:
             child = subprocess.run(
                 command,
@@ -224,7 +224,21 @@ def main() -> None:
         sys.exit(f"device_report: error: {error}")
     for entry in report["models"] if isinstance(report["models"], list) else ():
         print(_line(entry))
+    if reason := nothing_measured(report["models"]):
+        sys.exit(f"device_report: error: no model could be measured: {reason}; see {options.output}")
     print(f"wrote {options.output}: please send it back")
+
+
+def nothing_measured(models: list[dict[str, Any]] | dict[str, Any]) -> str | None:
+    """Return why the report's `models` hold no accuracy and no latency, as the first entry says; or None."""
+    reasons = []
+    for entry in models if isinstance(models, list) else [models]:
+        parts = [entry] if "error" in entry else [entry["accuracy"], *entry["latency"]]
+        failed = [part["error"] for part in parts if "error" in part]
+        if len(failed) < len(parts):
+            return None
+        reasons.append(failed[0])
+    return reasons[0] if reasons else "there is none"
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -12,12 +12,14 @@ import argparse
 import functools
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.timing import interleaved
 from runtime.engines import Engine, open_engine
+from runtime.errors import PptsnError, UsageError
 from runtime.pictures import drawn_crops
 
 # Crops in one measurement, whatever the batch; a multiple of all batches.
@@ -47,13 +49,36 @@ def best_batches(times: dict[_Cell, list[float]]) -> dict[str, int]:
     return {name: min((cell for cell in medians if cell[0] == name), key=medians.__getitem__)[1] for name in names}
 
 
-def main() -> None:
-    """Measure and print."""
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {value}")
+    return value
+
+
+def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", type=Path, nargs="+", help="the base first")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    parser.add_argument("--repeats", type=_count, default=5)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print; an expected failure is one line on standard error and its exit code."""
+    try:
+        report(parse_options(arguments))
+    except PptsnError as error:
+        print(f"precisions: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def report(options: argparse.Namespace) -> None:
+    """Measure and print; raises UsageError for a model that is named twice, and what `open_engine` raises."""
+    for path in options.models:
+        if options.models.count(path) > 1:
+            raise UsageError(path, "is named twice, and each model is measured once", "name it once")
     with ExitStack() as stack:
         engines = {
             str(path): stack.enter_context(open_engine(path, device=options.device)) for path in options.models

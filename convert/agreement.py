@@ -66,12 +66,15 @@ def normalised_errors(logits: Logits, reference: Logits) -> npt.NDArray[np.float
     """Return the error of each row of `logits`, both (N, C): its RMS difference over the reference's deviation.
 
     The deviation is the standard deviation of the row of `reference` over its classes, so that the figure is the
-    noise-to-signal ratio of one answer, whatever the scale of its logits.  Differences that are not finite, and
-    rows of equal logits that differ at all, give infinity.
+    noise-to-signal ratio of one answer, whatever the scale of its logits.  A row of equal logits, as every row of
+    one class is, has no deviation: its RMS difference is then divided by the magnitude of its logits, or by 1
+    where that is less.  Differences that are not finite give infinity.
     """
     expected = reference.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         rms = np.sqrt(np.mean((logits.astype(np.float64) - expected) ** 2, axis=1))
-        errors: npt.NDArray[np.float64] = np.where(rms == 0, 0.0, rms / expected.std(axis=1))
+        deviation = expected.std(axis=1)
+        scale = np.where(deviation == 0, np.maximum(1.0, np.abs(expected.mean(axis=1))), deviation)
+        errors: npt.NDArray[np.float64] = rms / scale
     errors[~np.isfinite(errors)] = np.inf
     return errors

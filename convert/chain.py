@@ -1,4 +1,7 @@
-"""A chain of models, Paddle's export to the last engine, each step proven against the one before and the first."""
+"""A chain of models, Paddle's export to the last engine: each is proven against the first.
+
+How it compares with the one before is found as well, to tell which step lost how much, but decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from runtime.engines.base import Logits
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES
 from runtime.files import write_text
+from runtime.lists import evenly
 from runtime.ranking import correct_counts
 from runtime.results import printable
 
@@ -33,7 +37,7 @@ class Link:
     top1, top5: shares (0..1) of right answers, drop: points of top-1 lost against the first model; None without
     labels.
     against_first, against_previous: the agreement of the clips' mean logits; None for the first model.
-    limits: what it has to keep to; failures: a phrase for each limit that it does not.
+    limits: what against_first has to keep to; failures: a phrase for each limit that it does not.
     """
 
     model: str
@@ -61,11 +65,13 @@ class Link:
 class Chain:
     """What was found of several models; the first is the reference of the others.
 
-    clips: how many were compared; skipped: a line for each that could not be read.
+    clips: how many were compared; named: how many there were to choose from.
+    skipped: a line for each that could not be read.
     """
 
     links: tuple[Link, ...]
     clips: int
+    named: int
     runs: Runs
     skipped: tuple[str, ...] = ()
 
@@ -79,6 +85,7 @@ class Chain:
         return {
             "passed": self.passed,
             "clips": self.clips,
+            "clips_named": self.named,
             **dataclasses.asdict(self.runs),
             "models": [link.to_dict() for link in self.links],
             "skipped": list(self.skipped),
@@ -103,29 +110,34 @@ def verify_chain(
     runs: Runs,
     gates: Gates | None = None,
     labels: Sequence[int] | None = None,
+    limit: int | None = None,
 ) -> Chain:
     """Compare `models`, two or more, by their mean logits for each clip in `sources`.
 
-    A model is an export folder, an .onnx file or an .engine.  labels: the class of each clip, where known.
+    A model is an export folder, an .onnx file or an .engine.
+    labels: the class of each clip, where known (by --labelled, of which errors then speak, not of --clips).
+    limit: compare no more than this many of `sources`, evenly spread.
     A clip that cannot be read is skipped and named.  Raises InputError where none is left or a label is out of
     range, ModelError where the models do not know the same number of classes, UsageError without clips and for
     a limit on the drop without labels.
     """
     gates = gates or Gates()
+    option = "--clips" if labels is None else "--labelled"
     if not sources:
-        raise UsageError("--clips", "names no clips", "name a folder, a list or files")
+        raise UsageError(option, "names no clips", "name a folder, a list or files")
     if gates.max_drop is not None and labels is None:
         raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
     with opened(models, runs) as engines:
         _check_classes(models, engines, labels)
-        found, skipped = clip_logits(engines, sources, runs)
+        chosen = evenly(range(len(sources)), len(sources) if limit is None else limit)
+        found, skipped = clip_logits(engines, [sources[clip] for clip in chosen], runs)
         if not found:
             reason = next(iter(skipped.values()))
-            raise InputError("--clips", f"none of {len(sources)} clips can be read ({reason})", "name others")
-        known = None if labels is None else np.array([labels[clip] for clip in found], np.int64)
+            raise InputError(option, f"none of {len(chosen)} clips can be read ({reason})", "name others")
+        known = None if labels is None else np.array([labels[chosen[place]] for place in found], np.int64)
         logits = [np.stack([rows[place] for rows in found.values()]) for place in range(len(models))]
         links = _links(models, engines, logits, known, runs, gates)
-    return Chain(links=links, clips=len(found), runs=runs, skipped=tuple(skipped.values()))
+    return Chain(links=links, clips=len(found), named=len(sources), runs=runs, skipped=tuple(skipped.values()))
 
 
 def _check_classes(models: Sequence[str | Path], engines: list[Engine], labels: Sequence[int] | None) -> None:
@@ -163,7 +175,7 @@ def _links(
         if place:
             figures = agreement(rows, logits[0])
             precisions = (engine.spec.precision, engines[0].spec.precision)
-            limits = gates.limits(precisions, on_gpu=runs.device_of(model) != "cpu")
+            limits = gates.limits(precisions, on_gpu=runs.any_on_gpu(model, models[0]))
             link = dataclasses.replace(
                 link,
                 against_first=figures,

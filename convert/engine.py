@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,13 @@ from runtime.engines.manifest import (
     PLAN_SUFFIX,
     Manifest,
     check_fits,
+    check_onnx_file,
     check_plan_file,
     manifest_path,
     read_manifest,
 )
 from runtime.engines.tensorrt_api import TensorRT, import_tensorrt
-from runtime.errors import ModelError, UsageError
+from runtime.errors import InputError, ModelError, UsageError
 from runtime.files import atomic_file, refuse_overwriting
 from runtime.onnx_file import read_quantization, read_spec
 from runtime.spec import PRECISIONS, ModelSpec
@@ -39,6 +42,7 @@ class EngineReport:
     reason: with `rebuild_if_needed`, why an existing plan was not kept; else empty.
     convolutions: of the model.  precisions: of those that the build's log tells of, node -> precision.
     warnings: of the builder, each once.
+    notes: what went wrong beside the plan.
     """
 
     manifest: Manifest
@@ -47,6 +51,7 @@ class EngineReport:
     convolutions: int = 0
     precisions: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,12 @@ def convert_to_engine(
     require_buildable(graph, model)
     library = import_tensorrt(options.builder)
     target = find_target(options)
-    facts = _facts(source, library, options, target)
+    facts = _facts(source, output, library, options, target)
     reason = _reason_to_build(output, facts, library, target) if rebuild_if_needed else ""
     if rebuild_if_needed and not reason:
         return EngineReport(read_manifest(output), built=False)
+    for place in (output, manifest_path(output)):
+        _require_writable(place)
     plan = build_plan(library, source.content, options, source=model)
     manifest = Manifest(plan_sha256=hashlib.sha256(plan.content).hexdigest(), **facts)
     _write_pair(output, plan.content, manifest)
@@ -100,6 +107,7 @@ def convert_to_engine(
         convolutions=len(convolutions),
         precisions=convolution_precisions(plan.log, convolutions),
         warnings=tuple(dict.fromkeys(library.logger().warnings())),
+        notes=plan.notes,
     )
 
 
@@ -113,6 +121,20 @@ def _check_places(model: Path, output: Path, options: BuildOptions) -> None:
         refuse_overwriting(written, [model])
     if cache is not None and cache.resolve() in (output.resolve(), manifest_path(output).resolve()):
         raise UsageError("--timing-cache", f"{cache} is the output as well", "name another file")
+
+
+def _require_writable(path: Path) -> None:
+    """Raise InputError where `path` could not be written after the build, which takes minutes; leaves no trace."""
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise InputError(path, "is a folder, expected a file name", "name a file in it")
+    folder = next(parent for parent in place.parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cause = f"cannot be written ({error.strerror or error})"
+        raise InputError(path, cause, "choose a writable place with room") from error
 
 
 def _read_source(path: Path) -> _Source:
@@ -138,12 +160,14 @@ def _check_precision(source: _Source, wanted: str | None) -> None:
     )
 
 
-def _facts(source: _Source, library: TensorRT, options: BuildOptions, target: Target) -> dict[str, Any]:
+def _facts(
+    source: _Source, output: Path, library: TensorRT, options: BuildOptions, target: Target
+) -> dict[str, Any]:
     """Return the manifest's fields that are known before the build."""
     return {
         "spec": source.spec,
         "onnx_sha256": source.sha256,
-        "onnx_name": source.path.name,
+        "onnx_name": _path_from(output.parent, source.path),
         "builder": library.name,
         "builder_version": library.version_text,
         "machine": platform.machine(),
@@ -160,7 +184,13 @@ def _facts(source: _Source, library: TensorRT, options: BuildOptions, target: Ta
     }
 
 
-# Facts that may differ without a new plan being needed: the file's name, and what `check_fits` judges.
+def _path_from(folder: Path, path: Path) -> str:
+    """Return `path` as seen from `folder`: the two may move together, and commands may run anywhere."""
+    # Of the folders alone are links resolved: behind one, `..` means another folder, and a linked file keeps its name.
+    return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
+
+
+# Facts that may differ without a new plan being needed: the file's place, and what `check_fits` judges.
 _TOLERATED = {"onnx_name", "builder_version", "cuda_version", "compute_capabilities"}
 
 
@@ -185,7 +215,13 @@ def _reason_to_build(output: Path, facts: dict[str, Any], library: TensorRT, tar
     measured_here = library.name == "tensorrt" and not target.hardware_compatible
     tolerated = _TOLERATED if measured_here else _TOLERATED | {"gpu_name"}
     differing = [name for name in facts.keys() - tolerated if getattr(manifest, name) != facts[name]]
-    return f"{', '.join(sorted(differing))} changed" if differing else ""
+    if differing:
+        return f"{', '.join(sorted(differing))} changed"
+    try:
+        check_onnx_file(output, manifest)  # another file may have taken the place of the one that was renamed
+    except ModelError as error:
+        return error.cause
+    return ""
 
 
 def _write_pair(output: Path, plan: bytes, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from convert.engine_options import BuildOptions
 from convert.engine_progress import BuildMonitor, make_monitor, run_interruptibly
 from runtime.engines.tensorrt_api import TensorRT
-from runtime.errors import MissingDependencyError, ModelError, UsageError
+from runtime.errors import InputError, MissingDependencyError, ModelError, UsageError
 from runtime.files import atomic_file
 from runtime.progress import progress_bar
 
@@ -21,17 +21,19 @@ class BuiltPlan:
     """A plan and what its builder said.
 
     content: the plan.  log: the builder's messages below warnings.
+    notes: what went wrong beside the plan, for the user.
     """
 
     content: bytes
     log: list[str]
+    notes: tuple[str, ...] = ()
 
 
 def build_plan(library: TensorRT, onnx: bytes, options: BuildOptions, *, source: object) -> BuiltPlan:
     """Build a plan from the ONNX file's content `onnx`; `source` names it in errors.
 
     The network is strongly typed: every tensor has the type that the file gives it.  The timing cache of the
-    options is read and written.  Raises ModelError with the builder's own words where it refuses the model or
+    options is read and written; where it cannot be written, the plan is kept and a note says so.  Raises ModelError with the builder's own words where it refuses the model or
     fails, MissingDependencyError where it finds no GPU and needs one, KeyboardInterrupt on Ctrl-C.
     """
     logger = library.logger()
@@ -49,9 +51,8 @@ def build_plan(library: TensorRT, onnx: bytes, options: BuildOptions, *, source:
             config.progress_monitor = monitor
             plan = run_interruptibly(lambda: builder.build_serialized_network(network, config), monitor.cancel)
         _require_plan(plan, library, monitor, source)
-        if cache is not None:
-            cache.write()
-        return BuiltPlan(bytes(memoryview(plan)), logger.messages())
+        notes = _write_cache(cache) if cache is not None else ()
+        return BuiltPlan(bytes(memoryview(plan)), logger.messages(), notes)
     finally:
         logger.verbose = False
 
@@ -76,6 +77,15 @@ class TimingCache:
         """Write what the build added, atomically."""
         with atomic_file(self._path) as temporary:
             temporary.write_bytes(bytes(memoryview(self._config.get_timing_cache().serialize())))
+
+
+def _write_cache(cache: TimingCache) -> tuple[str, ...]:
+    """Write the timing cache; return what to tell the user where that fails: the plan is worth more."""
+    try:
+        cache.write()
+    except InputError as error:
+        return (f"the plan was built, its timing cache was not kept: {error}",)
+    return ()
 
 
 def _make_builder(library: TensorRT) -> Any:

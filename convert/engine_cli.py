@@ -59,7 +59,14 @@ def engine(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .engine file to write.")],
     builder: Annotated[str, typer.Option(help="tensorrt (this machine's GPU) or tensorrt-rtx.")] = "tensorrt",
-    batch: Annotated[str, typer.Option(metavar="MIN,OPT,MAX", help="Crops a call.")] = "1,50,125",
+    batch: Annotated[
+        str,
+        typer.Option(
+            metavar="MIN,OPT,MAX",
+            help="Crops a call: kernels are tuned for OPT, in batches of which videos are classified. GPU memory is "
+            "reserved for MAX, twice or more; only one call of infer() with more than OPT crops gains by it.",
+        ),
+    ] = "1,50,50",
     precision: Annotated[
         str | None, typer.Option(help="What FILE.onnx must be: fp32, fp16 or int8; any by default.")
     ] = None,
@@ -86,7 +93,7 @@ def engine(
     The model is checked first (pptsn convert check).  A plan runs on the kind of GPU and the version of TensorRT
     that it was built for: build it on the device.  TensorRT-RTX builds without a GPU, for RTX GPUs.
 
-    Example: pptsn convert engine output/model.fp16.onnx -o output/model.fp16.engine --batch 1,25,125
+    Example: pptsn convert engine output/model.fp16.onnx -o output/model.fp16.engine --batch 1,25,25
     """
     from convert.engine_options import BuildOptions, parse_batch, parse_compute_capabilities
 
@@ -116,7 +123,7 @@ def _require_onnx() -> None:
         import onnx  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            "onnx", f"looking into an ONNX file needs it ({error})", f"run: {install_command('convert')}"
+            "onnx", f"looking into an ONNX file needs it ({error})", f"run: {install_command('tensorrt')}"
         ) from error
 
 
@@ -125,6 +132,8 @@ def _show(report: EngineReport, output: Path, seconds: float) -> None:
     from runtime.progress import notes
 
     manifest = report.manifest
+    for note in report.notes:
+        notes().print(f"pptsn: note: {note}", markup=False)
     smallest, best, largest = manifest.profile
     later = " and later" if manifest.hardware_compatible else ""
     for warning in report.warnings[:_SHOWN_WARNINGS]:

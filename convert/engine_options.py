@@ -9,8 +9,9 @@ from pathlib import Path
 from runtime.engines.tensorrt_api import BUILDERS
 from runtime.errors import UsageError
 
-# One crop; ten frames of five crops, which is a fast batch on every GPU tried elsewhere; and a clip of 25 frames.
-DEFAULT_BATCH = (1, 50, 125)
+# One crop, and ten frames of five crops, which is a fast batch on every GPU tried elsewhere.  Videos are classified in
+# batches of OPT, so a MAX beyond it costs memory and brings them nothing.
+DEFAULT_BATCH = (1, 50, 50)
 OPTIMIZATION_LEVELS = range(6)
 
 
@@ -19,7 +20,8 @@ class BuildOptions:
     """How to build a plan.
 
     builder: one of BUILDERS.
-    batch: the smallest, best and largest number of crops a call.
+    batch: the smallest, best and largest number of crops a call.  Kernels are tuned for the best, which is what
+        videos are classified in; memory is reserved for the largest, of use to callers of `infer` alone.
     workspace_mb: device memory that a layer may use while the plan runs, in 2**20 bytes; None sets no limit.
     optimization_level: 0 (quick build) to 5 (fast plan); None leaves it to the builder.
     timing_cache: TensorRT alone: a file that keeps measured kernels from one build to the next.
@@ -82,7 +84,7 @@ def parse_batch(text: str) -> tuple[int, int, int]:
     """Read MIN,OPT,MAX; raises UsageError for anything else, and for numbers out of order."""
     parts = text.split(",")
     if len(parts) != 3 or not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
-        raise UsageError("--batch", f"expected three numbers MIN,OPT,MAX, got {text!r}", "for instance 1,50,125")
+        raise UsageError("--batch", f"expected three numbers MIN,OPT,MAX, got {text!r}", "for instance 1,50,50")
     smallest, best, largest = (int(part) for part in parts)
     _check_batch((smallest, best, largest))
     return smallest, best, largest

@@ -34,6 +34,7 @@ class Report:
     model, against: what was compared; limits: what the model has to keep to.
     figures: the agreement; drop: points of top-1 lost, None where the right answers are not known.
     skipped: clips that could not be read, with the reason.
+    named: how many clips there were to choose from; None where it was not clips that were compared.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Report:
     figures: Agreement
     drop: float | None = None
     skipped: tuple[str, ...] = ()
+    named: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -59,6 +61,7 @@ class Report:
             **self.figures.to_dict(),
             "drop": self.drop,
             "skipped": list(self.skipped),
+            **({} if self.named is None else {"clips_named": self.named}),
         }
 
     def write(self, path: str | Path) -> None:
@@ -72,7 +75,7 @@ class Report:
 
 
 def report_path(model: str | Path) -> Path:
-    """Return where the report on `model` lies: NAME.report.json beside NAME.onnx."""
+    """Return where the report on the conversion to `model` lies: NAME.report.json beside NAME.onnx."""
     return Path(model).with_suffix(".report.json")
 
 
@@ -148,10 +151,11 @@ def verify_models(
     runs: Runs,
     gates: Gates | None = None,
     labels: Sequence[int] | None = None,
+    limit: int | None = None,
 ) -> Report:
     """Compare `model` with `against` by the mean logits of each clip; see `verify_chain`, of which this is two."""
-    chain = verify_chain([against, model], sources, runs=runs, gates=gates, labels=labels)
+    chain = verify_chain([against, model], sources, runs=runs, gates=gates, labels=labels, limit=limit)
     link = chain.links[1]
     if link.against_first is None:
         raise ValueError("the second model of a chain has no figures")
-    return Report(link.model, str(against), link.limits, link.against_first, link.drop, chain.skipped)
+    return Report(link.model, str(against), link.limits, link.against_first, link.drop, chain.skipped, chain.named)

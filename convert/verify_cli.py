@@ -30,9 +30,16 @@ def verify(
         list[str] | None, typer.Option(help="File, folder, pattern or @LIST of videos; may be repeated.")
     ] = None,
     labelled: Annotated[
-        Path | None, typer.Option(metavar="LIST", help="Lines `path label`, for top-1 and top-5 as well.")
+        Path | None,
+        typer.Option(
+            metavar="LIST",
+            help="Lines `path label`, or `directory frame_count label`, for top-1 and top-5 as well.",
+        ),
     ] = None,
     segments: Annotated[int, typer.Option(min=1, help="Frames to look at of each clip.")] = 3,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Compare no more than this many of the clips, evenly spread.")
+    ] = None,
     views: Annotated[str, typer.Option(help="Crops of each frame: ten, three or center.")] = "ten",
     tolerance: Annotated[float | None, typer.Option(help="Largest absolute logit difference that passes.")] = None,
     max_drop: Annotated[
@@ -53,7 +60,11 @@ def verify(
     ] = True,
     report_file: Annotated[
         Path | None,
-        typer.Option("--report", help="Where the JSON report goes; MODEL.report.json, or LAST.chain.report.json."),
+        typer.Option(
+            "--report",
+            help="Where the JSON report goes; if not given, beside the (last) MODEL: NAME.verify.report.json, or "
+            "NAME.chain.report.json of several, NAME being without .onnx.",
+        ),
     ] = None,
 ) -> None:
     """Prove that models give the answers of their export, or of one another.
@@ -66,7 +77,8 @@ def verify(
     normalised error (RMS over a row, divided by the deviation of its logits) of 0.02; INT8 the same leading
     class in 98 % of the rows.
 
-    Exit code 1 where a limit is not kept or a clip cannot be read; table and report come first.
+    Exit code 1 where a limit is not kept or a clip cannot be read; table and report come first.  The report of
+    a conversion, NAME.report.json, stays as it is.
 
     Example: pptsn verify output/export output/model.onnx output/model.int8.onnx --labelled test.txt --max-drop 0.5
     """
@@ -74,6 +86,8 @@ def verify(
     from convert.verify_logits import Runs
 
     _check_form(models, reference, against, clips, labelled)
+    if reference is not None:
+        _check_reference_options(clips, labelled, limit)
     gates = Gates(tolerance=tolerance, max_drop=max_drop, min_agreement=min_agreement)
     runs = Runs(segments=segments, views=views, device=device, backend=backend, optimise=optimise)
     sources, labels = _read_clips(clips, labelled)
@@ -86,13 +100,13 @@ def verify(
     elif against is not None:
         from convert.verify import verify_models
 
-        result = verify_models(models[0], against, sources, runs=runs, gates=gates, labels=labels)
+        result = verify_models(models[0], against, sources, runs=runs, gates=gates, labels=labels, limit=limit)
     else:
         from convert.chain import verify_chain
 
-        result = verify_chain(models, sources, runs=runs, gates=gates, labels=labels)
-    result.write(place)
+        result = verify_chain(models, sources, runs=runs, gates=gates, labels=labels, limit=limit)
     show_report(result)
+    result.write(place)
     result.require_passed()
     if result.skipped:
         raise typer.Exit(1)
@@ -115,21 +129,27 @@ def _check_form(
         raise UsageError("verify", cause, "name more models, --reference EXPORT or --against MODEL")
     if (reference or against) and len(models) > 1:
         raise UsageError("verify", "takes one MODEL with --reference or --against", "name all models in a row")
-    given = [bool(clips), labelled is not None].count(True)
-    if reference is not None and given:
-        raise UsageError("--clips", "does not go with --reference, which brings its own pictures", "leave it out")
-    if reference is None and given != 1:
-        raise UsageError("--clips", "expected either --clips or --labelled LIST", "name one of them")
+    if reference is None and bool(clips) == (labelled is not None):
+        raise UsageError("verify", "expected either --clips or --labelled LIST", "name one of them")
+
+
+def _check_reference_options(clips: list[str] | None, labelled: Path | None, limit: int | None) -> None:
+    """Refuse options on clips, of which a reference has none."""
+    from runtime.errors import UsageError
+
+    for option, value in (("--clips", clips), ("--labelled", labelled), ("--limit", limit)):
+        if value:
+            raise UsageError(option, "does not go with --reference, which brings its own pictures", "leave it out")
 
 
 def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[Source], list[int] | None]:
     """Return the sources that the options name, and their labels where there are any."""
-    from runtime.lists import read_list
+    from runtime.lists import read_any_list, source_of
     from runtime.sources import expand_sources
 
     if labelled is not None:
-        samples = read_list(labelled)
-        return [sample.path for sample in samples], [sample.label for sample in samples]
+        samples = read_any_list(labelled)
+        return [source_of(sample) for sample in samples], [sample.label for sample in samples]
     return list(expand_sources(clips)) if clips else [], None
 
 
@@ -141,35 +161,52 @@ def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> R
 
     if gates.max_drop is not None:
         raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
-    with notes().status("verifying"), open_model(model, runs) as engine:
-        on_gpu = runs.device_of(model) != "cpu"
-        limits = gates.limits([engine.spec.precision], on_gpu=on_gpu)
+    with open_model(model, runs) as engine, notes().status("verifying"):
+        limits = gates.limits([engine.spec.precision], on_gpu=runs.any_on_gpu(model))
         return verify_reference(engine, export, name=model, limits=limits)
 
 
 def _default_place(models: list[Path]) -> Path:
-    """Return where the report goes: beside the last model; a chain's apart from that of the conversion."""
-    from convert.verify import report_path
-
+    """Return where the report goes: beside the last model, by a name that no conversion gives to its report."""
     last = models[-1].absolute() if models[-1].is_dir() else models[-1]
-    return report_path(last) if len(models) == 1 else last.with_suffix(".chain.report.json")
+    name = last.stem if last.suffix.lower() == ".onnx" else last.name
+    return last.with_name(f"{name}.{'verify' if len(models) == 1 else 'chain'}.report.json")
 
 
 def _check_report_place(place: Path, models: list[Path], others: list[object]) -> None:
-    """Refuse to write the report over an input, over a plan's manifest or into an export folder."""
+    """Refuse to write the report over an input, over a plan's manifest, into an export folder or where one cannot."""
     from contextlib import suppress
 
+    from convert.verify_logits import is_plan
     from runtime.engines.manifest import manifest_path
     from runtime.errors import UsageError
 
+    _check_writable(place)
     for model in models:
         if model.is_dir() and place.resolve().parent == model.resolve():
             raise UsageError("--report", f"{place} lies in the export folder {model}", "choose another place")
-    manifests = [manifest_path(model) for model in models if model.suffix.lower() == ".engine"]
+    manifests = [manifest_path(model) for model in models if is_plan(model)]
     for name in map(str, [*models, *manifests, *filter(None, others)]):
         with suppress(OSError, ValueError):  # what is not there cannot be overwritten
             if place.samefile(name.removeprefix("@")):
                 raise UsageError("--report", f"{place} is the input {name} itself", "choose another name")
+
+
+def _check_writable(place: Path) -> None:
+    """Refuse a place for the report that is a folder, or in one that cannot be written; make nothing there."""
+    import tempfile
+
+    from runtime.errors import UsageError
+
+    try:
+        if place.is_dir():
+            raise UsageError("--report", f"{place} is a folder, expected a file name", "name a file in it")
+        folder = next(parent for parent in place.resolve().parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cause = f"{place} cannot be written ({error.strerror or error})"
+        raise UsageError("--report", cause, "choose a writable place") from error
 
 
 def show_report(report: Report | Chain) -> None:

@@ -88,7 +88,9 @@ class Gates:
     def limits(self, precisions: Iterable[str], *, on_gpu: bool = False) -> Limits:
         """Return the limits for models of `precisions`: those asked for alone, or else the coarsest one's own.
 
-        on_gpu: FP32 is multiplied there in TF32, whose mantissa is FP16's, so it is judged as FP16.
+        on_gpu: whether one of them runs there.  TensorRT's FP32 plans multiply in TF32, whose mantissa is FP16's,
+            so FP32 is judged as FP16.  ONNX Runtime's CUDA provider, which runs with TF32 off, is closer than
+            that, and goes by the same rule.
         """
         if (self.tolerance, self.max_drop, self.min_agreement) != (None, None, None):
             return Limits(max_abs=self.tolerance, min_agreement=self.min_agreement, max_drop=self.max_drop)

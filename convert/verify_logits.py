@@ -13,8 +13,9 @@ import numpy as np
 from runtime.clips import Source
 from runtime.engines import Engine, open_engine
 from runtime.engines.base import Logits
+from runtime.engines.manifest import PLAN_SUFFIX
 from runtime.preprocess import Frame
-from runtime.progress import progress_bar
+from runtime.progress import notes, progress_bar
 from runtime.recognizer import Recognizer
 from runtime.results import Failure, printable
 
@@ -39,7 +40,11 @@ class Runs:
         """Return where `model` runs; an export folder, by Paddle, always on the CPU."""
         if is_export(model):
             return "cpu"
-        return self.device or ("cuda" if Path(model).suffix == ".engine" else "cpu")
+        return self.device or ("cuda" if is_plan(model) else "cpu")
+
+    def any_on_gpu(self, *models: str | Path) -> bool:
+        """Whether one of `models` runs on a GPU."""
+        return any(self.device_of(model) != "cpu" for model in models)
 
 
 def is_export(model: str | Path) -> bool:
@@ -47,9 +52,15 @@ def is_export(model: str | Path) -> bool:
     return Path(model).is_dir()
 
 
+def is_plan(model: str | Path) -> bool:
+    """Whether `model` is named as a TensorRT plan is: .engine, in capitals or not."""
+    return Path(model).suffix.lower() == PLAN_SUFFIX
+
+
 def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:
     """Open an export folder (by Paddle), an .onnx file or an .engine; errors as `runtime.engines.open_engine`.
 
+    What the engine has to note is printed on standard error.
     mirror: whether an export's crops are averaged with their mirror images; other models say so themselves.
     """
     if is_export(model):
@@ -57,7 +68,10 @@ def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:
         from convert.paddle_engine import PaddleExportEngine
 
         return PaddleExportEngine(model, mirror=mirror)
-    return open_engine(model, backend=runs.backend, device=runs.device_of(model), optimise=runs.optimise)
+    engine = open_engine(model, backend=runs.backend, device=runs.device_of(model), optimise=runs.optimise)
+    for note in engine.notes:
+        notes().print(f"pptsn: note: {printable(note)}", markup=False)
+    return engine
 
 
 @contextmanager

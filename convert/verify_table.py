@@ -26,12 +26,17 @@ def report_line(report: Report) -> str:
     figures = report.figures
     verdict = "passed" if report.passed else "FAILED"
     line = (
-        f"{verdict}: {report.model} against {report.against}: {figures.rows} rows, "
+        f"{verdict}: {report.model} against {report.against}: {_rows(report)}, "
         f"logits differ by {figures.max_abs:.2e} at most and {figures.mean_abs:.2e} on average "
         f"({_tolerance(report)}normalised {figures.error_median:.2e} in the median, {figures.error_worst:.2e} "
         f"at worst), top-1 agreement {figures.top1:.1%}, top-5 {figures.top5:.1%}"
     )
     return printable(line if report.drop is None else f"{line}, {report.drop:.2f} points of top-1 lost")
+
+
+def _rows(report: Report) -> str:
+    rows = report.figures.rows
+    return f"{rows} rows" if report.named in (None, rows) else f"{rows} of {report.named} clips"
 
 
 def _tolerance(report: Report) -> str:
@@ -45,7 +50,7 @@ def print_chain(chain: Chain) -> None:
         console = Console(highlight=False, width=_LOG_WIDTH)
     columns = _columns(chain)
     table = Table(
-        title=f"{chain.clips} clips, {chain.runs.segments} segments, views {chain.runs.views}; "
+        title=f"{_clips(chain)}, {chain.runs.segments} segments, views {chain.runs.views}; "
         "figures against the first model",
         title_justify="left",
         box=SIMPLE,
@@ -58,6 +63,10 @@ def print_chain(chain: Chain) -> None:
     for link in chain.links:
         for failure in link.failures:
             console.print(f"FAILED: {printable(link.model)}: {failure}", markup=False, soft_wrap=True)
+
+
+def _clips(chain: Chain) -> str:
+    return f"{chain.clips} clips" if chain.clips == chain.named else f"{chain.clips} of {chain.named} clips"
 
 
 def _columns(chain: Chain) -> list[_Column]:

@@ -40,7 +40,10 @@ _TENSORRT_INSTALL = (
     "pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson JetPack has it: "
     "make the virtual environment with --system-site-packages"
 )
-_PYCUDA_INSTALL = "pip install pycuda (compiled here: needs a C++ compiler and the CUDA toolkit's headers)"
+_PYCUDA_INSTALL = (
+    f"{install_command('tensorrt')} (PyCUDA is compiled: it needs a C++ compiler and the CUDA toolkit's headers, with "
+    "nvcc on the PATH)"
+)
 
 _PACKAGES = (
     _Package("numpy", "everything", "pip install -e ."),
@@ -51,7 +54,7 @@ _PACKAGES = (
     _Package("tensorrt", "running and building TensorRT plans", _TENSORRT_INSTALL),
     _Package("tensorrt_rtx_cu13_bindings", "plans for RTX GPUs, built without one", install_command("rtx")),
     _Package("pycuda", "running plans", _PYCUDA_INSTALL),
-    _Package("cuda-bindings", "CUDA graphs, optional", "pip install cuda-bindings"),
+    _Package("cuda-bindings", "CUDA graphs, optional", install_command("tensorrt")),
     _Package("paddlepaddle", "training and export", install_command("train")),
     _Package("paddlepaddle-gpu", "training on an NVIDIA GPU", f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"),
     _Package("paddle2onnx", "converting to ONNX", install_command("convert")),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from runtime.clips import Excerpt, Source
 from runtime.errors import InputError, UsageError
 
 LIST_FORMATS = ("videos", "frames")
 _FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
 # What fits 64 bits; Python itself refuses to read numbers of thousands of digits.
 _MAX_DIGITS = 18
+# Lines to look at for the format of a list; the clips that the first ones name may be missing.
+_LINES_TO_GUESS = 100
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,45 @@ def read_list(
     if not samples:
         raise InputError(path, "is empty", f"give it lines `{_FIELDS[format]}`")
     return samples
+
+
+def read_any_list(path: str | Path) -> list[Sample]:
+    """Return the samples of a list file as `read_list` does, in the format that its lines are in.
+
+    What decides is the first line whose path is there: `x 12 3` is the file or folder `x 12`, or else the folder
+    of frames `x`.  Where none of the first hundred is, the list counts as one of videos.
+    """
+    samples = read_list(path, format="videos")
+    return read_list(path, format="frames") if _names_frames(samples[:_LINES_TO_GUESS]) else samples
+
+
+def _names_frames(samples: Sequence[Sample]) -> bool:
+    """Whether lines that were read as `path label` are of the form `directory frame_count label`."""
+    for sample in samples:
+        directory, _, count = sample.path.rpartition(" ")
+        if _is_there(sample.path):
+            return False
+        if directory and count.isdecimal() and _is_there(directory.rstrip(), folder=True):
+            return True
+    return False
+
+
+def _is_there(path: str, *, folder: bool = False) -> bool:
+    try:
+        return Path(path).is_dir() if folder else Path(path).exists()
+    except OSError:  # a name that the system does not even look up
+        return False
+
+
+def source_of(sample: Sample) -> Source:
+    """Return what stands for the clip of `sample` in `clip_frames`."""
+    return sample.path if sample.frames is None else Excerpt(Path(sample.path), sample.frames)
+
+
+def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Return at most `count` of `items`, evenly spread, in their order."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
 
 
 def _parse(line: str, place: str, format: str, root: Path, classes: int | None) -> Sample:

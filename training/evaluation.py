@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from runtime.clips import Excerpt, Source
 from runtime.engines import Device, Engine, open_engine
 from runtime.engines.base import Logits
 from runtime.errors import ModelError, UsageError
-from runtime.lists import Sample, read_list
+from runtime.lists import read_list, source_of
 from runtime.preprocess import view_count
 from runtime.ranking import correct_counts
 from runtime.recognizer import Recognizer
@@ -95,7 +94,7 @@ def evaluate(
     for note in engine.notes:
         display.line(note)
     with Recognizer(engine) as recognizer:
-        results = recognizer.classify_many(map(_source, samples), segments=segments, views=views)
+        results = recognizer.classify_many(map(source_of, samples), segments=segments, views=views)
         with display.bar("evaluating", total=len(samples)) as bar:
             for sample, result in zip(samples, results, strict=True):
                 if isinstance(result, Failure):
@@ -104,10 +103,6 @@ def evaluate(
                     tally.add(sample.label, result.logits)
                 bar.advance()
     return tally.result(views=views, segments=segments, engine=engine)
-
-
-def _source(sample: Sample) -> Source:
-    return sample.path if sample.frames is None else Excerpt(sample.path, sample.frames)
 
 
 def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: str | None, classes: int) -> Engine:

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from runtime.engines.device import Device, DeviceError, out_of_memory
-from runtime.errors import MissingDependencyError
+from runtime.errors import MissingDependencyError, install_command
 
 _INSTALL = (
-    "run: pip install pycuda (it is compiled: it needs a C++ compiler and the CUDA toolkit's headers, with "
-    "nvcc on the PATH); on a Jetson JetPack has them"
+    f"run: {install_command('tensorrt')} (it is compiled: it needs a C++ compiler and the CUDA toolkit's headers, "
+    "with nvcc on the PATH); on a Jetson JetPack has them"
 )
 _STREAM_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream, nor that for it
 
@@ -158,7 +158,7 @@ def open_cuda(index: int) -> CudaDevice:
 
 def _import_driver(index: int) -> Any:
     try:
-        import pycuda.driver as driver  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import pycuda.driver as driver
     except ImportError as error:
         raise MissingDependencyError(
             f"device cuda:{index}", f"running a plan on it needs PyCUDA ({error})", _INSTALL

@@ -21,7 +21,7 @@ class GraphError(RuntimeError):
 def import_cuda_bindings() -> Any | None:
     """Return the module `cuda.bindings.driver`, or None where it is not installed or does not load."""
     try:
-        from cuda.bindings import driver  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        from cuda.bindings import driver
     except ImportError:
         return None
     return driver

@@ -31,7 +31,8 @@ class Manifest:
     """What is known of one plan.
 
     spec: of the model that it runs.
-    plan_sha256, onnx_sha256: of the plan's bytes, and of the file that it was built from, called onnx_name.
+    plan_sha256, onnx_sha256: of the plan's bytes, and of the file that it was built from.
+    onnx_name: that file's path from the plan's folder: its mere name where the two lie side by side.
     builder, builder_version: one of BUILDERS, and its version as the package says it.
     machine: the processor's architecture, as `platform.machine()` says it; plans do not travel between two.
     cuda_version, gpu_name: where it was built; None where there was no GPU, or nothing could tell.
@@ -98,8 +99,15 @@ class Manifest:
             return found >= (8, 0)
         return found > max(parse_version(listed) for listed in self.compute_capabilities)
 
+    def onnx_path(self, plan: str | Path) -> Path:
+        """Return where the file that `plan` was built from lies, or lay."""
+        return Path(plan).parent / self.onnx_name
+
     def rebuild_command(self, plan: str | Path) -> str:
-        """Return the command that builds the plan again, with the options it was built with."""
+        """Return the command that builds the plan again, with the options it was built with.
+
+        It works in the folder from which the path `plan` leads to the plan.
+        """
         rtx = self.builder == "tensorrt-rtx"
         options = {
             "--builder": self.builder,
@@ -114,7 +122,7 @@ class Manifest:
         }
         if rtx and self.hardware_compatible:  # its default, spelt by leaving both out
             del options["--compute-capability"], flags["--hardware-compatible"]
-        words = ["pptsn", "convert", "engine", self.onnx_name, "-o", str(plan)]
+        words = ["pptsn", "convert", "engine", str(self.onnx_path(plan)), "-o", str(plan)]
         words += [word for name, value in options.items() if value is not None for word in (name, str(value))]
         return shlex.join(words + [name for name, on in flags.items() if on])
 
@@ -169,6 +177,24 @@ def check_plan_file(plan: str | Path, manifest: Manifest) -> None:
         expected = f"its SHA-256 is {found[:12]}..., its manifest expects {manifest.plan_sha256[:12]}..."
         remedy = f"copy both files again, or run: {manifest.rebuild_command(plan)}"
         raise ModelError(plan, f"is damaged or belongs to another manifest: {expected}", remedy)
+
+
+def check_onnx_file(plan: str | Path, manifest: Manifest) -> None:
+    """Raise ModelError where the ONNX file of `plan` was changed since the plan was built from it.
+
+    A file that is not there, or cannot be read, is no fault: a device needs the plan alone.
+    """
+    path = manifest.onnx_path(plan)
+    try:
+        if not path.is_file():
+            return
+        found = sha256_of(path)
+    except OSError:
+        return
+    if found != manifest.onnx_sha256:
+        built_from = f"its SHA-256 is {found[:12]}..., the plan was built from {manifest.onnx_sha256[:12]}..."
+        remedy = f"rebuild it by: {manifest.rebuild_command(plan)}"
+        raise ModelError(plan, f"does not fit {path}, which has changed since: {built_from}", remedy)
 
 
 def check_fits(
@@ -237,7 +263,7 @@ def _is_profile(value: object) -> bool:
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "plan_sha256": ("64 hexadecimal digits", _is_sha256),
     "onnx_sha256": ("64 hexadecimal digits", _is_sha256),
-    "onnx_name": ("a file name", lambda v: isinstance(v, str)),
+    "onnx_name": ("a path", lambda v: isinstance(v, str)),
     "builder": (f"one of {', '.join(BUILDERS)}", lambda v: v in BUILDERS),
     "builder_version": ("a version", lambda v: _are_versions((v,))),
     "machine": ("an architecture", lambda v: isinstance(v, str)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -18,6 +19,10 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 # An execution provider, or one with its options, as ONNX Runtime takes them.
 Provider = str | tuple[str, dict[str, Any]]
 
+JETSON_INSTALL = (
+    "onnxruntime-gpu for a Jetson comes from NVIDIA (Jetson AI Lab, Jetson Zoo; for some JetPacks); plans need none: "
+    "pptsn convert engine"
+)
 _TENSORRT_REMEDY = (
     "it needs onnxruntime-gpu and the TensorRT version that this was made for (onnxruntime.ai, TensorRT Execution "
     "Provider, requirements); or use --backend onnxruntime"
@@ -35,7 +40,7 @@ def execution_providers(onnxruntime: Any, device: Device, *, exact_fp32: bool = 
         raise MissingDependencyError(
             f"device {device}",
             "this build of ONNX Runtime has no CUDA",
-            f"run: pip uninstall onnxruntime; {install_command('gpu')}; or use --device cpu",
+            f"{gpu_install()}; or use --device cpu",
         )
     options: dict[str, Any] = {
         "device_id": device.index,
@@ -144,11 +149,18 @@ def gpu_loading(onnxruntime: Any, device: Device) -> Iterator[io.StringIO]:
         onnxruntime.set_default_logger_severity(2)  # its default: warnings
 
 
+def gpu_install() -> str:
+    """Return what to do for an ONNX Runtime with CUDA; only x86-64 has one in the package index."""
+    if platform.machine() in ("x86_64", "AMD64"):
+        return f"run: pip uninstall onnxruntime; {install_command('gpu')}"
+    return JETSON_INSTALL
+
+
 def idle_gpu_note(onnxruntime: Any) -> str | None:
     """Return why a CPU is used on a machine that looks like it has a GPU; None where there is nothing to say."""
     if CUDA in onnxruntime.get_available_providers() or not driver_is_here():
         return None
     return (
         "running on the CPU: an NVIDIA driver is here, but this ONNX Runtime has no CUDA; "
-        f"run: pip uninstall onnxruntime; {install_command('gpu')}"
+        f"{gpu_install()}"
     )

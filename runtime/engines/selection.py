@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.engines.base import Engine
-from runtime.engines.device import Device, DeviceError
+from runtime.engines.device import Device, DeviceError, driver_is_here
 from runtime.errors import MissingDependencyError, UsageError
+from runtime.onnx_file import read_quantization
 
 # The backends that run plans; the same names as runtime.engines.tensorrt_api.BUILDERS, which opening an .onnx file
 # has no need to load.
 _PLAN_BACKENDS = ("tensorrt", "tensorrt-rtx")
 BACKENDS = ("auto", "onnxruntime", "onnxruntime-tensorrt", *_PLAN_BACKENDS)
 _PLAN_SUFFIX = ".engine"
+_FOR_GPUS = "make one for GPUs by: pptsn convert int8 --target tensorrt"
 
 
 def open_engine(
@@ -29,7 +31,8 @@ def open_engine(
         `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside; it builds an engine at the first start, for
         minutes, so `auto` never takes it.
     device: `auto`, `cpu`, `cuda` or `cuda:N`.  `auto` is the first GPU where ONNX Runtime can use it, else the
-        CPU; for a plan it is the first GPU.  Where a GPU could be expected, `notes` say why it is not used.
+        CPU; for a plan it is the first GPU.  A model quantized for CPUs runs there.  Where a GPU could be expected,
+        `notes` say why it is not used.
     threads: CPU threads; None takes all cores that this process may use.  A plan has no use for them.
     optimise: False runs an .onnx file as it is written, for comparisons of quantized models; a plan is what it is.
 
@@ -74,18 +77,34 @@ def _open_graph(
             f"build one: pptsn convert engine {path} -o {plan} --builder {backend}",
         )
     from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine, import_onnxruntime
-    from runtime.engines.providers import CUDA, idle_gpu_note
 
     if backend == "onnxruntime-tensorrt":
         place = device or Device("cuda")
         if place.kind == "cpu":
             raise UsageError("--device", f"{backend} needs a GPU", "use --device cuda, or --backend onnxruntime")
-        return OnnxRuntimeEngine(path, device=place, threads=threads, optimise=optimise, tensorrt=True)
-    if device is not None:
-        return OnnxRuntimeEngine(path, device=device, threads=threads, optimise=optimise)
+        engine = OnnxRuntimeEngine(path, device=place, threads=threads, optimise=optimise, tensorrt=True)
+    elif device is not None:
+        engine = OnnxRuntimeEngine(path, device=device, threads=threads, optimise=optimise)
+    else:
+        return _open_anywhere(path, threads, optimise)
+    if engine.on_gpu and _is_for_cpus(path):
+        engine.notes += (f"{path} is encoded for CPUs, slow or refused on a GPU; {_FOR_GPUS}",)
+    return engine
+
+
+def _open_anywhere(path: str | Path, threads: int | None, optimise: bool) -> Engine:
+    """Open an .onnx file on the first GPU where that works, else on the CPU, with a note that says why."""
+    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine, import_onnxruntime
+    from runtime.engines.providers import CUDA, idle_gpu_note
+
     onnxruntime = import_onnxruntime()
     note = idle_gpu_note(onnxruntime)
-    if CUDA in onnxruntime.get_available_providers():
+    gpu = CUDA in onnxruntime.get_available_providers()
+    if (gpu or note) and _is_for_cpus(path):
+        taken = gpu and driver_is_here()
+        note = f"running on the CPU: {path} is encoded for CPUs; {_FOR_GPUS}" if taken else None
+        gpu = False
+    if gpu:
         try:
             engine = OnnxRuntimeEngine(path, device=Device("cuda"), threads=threads, optimise=optimise)
         except (DeviceError, MissingDependencyError) as error:
@@ -96,3 +115,8 @@ def _open_graph(
     engine = OnnxRuntimeEngine(path, device=Device("cpu"), threads=threads, optimise=optimise)
     engine.notes += (note,) if note else ()
     return engine
+
+
+def _is_for_cpus(path: str | Path) -> bool:
+    """Whether the .onnx file at `path` was quantized for CPUs."""
+    return (read_quantization(path) or {}).get("target") == "cpu"

@@ -126,10 +126,10 @@ def parse_version(text: str) -> tuple[int, ...]:
 def _import_module(name: str) -> Any:
     # By literal statements rather than by a computed name, so that a reader of imports finds them.
     if name == "tensorrt":
-        import tensorrt  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import tensorrt
 
         return tensorrt
-    import tensorrt_rtx_bindings  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    import tensorrt_rtx_bindings
 
     return tensorrt_rtx_bindings
 

@@ -16,11 +16,12 @@ from runtime.engines.cuda import CudaDevice
 from runtime.engines.cuda_graphs import ShapeGraphs
 from runtime.engines.device import DeviceError
 from runtime.engines.tensorrt_plan import CROPS, LOGITS, Plan
+from runtime.preprocess import Frame
 from runtime.spec import ModelSpec
 
 
 class TensorRtBatch(Batch):
-    """A batch of the plan's best size; made while the GPU's context is current.
+    """A batch of the plan's best size, with room for its largest; made while the GPU's context is current.
 
     graphs: the module that records CUDA graphs, or None; graphs_failed: told why, where that does not work.
     give_back: takes the batch when it is closed.
@@ -37,11 +38,11 @@ class TensorRtBatch(Batch):
         give_back: Callable[[TensorRtBatch], None],
     ) -> None:
         self._plan, self._cuda = plan, cuda
-        self._smallest, rows, _largest = plan.profile
+        self._smallest, best, largest = plan.profile
         self._crop_shape = (spec.crop_size, spec.crop_size, 3)
-        self._crops = cuda.new_buffer((rows, *self._crop_shape), np.uint8)
-        self._logits = cuda.new_buffer((rows, spec.classes), np.float32)
-        super().__init__(self._crops.host)
+        self._crops = cuda.new_buffer((largest, *self._crop_shape), np.uint8)
+        self._logits = cuda.new_buffer((largest, spec.classes), np.float32)
+        super().__init__(self._crops.host[:best])
         self._stream: Any = cuda.new_stream()
         self._context: Any = self._new_context()
         self._graphs_failed, self._give_back = graphs_failed, give_back
@@ -62,6 +63,12 @@ class TensorRtBatch(Batch):
             if not context.set_tensor_address(name, address):
                 raise self._plan.failure(f"refuses the address of {name}")
         return context
+
+    def submit_copy(self, crops: Frame) -> None:
+        """Copy `crops` and start their inference, as `submit` does: up to the plan's largest batch."""
+        self._crops.host[: len(crops)] = crops
+        self._submit(len(crops))
+        self._submitted = len(crops)
 
     def _submit(self, count: int) -> None:
         if self._stream is None:

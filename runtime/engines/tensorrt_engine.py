@@ -14,7 +14,7 @@ from runtime.engines.base import Batch, Engine, Logits
 from runtime.engines.cuda import CudaDevice, open_cuda
 from runtime.engines.cuda_graphs import import_cuda_bindings
 from runtime.engines.device import Device
-from runtime.engines.manifest import Manifest, check_fits, check_plan_file, read_manifest
+from runtime.engines.manifest import Manifest, check_fits, check_onnx_file, check_plan_file, read_manifest
 from runtime.engines.tensorrt_api import import_tensorrt
 from runtime.engines.tensorrt_batch import TensorRtBatch
 from runtime.engines.tensorrt_plan import Plan
@@ -26,13 +26,15 @@ _BATCHES = 2
 
 
 class TensorRtEngine(Engine):
-    """A plan on a GPU.  `batch_size` is the best size of the plan's profile; longer inputs are split.
+    """A plan on a GPU.  `batch_size` is the best size of the plan's profile, for which its kernels were tuned.
+
+    `infer` takes up to the profile's largest size in one call of the GPU, and splits what is more by that size.
 
     backend: `tensorrt` or `tensorrt-rtx`; None takes the one that built the plan.
     graphs: whether to start the work by CUDA graphs where cuda-bindings is installed.
 
     The manifest is checked before the plan is read.  Raises ModelError for a plan that is damaged or does not fit
-    this machine, MissingDependencyError for a missing package, driver or GPU, UsageError for the wrong backend,
+    this machine or its ONNX file, MissingDependencyError for a missing package, driver or GPU, UsageError for the wrong backend,
     DeviceError where the GPU has too little memory.
     """
 
@@ -48,6 +50,7 @@ class TensorRtEngine(Engine):
         manifest = read_manifest(path)
         _check_backend(path, manifest, backend)
         check_plan_file(path, manifest)
+        check_onnx_file(path, manifest)
         library = import_tensorrt(manifest.builder)
         self._cuda: CudaDevice = open_cuda(device.index)
         check_fits(
@@ -71,7 +74,7 @@ class TensorRtEngine(Engine):
         except BaseException:
             self.close()
             raise
-        self.batch_size = self._plan.profile[1]
+        _smallest, self.batch_size, self._largest = self._plan.profile
         self._name = f"{library.name} {library.version_text} on {device} ({self._cuda.name})"
         self.description = self._name + (" with CUDA graphs" if self._graphs else "")
         if manifest.version_compatible:
@@ -82,6 +85,9 @@ class TensorRtEngine(Engine):
 
     def new_batches(self) -> tuple[Batch, ...]:
         """Lend two batches in page-locked memory: the copies of one overlap with the work on the other."""
+        return self._lend()
+
+    def _lend(self) -> tuple[TensorRtBatch, ...]:
         if self._plan is None:
             raise ValueError("the engine is closed")
         while len(self._free) < _BATCHES:  # two callers at a time, each in the middle of its work
@@ -113,15 +119,13 @@ class TensorRtEngine(Engine):
     def _infer(self, crops: Frame) -> Logits:
         parts: list[Logits] = []
         with ExitStack() as lent:
-            batches = [lent.enter_context(batch) for batch in self.new_batches()]
+            batches = [lent.enter_context(batch) for batch in self._lend()]
             in_flight: deque[Batch] = deque()
-            for number, start in enumerate(range(0, len(crops), self.batch_size)):
+            for number, start in enumerate(range(0, len(crops), self._largest)):
                 batch = batches[number % len(batches)]
                 if len(in_flight) == len(batches):
                     parts.append(in_flight.popleft().collect())
-                piece = crops[start : start + self.batch_size]
-                batch.crops[: len(piece)] = piece
-                batch.submit(len(piece))
+                batch.submit_copy(crops[start : start + self._largest])
                 in_flight.append(batch)
             parts.extend(batch.collect() for batch in in_flight)
         return np.concatenate(parts)

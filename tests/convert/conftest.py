@@ -29,3 +29,18 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ExportOptions(labels=folder / "labels.txt", crop_size=32, short_side=40)
     export_model(folder / "w.pdparams", folder / "export", options=options)
     return folder / "export"
+
+
+@pytest.fixture(scope="session")
+def seeded_model(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The FP32 model of the seeded checkpoint beside the project: a ResNet-50 of 400 classes."""
+    from convert.to_onnx import convert_to_onnx
+    from tests.training.published import seeded_state
+    from training.export import export_model
+    from training.weights import save_weights
+
+    folder = tmp_path_factory.mktemp("seeded")
+    save_weights(seeded_state(shared_dir), folder / "seeded.pdparams")
+    export_model(folder / "seeded.pdparams", folder / "export")
+    convert_to_onnx(folder / "export", folder / "model.onnx")
+    return folder / "model.onnx"

@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert.to_onnx import convert_to_onnx
 from runtime.clips import ClipEnd, ClipFrame, clip_frames
 from runtime.preprocess import ten_crop
 from runtime.recognizer import Recognizer
 from tests.models import tiny_spec
-from tests.training.published import seeded_state
 
 pytestmark = pytest.mark.shared
 
@@ -30,19 +28,6 @@ def clips(shared_dir: Path, reference: dict[str, Any]) -> dict[str, Path]:
             found[name] = path
     assert len(found) == 5
     return found
-
-
-@pytest.fixture(scope="module")
-def model(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The deployment graph of the seeded checkpoint, made as a user would."""
-    from training.export import export_model
-    from training.weights import save_weights
-
-    folder = tmp_path_factory.mktemp("seeded")
-    save_weights(seeded_state(shared_dir), folder / "seeded.pdparams")
-    export_model(folder / "seeded.pdparams", folder / "export")
-    convert_to_onnx(folder / "export", folder / "model.onnx")
-    return folder / "model.onnx"
 
 
 def test_frames_and_crops_are_the_original_bytes(reference: dict[str, Any], clips: dict[str, Path]) -> None:
@@ -61,11 +46,14 @@ def test_frames_and_crops_are_the_original_bytes(reference: dict[str, Any], clip
 
 
 def test_answers_are_those_of_the_original(
-    shared_dir: Path, reference: dict[str, Any], clips: dict[str, Path], model: Path
+    shared_dir: Path, reference: dict[str, Any], clips: dict[str, Path], seeded_model: Path
 ) -> None:
     entries = [entry for entry in reference["clips"] if "top5" in entry]
     assert len(entries) == 10
-    with np.load(shared_dir / "reference" / "logits.npz") as logits, Recognizer.open(model) as recognizer:
+    with (
+        np.load(shared_dir / "reference" / "logits.npz") as logits,
+        Recognizer.open(seeded_model, device="cpu") as recognizer,
+    ):
         for entry in entries:
             result = recognizer.classify(clips[entry["clip"]], segments=entry["num_seg"])
             expected = logits[f"{entry['clip']}:{entry['num_seg']}"]
