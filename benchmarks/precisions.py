@@ -50,10 +50,9 @@ def best_batches(times: dict[_Cell, list[float]]) -> dict[str, int]:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {value}")
-    return value
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+    return int(text)
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -186,7 +186,7 @@ def _facts(
 
 def _path_from(folder: Path, path: Path) -> str:
     """Return `path` as seen from `folder`: the two may move together, and commands may run anywhere."""
-    # Of the folders alone are links resolved: behind one, `..` means another folder, and a linked file keeps its name.
+    # Links are resolved in the folders, behind which `..` would lead elsewhere; a linked file keeps its name.
     return os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
 
 

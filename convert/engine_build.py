@@ -33,8 +33,10 @@ def build_plan(library: TensorRT, onnx: bytes, options: BuildOptions, *, source:
     """Build a plan from the ONNX file's content `onnx`; `source` names it in errors.
 
     The network is strongly typed: every tensor has the type that the file gives it.  The timing cache of the
-    options is read and written; where it cannot be written, the plan is kept and a note says so.  Raises ModelError with the builder's own words where it refuses the model or
-    fails, MissingDependencyError where it finds no GPU and needs one, KeyboardInterrupt on Ctrl-C.
+    options is read and written; where it cannot be written, the plan is kept and a note says so.
+
+    Raises ModelError with the builder's own words where it refuses the model or fails, MissingDependencyError
+    where it finds no GPU and needs one, KeyboardInterrupt on Ctrl-C.
     """
     logger = library.logger()
     logger.clear()

@@ -63,8 +63,8 @@ def engine(
         str,
         typer.Option(
             metavar="MIN,OPT,MAX",
-            help="Crops a call: kernels are tuned for OPT, in batches of which videos are classified. GPU memory is "
-            "reserved for MAX, twice or more; only one call of infer() with more than OPT crops gains by it.",
+            help="Crops a call: kernels are tuned for OPT, the batch of video files. GPU memory is reserved for "
+            "MAX, twice or more; a MAX beyond OPT serves callers of infer() alone.",
         ),
     ] = "1,50,50",
     precision: Annotated[

@@ -9,7 +9,7 @@ from pathlib import Path
 from runtime.engines.tensorrt_api import BUILDERS
 from runtime.errors import UsageError
 
-# One crop, and ten frames of five crops, which is a fast batch on every GPU tried elsewhere.  Videos are classified in
+# One crop, and ten frames of five crops, which is a fast batch on every GPU tried elsewhere.  Videos are run in
 # batches of OPT, so a MAX beyond it costs memory and brings them nothing.
 DEFAULT_BATCH = (1, 50, 50)
 OPTIMIZATION_LEVELS = range(6)

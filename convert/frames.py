@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from runtime.clips import ClipEnd, ClipFrame, Excerpt, Source, clip_frames
+from runtime.clips import ClipEnd, ClipFrame, Source, clip_frames
 from runtime.errors import InputError, UsageError
-from runtime.lists import Sample, read_list
+from runtime.lists import evenly, read_any_list, source_of
 from runtime.preprocess import Frame, crop_views, cut_crop
 from runtime.sources import expand_sources
 from runtime.spec import ModelSpec
@@ -49,24 +49,8 @@ def calibration_sources(argument: str) -> list[Source]:
         raise UsageError("clips", "an empty name", "name a folder, a list or files")
     path = Path(argument)
     if path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir():
-        return [_source(sample) for sample in _read_training_list(path)]
+        return [source_of(sample) for sample in read_any_list(path)]
     return list(expand_sources([argument]))
-
-
-def _read_training_list(path: Path) -> list[Sample]:
-    """Read a list of videos, or one of folders of frames, whichever its first line names."""
-    samples = read_list(path, format="videos")
-    if Path(samples[0].path).exists():
-        return samples
-    try:
-        framed = read_list(path, format="frames")
-    except InputError:
-        return samples
-    return framed if Path(framed[0].path).is_dir() else samples
-
-
-def _source(sample: Sample) -> Source:
-    return sample.path if sample.frames is None else Excerpt(Path(sample.path), sample.frames)
 
 
 def read_frames(
@@ -88,7 +72,7 @@ def read_frames(
     if not sources:
         raise InputError(option, "names no clips", "name a folder, a list or files")
     wanted = frames * _HELD_OUT_EVERY // (_HELD_OUT_EVERY - 1)
-    chosen = _spread(sources, wanted)
+    chosen = evenly(sources, wanted)
     segments = -(-wanted // len(chosen))
     crops: dict[int, list[Frame]] = {}
     skipped: list[str] = []
@@ -104,12 +88,6 @@ def read_frames(
             if progress is not None:
                 progress(item.clip + 1, len(chosen))
     return _divide(list(crops.values()), skipped, option)
-
-
-def _spread(sources: Sequence[Source], count: int) -> list[Source]:
-    """Return at most `count` of `sources`, evenly spread."""
-    count = min(count, len(sources))
-    return [sources[i * len(sources) // count] for i in range(count)]
 
 
 def _crop(pixels: Frame, spec: ModelSpec, *, turn: int) -> Frame:

@@ -174,10 +174,11 @@ def _default_place(models: list[Path]) -> Path:
 
 
 def _check_report_place(place: Path, models: list[Path], others: list[object]) -> None:
-    """Refuse to write the report over an input, over a plan's manifest, into an export folder or where one cannot."""
+    """Refuse to write the report over an input or a plan's manifest, into an export, or where nobody can."""
     from contextlib import suppress
 
     from convert.verify_logits import is_plan
+    from runtime.clips import Excerpt
     from runtime.engines.manifest import manifest_path
     from runtime.errors import UsageError
 
@@ -186,7 +187,8 @@ def _check_report_place(place: Path, models: list[Path], others: list[object]) -
         if model.is_dir() and place.resolve().parent == model.resolve():
             raise UsageError("--report", f"{place} lies in the export folder {model}", "choose another place")
     manifests = [manifest_path(model) for model in models if is_plan(model)]
-    for name in map(str, [*models, *manifests, *filter(None, others)]):
+    paths = [other.path if isinstance(other, Excerpt) else other for other in others if other]
+    for name in map(str, [*models, *manifests, *paths]):
         with suppress(OSError, ValueError):  # what is not there cannot be overwritten
             if place.samefile(name.removeprefix("@")):
                 raise UsageError("--report", f"{place} is the input {name} itself", "choose another name")
@@ -194,6 +196,7 @@ def _check_report_place(place: Path, models: list[Path], others: list[object]) -
 
 def _check_writable(place: Path) -> None:
     """Refuse a place for the report that is a folder, or in one that cannot be written; make nothing there."""
+    import os
     import tempfile
 
     from runtime.errors import UsageError
@@ -201,7 +204,7 @@ def _check_writable(place: Path) -> None:
     try:
         if place.is_dir():
             raise UsageError("--report", f"{place} is a folder, expected a file name", "name a file in it")
-        folder = next(parent for parent in place.resolve().parents if parent.exists())
+        folder = next(parent for parent in Path(os.path.realpath(place)).parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

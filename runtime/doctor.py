@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from runtime.cores import available_cores
 from runtime.engines.device import Device
+from runtime.engines.providers import JETSON_INSTALL, has_gpu_wheels
 from runtime.engines.tensorrt_api import BUILDERS
 from runtime.errors import PptsnError, install_command
 
@@ -41,25 +42,31 @@ _TENSORRT_INSTALL = (
     "make the virtual environment with --system-site-packages"
 )
 _PYCUDA_INSTALL = (
-    f"{install_command('tensorrt')} (PyCUDA is compiled: it needs a C++ compiler and the CUDA toolkit's headers, with "
-    "nvcc on the PATH)"
+    f"{install_command('tensorrt')} (PyCUDA is compiled: it needs a C++ compiler and the CUDA toolkit's headers, "
+    "with nvcc on the PATH)"
 )
 
-_PACKAGES = (
-    _Package("numpy", "everything", "pip install -e ."),
-    _Package("av", "decoding", "pip install -e ."),
-    _Package("opencv-python-headless", "resizing", "pip install -e ."),
-    _Package("onnxruntime", "classifying on a CPU", install_command("cpu")),
-    _Package("onnxruntime-gpu", "classifying on an NVIDIA GPU", install_command("gpu")),
-    _Package("tensorrt", "running and building TensorRT plans", _TENSORRT_INSTALL),
-    _Package("tensorrt_rtx_cu13_bindings", "plans for RTX GPUs, built without one", install_command("rtx")),
-    _Package("pycuda", "running plans", _PYCUDA_INSTALL),
-    _Package("cuda-bindings", "CUDA graphs, optional", install_command("tensorrt")),
-    _Package("paddlepaddle", "training and export", install_command("train")),
-    _Package("paddlepaddle-gpu", "training on an NVIDIA GPU", f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"),
-    _Package("paddle2onnx", "converting to ONNX", install_command("convert")),
-    _Package("onnx", "converting to ONNX", install_command("convert")),
-)
+
+def _packages() -> tuple[_Package, ...]:
+    onnxruntime_gpu = install_command("gpu") if has_gpu_wheels() else JETSON_INSTALL
+    onnx = f"{install_command('convert')}; on a device {install_command('tensorrt')}"
+    return (
+        _Package("numpy", "everything", "pip install -e ."),
+        _Package("av", "decoding", "pip install -e ."),
+        _Package("opencv-python-headless", "resizing", "pip install -e ."),
+        _Package("onnxruntime", "classifying on a CPU", install_command("cpu")),
+        _Package("onnxruntime-gpu", "classifying on an NVIDIA GPU", onnxruntime_gpu),
+        _Package("tensorrt", "running and building TensorRT plans", _TENSORRT_INSTALL),
+        _Package("tensorrt_rtx_cu13_bindings", "plans for RTX GPUs, built without one", install_command("rtx")),
+        _Package("pycuda", "running plans", _PYCUDA_INSTALL),
+        _Package("cuda-bindings", "CUDA graphs, optional", install_command("tensorrt")),
+        _Package("paddlepaddle", "training and export", install_command("train")),
+        _Package(
+            "paddlepaddle-gpu", "training on an NVIDIA GPU", f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"
+        ),
+        _Package("paddle2onnx", "converting to ONNX", install_command("convert")),
+        _Package("onnx", "converting to ONNX, building plans", onnx),
+    )
 
 
 def examine() -> dict[str, Any]:
@@ -70,7 +77,7 @@ def examine() -> dict[str, Any]:
     """
     return {
         "machine": _machine(),
-        "packages": [_package(package) for package in _PACKAGES],
+        "packages": [_package(package) for package in _packages()],
         "engines": [
             _try("onnxruntime", Device("cpu"), _run_onnxruntime),
             _try("onnxruntime", Device("cuda"), _run_onnxruntime),

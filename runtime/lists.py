@@ -79,10 +79,10 @@ def read_any_list(path: str | Path) -> list[Sample]:
 def _names_frames(samples: Sequence[Sample]) -> bool:
     """Whether lines that were read as `path label` are of the form `directory frame_count label`."""
     for sample in samples:
-        directory, _, count = sample.path.rpartition(" ")
         if _is_there(sample.path):
             return False
-        if directory and count.isdecimal() and _is_there(directory.rstrip(), folder=True):
+        directory, *count = sample.path.rsplit(maxsplit=1)
+        if count and count[0].isdecimal() and _is_there(directory, folder=True):
             return True
     return False
 

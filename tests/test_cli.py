@@ -220,7 +220,7 @@ def test_verify_writes_its_report_and_fails_past_the_tolerance(
     assert ending.code == 1
     assert "FAILED" in ending.out
     assert "more than the tolerance 0.001" in ending.err
-    assert json.loads((tmp_path / "other.report.json").read_text())["passed"] is False
+    assert json.loads((tmp_path / "other.verify.report.json").read_text())["passed"] is False
 
 
 @pytest.mark.parametrize("arguments", [[], ["--against", "m"], ["--reference", "e", "--clips", "c"]])

@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VARIABLES = {"WEIGHTS", "CALIBRATION", "LABELLED", "PRECISION", "TARGET", "MODEL", "OUTPUT", "EXTRAS", "GATE"}
+VARIABLES = {
+    "WEIGHTS",
+    "CALIBRATION",
+    "LABELLED",
+    "PRECISION",
+    "TARGET",
+    "MODEL",
+    "OUTPUT",
+    "EXTRAS",
+    "GATE",
+    "LIMIT",
+}
 STEPS = ["export", *(f"convert {name}" for name in ("onnx", "fp16", "int8", "check", "engine")), "verify"]
 
 
@@ -59,6 +70,7 @@ def test_engine_in_int8_is_the_whole_chain_on_the_demo(tmp_path: Path) -> None:
     names = ("export", "model.onnx", "model.fp16.onnx", "model.int8-cpu.onnx", "model.int8.onnx")
     assert f"pptsn verify {' '.join(f'output/demo/{name}' for name in names)} " in output
     assert "--labelled output/demo/data/test.txt --min-agreement 0.98 --max-drop 1" in output
+    assert "--limit" not in output
 
 
 @pytest.mark.parametrize("given", ["command line", "environment"])
@@ -71,8 +83,23 @@ def test_engine_of_other_weights_leaves_the_demo_alone(tmp_path: Path, given: st
     assert "convert int8" not in output
     assert lines_of(output, "export") == ["pptsn export --weights my.pdparams --output output/engine/export "]
     assert "-o output/engine/model.fp16.engine --builder tensorrt " in output
-    assert "--clips clips/ --min-agreement 0.98" in output
+    assert "--clips clips/ --limit 200 --min-agreement 0.98" in output
     assert "--max-drop" not in output
+
+
+def test_without_labelled_clips_the_proof_takes_some_of_the_calibration_s(tmp_path: Path) -> None:
+    common = ["engine", "WEIGHTS=my.pdparams", "CALIBRATION=train.txt"]
+    code, output = make(*common, environment=tmp_path)
+    assert code == 0
+    assert "--labelled train.txt --limit 200 --min-agreement 0.98 --max-drop 1" in output
+    assert (
+        output.count("--labelled train.txt") == output.count("--limit 200") == 2
+    )  # the table, and how to prove RTX
+    assert "--labelled train.txt --limit 50 " in make(*common, "LIMIT=50", environment=tmp_path)[1]
+    _, output = make(*common, "LABELLED=test.txt", environment=tmp_path)
+    assert "--labelled test.txt --min-agreement" in output
+    assert "--limit" not in output
+    assert "200 clips of CALIBRATION" in run_make("help")[1]
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "Tensorrt
 Provider = str | tuple[str, dict[str, Any]]
 
 JETSON_INSTALL = (
-    "onnxruntime-gpu for a Jetson comes from NVIDIA (Jetson AI Lab, Jetson Zoo; for some JetPacks); plans need none: "
-    "pptsn convert engine"
+    "onnxruntime-gpu for a Jetson comes from NVIDIA (Jetson AI Lab, Jetson Zoo; for some JetPacks); "
+    "plans need none: pptsn convert engine"
 )
 _TENSORRT_REMEDY = (
     "it needs onnxruntime-gpu and the TensorRT version that this was made for (onnxruntime.ai, TensorRT Execution "
@@ -150,17 +150,17 @@ def gpu_loading(onnxruntime: Any, device: Device) -> Iterator[io.StringIO]:
 
 
 def gpu_install() -> str:
-    """Return what to do for an ONNX Runtime with CUDA; only x86-64 has one in the package index."""
-    if platform.machine() in ("x86_64", "AMD64"):
-        return f"run: pip uninstall onnxruntime; {install_command('gpu')}"
-    return JETSON_INSTALL
+    """Return what to do for an ONNX Runtime with CUDA in place of one without."""
+    return f"run: pip uninstall onnxruntime; {install_command('gpu')}" if has_gpu_wheels() else JETSON_INSTALL
+
+
+def has_gpu_wheels() -> bool:
+    """Whether the package index has onnxruntime-gpu for this processor; the extra `gpu` is empty elsewhere."""
+    return platform.machine() == "x86_64"
 
 
 def idle_gpu_note(onnxruntime: Any) -> str | None:
     """Return why a CPU is used on a machine that looks like it has a GPU; None where there is nothing to say."""
     if CUDA in onnxruntime.get_available_providers() or not driver_is_here():
         return None
-    return (
-        "running on the CPU: an NVIDIA driver is here, but this ONNX Runtime has no CUDA; "
-        f"{gpu_install()}"
-    )
+    return f"running on the CPU: an NVIDIA driver is here, but this ONNX Runtime has no CUDA; {gpu_install()}"

@@ -31,8 +31,8 @@ def open_engine(
         `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside; it builds an engine at the first start, for
         minutes, so `auto` never takes it.
     device: `auto`, `cpu`, `cuda` or `cuda:N`.  `auto` is the first GPU where ONNX Runtime can use it, else the
-        CPU; for a plan it is the first GPU.  A model quantized for CPUs runs there.  Where a GPU could be expected,
-        `notes` say why it is not used.
+        CPU; for a plan it is the first GPU.  A model quantized for CPUs runs on one.  Where a GPU could be
+        expected, `notes` say why it is not used.
     threads: CPU threads; None takes all cores that this process may use.  A plan has no use for them.
     optimise: False runs an .onnx file as it is written, for comparisons of quantized models; a plan is what it is.
 
@@ -76,19 +76,20 @@ def _open_graph(
             f"{backend} runs plans, {path} is an .onnx file",
             f"build one: pptsn convert engine {path} -o {plan} --builder {backend}",
         )
-    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine, import_onnxruntime
+    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
 
     if backend == "onnxruntime-tensorrt":
         place = device or Device("cuda")
         if place.kind == "cpu":
             raise UsageError("--device", f"{backend} needs a GPU", "use --device cuda, or --backend onnxruntime")
-        engine = OnnxRuntimeEngine(path, device=place, threads=threads, optimise=optimise, tensorrt=True)
-    elif device is not None:
-        engine = OnnxRuntimeEngine(path, device=device, threads=threads, optimise=optimise)
-    else:
+    elif device is None:
         return _open_anywhere(path, threads, optimise)
-    if engine.on_gpu and _is_for_cpus(path):
-        engine.notes += (f"{path} is encoded for CPUs, slow or refused on a GPU; {_FOR_GPUS}",)
+    else:
+        place = device
+    tensorrt = backend == "onnxruntime-tensorrt"
+    engine = OnnxRuntimeEngine(path, device=place, threads=threads, optimise=optimise, tensorrt=tensorrt)
+    if place.kind == "cuda" and _is_for_cpus(path):
+        engine.notes += (f"{path} is encoded for CPUs, not for a GPU; {_FOR_GPUS}",)
     return engine
 
 

@@ -34,8 +34,8 @@ class TensorRtEngine(Engine):
     graphs: whether to start the work by CUDA graphs where cuda-bindings is installed.
 
     The manifest is checked before the plan is read.  Raises ModelError for a plan that is damaged or does not fit
-    this machine or its ONNX file, MissingDependencyError for a missing package, driver or GPU, UsageError for the wrong backend,
-    DeviceError where the GPU has too little memory.
+    this machine or its ONNX file, MissingDependencyError for a missing package, driver or GPU, UsageError for the
+    wrong backend, DeviceError where the GPU has too little memory.
     """
 
     def __init__(

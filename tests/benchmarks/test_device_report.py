@@ -241,3 +241,48 @@ def test_power_mode_and_gpus_come_from_the_vendor_s_programs(
     assert (facts["gpus"][0]["name"], facts["gpus"][0]["temperature.gpu"]) == ("Orin", "48")
     (tmp_path / "nvpmodel").write_text("#!/bin/sh\nexit 1\n")
     assert device_facts(tmp_path)["power_mode"] is None
+
+
+def test_only_the_gpu_s_tests_are_collected(tmp_path: Path) -> None:
+    """Others need what a device has not, Paddle for one."""
+    (tmp_path / "tests" / "gpu").mkdir(parents=True)
+    (tmp_path / "tests" / "test_training.py").write_text("import no_such_package\n")
+    (tmp_path / "tests" / "gpu" / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.gpu\ndef test_it(): pass\n"
+    )
+    found = device_report.gpu_tests(tmp_path)
+    assert (found["passed"], found["failures"]) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("models", "reason"),
+    [
+        ({"error": "no models"}, "no models"),
+        ([], "there is none"),
+        ([{"model": "m", "error": "damaged"}] * 2, "damaged"),
+        ([{"model": "m", "accuracy": {"error": "a"}, "latency": [{"error": "b"}]}], "a"),
+        ([{"model": "m", "accuracy": {"error": "a"}, "latency": [{"median_ms": 1.0}]}], None),
+        ([{"model": "m", "accuracy": {"top1": 1.0}, "latency": [{"error": "b"}]}], None),
+        ([{"model": "m", "error": "damaged"}, {"accuracy": {"top1": 1.0}, "latency": []}], None),
+    ],
+)
+def test_a_report_without_figures_is_told_by_its_reason(models: Any, reason: str | None) -> None:
+    assert device_report.nothing_measured(models) == reason
+
+
+@pytest.mark.parametrize("models", ["none", "damaged"])
+def test_a_report_without_figures_is_not_asked_for(
+    demo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], models: str
+) -> None:
+    for path in demo.glob("model*"):
+        if models == "none" or path.name != "model.damaged.onnx":
+            path.unlink()
+    command = ["device_report", "--demo", str(demo), "-o", str(demo / "r.json"), "--no-tests", "--seconds", "0"]
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as ending:
+        device_report.main()
+    cause = "has no model" if models == "none" else "is no ONNX model"
+    assert str(ending.value.code).startswith("device_report: error: no model could be measured: ")  # code 1
+    assert cause in str(ending.value.code)
+    assert "send it back" not in capsys.readouterr().out
+    assert (demo / "r.json").is_file()

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from convert.agreement import agreement
+from convert.agreement import agreement, normalised_errors
+from convert.verify_limits import FP16_ERROR
 
 
 def logits(*rows: list[float]) -> np.ndarray:
@@ -46,3 +47,26 @@ def test_of_equal_logits_the_lower_class_leads_in_both() -> None:
 def test_other_shapes_are_a_mistake() -> None:
     with pytest.raises(ValueError, match=r"\(1, 2\).*\(1, 3\)"):
         agreement(logits([1, 2]), logits([1, 2, 3]))
+
+
+def test_a_row_of_equal_logits_is_judged_by_their_magnitude() -> None:
+    reference = logits([30], [0.5], [30])
+    errors = normalised_errors(logits([30.3], [0.51], [30]), reference)
+    assert errors == pytest.approx([0.01, 0.01, 0], rel=1e-4)
+    assert normalised_errors(logits([0, 0.02]), logits([0, 0])) == pytest.approx([0.02 / 2**0.5])
+    half = reference.astype(np.float16).astype(np.float32)
+    assert agreement(half, reference).error_worst < FP16_ERROR
+
+
+def test_other_rows_are_judged_by_their_deviation() -> None:
+    errors = normalised_errors(logits([101, 103], [1, 3]), logits([100, 102], [1, 3]))
+    assert errors == pytest.approx([1, 0])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_error_of_what_is_not_finite_is_infinite_for_one_class_too(bad: float, side: int) -> None:
+    pair = [logits([1]), logits([1])]
+    pair[side] = logits([bad])
+    assert normalised_errors(*pair) == np.inf
+    assert normalised_errors(logits([bad]), logits([bad])) == np.inf

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from convert import chain as chain_module
+from convert import verify_logits
 from convert.chain import verify_chain
 from convert.paddle_engine import PaddleExportEngine
 from convert.to_onnx import convert_to_onnx
@@ -82,6 +85,33 @@ def test_limits_go_by_precision_and_failures_name_the_model(
     assert [bool(link.failures) for link in chain.links] == [False, False, True]
     with pytest.raises(VerificationError, match=r"m\.int8\.onnx: against .*m\.onnx, .*75\.00% of 4, less than 98"):
         chain.require_passed()
+
+
+def test_limits_go_by_the_precision_of_the_first_model_too(
+    models: tuple[Path, Path, Path], clips: list[str]
+) -> None:
+    for place, limits in ((1, Limits(error_worst=0.02)), (2, Limits(min_agreement=0.98))):
+        chain = verify_chain([models[place], models[0]], clips, runs=RUNS)
+        assert [link.precision for link in chain.links] == [("fp32", "fp16", "int8")[place], "fp32"]
+        assert chain.links[1].limits == limits
+
+
+def test_a_reference_on_a_gpu_is_judged_as_fp16(
+    models: tuple[Path, Path, Path], clips: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tmp_path / "m.ENGINE"
+    plan.write_bytes(models[0].read_bytes())
+    opened_on = []
+
+    def on_the_cpu(path, **options):  # type: ignore[no-untyped-def]
+        opened_on.append(options["device"])
+        return open_engine(models[0], device="cpu")
+
+    monkeypatch.setattr(verify_logits, "open_engine", on_the_cpu)
+    limits = [verify_chain(pair, clips, runs=RUNS).links[1].limits for pair in permutations([plan, models[0]])]
+    assert opened_on == ["cuda", "cpu", "cpu", "cuda"]
+    assert limits == [Limits(error_worst=0.02)] * 2
+    assert verify_chain([models[0]] * 2, clips, runs=RUNS).links[1].limits == Limits(max_abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -161,16 +191,26 @@ def test_clips_are_decoded_once_for_models_of_the_same_frames(
         return original(self, sources, **options)
 
     monkeypatch.setattr(Recognizer, "classify_many", counting)
-    larger = write_tiny_model(tmp_path / "larger.onnx", short_side=44)
-    chain = verify_chain([*models, larger], clips, runs=RUNS)
+    changed = [{"short_side": 44}, {"mirror": False}, {"resize_rule": "keep_aspect"}]
+    others = [write_tiny_model(tmp_path / f"{place}.onnx", **change) for place, change in enumerate(changed)]
+    for other in others:
+        passes.clear()
+        chain = verify_chain([*models, other], clips, runs=RUNS)
+        assert passes == [4, 4]
+        assert chain.clips == 4
+    passes.clear()
+    verify_chain([*models, others[1], others[1]], clips, runs=RUNS)
     assert passes == [4, 4]
-    assert chain.clips == 4
 
 
-def test_side_by_side_models_answer_as_alone(models: tuple[Path, Path, Path], clips: list[str]) -> None:
-    with opened([models[0], models[2]], RUNS) as engines:
+def test_side_by_side_models_answer_as_alone(
+    models: tuple[Path, Path, Path], clips: list[str], tmp_path: Path
+) -> None:
+    plain = write_tiny_model(tmp_path / "plain.onnx", mirror=False)
+    together = [models[0], models[2], plain]
+    with opened(together, RUNS) as engines:
         found, _ = clip_logits(engines, clips, RUNS)
-    for place, model in enumerate((models[0], models[2])):
+    for place, model in enumerate(together):
         with Recognizer(open_engine(model, device="cpu")) as recognizer:
             for clip, source in enumerate(clips):
                 alone = recognizer.classify(source, segments=2, views="ten").logits
@@ -183,6 +223,38 @@ def test_what_cannot_be_read_is_skipped_and_its_label_with_it(
     chain = verify_chain(models[:2], ["none.mp4", *clips], runs=RUNS, labels=[3, *LABELS])
     assert (chain.clips, chain.links[0].top1) == (4, 1.0)
     assert ["none.mp4" in line for line in chain.skipped] == [True]
+
+
+def test_a_limit_takes_clips_evenly_and_their_labels_with_them(
+    models: tuple[Path, Path, Path], clips: list[str]
+) -> None:
+    seen = []
+
+    def keep(engines, sources, runs):  # type: ignore[no-untyped-def]
+        seen.extend(sources)
+        return clip_logits(engines, sources, runs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain_module, "clip_logits", keep)
+        # Of the two that are taken one cannot be read; the other is right by its own label alone.
+        chain = verify_chain(
+            models[:2], ["none.mp4", clips[0], clips[1], clips[2]], runs=RUNS, labels=[1, 0, 1, 2], limit=2
+        )
+    assert seen == ["none.mp4", clips[1]]
+    assert (chain.clips, chain.named, len(chain.skipped), chain.links[0].top1) == (1, 4, 1, 1.0)
+    whole = verify_chain(models[:2], clips, runs=RUNS, labels=LABELS, limit=9)
+    assert (whole.clips, whole.named, whole.links[0].top1) == (4, 4, 1.0)
+
+
+def test_clips_that_cannot_be_read_are_told_by_the_option_that_named_them(
+    models: tuple[Path, Path, Path],
+) -> None:
+    with pytest.raises(InputError, match=r"^--labelled: none of 2 clips can be read"):
+        verify_chain(models[:2], ["none.mp4"] * 2, runs=RUNS, labels=[0, 0])
+    with pytest.raises(InputError, match=r"^--clips: none of 2 clips can be read"):
+        verify_chain(models[:2], ["none.mp4"] * 2, runs=RUNS)
+    with pytest.raises(UsageError, match=r"^--labelled: names no clips"):
+        verify_chain(models[:2], [], runs=RUNS, labels=[])
 
 
 def test_requests_that_make_no_sense_are_refused_before_any_work(

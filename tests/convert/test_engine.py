@@ -22,7 +22,7 @@ from convert.engine import convert_to_engine
 from convert.engine_build import build_plan
 from convert.engine_options import BuildOptions
 from convert.engine_progress import BuildMonitor, make_monitor
-from convert.engine_target import RTX_DEFAULT
+from convert.engine_target import RTX_DEFAULT, Target
 from convert.model_file import write_model
 from runtime.engines.manifest import manifest_path, read_manifest
 from runtime.engines.tensorrt_api import import_tensorrt
@@ -107,7 +107,7 @@ def test_the_manifest_tells_what_was_built(tmp_path: Path, library: Any) -> None
     manifest = read_manifest(plan)
     assert manifest == report.manifest
     assert manifest.plan_sha256 == sha256_of(plan)
-    assert (manifest.onnx_name, manifest.onnx_sha256) == ("m.int8.onnx", sha256_of(model))
+    assert (manifest.onnx_name, manifest.onnx_sha256) == ("../m.int8.onnx", sha256_of(model))
     assert (manifest.builder, manifest.builder_version) == ("tensorrt-rtx", library.version_text)
     assert (manifest.profile, manifest.workspace_mb, manifest.optimization_level) == ((1, 4, 8), 64, 1)
     assert (manifest.compute_capabilities, manifest.hardware_compatible) == (RTX_DEFAULT, True)
@@ -134,6 +134,35 @@ def test_a_plan_that_is_up_to_date_is_kept(model: Path, tmp_path: Path) -> None:
     assert not kept.built
     assert kept.manifest == read_manifest(plan)
     assert (plan.stat().st_ino, manifest_path(plan).stat().st_ino) == before
+
+
+def test_the_manifest_finds_the_onnx_file_wherever_it_lies(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/deep")
+    (tmp_path / "named.onnx").symlink_to("m.onnx")
+    monkeypatch.chdir(tmp_path)
+    for name, plan, recorded in (
+        ("m.onnx", "m.engine", "m.onnx"),
+        (str(model), "./m.engine", "m.onnx"),
+        ("m.onnx", str(tmp_path / "real" / "m.engine"), "../m.onnx"),
+        ("m.onnx", "link/m.engine", "../../m.onnx"),
+        ("named.onnx", "m.engine", "named.onnx"),
+    ):
+        manifest = convert_to_engine(name, plan, RTX).manifest
+        assert manifest.onnx_name == recorded
+        assert manifest.onnx_path(plan).samefile(model)
+
+
+def test_a_file_in_the_place_of_the_renamed_one_needs_a_new_plan(model: Path, tmp_path: Path) -> None:
+    plan, renamed = tmp_path / "m.engine", tmp_path / "renamed.onnx"
+    convert_to_engine(model, plan, RTX)
+    model.rename(renamed)
+    write_tiny_model(model, mean=(0.1, 0.2, 0.3))
+    assert "has changed since" in convert_to_engine(renamed, plan, RTX, rebuild_if_needed=True).reason
+    assert read_manifest(plan).onnx_name == "renamed.onnx"
+    assert not convert_to_engine(renamed, plan, RTX, rebuild_if_needed=True).built
 
 
 @pytest.mark.parametrize(
@@ -318,6 +347,37 @@ def test_outputs_are_checked_first(model: Path, tmp_path: Path) -> None:
             convert_to_engine(model, tmp_path / "n.engine", BuildOptions(timing_cache=tmp_path / cache))
 
 
+@pytest.mark.parametrize("place", ["plan", "manifest", "parent", "/proc/new"])
+def test_a_place_that_cannot_be_written_is_found_before_the_build(
+    place: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "build_plan", lambda *arguments, **options: pytest.fail("it was built"))
+    output = tmp_path / "out" / "m.engine"
+    if place == "plan":
+        output.mkdir(parents=True)
+    elif place == "manifest":
+        manifest_path(output).mkdir(parents=True)
+    elif place == "parent":
+        output.parent.touch()
+    else:
+        output = Path(place) / "m.engine"
+    for rebuild_if_needed in (False, True):
+        with pytest.raises(InputError, match=r"m\.engine.*: (is a folder, expected a file|cannot be written)"):
+            convert_to_engine(model, output, RTX, rebuild_if_needed=rebuild_if_needed)
+
+
+def test_the_check_of_the_places_leaves_nothing_behind(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> Any:
+        raise ModelError("m", "could not be built")
+
+    monkeypatch.setattr(engine_module, "build_plan", fail)
+    with pytest.raises(ModelError, match="could not be built"):
+        convert_to_engine(model, tmp_path / "new" / "m.engine", RTX)
+    assert files(tmp_path) == ["m.onnx"]
+
+
 class FakeConfig:
     """A builder configuration whose timing caches begin with "ours"."""
 
@@ -340,6 +400,47 @@ def test_the_timing_cache_is_read_and_written(tmp_path: Path) -> None:
     for content in (b"ours", b"oursours"):
         engine_build.TimingCache(path, FakeConfig()).write()
         assert path.read_bytes() == content
+
+
+def test_a_timing_cache_that_cannot_be_written_costs_the_cache_alone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any
+) -> None:
+    cache = engine_build.TimingCache
+    monkeypatch.setattr(engine_build, "TimingCache", lambda path, config: cache(path, FakeConfig()))
+    monkeypatch.setattr(engine_module, "import_tensorrt", lambda name: library)
+    monkeypatch.setattr(
+        engine_module, "find_target", lambda options: Target("Orin", "12.6", ("8.7",), hardware_compatible=False)
+    )
+    (tmp_path / "file").touch()
+    options = BuildOptions(batch=(1, 4, 8), timing_cache=tmp_path / "file" / "timing.cache")
+    report = convert_to_engine(model, tmp_path / "m.engine", options)
+    assert report.built
+    assert read_manifest(tmp_path / "m.engine").plan_sha256 == sha256_of(tmp_path / "m.engine")
+    (note,) = report.notes
+    assert note.startswith("the plan was built, its timing cache was not kept: ")
+    assert "timing.cache: cannot be written" in note
+    options = dataclasses.replace(options, timing_cache=tmp_path / "timing.cache")
+    assert convert_to_engine(model, tmp_path / "m.engine", options).notes == ()
+    assert (tmp_path / "timing.cache").read_bytes() == b"ours"
+
+
+def test_the_library_talks_at_length_for_the_build_alone(
+    model: Path, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    during = []
+    parse = engine_build._parse
+
+    def noted(*arguments: Any) -> None:
+        during.append(library.logger().verbose)
+        parse(*arguments)
+
+    monkeypatch.setattr(engine_build, "_parse", noted)
+    build_plan(library, model.read_bytes(), RTX, source=model)
+    assert not library.logger().verbose
+    with pytest.raises(ModelError, match="refuses it"):
+        build_plan(library, b"no model", RTX, source=model)
+    assert not library.logger().verbose
+    assert during == [True, True]
 
 
 def test_a_foreign_timing_cache_is_refused(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from onnx import helper, numpy_helper
 
 import pptsn
 from convert.checks import find_faults
+from convert.engine import EngineReport
 from convert.engine_cli import engine
 from convert.engine_options import DEFAULT_BATCH, parse_batch
 from convert.model_file import write_model
@@ -101,7 +103,7 @@ def test_without_onnx_the_command_names_the_extra(run, model: Path, monkeypatch:
     for command in (["check", model], ["engine", model, "-o", "m.engine"]):
         ending = run(*command)
         assert ending.code == 3
-        assert "pip install -e '.[convert]'" in ending.err
+        assert "pip install -e '.[tensorrt]'" in ending.err
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,29 @@ def test_a_missing_tensorrt_is_code_3_and_one_line(
 
 def test_the_default_batch_is_the_documented_one() -> None:
     assert parse_batch(inspect.signature(engine).parameters["batch"].default) == DEFAULT_BATCH
+
+
+def test_the_help_says_what_the_largest_batch_costs(run) -> None:
+    shown = " ".join(run("engine", "--help").out.replace("│", " ").split())
+    assert "kernels are tuned for OPT" in shown
+    assert "reserved for MAX" in shown
+
+
+def test_what_went_wrong_beside_the_plan_is_a_note(
+    run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convert import engine as engine_module
+
+    require_rtx()
+    real = engine_module.convert_to_engine
+
+    def noting(*arguments: Any, **options: Any) -> EngineReport:
+        return dataclasses.replace(real(*arguments, **options), notes=("[its cache] was not kept",))
+
+    monkeypatch.setattr(engine_module, "convert_to_engine", noting)
+    ending = run("engine", model, "-o", tmp_path / "m.engine", "--builder", "tensorrt-rtx", "--batch", "1,4,4")
+    assert ending.code == 0
+    assert ending.err.splitlines()[-1] == "pptsn: note: [its cache] was not kept"
 
 
 def test_it_builds_and_says_what_was_built(run, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.frames import MINIMUM_FRAMES, _spread, calibration_sources, read_frames
+from convert.frames import MINIMUM_FRAMES, calibration_sources, read_frames
 from runtime.clips import Excerpt
 from runtime.errors import InputError, UsageError
 from tests.clips import write_clip
@@ -130,11 +130,6 @@ def test_frames_of_a_clip_that_breaks_off_are_left_out(folder: Path, tmp_path: P
     frames = read_frames(stated, SPEC, frames=48)
     assert frames.clips == good.clips
     assert len(frames.skipped) == 1
-
-
-def test_clips_that_are_left_out_are_spread_over_all() -> None:
-    assert _spread([str(i) for i in range(100)], 4) == ["0", "25", "50", "75"]
-    assert _spread(["a", "b"], 5) == ["a", "b"]
 
 
 def test_no_clips_at_all_are_refused_by_the_name_of_the_option() -> None:

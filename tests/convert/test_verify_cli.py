@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pptsn
 from convert import verify_logits
+from convert.verify import report_path
+from convert.verify_cli import _default_place
+from runtime.errors import InputError
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from training.mp4 import write_mp4
@@ -130,7 +134,9 @@ def test_the_command_fails_where_a_clip_was_skipped(
         (["M", "M", "--against", "M", "--clips", "c"], "takes one MODEL"),
         (["M", "M"], "either --clips or --labelled"),
         (["M", "M", "--clips", "c", "--labelled", "l"], "either --clips or --labelled"),
-        (["M", "--reference", "E", "--labelled", "l"], "does not go with --reference"),
+        (["M", "--reference", "E", "--labelled", "l"], "--labelled: does not go with --reference"),
+        (["M", "--reference", "E", "--clips", "c"], "--clips: does not go with --reference"),
+        (["M", "--reference", "E", "--limit", "3"], "--limit: does not go with --reference"),
         (["M", "M", "--clips", "c", "--max-drop", "1"], "needs to know the right answers"),
         (["M", "--reference", "E", "--max-drop", "1"], "needs to know the right answers"),
         (["M", "M", "--clips", "c", "--min-agreement", "98"], "expected 0 to 1"),
@@ -151,6 +157,7 @@ def test_forms_that_make_no_sense_are_wrong_usage(
 def test_plans_run_on_a_gpu_and_graphs_on_the_cpu_unless_told_otherwise(tmp_path: Path) -> None:
     runs = verify_logits.Runs(segments=1, views="ten")
     assert [runs.device_of(name) for name in ("m.onnx", "m.engine", tmp_path)] == ["cpu", "cuda", "cpu"]
+    assert runs.device_of("M.ENGINE") == "cuda"
     runs = verify_logits.Runs(segments=1, views="ten", device="cuda:1")
     assert [runs.device_of(name) for name in ("m.onnx", "m.engine", tmp_path)] == ["cuda:1", "cuda:1", "cpu"]
 
@@ -193,19 +200,21 @@ def test_a_report_is_not_written_over_an_input(
     assert (tmp_path / place).read_bytes() == before
 
 
+@pytest.mark.parametrize("plan", ["p.engine", "P.ENGINE"])
 def test_a_report_is_not_written_over_a_plan_s_manifest(
+    plan: str,
     models: tuple[Path, Path],
     clip: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "p.engine").touch()
-    (tmp_path / "p.engine.json").write_text("manifest")
-    names = [models[0], tmp_path / "p.engine", "--clips", clip]
-    assert run(monkeypatch, *names, "--report", tmp_path / "p.engine.json") == 2
+    (tmp_path / plan).touch()
+    (tmp_path / f"{plan}.json").write_text("manifest")
+    names = [models[0], tmp_path / plan, "--clips", clip]
+    assert run(monkeypatch, *names, "--report", tmp_path / f"{plan}.json") == 2
     assert "itself; choose another name" in capsys.readouterr().err
-    assert (tmp_path / "p.engine.json").read_text() == "manifest"
+    assert (tmp_path / f"{plan}.json").read_text() == "manifest"
 
 
 @pytest.mark.parametrize("name", ["reference.npz", "new.json"])
@@ -224,3 +233,153 @@ def test_a_report_is_not_written_into_an_export(
     assert run(monkeypatch, *names, "--report", export / name) == 2
     assert "lies in the export folder" in capsys.readouterr().err
     assert {file.name: file.read_bytes() for file in export.iterdir()} == before
+
+
+@pytest.mark.parametrize("form", ["chain", "against"])
+def test_figures_are_shown_where_the_report_cannot_be_written(
+    models: tuple[Path, Path],
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    form: str,
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise InputError(path, "cannot be written (No space left on device)")
+
+    monkeypatch.setattr("convert.chain.write_text", full)
+    monkeypatch.setattr("convert.verify.write_text", full)
+    names = [models[0], models[0]] if form == "chain" else [models[0], "--against", models[0]]
+    assert run(monkeypatch, *names, "--clips", clip) == 1
+    printed = capsys.readouterr()
+    assert "passed" in printed.out
+    assert "No space left" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("place", "cause"),
+    [
+        (".", "is a folder"),
+        ("file/r.json", "Not a directory"),
+        ("file/deeper/r.json", "Not a directory"),
+        (f"{'x' * 300}/r.json", "File name too long"),
+        ("/proc/1/r.json", "cannot be written"),
+    ],
+)
+def test_a_report_s_place_is_tried_before_the_models_are_opened(
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    cause: str,
+) -> None:
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.iterdir())
+    names = ["none.onnx", "none.onnx", "--clips", clip]
+    assert run(monkeypatch, *names, "--report", tmp_path / place) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pptsn: error: --report: ")
+    assert cause in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_trying_a_report_s_place_makes_nothing(
+    models: tuple[Path, Path], clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = ["--clips", clip, "--report", tmp_path / "new" / "deep" / "r.json"]
+    assert run(monkeypatch, "none.onnx", "none.onnx", *common) == 1
+    assert not (tmp_path / "new").exists()
+    assert run(monkeypatch, models[0], models[0], *common) == 0
+    assert (tmp_path / "new" / "deep" / "r.json").is_file()
+
+
+def test_the_report_of_a_conversion_is_kept(
+    models: tuple[Path, Path], clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversion = report_path(models[0])
+    conversion.write_text("of the conversion")
+    assert run(monkeypatch, models[0], "--against", models[0], "--clips", clip) == 0
+    assert conversion.read_text() == "of the conversion"
+    assert json.loads(conversion.with_name("m.verify.report.json").read_text())["passed"] is True
+
+
+def test_reports_on_a_graph_its_plan_and_a_chain_have_names_of_their_own(tmp_path: Path) -> None:
+    names = ["m.onnx", "m.engine", "m.int8.onnx", "m.int8.engine", "m.int8.rtx.engine", "M.ONNX"]
+    models = [tmp_path / name for name in names]
+    (tmp_path / "export.v2").mkdir()
+    models.append(tmp_path / "export.v2")
+    places = [_default_place([*earlier, model]) for model in models for earlier in ([], models[:1])]
+    assert len(set(places)) == len(places)
+    assert not set(places) & {report_path(model) for model in models}
+    assert [place.name for place in places[:4]] == [
+        "m.verify.report.json",
+        "m.chain.report.json",
+        "m.engine.verify.report.json",
+        "m.engine.chain.report.json",
+    ]
+    assert places[-1] == tmp_path / "export.v2.chain.report.json"
+
+
+def test_a_labelled_list_may_be_of_folders_of_frames(
+    models: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, colour in {"red": (200, 60, 60), "green": (60, 200, 60)}.items():
+        (tmp_path / name).mkdir()
+        for number, shown in enumerate([colour, colour, (60, 60, 200)], 1):  # of the last the list does not speak
+            Image.new("RGB", (64, 48), shown).save(tmp_path / name / f"img_{number:05}.jpg")
+    (tmp_path / "frames.txt").write_text("red 2 0\ngreen 2 1\n")
+    report = tmp_path / "r.json"
+    common = ["--labelled", tmp_path / "frames.txt", "--report", report, "--segments", 3]
+    assert run(monkeypatch, models[0], models[0], *common) == 0
+    found = json.loads(report.read_text())
+    assert (found["clips"], found["skipped"], found["models"][0]["top1"]) == (2, [], 1.0)
+    assert run(monkeypatch, models[0], models[0], *common[:2], "--report", tmp_path / "frames.txt") == 2
+    (tmp_path / "frames.txt").write_text("red 4 0\n")
+    assert run(monkeypatch, models[0], models[0], *common) == 1
+    assert "--labelled: none of 1 clips can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["chain", "against"])
+def test_a_limit_is_told_with_the_figures(
+    models: tuple[Path, Path],
+    labelled: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    form: str,
+) -> None:
+    names = [models[0], models[0]] if form == "chain" else [models[0], "--against", models[0]]
+    report = labelled.with_name("r.json")
+    assert run(monkeypatch, *names, "--labelled", labelled, "--limit", 2, "--report", report) == 0
+    assert "2 of 3 clips, " in capsys.readouterr().out
+    assert json.loads(report.read_text())["clips_named"] == 3
+    assert run(monkeypatch, *names, "--labelled", labelled, "--report", report) == 0
+    assert " of 3 clips" not in capsys.readouterr().out
+    assert run(monkeypatch, *names, "--labelled", labelled, "--limit", 0) == 2
+
+
+@pytest.mark.parametrize("form", ["chain", "reference"])
+def test_what_an_engine_notes_is_printed(
+    models: tuple[Path, Path],
+    export: Path,
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    form: str,
+) -> None:
+    original = verify_logits.open_engine
+
+    def noting(path, **options):  # type: ignore[no-untyped-def]
+        engine = original(path, **options)
+        engine.notes = (f"{Path(path).name} carries [code]",)
+        return engine
+
+    monkeypatch.setattr(verify_logits, "open_engine", noting)
+    names = [*models, "--clips", clip] if form == "chain" else [models[0], "--reference", export]
+    run(monkeypatch, *names)
+    noted = [line for line in capsys.readouterr().err.splitlines() if "note" in line]
+    names_noted = ["m.onnx", "m.int8.onnx"] if form == "chain" else ["m.onnx"]
+    assert noted == [f"pptsn: note: {name} carries [code]" for name in names_noted]

@@ -237,6 +237,7 @@ class FakePlan:
 class _Context:
     def __init__(self, plan: FakePlan) -> None:
         self.plan, self.rows = plan, -1
+        self.ran = False  # with this shape
         self.addresses: dict[str, int] = {}
 
     def __del__(self) -> None:
@@ -253,7 +254,7 @@ class _Context:
         smallest, _best, largest = self.plan.profile
         if name != "crops" or shape != self.plan.shape("crops", shape[0]) or not smallest <= shape[0] <= largest:
             return False
-        self.rows = shape[0]
+        self.rows, self.ran = shape[0], False
         return True
 
     def execute_async_v3(self, stream_handle: int) -> bool:
@@ -264,6 +265,8 @@ class _Context:
             return False
 
         recorded = stream.recorded is not None
+        if recorded and not self.ran:
+            raise CudaError("operation not permitted when stream is capturing")  # the first run allocates
 
         def work() -> None:
             if recorded and self.rows != rows:
@@ -271,6 +274,7 @@ class _Context:
             shape = plan.shape("crops", rows)
             crops = gpu.view(addresses["crops"], math.prod(shape)).reshape(shape)
             plan.runs.append(len(crops))
+            self.ran = True
             logits = means(crops)
             np.copyto(gpu.view(addresses["logits"], logits.nbytes), logits.reshape(-1).view(np.uint8))
 

@@ -92,6 +92,18 @@ def test_gpu_packages_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("runtime.doctor._version", lambda name: None)
     shown = text(examine())
     assert "tensorrt: pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson" in shown
-    assert "pycuda: pip install pycuda (compiled here: needs a C++ compiler and the CUDA toolkit's head" in shown
+    assert "pycuda: pip install -e '.[tensorrt]' (PyCUDA is compiled: it needs a C++ compiler and the CU" in shown
+    assert "with nvcc on the PATH)" in shown
     assert "tensorrt_rtx_cu13_bindings: pip install -e '.[rtx]'" in shown
-    assert "cuda-bindings: pip install cuda-bindings" in shown
+    assert "cuda-bindings: pip install -e '.[tensorrt]'" in shown
+    assert "onnx: pip install -e '.[convert]'; on a device pip install -e '.[tensorrt]'" in shown
+
+
+def test_onnxruntime_gpu_for_a_jetson_is_not_in_our_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert "onnxruntime-gpu: pip install -e '.[gpu]'" in text(examine())
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    shown = text(examine())
+    assert "onnxruntime-gpu: onnxruntime-gpu for a Jetson comes from NVIDIA" in shown
+    assert "[gpu]" not in shown

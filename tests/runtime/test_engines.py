@@ -266,6 +266,69 @@ def test_a_driver_without_a_gpu_package_is_noted(monkeypatch: pytest.MonkeyPatch
         assert engine.notes == ()  # it was asked for
 
 
+def test_without_wheels_for_this_processor_the_gpu_hints_name_nvidia(
+    monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("runtime.engines.providers.driver_is_here", lambda: True)
+    with open_engine(model) as engine:
+        assert "comes from NVIDIA" in engine.notes[0]
+        assert "[gpu]" not in engine.notes[0]
+    with pytest.raises(MissingDependencyError, match=r"no CUDA; onnxruntime-gpu for a Jetson .*--device cpu"):
+        open_engine(model, device="cuda")
+
+
+def write_int8(path: Path, target: str) -> Path:
+    """Write the tiny model with the metadata of one that was quantized for `target`."""
+    from convert.deployment import compose_deployment
+    from convert.model_file import write_model
+
+    graph, spec = compose_deployment(tiny_network(), tiny_spec(precision="int8"), mirror=True)
+    write_model(graph, spec, path, quantization={"target": target})
+    return path
+
+
+@pytest.mark.parametrize("driver", [False, True])
+def test_a_model_quantized_for_cpus_runs_on_one_beside_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, driver: bool
+) -> None:
+    model = write_int8(tmp_path / "m.onnx", "cpu")
+    for place in ("providers", "selection"):
+        monkeypatch.setattr(f"runtime.engines.{place}.driver_is_here", lambda: driver)
+    with open_engine(model) as engine:
+        assert engine.notes == ()  # no ONNX Runtime with CUDA is worth having for this file
+    build = CudaBuild(monkeypatch, CUDA)
+    with open_engine(model) as engine:
+        assert engine.description.endswith("on cpu")
+        if driver:
+            (note,) = engine.notes
+            assert note.startswith(f"running on the CPU: {model} is encoded for CPUs")
+            assert note.endswith("pptsn convert int8 --target tensorrt")
+        else:
+            assert engine.notes == ()  # there is no GPU that could have been taken
+    assert build.asked == [["CPUExecutionProvider"]]
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "onnxruntime-tensorrt"])
+def test_a_model_quantized_for_cpus_on_a_gpu_is_noted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: str
+) -> None:
+    CudaBuild(monkeypatch, CUDA, TENSORRT)
+    for target, notes in (("cpu", 1), ("tensorrt", 0)):
+        model = write_int8(tmp_path / f"{target}.onnx", target)
+        with open_engine(model, backend=backend, device="cuda") as engine:
+            assert engine.description.endswith("on cuda:0")
+            assert len(engine.notes) == notes
+            assert all("pptsn convert int8 --target tensorrt" in note for note in engine.notes)
+    with open_engine(tmp_path / "tensorrt.onnx") as engine:
+        assert engine.notes == (f"running on the GPU: {engine.description}",)
+    with open_engine(tmp_path / "cpu.onnx", device="cpu") as engine:
+        assert engine.notes == ()
+
+
 def test_classify_prints_the_notes_unless_it_is_to_be_quiet(
     monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

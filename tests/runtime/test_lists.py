@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from runtime.clips import Excerpt
 from runtime.errors import InputError, UsageError
-from runtime.lists import Sample, read_list
+from runtime.lists import Sample, evenly, read_any_list, read_list, source_of
 
 
 def write(folder: Path, text: str) -> Path:
@@ -75,3 +76,52 @@ def test_a_list_that_is_missing_empty_or_no_text_is_an_input_error(tmp_path: Pat
 def test_an_unknown_format_lists_those_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="videos, frames"):
         read_list(write(tmp_path, "a.mp4 0"), format="csv")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("clip.mp4 3", [("clip.mp4", 3, None)]),
+        ("my frames 7 3", [("my frames", 3, 7)]),
+        ("my frames\t7\t3", [("my frames", 3, 7)]),
+        ("my frames 3", [("my frames", 3, None)]),  # a folder as it is, with all of its frames
+        ("take 2 3", [("take 2", 3, None)]),  # a file of that name
+        ("gone 9 0\nmy frames 7 3", [("gone", 0, 9), ("my frames", 3, 7)]),
+        ("gone 9 0\nclip.mp4 3", [("gone 9", 0, None), ("clip.mp4", 3, None)]),
+        ("gone 9 0", [("gone 9", 0, None)]),
+        ("clip.mp4 1 3", [("clip.mp4 1", 3, None)]),  # a file is no folder of frames
+    ],
+)
+def test_the_format_of_a_list_is_that_of_its_first_path_that_is_there(
+    tmp_path: Path, lines: str, expected: list[tuple[str, int, int | None]]
+) -> None:
+    for name in ("clip.mp4", "take 2"):
+        (tmp_path / name).touch()
+    for name in ("my frames", "take"):
+        (tmp_path / name).mkdir()
+    samples = read_any_list(write(tmp_path, lines))
+    assert samples == [Sample(str(tmp_path / name), label, frames) for name, label, frames in expected]
+
+
+def test_a_bad_line_of_a_frames_list_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match=r"list\.txt:2: expected `directory frame_count label`"):
+        read_any_list(write(tmp_path, "a 5 0\na 1\n"))
+
+
+def test_names_that_the_system_does_not_look_up_leave_the_list_readable(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    long = "x" * 5000
+    assert read_any_list(write(tmp_path, f"{long} 4 1"))[0].label == 1
+    assert read_any_list(write(tmp_path, f"{long} 4 1\na 2 1"))[1].frames == 2
+
+
+def test_a_sample_becomes_a_source(tmp_path: Path) -> None:
+    assert source_of(Sample("a.mp4", 1)) == "a.mp4"
+    assert source_of(Sample("a", 1, 7)) == Excerpt(Path("a"), 7)
+
+
+def test_items_are_chosen_evenly() -> None:
+    assert evenly(range(10), 4) == [0, 2, 5, 7]
+    assert evenly("abc", 5) == ["a", "b", "c"]
+    assert evenly("", 5) == []

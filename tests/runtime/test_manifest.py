@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from runtime.engines.manifest import (
     Manifest,
     check_fits,
+    check_onnx_file,
     check_plan_file,
     manifest_path,
     read_manifest,
@@ -77,6 +80,37 @@ def test_a_truncated_and_a_missing_plan_are_found(plan: Path) -> None:
     plan.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         check_plan_file(plan, manifest)
+
+
+def test_an_onnx_file_that_has_changed_is_found_and_a_missing_one_is_fine(tmp_path: Path) -> None:
+    plan, onnx = tmp_path / "m.engine", tmp_path / "m.onnx"
+    manifest = make_manifest(onnx_name="m.onnx", onnx_sha256=hashlib.sha256(b"one").hexdigest())
+    check_onnx_file(plan, manifest)
+    onnx.write_bytes(b"one")
+    check_onnx_file(plan, manifest)
+    onnx.write_bytes(b"two")
+    with pytest.raises(ModelError) as error:
+        check_onnx_file(plan, manifest)
+    assert str(error.value).startswith(f"{plan}: does not fit {onnx}, which has changed since: its SHA-256 is ")
+    assert manifest.rebuild_command(plan) in str(error.value)
+    onnx.unlink()
+    onnx.mkdir()
+    check_onnx_file(plan, manifest)
+
+
+def test_an_onnx_file_of_another_folder_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models", "plans"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "models" / "m.onnx").write_bytes(b"two")
+    manifest = make_manifest(onnx_name="../models/m.onnx")
+    for folder, plan in ((tmp_path, "plans/m.engine"), (tmp_path / "plans", "m.engine"), (Path("/"), None)):
+        monkeypatch.chdir(folder)
+        plan = plan or str(tmp_path / "plans" / "m.engine")
+        with pytest.raises(ModelError, match="does not fit"):
+            check_onnx_file(plan, manifest)
+        assert Path(shlex.split(manifest.rebuild_command(plan))[3]).read_bytes() == b"two"
 
 
 def test_every_altered_field_is_found(plan: Path) -> None:
@@ -206,7 +240,7 @@ def test_the_rebuild_command_repeats_every_option() -> None:
         version_compatible=True,
     )
     assert manifest.rebuild_command("out dir/m.engine") == (
-        "pptsn convert engine 'a model.onnx' -o 'out dir/m.engine' --builder tensorrt --batch 1,50,125 "
+        "pptsn convert engine 'out dir/a model.onnx' -o 'out dir/m.engine' --builder tensorrt --batch 1,50,125 "
         "--workspace-mb 64 --optimization-level 5 --hardware-compatible --version-compatible"
     )
     rtx = make_manifest(builder="tensorrt-rtx", compute_capabilities=("8.6", "8.9"))

@@ -84,8 +84,22 @@ def test_any_number_of_crops_gives_their_logits(plan: FakePlan, path: Path, coun
         assert engine.batch_size == 4
         for seed in range(2):
             np.testing.assert_array_equal(engine.infer(crops(count, seed)), means(crops(count, seed)))
-    assert max(plan.runs) <= 4
     assert sum(plan.runs) == 2 * count  # nothing was padded
+    assert len(plan.runs) == 2 * -(-count // 8)  # one call for each largest batch of the profile
+
+
+def test_batches_are_lent_in_the_best_size_and_long_calls_use_the_largest(plan: FakePlan, path: Path) -> None:
+    with TensorRtEngine(path) as engine:
+        assert engine.batch_size == 4
+        for batch in engine.new_batches():
+            assert batch.crops.shape == (4, 32, 32, 3)
+            with pytest.raises(ValueError, match="expected 1 to 4"):
+                batch.submit(5)
+            batch.close()
+        for count, runs in ((5, [5]), (8, [8]), (9, [8, 1])):
+            plan.runs.clear()
+            np.testing.assert_array_equal(engine.infer(crops(count)), means(crops(count)))
+            assert plan.runs == runs
 
 
 def test_memory_that_both_share_is_not_copied(plan: FakePlan, path: Path) -> None:
@@ -98,8 +112,8 @@ def test_memory_that_both_share_is_not_copied(plan: FakePlan, path: Path) -> Non
 def test_a_batch_below_the_profile_is_made_up_and_the_rest_dropped(plan: FakePlan, path: Path) -> None:
     plan.profile = (3, 4, 8)
     with TensorRtEngine(path) as engine:
-        np.testing.assert_array_equal(engine.infer(crops(5)), means(crops(5)))
-    assert plan.runs == [4, 3]
+        np.testing.assert_array_equal(engine.infer(crops(9)), means(crops(9)))
+    assert plan.runs == [8, 3]
 
 
 def test_a_plan_of_one_batch_size_runs(plan: FakePlan, path: Path) -> None:
@@ -211,6 +225,24 @@ def test_a_damaged_plan_is_refused_before_anything_reads_it(plan: FakePlan, path
     assert "deserialise" not in plan.gpu.events
 
 
+def test_a_plan_whose_onnx_file_has_changed_is_refused_before_anything_reads_it(
+    plan: FakePlan, tmp_path: Path
+) -> None:
+    onnx = tmp_path / "m.onnx"
+    onnx.write_bytes(b"built from this")
+    path = write_plan(tmp_path / "m.engine", onnx_sha256=sha256_of(onnx))
+    TensorRtEngine(path).close()
+    plan.gpu.events.clear()
+    onnx.write_bytes(b"converted again")
+    with pytest.raises(
+        ModelError, match=r"has changed since: .* rebuild it by: pptsn convert engine \S+/m\.onnx "
+    ):
+        TensorRtEngine(path)
+    assert "deserialise" not in plan.gpu.events
+    onnx.unlink()  # a device needs the plan alone
+    TensorRtEngine(path).close()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -222,7 +254,7 @@ def test_a_damaged_plan_is_refused_before_anything_reads_it(plan: FakePlan, path
 def test_a_plan_for_elsewhere_is_refused_before_it_is_deserialised(
     plan: FakePlan, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(ModelError, match=message + r".*rebuild it here by: pptsn convert engine m\.onnx"):
+    with pytest.raises(ModelError, match=message + r".*rebuild it here by: pptsn convert engine \S+/m\.onnx"):
         TensorRtEngine(write_plan(tmp_path / "m.engine", **changes))
     assert "deserialise" not in plan.gpu.events
 
@@ -243,7 +275,7 @@ def test_a_plan_of_another_network_is_refused(plan: FakePlan, path: Path) -> Non
 
 def test_a_gpu_without_room_for_the_buffers_says_how_much(plan: FakePlan, path: Path) -> None:
     plan.gpu.free = 20_000
-    with pytest.raises(DeviceError, match=r"cuda:0: out of memory.* 12,288 bytes, [\d,]+ bytes are free.*--batch"):
+    with pytest.raises(DeviceError, match=r"cuda:0: out of memory.* 24,576 bytes, [\d,]+ bytes are free.*--batch"):
         TensorRtEngine(path)
     assert plan.gpu.free == 20_000
     assert not plan.gpu.stack
@@ -365,7 +397,7 @@ def test_what_is_missing_is_one_line_with_the_remedy(
         open_engine(path)
     monkeypatch.setitem(sys.modules, "pycuda", None)
     monkeypatch.setitem(sys.modules, "pycuda.driver", None)
-    with pytest.raises(MissingDependencyError, match=r"needs PyCUDA .*pip install pycuda .*headers"):
+    with pytest.raises(MissingDependencyError, match=r"needs PyCUDA .*\[tensorrt\].*headers.*nvcc"):
         open_engine(path)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(MissingDependencyError, match=r"--system-site-packages.*pypi\.nvidia\.com"):
