@@ -65,7 +65,10 @@ def convert_int8(
     target: Annotated[str, typer.Option(help="What will run it: tensorrt, or cpu (ONNX Runtime).")],
     calibration: Annotated[str, typer.Option(help=_CALIBRATION_HELP)],
     method: Annotated[
-        str, typer.Option(help="min-max, percentile, entropy, mse; or auto, which tries them all.")
+        str,
+        typer.Option(
+            help="min-max, percentile (99.99), percentile-99.9, percentile-99, entropy, mse; or auto: tries all."
+        ),
     ] = "auto",
     placement: Annotated[
         str | None,

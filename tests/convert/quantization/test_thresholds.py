@@ -21,8 +21,9 @@ def test_min_max_covers_every_value(outlier: np.ndarray) -> None:
     assert threshold("min-max", outlier) == pytest.approx(100, rel=1e-3)
 
 
-def test_percentile_leaves_out_one_value_in_ten_thousand(outlier: np.ndarray) -> None:
-    assert threshold("percentile", outlier) == pytest.approx(np.percentile(outlier, 99.99), rel=0.02)
+def test_percentiles_leave_out_their_share(outlier: np.ndarray) -> None:
+    for method, percentage in {"percentile": 99.99, "percentile-99.9": 99.9, "percentile-99": 99.0}.items():
+        assert threshold(method, outlier) == pytest.approx(np.percentile(outlier, percentage), rel=0.02)
 
 
 def test_entropy_and_squared_error_clip_a_lonely_outlier(outlier: np.ndarray) -> None:
