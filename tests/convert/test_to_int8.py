@@ -16,7 +16,7 @@ from convert.quantization.scales import Scale
 from convert.quantization.skipping import SkipLayers
 from convert.quantization.thresholds import METHODS
 from convert.to_int8 import Int8Options, Int8Result, convert_to_int8
-from runtime.engines import open_engine
+from runtime.engines import onnxruntime_engine, open_engine
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
 from runtime.onnx_file import read_quantization
 from tests.convert.precision_models import balanced_network, write_clips, write_residual_model
@@ -280,3 +280,22 @@ def test_a_model_that_fails_its_gate_shows_its_trials_first(
     assert " entropy " in printed.out
     assert "top-1 agreement is" in printed.err
     assert not model.with_name("m.int8.onnx").exists()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+@pytest.mark.parametrize(("target", "optimised"), [("tensorrt", False), ("cpu", True)])
+def test_on_a_cpu_a_file_for_tensorrt_runs_without_fusions_and_says_so(
+    model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch, target: str, optimised: bool, device: str
+) -> None:
+    convert(model, clips, target, method="min-max")
+    asked = []
+    real = onnxruntime_engine.OnnxRuntimeEngine
+
+    def engine(path, **options):  # type: ignore[no-untyped-def]
+        asked.append(options["optimise"])
+        return real(path, **options)
+
+    monkeypatch.setattr(onnxruntime_engine, "OnnxRuntimeEngine", engine)
+    with open_engine(model.with_name("m.int8.onnx"), device=device) as opened:
+        assert any("encoded for TensorRT" in note for note in opened.notes) is not optimised
+    assert asked == [optimised]
