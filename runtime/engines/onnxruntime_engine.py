@@ -28,9 +28,9 @@ from runtime.preprocess import Frame
 
 INPUT_NAME, OUTPUT_NAME = "crops", "logits"
 
-# Crops a call.  On 2 CPU cores with ResNet-50 in FP32, 5 to 25 are equally fast and all of a clip at once is slower
-# (docs/LOG.md); one frame's five crops need the least memory.  INT8 gains a sixth from 5 to 25, and needs a quarter
-# of the memory for each.
+# Crops a call.  On 2 CPU cores with ResNet-50 in FP32, 5 to 25 are equally fast and all of a clip at once is
+# slower (docs/LOG.md); one frame's five crops need the least memory.  INT8 gains a sixth from 5 to 25, and needs a
+# quarter of the memory for each.
 _CPU_BATCH, _CPU_INT8_BATCH = 5, 25
 _CUDA_BATCH = 64  # not measured
 
