@@ -22,7 +22,7 @@ from runtime.clips import Source
 from runtime.engines import Engine
 from runtime.engines.base import Logits
 from runtime.errors import InputError, ModelError, UsageError, VerificationError
-from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES
+from runtime.export_folder import export_files
 from runtime.files import write_text
 from runtime.lists import evenly
 from runtime.ranking import correct_counts
@@ -195,6 +195,5 @@ def _drop(logits: Logits, reference: Logits, labels: npt.NDArray[np.int64]) -> f
 
 def _size_bytes(model: Path) -> int:
     if is_export(model):
-        files = (model / name for name in (*PROGRAM_NAMES, PARAMETERS_NAME))
-        return sum(file.stat().st_size for file in files if file.is_file())
+        return sum(file.stat().st_size for file in export_files(model))
     return model.stat().st_size

@@ -16,7 +16,7 @@ from convert.to_onnx import read_export_spec
 from runtime.cores import available_cores
 from runtime.engines.base import Engine, Logits
 from runtime.errors import MissingDependencyError, ModelError, install_command
-from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES
+from runtime.export_folder import export_files
 from runtime.preprocess import Frame, normalise
 
 # Crops a call: what is fastest on a CPU changes little from here on, and memory grows.
@@ -72,16 +72,6 @@ class PaddleExportEngine(Engine):
     def close(self) -> None:
         """Release the network; a later `infer` raises ValueError."""
         self._predictor = None
-
-
-def export_files(export: Path) -> tuple[Path, Path]:
-    """Return the program and the parameters of an export folder; raises ModelError where one is missing."""
-    program = next((export / name for name in PROGRAM_NAMES if (export / name).is_file()), None)
-    parameters = export / PARAMETERS_NAME
-    if program is None or not parameters.is_file():
-        missing = PARAMETERS_NAME if program else PROGRAM_NAMES[0]
-        raise ModelError(export, f"is no export folder: it has no {missing}", "make one by: pptsn export")
-    return program, parameters
 
 
 def _import_paddle() -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import MissingDependencyError, ModelError, install_command
-from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES
+from runtime.export_folder import PARAMETERS_NAME, export_files
 
 if TYPE_CHECKING:
     import onnx
@@ -34,11 +34,7 @@ def network_from_export(export: Path) -> onnx.ModelProto:
     require_paddle2onnx()
     import onnx
 
-    program = next((export / name for name in PROGRAM_NAMES if (export / name).is_file()), None)
-    parameters = export / PARAMETERS_NAME
-    if program is None or not parameters.is_file():
-        missing = PARAMETERS_NAME if program else PROGRAM_NAMES[0]
-        raise ModelError(export, f"is no export folder: it has no {missing}", "make one by: pptsn export")
+    program, parameters = export_files(export)
     with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
         output = Path(folder) / "network.onnx"
         _run_child(program, parameters, output)

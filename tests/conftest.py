@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+
+import pptsn
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +32,24 @@ def shared_dir() -> Path:
 def reference(shared_dir: Path) -> dict[str, Any]:
     """What the original implementation computes: see the README beside it."""
     return json.loads((shared_dir / "reference" / "reference.json").read_text())
+
+
+class Ending(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return a function that runs the program in this process."""
+
+    def run(*arguments: object) -> Ending:
+        monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ending:
+            pptsn.main()
+        captured = capsys.readouterr()
+        code = ending.value.code
+        return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)
+
+    return run

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -18,27 +17,6 @@ from tests.clips import cut_file, write_clip, write_sound
 from tests.models import write_foreign_model, write_tiny_model
 
 ROOT = Path(__file__).parent.parent
-
-
-class Ending(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Return a function that runs the program in this process."""
-
-    def run(*arguments: object) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            pptsn.main()
-        captured = capsys.readouterr()
-        code = ending.value.code
-        return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture(scope="module")

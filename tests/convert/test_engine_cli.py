@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
-import pptsn
 from convert.checks import find_faults
 from convert.engine import EngineReport
 from convert.engine_cli import engine
@@ -25,25 +25,10 @@ from tests.models import tiny_network, tiny_spec, write_tiny_model
 from tests.rtx import require_rtx
 
 
-class Ending(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def convert(run):
     """Return a function that runs `pptsn convert ...` in this process."""
-
-    def run(*arguments: object) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["pptsn", "convert", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            pptsn.main()
-        captured = capsys.readouterr()
-        code = ending.value.code
-        return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    return run
+    return partial(run, "convert")
 
 
 @pytest.fixture
@@ -51,11 +36,11 @@ def model(tmp_path: Path) -> Path:
     return write_tiny_model(tmp_path / "m.onnx")
 
 
-def test_a_good_model_gives_one_clean_line(run, model: Path) -> None:
-    assert run("check", model) == (0, f"{model}: nothing found that TensorRT would refuse\n", "")
+def test_a_good_model_gives_one_clean_line(convert, model: Path) -> None:
+    assert convert("check", model) == (0, f"{model}: nothing found that TensorRT would refuse\n", "")
 
 
-def test_every_fault_is_one_line_and_the_code_is_1(run, tmp_path: Path) -> None:
+def test_every_fault_is_one_line_and_the_code_is_1(convert, tmp_path: Path) -> None:
     model = good("int8")
     for node in model.graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear") and node.name.endswith(
@@ -64,7 +49,7 @@ def test_every_fault_is_one_line_and_the_code_is_1(run, tmp_path: Path) -> None:
             del node.input[2]
     count = len(find_faults(model))
     write_model(model, tiny_spec(mirror=True, precision="int8"), tmp_path / "cpu.onnx")
-    ending = run("check", tmp_path / "cpu.onnx")
+    ending = convert("check", tmp_path / "cpu.onnx")
     assert ending.code == 1
     lines = ending.out.splitlines()
     assert len(lines) == count
@@ -75,7 +60,7 @@ def test_every_fault_is_one_line_and_the_code_is_1(run, tmp_path: Path) -> None:
     )
 
 
-def test_of_many_findings_of_a_kind_the_first_are_shown(run, tmp_path: Path) -> None:
+def test_of_many_findings_of_a_kind_the_first_are_shown(convert, tmp_path: Path) -> None:
     model = good("fp32")
     model.graph.node.extend(
         helper.make_node("BitShift", ["b", "b"], [f"s{number}"], f"shift{number}", direction="LEFT")
@@ -83,25 +68,25 @@ def test_of_many_findings_of_a_kind_the_first_are_shown(run, tmp_path: Path) -> 
     )
     model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.uint8), "b"))
     write_model(model, tiny_spec(mirror=True), tmp_path / "m.onnx")
-    short = run("check", tmp_path / "m.onnx").out.splitlines()
+    short = convert("check", tmp_path / "m.onnx").out.splitlines()
     assert "... and 3 more of this kind: --all shows them" in short
-    whole = run("check", tmp_path / "m.onnx", "--all").out
+    whole = convert("check", tmp_path / "m.onnx", "--all").out
     assert all(f"shift{number}: operator BitShift" in whole for number in range(8))
     assert "more of this kind" not in whole
 
 
-def test_a_damaged_file_is_one_line(run, model: Path) -> None:
+def test_a_damaged_file_is_one_line(convert, model: Path) -> None:
     model.write_bytes(model.read_bytes()[:-3])
-    ending = run("check", model)
+    ending = convert("check", model)
     assert ending.code == 1
     assert ending.err.startswith(f"pptsn: error: {model}: ")
     assert ending.err.count("\n") == 1
 
 
-def test_without_onnx_the_command_names_the_extra(run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnx_the_command_names_the_extra(convert, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     for command in (["check", model], ["engine", model, "-o", "m.engine"]):
-        ending = run(*command)
+        ending = convert(*command)
         assert ending.code == 3
         assert "pip install -e '.[tensorrt]'" in ending.err
 
@@ -121,19 +106,19 @@ def test_without_onnx_the_command_names_the_extra(run, model: Path, monkeypatch:
     ],
 )
 def test_wrong_usage_is_code_2_and_names_the_option(
-    run, model: Path, tmp_path: Path, options: list[str], cause: str
+    convert, model: Path, tmp_path: Path, options: list[str], cause: str
 ) -> None:
-    ending = run("engine", model, "-o", tmp_path / "m.engine", "--builder", "tensorrt-rtx", *options)
+    ending = convert("engine", model, "-o", tmp_path / "m.engine", "--builder", "tensorrt-rtx", *options)
     assert ending.code == 2
     assert cause in " ".join(ending.err.replace("│", " ").split())
     assert not (tmp_path / "m.engine").exists()
 
 
 def test_a_missing_tensorrt_is_code_3_and_one_line(
-    run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    convert, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    ending = run("engine", model, "-o", tmp_path / "m.engine")
+    ending = convert("engine", model, "-o", tmp_path / "m.engine")
     assert ending.code == 3
     assert ending.err.startswith("pptsn: error: tensorrt: ")
     assert ending.err.count("\n") == 1
@@ -143,14 +128,14 @@ def test_the_default_batch_is_the_documented_one() -> None:
     assert parse_batch(inspect.signature(engine).parameters["batch"].default) == DEFAULT_BATCH
 
 
-def test_the_help_says_what_the_largest_batch_costs(run) -> None:
-    shown = " ".join(run("engine", "--help").out.replace("│", " ").split())
+def test_the_help_says_what_the_largest_batch_costs(convert) -> None:
+    shown = " ".join(convert("engine", "--help").out.replace("│", " ").split())
     assert "kernels are tuned for OPT" in shown
     assert "reserved for MAX" in shown
 
 
 def test_what_went_wrong_beside_the_plan_is_a_note(
-    run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    convert, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from convert import engine as engine_module
 
@@ -161,18 +146,18 @@ def test_what_went_wrong_beside_the_plan_is_a_note(
         return dataclasses.replace(real(*arguments, **options), notes=("[its cache] was not kept",))
 
     monkeypatch.setattr(engine_module, "convert_to_engine", noting)
-    ending = run("engine", model, "-o", tmp_path / "m.engine", "--builder", "tensorrt-rtx", "--batch", "1,4,4")
+    ending = convert("engine", model, "-o", tmp_path / "m.engine", "--builder", "tensorrt-rtx", "--batch", "1,4,4")
     assert ending.code == 0
     assert ending.err.splitlines()[-1] == "pptsn: note: [its cache] was not kept"
 
 
-def test_it_builds_and_says_what_was_built(run, tmp_path: Path) -> None:
+def test_it_builds_and_says_what_was_built(convert, tmp_path: Path) -> None:
     require_rtx()
     model = write_variant(tiny_network(), tiny_spec(), "int8", tmp_path / "m.onnx")
     plan = tmp_path / "m.engine"
     arguments = ["engine", model, "-o", plan, "--builder", "tensorrt-rtx", "--batch", "1,4,8"]
     arguments += ["--compute-capability", "8.6,8.9", "--rebuild-if-needed"]
-    built = run(*arguments)
+    built = convert(*arguments)
     assert built.code == 0
     assert built.out.startswith("built because: there is none yet\n")
     assert f"wrote {plan} (" in built.out
@@ -180,13 +165,13 @@ def test_it_builds_and_says_what_was_built(run, tmp_path: Path) -> None:
     assert "for compute capability 8.6, 8.9\n" in built.out
     assert built.out.endswith("of 1 convolutions the build's log shows 1 in INT8\n")
     assert read_manifest(plan).profile == (1, 4, 8)
-    kept = run(*arguments)
+    kept = convert(*arguments)
     assert kept.code == 0
     assert kept.out.startswith(f"{plan} is up to date: int8, ")
 
 
-def test_a_build_without_need_is_repeated(run, model: Path, tmp_path: Path) -> None:
+def test_a_build_without_need_is_repeated(convert, model: Path, tmp_path: Path) -> None:
     require_rtx()
     arguments = ["engine", model, "-o", tmp_path / "m.engine", "--builder", "tensorrt-rtx"]
     for _ in range(2):
-        assert run(*arguments).out.startswith("wrote ")
+        assert convert(*arguments).out.startswith("wrote ")

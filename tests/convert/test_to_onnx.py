@@ -77,7 +77,7 @@ def test_a_file_that_disagrees_is_not_written(copy: Path, tmp_path: Path) -> Non
     stored["logits"][0, 1] += 0.1
     np.savez(copy / "reference.npz", **stored)
     (tmp_path / "m.onnx").write_text("old")
-    with pytest.raises(VerificationError, match=r"differ .* by up to (5\.0|4\.9)\de-02"):
+    with pytest.raises(VerificationError, match=r"differ by up to (5\.0|4\.9)\de-02"):
         convert_to_onnx(copy, tmp_path / "m.onnx")
     assert (tmp_path / "m.onnx").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["export", "m.onnx"]
