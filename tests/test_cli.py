@@ -212,6 +212,7 @@ def test_doctor_speaks_json(run) -> None:
     assert "classifying on a CPU" in run("doctor").out
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_keeps_the_answers_until_then(model: Path, folder: Path, tmp_path: Path) -> None:
     names = [str(folder / "a.mp4")] * 3000
     (tmp_path / "list").write_text("\n".join(names))

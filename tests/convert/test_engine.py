@@ -246,12 +246,11 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_manifest(
     assert contents(tmp_path) == pair
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_build_and_leaves_the_old_pair(
     pair: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = []
-    # A shell starts background jobs with the signal ignored.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def step(self: BuildMonitor, phase_name: str, step: int) -> bool:
         if not answers:
@@ -261,11 +260,8 @@ def test_an_interrupt_ends_the_build_and_leaves_the_old_pair(
         return answers[-1]
 
     monkeypatch.setattr(BuildMonitor, "step_complete", step)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            convert_to_engine(tmp_path / "m.onnx", tmp_path / "m.engine", RTX)
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    with pytest.raises(KeyboardInterrupt):
+        convert_to_engine(tmp_path / "m.onnx", tmp_path / "m.engine", RTX)
     assert answers == [False]  # the builder asked once, and stopped
     assert contents(tmp_path) == pair
 

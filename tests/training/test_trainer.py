@@ -221,6 +221,7 @@ def test_killed_at_ten_random_moments_a_run_ends_with_the_same_weights(lists, tm
     assert _digest(weights) == _digest(whole.last_weights)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_with_one_line(lists, tmp_path):
     (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists, epochs=500).to_yaml())
     process = start_training(tmp_path / "recipe.yaml", tmp_path / "run")
