@@ -12,7 +12,9 @@ asked for, so that `pptsn --help` needs neither OpenCV nor an engine.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -116,14 +118,27 @@ def main() -> None:
     if "--quiet" in arguments:  # wherever it stands, before or after the command
         arguments = ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
     try:
-        _build_app()(arguments)
+        try:
+            _build_app()(arguments)
+        finally:
+            sys.stdout.flush()  # now: when Python exits it is too late for an error message
     except PptsnError as error:
         # A file name need not be UTF-8, standard error may not take it as it is.
         print(f"pptsn: error: {error}".encode(errors="backslashreplace").decode(), file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _give_up_output()
+        sys.exit(1)
     except OSError as error:  # a full disk, say: whatever no command could foresee
+        _give_up_output()
         print(f"pptsn: error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
+
+
+def _give_up_output() -> None:
+    """Let what standard output still holds go nowhere, so that Python does not fail on it once more at its exit."""
+    with suppress(OSError, ValueError):  # standard output may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -276,12 +276,16 @@ def test_a_missing_list_and_an_endless_name_leave_the_others_running(run, model:
     assert ending.out.startswith(f"{folder / 'a.mp4'}\t")
 
 
-def test_a_full_disk_is_one_line(model: Path, folder: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_line(model: Path, folder: Path, unbuffered: str) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     command = [sys.executable, "-m", "pptsn", "classify", str(folder / "a.mp4"), "--model", str(model)]
     with open("/dev/full", "w") as full:
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
+        )
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "No space left" in ended.stderr
