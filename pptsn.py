@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def _give_up_output() -> None:
-    """Let what standard output still holds go nowhere, so that Python does not fail on it once more at its exit."""
+    """Let what standard output still holds go nowhere, so that Python does not fail on it again at its exit."""
     with suppress(OSError, ValueError):  # standard output may be no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
