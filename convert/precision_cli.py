@@ -73,8 +73,8 @@ def convert_int8(
     placement: Annotated[
         str | None,
         typer.Option(
-            help="For tensorrt: residual (shortcuts too, the fastest and default), convolutions; or auto, which "
-            "takes the one of the smaller error."
+            help="For tensorrt: residual (the default: shortcuts too, so that additions fuse), convolutions; or "
+            "auto, which takes the one of the smaller error."
         ),
     ] = None,
     skip_layers: Annotated[

@@ -51,7 +51,7 @@ class Int8Options:
 
     target: `tensorrt` (int8 activations, the rest FP16) or `cpu` (uint8 activations, for ONNX Runtime).
     method: a name in METHODS, or `auto`, which tries them all and keeps the one of the smallest error.
-    placement: a name in PLACEMENTS[target], or `auto`, which tries those too; None for the fastest, the last.
+    placement: a name in PLACEMENTS[target], or `auto`, which tries those too; None for the last.
     skip: convolutions that stay in floating point.
     sensitivity: whether to measure each layer's own error.
     frames: how many to calibrate on.

@@ -15,6 +15,7 @@ import onnx
 
 from convert.quantization.structure import Structure
 
+# Of each target, the one that fuses most comes last.
 PLACEMENTS = {"tensorrt": ("convolutions", "residual"), "cpu": ("everything",)}
 
 
