@@ -15,7 +15,7 @@ from runtime.engines import Engine
 from runtime.engines.base import Logits
 from runtime.errors import ModelError
 from runtime.lists import Sample
-from runtime.onnx_file import read_quantization
+from runtime.onnx_file import quantization_target
 from runtime.pictures import drawn_crops
 from runtime.ranking import correct_counts, leading_classes
 from runtime.recognizer import Recognizer
@@ -52,7 +52,7 @@ def placements(folder: Path, *, cuda: bool) -> list[Placement]:
 
 def _is_for_cpus(model: Path) -> bool:
     try:
-        return (read_quantization(model) or {}).get("target") == "cpu"
+        return quantization_target(model) == "cpu"
     except ModelError:  # opening it will say what is wrong
         return False
 

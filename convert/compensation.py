@@ -19,8 +19,8 @@ from onnx import helper, numpy_helper
 
 from convert.network import INPUT_NAME
 from convert.network_session import NetworkSession, Views
+from convert.progress import Progress
 
-Progress = Callable[[int, int], None]
 Floats = npt.NDArray[np.floating]
 # Rounds weights (O,), one for each output channel, to what the format holds.
 Rounding = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]

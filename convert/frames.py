@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from convert.progress import Progress
 from runtime.clips import ClipEnd, ClipFrame, Source, clip_frames
 from runtime.errors import InputError, UsageError
 from runtime.lists import evenly, read_any_list, source_of
@@ -59,7 +60,7 @@ def read_frames(
     *,
     frames: int,
     option: str = "--calibration",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> FrameSet:
     """Return about `frames` crops for calibration, and a third as many held out, of frames of `sources`.
 

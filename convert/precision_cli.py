@@ -134,7 +134,7 @@ def _warn(skipped: Sequence[str]) -> None:
 
 @contextmanager
 def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; see `convert.to_int8.Bar`."""
+    """Show a progress bar; see `convert.progress.Bar`."""
     from runtime.progress import progress_bar
 
     with progress_bar() as bar:

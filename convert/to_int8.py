@@ -6,8 +6,7 @@ import dataclasses
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from convert.fp16_proof import fp16_logits
 from convert.frames import FrameSet, read_frames
 from convert.model_file import check_output, write_model
 from convert.network import load_network, recompose
+from convert.progress import Bar
 from convert.quantization.calibration import CalibrationCache, observe
 from convert.quantization.placement import PLACEMENTS
 from convert.quantization.search import Candidate, LayerError, Quantizer, Recipe, best, round_to_int8, tensors_of
@@ -39,10 +39,6 @@ from runtime.spec import ModelSpec
 # Single crops of single frames are harder than clips, which average 50 of them and are held to 98 %.
 FRAME_AGREEMENT = 0.9
 DEFAULT_FRAMES = 256
-
-Progress = Callable[[int, int], None]
-# Opens a progress bar by its title, and gives what to call with the steps done and the steps in all.
-Bar = Callable[[str], AbstractContextManager[Progress]]
 
 
 @dataclass(frozen=True, kw_only=True)

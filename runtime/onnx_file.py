@@ -62,6 +62,11 @@ def read_quantization(path: str | Path) -> dict[str, Any] | None:
     return facts
 
 
+def quantization_target(path: str | Path) -> str | None:
+    """Return what the model at `path` was quantized for (`tensorrt`, `cpu`), or None; errors as `read_spec`."""
+    return (read_quantization(path) or {}).get("target")
+
+
 def _checked_metadata(path: str | Path) -> dict[str, bytes]:
     path = Path(path)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,10 @@ import onnx
 
 from convert.network import INPUT_NAME
 from convert.network_session import NetworkSession, Views
+from convert.progress import Progress
 from convert.quantization.histogram import BINS, Histogram
 from runtime.errors import ModelError, PptsnError
 from runtime.files import atomic_file
-
-Progress = Callable[[int, int], None]
 
 # To be raised with every change of what is counted.
 _VERSION = 1

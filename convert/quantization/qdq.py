@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from convert.graph_edit import replace_nodes
 from convert.quantization.placement import Plan
 from convert.quantization.scales import INT8_MAX, Scale, weight_scales
 from convert.simplify import remove_unused
@@ -107,9 +108,7 @@ class _Writer:
             nodes.append(node)
             for name in node.output:
                 nodes += self._after.pop(name, [])
-        sorted_nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del self._graph.node[:]
-        self._graph.node.extend(sorted_nodes)
+        replace_nodes(self._graph, nodes)
         remove_unused(self._graph)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from convert.agreement import Agreement, agreement
 from convert.compensation import Rounded, Rounding, input_moments, round_convolutions, with_rounded
 from convert.network_session import NetworkSession, Views
+from convert.progress import Progress
 from convert.quantization.histogram import Histogram
 from convert.quantization.placement import PLACEMENTS, Plan, make_plan
 from convert.quantization.qdq import quantize
@@ -20,8 +21,6 @@ from convert.quantization.scales import INT8_MAX, Scale, asymmetric_scale, symme
 from convert.quantization.structure import Structure
 from convert.quantization.thresholds import METHODS
 from runtime.engines.base import Logits
-
-Progress = Callable[[int, int], None]
 
 # A layer's own error is an order of magnitude, for which few frames do; there are dozens of layers.
 _LAYER_FRAMES = 16
@@ -73,6 +72,7 @@ class Quantizer:
     ) -> None:
         self._network, self._target = network, target
         self._rounded = rounded
+        self._weight_scales = _weight_scales(network) if rounded is not None else None
         self._histograms, self._held_out = histograms, held_out
         self._expected: Logits = NetworkSession(network).logits(held_out)
         self._scales: dict[str, dict[str, Scale]] = {}
@@ -88,7 +88,7 @@ class Quantizer:
         if self._rounded is None:
             return quantize(self._network, plan, shared)
         network = with_rounded(self._network, self._rounded, plan.convolutions)
-        return quantize(network, plan, shared, weight_scales_of=_weight_scales(self._network))
+        return quantize(network, plan, shared, weight_scales_of=self._weight_scales)
 
     def _scales_by(self, method: str) -> dict[str, Scale]:
         if method not in self._scales:

@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.engines.base import Engine
 from runtime.engines.device import Device, DeviceError, driver_is_here
 from runtime.errors import MissingDependencyError, UsageError
-from runtime.onnx_file import read_quantization
+from runtime.onnx_file import quantization_target
 
 # The backends that run plans; the same names as runtime.engines.tensorrt_api.BUILDERS, which opening an .onnx file
 # has no need to load.
@@ -129,7 +129,7 @@ def _open_on_cpu(path: str | Path, threads: int | None, optimise: bool) -> Engin
     """
     from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
 
-    foreign = _target(path) == "tensorrt"
+    foreign = quantization_target(path) == "tensorrt"
     engine = OnnxRuntimeEngine(path, device=Device("cpu"), threads=threads, optimise=optimise and not foreign)
     if foreign:
         note = f"{path} is encoded for TensorRT; the CPU runs it as it is written, slowly; {_FOR_CPUS}"
@@ -139,9 +139,4 @@ def _open_on_cpu(path: str | Path, threads: int | None, optimise: bool) -> Engin
 
 def _is_for_cpus(path: str | Path) -> bool:
     """Whether the .onnx file at `path` was quantized for CPUs."""
-    return _target(path) == "cpu"
-
-
-def _target(path: str | Path) -> str | None:
-    """Return what the .onnx file at `path` was quantized for, if it was."""
-    return (read_quantization(path) or {}).get("target")
+    return quantization_target(path) == "cpu"
