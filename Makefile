@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
-EXTRAS ?= cpu,train,convert,rtx,dev
+EXTRAS ?= cpu,train,convert,rtx,web,mqtt,dev
 OUTPUT ?= output
 CONFIG ?= configs/demo.yaml
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
@@ -16,6 +16,9 @@ CALIBRATION ?=
 LABELLED ?=
 LIMIT ?= 200
 TARGET ?= tensorrt
+# stream: where its web page is, and more options of `pptsn stream`.
+HTTP ?= 127.0.0.1:8080
+STREAM_FLAGS ?=
 PRECISION ?= fp16
 
 READY = $(VENV)/.ready-$(subst $(comma),-,$(EXTRAS))
@@ -57,8 +60,8 @@ convert_int8 = $(PPTSN) convert int8 $(1).onnx -o $(1).int8$(filter -cpu,-$(2)).
 # $(call build,BUILDER,PLAN)
 build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --rebuild-if-needed
 
-.PHONY: help setup demo demo-weights train onnx int8 engine classify device-report test test-slow test-gpu
-.PHONY: test-matrix lint format constraints clean
+.PHONY: help setup demo demo-weights train onnx int8 engine classify stream device-report test test-slow test-gpu
+.PHONY: test-servers test-matrix lint format constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -130,13 +133,20 @@ endef
 classify: $(ANY_READY)  ## Name the action in videos (SOURCE=clip.mp4 MODEL=output/model.onnx)
 	$(PPTSN) classify $(SOURCE) --model $(MODEL)
 
+stream: $(ANY_READY)  ## Name the action live, on a web page (SOURCE='rtsp://cam/1 0' MODEL=output/model.onnx HTTP=127.0.0.1:8080 STREAM_FLAGS=)
+	$(PPTSN) stream $(SOURCE) --model $(MODEL) --http $(HTTP) $(STREAM_FLAGS)
+
 test: $(READY)  ## Run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=
 	$(BIN)/python -m coverage report --include='runtime/*' --skip-covered --fail-under=90
 	$(BIN)/python -m coverage report --include='convert/*' --skip-covered --fail-under=90
 
 test-slow: $(READY)  ## Run the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu and not servers"
+
+# What these need besides is installed by .ci/install-servers, from Debian's packages.
+test-servers: $(READY)  ## Run the tests with a real RTSP server, browser and MQTT broker
+	$(BIN)/python -m pytest -m servers
 
 test-gpu: $(ANY_READY)  ## Run the tests that need a GPU; whatever is missing for one is a failure
 	REQUIRE_GPU=1 $(BIN)/python -m pytest -m gpu tests/gpu
@@ -163,7 +173,7 @@ format: $(READY)  ## Format the code
 
 constraints:  ## Pin the newest versions again, for all Pythons at once (needs uv)
 	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra train --extra convert \
-	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
+	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --extra web --extra mqtt --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
 
 clean:  ## Remove environments, caches and everything under output/
 	rm -rf $(VENV) .venvs $(OUTPUT) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -80,6 +80,16 @@ class CropBatcher(Closing):
         while self._in_flight:
             self._collect_oldest()
 
+    @property
+    def waiting_crops(self) -> int:
+        """How many crops wait for their batch to be filled."""
+        return len(self._owners)
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches were submitted and not collected."""
+        return len(self._in_flight)
+
     def is_complete(self, clip: int) -> bool:
         """Whether all crops of `clip` that were added have their logits."""
         return clip not in self._sums or self._sums[clip].pending_crops == 0

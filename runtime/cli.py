@@ -1,4 +1,4 @@
-"""The commands that run on a device: classify and doctor.  Heavy imports wait until a command runs."""
+"""The commands that run on a device: classify, stream and doctor.  Heavy imports wait until a command runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+import runtime.stream.cli
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +40,7 @@ _SOURCES_HELP = (
 def mount(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     app.command()(classify)
+    runtime.stream.cli.mount(app)
     app.command()(doctor)
 
 

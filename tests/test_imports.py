@@ -24,6 +24,9 @@ HOMES = {
     "cuda": {"runtime/engines/cuda_graphs.py"},
     "paddle2onnx": {"convert/paddle2onnx_child.py"},
     "matplotlib": {"training/plot.py"},
+    "paho": {"runtime/stream/sinks/mqtt.py"},
+    "prometheus_client": {"runtime/stream/sinks/web/metrics.py"},
+    "uvicorn": {"runtime/stream/sinks/web/server.py"},
     "tensorrt": {"runtime/engines/tensorrt_api.py"},
     "tensorrt_rtx_bindings": {"runtime/engines/tensorrt_api.py"},
 }

@@ -1,0 +1,16 @@
+"""The first step of a capture process: light, so that the process that starts it need not import a decoder."""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from typing import Any
+
+from runtime.stream.capture.protocol import CaptureJob
+from runtime.stream.capture.slots import FrameSlots
+
+
+def launch(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: Any) -> None:
+    """Do `job` in this process: see `child.run_capture`."""
+    from runtime.stream.capture.child import run_capture
+
+    run_capture(connection, slots, job, stdin)

@@ -1,0 +1,64 @@
+"""Streams from the network: RTSP, RTMP and HTTP (video files, MPEG-TS, HLS, MJPEG)."""
+
+from __future__ import annotations
+
+import time
+
+import av
+import av.error
+
+from runtime.errors import InputError
+from runtime.stream.capture.demuxed import DemuxedSource, video_in
+from runtime.stream.capture.refusals import refusal
+from runtime.stream.capture.source import OpenSource
+from runtime.stream.capture.web_content import content_at
+from runtime.stream.uri import SourceUri
+from runtime.video.container import OpenVideo, open_options
+
+# How long FFmpeg may look at a stream before its first frame, in microseconds.  It stops as soon as it knows the
+# codec and the size, which a key frame tells at the latest.
+_ANALYSE_US = 3_000_000
+# FFmpeg takes a server's greeting, or its error page, for pictures of a terminal.
+_TEXT_FORMATS = frozenset({"tty"})
+
+
+def open_network(uri: SourceUri, *, timeout_s: float) -> OpenSource:
+    """Open an URL.  It is live unless it has an end: a video file, or a finished HLS playlist."""
+    begin_s = time.monotonic()
+    try:
+        container = av.open(
+            uri.target, options=_network_options(uri), timeout=(timeout_s, timeout_s), **open_options()
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        # An RTSP client that is interrupted while it waits for an answer calls that invalid data.
+        silent = time.monotonic() - begin_s >= timeout_s
+        raise _refusal(uri, TimeoutError() if silent else error, timeout_s) from None
+    if container.format.name in _TEXT_FORMATS:
+        container.close()
+        raise _refusal(uri, None, timeout_s)
+    video = video_in(uri, container)
+    return DemuxedSource(uri, video, live=uri.is_live_kind and not _has_end(video), timeout_s=timeout_s)
+
+
+def _network_options(uri: SourceUri) -> dict[str, str]:
+    # `nobuffer` is not among them: it throws away what was looked at, and with it the first key frame.
+    options = {"analyzeduration": str(_ANALYSE_US), "fpsprobesize": "0"}
+    if uri.kind == "rtsp":
+        options["rtsp_transport"] = uri.options.transport or "tcp"
+        options["allowed_media_types"] = "video"
+    return options
+
+
+def _has_end(video: OpenVideo) -> bool:
+    return bool(video.container.duration and video.container.duration > 0)
+
+
+def _refusal(uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
+    """Return why `uri` could not be opened; error: None where text was taken for video."""
+    if uri.kind == "http" and (error is None or isinstance(error, av.error.InvalidDataError)):
+        content = content_at(uri.target, timeout_s=timeout_s)
+        if content:
+            return InputError(uri.display, f"sends {content}, expected video", "check the path of the URL")
+    if error is None:
+        return InputError(uri.display, "sends text, expected video", "check the path of the URL")
+    return refusal(uri, error, timeout_s=timeout_s)

@@ -1,0 +1,136 @@
+"""What a capture process and its supervisor say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from runtime.stream.capture.overlay import Overlay
+from runtime.stream.uri import SourceUri
+
+
+@dataclass(frozen=True)
+class CaptureJob:
+    """What a capture process is to do.
+
+    step_s, max_gap_s: of the time grid.  short_side, resize_rule: of the model.
+    timeout_s: for opening, and for each wait for data.
+    realtime: files at their own pace.  waits: wait for a free slot, rather than drop the frame.
+    frozen_after_s: a picture that has not changed for so long is frozen; 0: never.
+    record_path: where the annotated video goes, or None.
+    """
+
+    uri: SourceUri
+    step_s: float
+    max_gap_s: float
+    short_side: int
+    resize_rule: str
+    timeout_s: float
+    realtime: bool
+    waits: bool
+    frozen_after_s: float
+    record_path: str | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The source is open.  Its fields are those of OpenSource."""
+
+    live: bool
+    frame_rate: float | None
+    duration_s: float | None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Frames decoded, packets that could not be, sampled frames dropped for want of a slot; so far."""
+
+    decoded: int
+    decode_errors: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A sampled, resized frame of `height` x `width`, in `slot`, or in `inline` where no slot is large enough.
+
+    epoch, place: of GridPlace.  time_s: from the session's first frame.  captured_s, decoded_s: `time.monotonic`.
+    source_size: width and height of the picture as it came.  frozen: whether the picture stands still.
+    """
+
+    slot: int
+    inline: bytes
+    height: int
+    width: int
+    epoch: int
+    place: int
+    time_s: float
+    captured_s: float
+    decoded_s: float
+    wall_time: float
+    source_size: tuple[int, int]
+    frozen: bool
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Frames come, though none was sampled."""
+
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class LivePicture:
+    """A picture for people: see health.Picture."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    wall_time: float
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that the user should know, such as why the recording ended."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last message: the source ended by itself, or failed.
+
+    cause, remedy: of the error, "" where there is none.  hopeless: opening it again is no use.
+    """
+
+    counts: Counts
+    cause: str = ""
+    remedy: str = ""
+    hopeless: bool = False
+    exit_code: int = 1
+
+
+FromCapture: TypeAlias = "Opened | Sampled | Progress | LivePicture | Remark | Ended"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Finish."""
+
+
+@dataclass(frozen=True)
+class WantPictures:
+    """Whether somebody looks at the pictures."""
+
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class Answered:
+    """All sampled frames up to `time_s` have been inferred, or dropped."""
+
+    time_s: float
+
+
+ToCapture: TypeAlias = "Stop | WantPictures | Answered | Overlay"

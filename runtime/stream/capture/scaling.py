@@ -1,0 +1,60 @@
+"""The shape that a decoded frame has on a screen, and scaling frames without RGB in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from runtime.video.upright import Turn
+
+# Pixels that are longer than this, either way, are damage rather than a picture.
+_MAX_PIXEL_ASPECT = 4.0
+
+
+def shown_size(frame: av.VideoFrame, turn: Turn, pixel_aspect: float) -> tuple[float, float]:
+    """Return the (width, height) of `frame` upright, in square pixels; neither side is shrunk for that.
+
+    pixel_aspect: width of a pixel over its height, before the turn.  PyAV's frames do not tell; streams do.
+    """
+    width, height = float(frame.width), float(frame.height)
+    if 1 < pixel_aspect <= _MAX_PIXEL_ASPECT:
+        width *= pixel_aspect
+    elif 1 / _MAX_PIXEL_ASPECT <= pixel_aspect < 1:
+        height /= pixel_aspect
+    return (height, width) if is_quarter(turn) else (width, height)
+
+
+def is_quarter(turn: Turn) -> bool:
+    """Whether `turn` exchanges width and height."""
+    a, b, c, d = turn
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
+def fit(size: tuple[float, float], within: tuple[int, int], *, step: int = 1) -> tuple[int, int]:
+    """Return the largest (width, height) in the shape of `size` that `within` holds, in multiples of `step`.
+
+    `within` is in multiples of `step` as well.
+    """
+    scale = min(within[0] / size[0], within[1] / size[1])
+    width, height = (max(step, round(side * scale / step) * step) for side in size)
+    return min(width, within[0]), min(height, within[1])
+
+
+class Scaler:
+    """Scales and converts frames with libswscale, in the calling thread; it keeps the scaler between frames."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._options: dict[str, Any] = {"threads": 1}
+
+    def scale(self, frame: av.VideoFrame, width: int, height: int, pixel_format: str) -> av.VideoFrame:
+        """Return `frame` in that size and format: `frame` itself where it is so already."""
+        try:
+            return self._reformatter.reformat(frame, width, height, pixel_format, **self._options)
+        except TypeError:
+            if not self._options:
+                raise
+            self._options = {}  # PyAV before `threads`
+            return self.scale(frame, width, height, pixel_format)

@@ -1,0 +1,194 @@
+"""The command `pptsn stream`.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+_SOURCES_HELP = (
+    "Cameras (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', files, folders, patterns, "
+    "@LIST, - for standard input, or synthetic:. Options follow as a query: rtsp://cam/1?transport=udp&name=door."
+)
+_OUTPUT_HELP = (
+    "Where results go; any number: FILE.jsonl, FILE.csv, FILE.mp4 or .ts (annotated video; {stream} is the "
+    "stream's name), - (JSON lines on standard output), https://... (webhook), mqtt://HOST/PREFIX."
+)
+
+_OUTPUTS, _TIME, _EVENTS = "Outputs", "Time", "Events"
+_TROUBLE, _ENGINE = "When it gets difficult", "Engine"
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command()(stream)
+
+
+def stream(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
+    model: Annotated[
+        str, typer.Option("--model", help="The model: an .onnx or .engine file that `pptsn convert` wrote.")
+    ],
+    output: Annotated[
+        list[str] | None, typer.Option("--output", "-o", help=_OUTPUT_HELP, rich_help_panel=_OUTPUTS)
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve a web page and /metrics at HOST:PORT, e.g. 127.0.0.1:8080.", rich_help_panel=_OUTPUTS
+        ),
+    ] = None,
+    http_token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PPTSN_HTTP_TOKEN",
+            help="What a browser must know; needed where other machines can reach the page.",
+            rich_help_panel=_OUTPUTS,
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, help="Classes of each prediction to show.", rich_help_panel=_OUTPUTS)
+    ] = 3,
+    window: Annotated[
+        float, typer.Option(help="Seconds that a prediction looks back.", rich_help_panel=_TIME)
+    ] = 4.0,
+    segments: Annotated[
+        int, typer.Option(help="Frames of a window; each costs one inference, once.", rich_help_panel=_TIME)
+    ] = 8,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds between predictions; one with each sampled frame if not given.", rich_help_panel=_TIME
+        ),
+    ] = None,
+    realtime: Annotated[
+        bool,
+        typer.Option("--realtime", help="Files at their own pace, as if they were live.", rich_help_panel=_TIME),
+    ] = False,
+    max_gap: Annotated[
+        float,
+        typer.Option(help="After so many seconds without a frame the window begins anew.", rich_help_panel=_TIME),
+    ] = 2.0,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Report events: ON or ON:OFF (0.6:0.4) for all classes, CLASS=ON:OFF for one; any number.",
+            rich_help_panel=_EVENTS,
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(help="Classes to watch, by label or number, with commas between.", rich_help_panel=_EVENTS),
+    ] = None,
+    smoothing: Annotated[
+        float,
+        typer.Option(
+            help="Time constant, in seconds, of an exponential mean over scores.", rich_help_panel=_EVENTS
+        ),
+    ] = 0.0,
+    cool_down: Annotated[
+        float, typer.Option(help="Seconds after an event without another of its class.", rich_help_panel=_EVENTS)
+    ] = 0.0,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            help="Frames that come too fast: newest (the newest are kept), oldest, or block (the source waits). "
+            "By default newest for what is live, block for files.",
+            rich_help_panel=_TROUBLE,
+        ),
+    ] = None,
+    queue: Annotated[
+        int, typer.Option(help="Sampled frames of a stream that may wait.", rich_help_panel=_TROUBLE)
+    ] = 8,
+    max_staleness: Annotated[
+        float, typer.Option(help="Mark predictions that are older, in seconds.", rich_help_panel=_TROUBLE)
+    ] = 2.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds until a source that is silent counts as dead.", rich_help_panel=_TROUBLE)
+    ] = 5.0,
+    max_retries: Annotated[
+        int | None,
+        typer.Option(
+            help="Attempts in a row until a live source is given up; never if not given.", rich_help_panel=_TROUBLE
+        ),
+    ] = None,
+    max_backoff: Annotated[
+        float, typer.Option(help="Longest pause between attempts, in seconds.", rich_help_panel=_TROUBLE)
+    ] = 4.0,
+    frozen_after: Annotated[
+        float,
+        typer.Option(
+            help="Report a picture that has not changed for so many seconds; 0: never.", rich_help_panel=_TROUBLE
+        ),
+    ] = 10.0,
+    views: Annotated[
+        str, typer.Option(help="Crops of each frame: ten, three or center.", rich_help_panel=_ENGINE)
+    ] = "center",
+    max_wait_ms: Annotated[
+        float, typer.Option(help="Milliseconds that a batch waits to be filled.", rich_help_panel=_ENGINE)
+    ] = 5.0,
+    at_once: Annotated[
+        int, typer.Option(help="Files that are read at the same time; the others wait.", rich_help_panel=_ENGINE)
+    ] = 8,
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU if it works), cpu, cuda or cuda:N.", rich_help_panel=_ENGINE)
+    ] = "auto",
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="auto, onnxruntime or onnxruntime-tensorrt (.onnx), tensorrt or tensorrt-rtx (.engine).",
+            rich_help_panel=_ENGINE,
+        ),
+    ] = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(help="CPU threads; all cores that it may use if not given.", rich_help_panel=_ENGINE),
+    ] = None,
+) -> None:
+    """Name the action in cameras, streams and files, live, for as long as they run.
+
+    A stream that fails is reported and tried again; the others go on.  Ctrl-C ends in order.  The exit code is 1
+    where a stream was given up.
+
+    Examples: pptsn stream 0 --model model.onnx --http 127.0.0.1:8080
+
+    pptsn stream rtsp://cam/1 rtsp://cam/2 --model model.onnx --threshold 0.6 -o events.jsonl?only=events
+    """
+    from runtime.memory import return_freed_memory
+    from runtime.stream.live import LiveRequest, run_live
+    from runtime.stream.settings import StreamSettings
+
+    return_freed_memory()
+    settings = StreamSettings(
+        window_s=window,
+        segments=segments,
+        every_s=every,
+        views=views,
+        realtime=realtime,
+        policy=policy,
+        queue_frames=queue,
+        max_wait_s=max_wait_ms / 1000,
+        max_gap_s=max_gap,
+        max_staleness_s=max_staleness,
+        timeout_s=timeout,
+        max_retries=max_retries,
+        max_backoff_s=max_backoff,
+        frozen_after_s=frozen_after,
+        at_once=at_once,
+    )
+    request = LiveRequest(
+        sources=sources,
+        model=model,
+        outputs=output or [],
+        http=http,
+        http_token=http_token,
+        top=top,
+        thresholds=threshold or [],
+        classes=classes or [],
+        smoothing_s=smoothing,
+        cool_down_s=cool_down,
+        device=device,
+        backend=backend,
+        threads=threads,
+    )
+    raise typer.Exit(run_live(request, settings))

@@ -1,0 +1,61 @@
+"""Taking credentials out of what reports may show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+MASK = "***"
+
+# Names of what is nobody's business; a part of a name is enough: `api_key`, `X-Amz-Signature`, `user-pw`.
+_SECRET_NAMES = (
+    "pass",
+    "pwd",
+    "pw",
+    "token",
+    "key",
+    "secret",
+    "auth",
+    "sig",
+    "credential",
+    "jwt",
+    "user",
+    "login",
+)
+# User info ends at the last @ before the path.
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s\"']*@")
+# Some cameras take `user=...` in the path of the URL, so a parameter may stand anywhere.
+_PARAMETER = re.compile(r"([^?&;,#=/\s!\"']+)=(\"[^\"]*\"|'[^']*'|[^&;#\s]*)")
+# A secret shorter than this would blot out half of any message.
+_SHORTEST_SECRET = 3
+
+
+def redacted(text: str, *, secrets: Iterable[str] = ()) -> str:
+    """Return `text`, which may hold URLs, without their user info and with the values of secret parameters masked.
+
+    secrets: values that are masked wherever they stand, as `secrets_in` returns them.
+    """
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _PARAMETER.sub(_without_value, _USER_INFO.sub("", text))
+
+
+def secrets_in(text: str) -> frozenset[str]:
+    """Return the credentials in `text` on their own, as they stand and percent-decoded."""
+    found = [part for info in _USER_INFO.findall(text) for part in (info[:-1], *info[:-1].split(":", 1))]
+    found += [value.strip("\"'") for name, value in _PARAMETER.findall(text) if _is_secret(name)]
+    return frozenset(form for part in found for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET)
+
+
+def _without_value(parameter: re.Match[str]) -> str:
+    name, value = parameter.groups()
+    if _is_secret(name):
+        return f"{name}={MASK}"
+    # A value may be an URL with parameters of its own, as in `location=rtsp://host/?token=...`.
+    return f"{name}={_PARAMETER.sub(_without_value, value)}"
+
+
+def _is_secret(name: str) -> bool:
+    lowered = unquote(name).lower()
+    return any(secret in lowered for secret in _SECRET_NAMES)

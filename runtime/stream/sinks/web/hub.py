@@ -1,0 +1,221 @@
+"""Messages on their way from the pipeline to the browsers, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Hashable
+from dataclasses import asdict
+from typing import Any
+
+from runtime.stream.health import PipelineView
+from runtime.stream.messages import ActionEvent, Message, StreamPrediction
+from runtime.stream.sinks.web.history import EventLog, ScoreHistory, json_text
+
+# Browsers that may watch at once, and what may wait for each.
+BROWSERS = 16
+WAITING_CHUNKS = 256
+# A browser is sent what waits ten times a second, which an eye takes for immediately, and health every second.
+FLUSH_S = 0.1
+HEALTH_S = 1.0
+# Without a word for so long, proxies on the way believe a connection dead.
+HEARTBEAT_S = 10.0
+_RETRY_MS = 2000
+
+
+class Mailbox:
+    """What waits for one browser; its methods may be called from any thread.
+
+    Bounded: a newer chunk replaces an older one of the same key, and where the box is full the oldest goes.
+    `dropped` counts both.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._chunks: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    @property
+    def dropped(self) -> int:
+        """How many chunks the browser will never get."""
+        return self._dropped
+
+    def put(self, key: Hashable, chunk: bytes) -> None:
+        """Queue `chunk`; returns at once."""
+        with self._lock:
+            if self._chunks.pop(key, None) is not None:
+                self._dropped += 1
+            elif len(self._chunks) == WAITING_CHUNKS:
+                self._chunks.popitem(last=False)
+                self._dropped += 1
+            self._chunks[key] = chunk
+
+    def take(self) -> bytes:
+        """Return all that waits, oldest first, and forget it."""
+        with self._lock:
+            waiting = b"".join(self._chunks.values())
+            self._chunks.clear()
+        return waiting
+
+
+class Hub:
+    """Keeps what happened lately, and hands it to the browsers that watch.
+
+    `write` is called by the pipeline, from any thread, and only puts into mailboxes; each browser's connection
+    empties its own from the server's event loop.  So a browser that never reads costs its mailbox, no more.
+
+    view: asked for health and picture numbers while at least one browser watches.  top: classes a prediction.
+    """
+
+    def __init__(self, view: PipelineView, *, top: int) -> None:
+        self._view = view
+        self._top = top
+        self._lock = threading.Lock()
+        self._events = EventLog()
+        self._scores = ScoreHistory(top=top)
+        # Replaced as a whole under the lock, so that it may be read without.
+        self._mailboxes: tuple[Mailbox, ...] = ()
+        self._left_dropped = 0
+        self._health_due_s = 0.0
+        self._pictures: dict[str, int] = {}
+        self._streams: tuple[str, ...] = ()
+        self._closed = False
+
+    @property
+    def browsers(self) -> int:
+        """How many browsers watch."""
+        return len(self._mailboxes)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more browsers may watch."""
+        return len(self._mailboxes) >= BROWSERS
+
+    @property
+    def dropped(self) -> int:
+        """How many updates browsers missed because they were slow, all of them together."""
+        with self._lock:
+            return self._left_dropped + sum(box.dropped for box in self._mailboxes)
+
+    def write(self, message: Message) -> None:
+        """Remember `message` and queue it for the browsers; never waits for one."""
+        self._remember(message)
+        if not self._mailboxes:
+            return
+        fields = message.to_dict(top=self._top)
+        # The newest prediction of a stream counts, but each event and notice is news of its own.
+        key: Hashable = ("prediction", message.stream) if isinstance(message, StreamPrediction) else object()
+        self._publish(key, fields["type"], fields)
+
+    def close(self) -> None:
+        """End the browsers' connections, soon; messages are still remembered."""
+        self._closed = True
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return the last events, newest first, as JSON's types."""
+        with self._lock:
+            events = self._events.newest_first()
+        return [event.to_dict() for event in events]
+
+    def scores(self, stream: str) -> dict[str, Any]:
+        """Return the scores of a stream's leading classes over the last minutes, as ScoreHistory.to_dict."""
+        with self._lock:
+            return self._scores.to_dict(stream)
+
+    async def watch(self) -> AsyncGenerator[bytes, None]:
+        """Yield chunks of server-sent events, for one browser, until the hub is closed; none where it is full."""
+        mailbox = self._admit()
+        if mailbox is None:
+            return
+        try:
+            yield f"retry: {_RETRY_MS}\n\n".encode()
+            told_dropped, last_s = 0, time.monotonic()
+            while not self._closed:
+                self._pulse()
+                chunk = mailbox.take()
+                if mailbox.dropped != told_dropped:
+                    told_dropped = mailbox.dropped
+                    chunk += _event("dropped", {"total": told_dropped})
+                if not chunk and time.monotonic() - last_s >= HEARTBEAT_S:
+                    chunk = b": still here\n\n"
+                if chunk:
+                    yield chunk
+                    last_s = time.monotonic()
+                await asyncio.sleep(FLUSH_S)
+        finally:
+            self._dismiss(mailbox)
+
+    def _admit(self) -> Mailbox | None:
+        mailbox = Mailbox()
+        with self._lock:
+            if self.full:
+                return None
+            self._mailboxes = (*self._mailboxes, mailbox)
+        # The newcomer learns health and pictures at once, and the others hear them once more.
+        self._health_due_s = 0.0
+        self._pictures.clear()
+        return mailbox
+
+    def _dismiss(self, mailbox: Mailbox) -> None:
+        with self._lock:
+            self._mailboxes = tuple(box for box in self._mailboxes if box is not mailbox)
+            self._left_dropped += mailbox.dropped
+
+    def _remember(self, message: Message) -> None:
+        if isinstance(message, ActionEvent):
+            with self._lock:
+                self._events.add(message)
+        elif isinstance(message, StreamPrediction):
+            with self._lock:
+                newcomer = not self._scores.knows(message.stream)
+                self._scores.add(message)
+            if newcomer:
+                self._forget_removed_streams(message.stream)
+
+    def _forget_removed_streams(self, newcomer: str) -> None:
+        names = [health.name for health in self._view.health()]
+        with self._lock:
+            self._scores.keep_only([newcomer, *names])
+
+    def _publish(self, key: Hashable, name: str, fields: dict[str, Any]) -> None:
+        chunk = _event(name, fields)
+        for mailbox in self._mailboxes:
+            mailbox.put(key, chunk)
+
+    def _pulse(self) -> None:
+        """Publish what is due; called by every connection, from the event loop, and done once for all of them."""
+        now_s = time.monotonic()
+        if now_s >= self._health_due_s:
+            self._health_due_s = now_s + HEALTH_S
+            self._publish_health()
+        for stream in self._streams:
+            self._publish_picture(stream)
+
+    def _publish_health(self) -> None:
+        streams = self._view.health()
+        self._streams = tuple(stream.name for stream in streams)
+        self._pictures = {name: number for name, number in self._pictures.items() if name in self._streams}
+        fields = {
+            "wall_time": round(time.time(), 3),
+            "streams": [stream.to_dict(top=self._top) for stream in streams],
+            "sinks": [asdict(sink) for sink in self._view.sinks()],
+        }
+        self._publish("health", "health", fields)
+
+    def _publish_picture(self, stream: str) -> None:
+        picture = self._view.picture(stream)
+        if picture is None or self._pictures.get(stream) == picture.number:
+            return
+        self._pictures[stream] = picture.number
+        fields = {"stream": stream, "number": picture.number, "width": picture.width, "height": picture.height}
+        self._publish(("picture", stream), "picture", fields)
+
+
+def _event(name: str, fields: dict[str, Any]) -> bytes:
+    """Return a server-sent event; JSON has no line breaks, which would end its data early."""
+    return f"event: {name}\ndata: {json_text(fields)}\n\n".encode()

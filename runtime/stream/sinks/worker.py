@@ -1,0 +1,158 @@
+"""Running a sink in a thread of its own, behind a bounded queue, so that it never holds the pipeline."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from runtime.errors import PptsnError
+from runtime.stream.health import SinkHealth
+from runtime.stream.messages import Message
+from runtime.stream.sinks.abilities import Choosy, Interruptible
+from runtime.stream.sinks.base import Sink
+
+# Messages that wait for a slow sink; at 30 predictions a second some two minutes.
+QUEUE_MESSAGES = 4096
+# How often a sink may do what is due, whether messages come or not.
+_IDLE_S = 0.2
+# A sink that fails now and then, or in ever new ways, is reported at most this often.
+_REPORT_EVERY_S = 30.0
+
+
+class SinkWorker:
+    """Hands messages to `sink`.  `put` returns at once; where the queue is full, the oldest message goes.
+
+    report: called from the worker's thread with a line about a failure, and about its end.  A failure that stays
+    the same is reported once.
+    """
+
+    def __init__(self, sink: Sink, *, report: Callable[[str], None], queue_messages: int = QUEUE_MESSAGES) -> None:
+        self._sink = sink
+        self._waiting: deque[Message] = deque()
+        self._limit = queue_messages
+        self._changed = threading.Condition()
+        self._closing = False
+        self._written = self._dropped = self._failed = 0
+        self._write_trouble = _Trouble(sink.name, report)
+        self._idle_trouble = _Trouble(sink.name, report)
+        self._idle_due_s = float("-inf")
+        self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
+
+    def start(self) -> None:
+        """Open the sink, in the calling thread, and start; raises what `Sink.open` raises."""
+        self._sink.open()
+        self._thread.start()
+
+    def put(self, message: Message) -> None:
+        """Queue `message`."""
+        if isinstance(self._sink, Choosy) and not self._sink.wants(message):
+            return
+        with self._changed:
+            if self._closing:
+                self._dropped += 1
+                return
+            if len(self._waiting) == self._limit:
+                self._waiting.popleft()
+                self._dropped += 1
+            self._waiting.append(message)
+            self._changed.notify()
+
+    def health(self) -> SinkHealth:
+        """Return how the sink is doing."""
+        with self._changed:
+            error = self._write_trouble.text or self._idle_trouble.text
+            return SinkHealth(self._sink.name, self._written, self._dropped, self._failed, error)
+
+    def close(self, *, timeout_s: float) -> bool:
+        """Write what waits and close the sink; False where it was not done in time and is left to itself.
+
+        What still waits then is counted as dropped.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.ident is None:
+            return True
+        if isinstance(self._sink, Interruptible):
+            self._sink.interrupt()
+        self._thread.join(timeout_s)
+        with self._changed:
+            self._dropped += len(self._waiting)
+            self._waiting.clear()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            message, done = self._next()
+            if done:
+                break
+            if message is not None:
+                self._write(message)
+            if time.monotonic() >= self._idle_due_s:
+                self._attempt(self._sink.idle, self._idle_trouble)
+                self._idle_due_s = time.monotonic() + _IDLE_S
+        if not self._attempt(self._sink.close, self._idle_trouble):
+            self._count(written=False)
+
+    def _next(self) -> tuple[Message | None, bool]:
+        """Wait for a message, or until `idle` is due; return the message, and whether all is done."""
+        with self._changed:
+            if not self._waiting and not self._closing:
+                self._changed.wait(max(0.0, self._idle_due_s - time.monotonic()))
+            if self._waiting:
+                return self._waiting.popleft(), False
+            return None, self._closing
+
+    def _write(self, message: Message) -> None:
+        self._count(written=self._attempt(lambda: self._sink.write(message), self._write_trouble))
+
+    def _count(self, *, written: bool) -> None:
+        with self._changed:
+            self._written += written
+            self._failed += not written
+
+    def _attempt(self, action: Callable[[], None], trouble: _Trouble) -> bool:
+        try:
+            action()
+        # The last resort of a thread that runs for weeks: a fault of one message must not silence the sink.
+        except Exception as error:
+            trouble.note(_text_of(self._sink.name, error))
+            return False
+        trouble.end()
+        return True
+
+
+class _Trouble:
+    """What is wrong with a sink at present, and when to say so.  text: "" where nothing is."""
+
+    def __init__(self, name: str, report: Callable[[str], None]) -> None:
+        self.text = ""
+        self._name = name
+        self._report = report
+        self._reported = ""
+        self._reported_s = float("-inf")
+
+    def note(self, text: str) -> None:
+        """Take note of a failure, and report it if it is news."""
+        self.text = text
+        now_s = time.monotonic()
+        if text != self._reported and now_s - self._reported_s >= _REPORT_EVERY_S:
+            self._reported, self._reported_s = text, now_s
+            self._report(text)
+
+    def end(self) -> None:
+        """Take note of a success, and report it if a failure was reported."""
+        self.text = ""
+        if self._reported:
+            self._reported = ""
+            self._report(f"{self._name}: works again")
+
+
+def _text_of(name: str, error: Exception) -> str:
+    if isinstance(error, PptsnError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"{name}: {error.strerror or error}"
+    return f"{name}: unexpected {type(error).__name__}: {error}"

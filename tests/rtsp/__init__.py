@@ -1,0 +1,1 @@
+"""A real RTSP server that breaks on request, and what the tests do with it."""

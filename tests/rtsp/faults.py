@@ -1,0 +1,67 @@
+"""What goes wrong with cameras: how a fault begins and ends, and how a stream reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.rtsp.client import RtspServer
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong with the mount /cam of a server.
+
+    begin, end: make it happen, and make it as it was; a fault that is over at once has nothing to end.
+    report: regular expression, found in "STATE: DETAIL" of a notice after the beginning and before the end.
+    reconnects: whether the stream has to connect again.
+    """
+
+    name: str
+    begin: Callable[[RtspServer], None]
+    end: Callable[[RtspServer], None]
+    report: str
+    reconnects: bool = False
+
+
+def nothing(server: RtspServer) -> None:
+    """Leave the server as it is."""
+
+
+def grow(server: RtspServer) -> None:
+    server.resize(640, 360)
+
+
+def shrink(server: RtspServer) -> None:
+    server.resize(320, 240)
+
+
+def jump_ahead(server: RtspServer) -> None:
+    server.shift(3600)
+
+
+def jump_back(server: RtspServer) -> None:
+    server.shift(0)
+
+
+# Those that the connection does not survive: the stream says why it connects again.
+BROKEN_CONNECTIONS = (
+    Fault("cut", RtspServer.cut, nothing, "^retrying: ", reconnects=True),
+    Fault("stall", RtspServer.stall, RtspServer.resume, "^retrying: .* for ", reconnects=True),
+    Fault("hang", RtspServer.hang, RtspServer.go_on, "^retrying: .* for ", reconnects=True),
+    Fault("kill", RtspServer.kill, RtspServer.start_again, "^retrying: ", reconnects=True),
+    Fault(
+        "codec", lambda s: s.change_codec("jpeg"), lambda s: s.change_codec("h264"), "^retrying: ", reconnects=True
+    ),
+)
+
+# Those within a session.  The jumps follow each other: there has to be an hour to jump back over.
+WITHIN_A_SESSION = (
+    Fault("freeze", RtspServer.freeze, RtspServer.thaw, "^frozen: "),
+    Fault("resize", grow, shrink, "^live: .*640x360"),
+    Fault("jump ahead", jump_ahead, nothing, "^live: .*jumped"),
+    Fault("jump back", jump_back, nothing, "^live: .*jumped"),
+    Fault("damage", RtspServer.corrupt, RtspServer.mend, "^live: .*could not be decoded"),
+)
+
+FAULTS = BROKEN_CONNECTIONS + WITHIN_A_SESSION

@@ -1,0 +1,117 @@
+"""Cameras that fail in all the ways there are: each fault is reported, the stream comes back, and nothing is left."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runtime.engines import open_engine
+from runtime.stream.messages import Message, StreamNotice, StreamPrediction
+from runtime.stream.pipeline import StreamPipeline
+from runtime.stream.settings import StreamSettings
+from runtime.stream.uri import parse_source
+from tests.models import write_tiny_model
+from tests.rtsp.client import RtspServer, require_gstreamer
+from tests.rtsp.faults import FAULTS, Fault
+from tests.rtsp.resources import Resources, family_resources
+from tests.runtime.stream.running import Keeper
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+CAMERAS, ROUNDS = 3, 2
+BACK_WITHIN_S = 5.0  # of the end of the fault: what is promised
+REPORTED_WITHIN_S = 10.0
+SETTINGS = StreamSettings(window_s=0.8, segments=4, max_gap_s=1.0, timeout_s=1.5, frozen_after_s=1.0)
+
+
+@dataclass
+class Camera:
+    """A stream of the pipeline and the server that feeds it."""
+
+    name: str
+    server: RtspServer
+    keeper: Keeper
+
+    def wait_for_prediction(self, *, after: int, timeout_s: float) -> None:
+        """Wait until a window is full of frames that came after message number `after`."""
+
+        def wanted(message: Message) -> bool:
+            return isinstance(message, StreamPrediction) and message.stream == self.name and not message.warming_up
+
+        self.keeper.wait_for(wanted, after=after, timeout_s=timeout_s)
+
+    def suffer(self, fault: Fault) -> str:
+        """Let the fault happen and pass; return what is wrong with how the stream took it, or ""."""
+        begun = len(self.keeper.messages)
+        fault.begin(self.server)
+        try:
+            self.keeper.wait_for(
+                lambda m: (
+                    isinstance(m, StreamNotice)
+                    and m.stream == self.name
+                    and re.search(fault.report, f"{m.state}: {m.detail}")
+                ),
+                after=begun,
+                timeout_s=REPORTED_WITHIN_S,
+            )
+        except TimeoutError as error:
+            return f"{fault.name}: not reported: {error}"
+        finally:
+            fault.end(self.server)
+        ended = len(self.keeper.messages)
+        try:
+            self.wait_for_prediction(after=ended, timeout_s=BACK_WITHIN_S)
+        except TimeoutError as error:
+            return f"{fault.name}: not back within {BACK_WITHIN_S} s: {error}"
+        return ""
+
+
+@contextmanager
+def cameras(model: Path, count: int) -> Iterator[list[Camera]]:
+    """Yield cameras whose streams are live, in one pipeline."""
+    with ExitStack() as stack:
+        keeper = Keeper()
+        servers = [stack.enter_context(RtspServer()) for _ in range(count)]
+        engine = stack.enter_context(open_engine(model, device="cpu"))
+        pipeline = stack.enter_context(StreamPipeline(engine, SETTINGS))
+        pipeline.add_sink(keeper)
+        watched = [Camera(pipeline.add(parse_source(s.url())), s, keeper) for s in servers]
+        pipeline.start()
+        for camera in watched:
+            camera.wait_for_prediction(after=0, timeout_s=30)
+        yield watched
+
+
+def suffer_all(camera: Camera, rounds: int) -> list[str]:
+    return [trouble for _ in range(rounds) for fault in FAULTS if (trouble := camera.suffer(fault))]
+
+
+def settled(*, servers: int) -> Resources:
+    """Return what is held once what was ended has gone, without the servers."""
+    time.sleep(0.5)
+    held = family_resources()
+    return Resources(held.processes - servers, held.threads, held.files, held.memory_bytes)
+
+
+def test_sixty_faults_are_reported_and_leave_nothing_behind(tmp_path: Path) -> None:
+    require_gstreamer()
+    assert CAMERAS * ROUNDS * len(FAULTS) >= 50
+    model = write_tiny_model(tmp_path / "model.onnx")
+    threads_before = threading.active_count()
+    with cameras(model, CAMERAS) as watched, ThreadPoolExecutor(CAMERAS) as pool:
+        # Once before it counts: what is loaded at the first failure stays loaded.
+        assert not [t for ts in pool.map(lambda c: suffer_all(c, 1), watched) for t in ts]
+        before = settled(servers=CAMERAS)
+        troubles = [t for ts in pool.map(lambda c: suffer_all(c, ROUNDS), watched) for t in ts]
+        after = settled(servers=CAMERAS)
+        assert not troubles
+    print(before, after)
+    assert threading.active_count() == threads_before

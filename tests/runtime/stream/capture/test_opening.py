@@ -1,0 +1,190 @@
+"""Files and folders, and what is said of those that cannot be opened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from runtime.errors import InputError
+from tests.clips import cut_file, damage_packets, decode_plainly, picture, write_clip, write_joined, write_sound
+from tests.runtime.stream.capture.looking import all_frames, frames_and_error, opened, times
+
+
+def rgb(frame: av.VideoFrame) -> np.ndarray:
+    return frame.to_ndarray(format="rgb24")
+
+
+def test_a_file_gives_each_frame_with_its_time(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=30)
+    with opened(clip) as source:
+        assert (source.live, source.frame_rate, source.duration_s) == (False, 25.0, pytest.approx(1.2))
+        frames = list(source.frames())
+    assert times(frames) == [round(number / 25, 3) for number in range(30)]
+    assert all(map(np.array_equal, (rgb(c.frame) for c in frames), decode_plainly(clip)))
+
+
+def test_a_varying_frame_rate_is_kept(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mkv", frames=4, times=[0, 16, 160, 176], options={"bf": "0"})
+    assert times(all_frames(clip)) == [0.0, 0.04, 0.4, 0.44]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_frames_are_the_same_with_any_number_of_threads(tmp_path: Path, threads: int):
+    clip = write_clip(tmp_path / "clip.mp4", frames=20)
+    frames = all_frames(f"{clip}?threads={threads}")
+    assert all(map(np.array_equal, (rgb(c.frame) for c in frames), decode_plainly(clip)))
+    assert len(frames) == 20
+
+
+def test_a_raw_stream_goes_by_the_rate_that_is_asked_for(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.h264", frames=20)
+    with opened(f"{clip}?fps=10") as source:
+        assert source.frame_rate == 10
+        assert times(list(source.frames())) == [round(number / 10, 3) for number in range(20)]
+
+
+def test_timestamps_win_over_a_rate_that_is_asked_for(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=4)
+    assert times(all_frames(f"{clip}?fps=10")) == [0.0, 0.04, 0.08, 0.12]
+
+
+def test_a_size_may_change_on_the_way(tmp_path: Path):
+    clip = write_joined(tmp_path / "clip.h264", (96, 64), (64, 96), frames=6)
+    assert [c.frame.width for c in all_frames(clip)] == [96] * 6 + [64] * 6
+
+
+def test_decoding_goes_on_after_damaged_packets_and_counts_them(tmp_path: Path):
+    clip = damage_packets(write_clip(tmp_path / "clip.mp4"), [20, 21], wipe=True)
+    with opened(clip) as source:
+        frames = list(source.frames())
+        assert source.decode_errors == 2
+    assert len(frames) == 46
+    assert max(times(frames)) == pytest.approx(47 / 25, abs=0.001)
+
+
+def test_a_file_that_is_cut_off_gives_what_there_is(tmp_path: Path):
+    clip = cut_file(write_clip(tmp_path / "clip.ts"), 0.5)
+    assert 10 < len(all_frames(clip)) < 40
+
+
+def test_a_file_without_any_whole_picture_is_an_error(tmp_path: Path):
+    clip = damage_packets(write_clip(tmp_path / "clip.mp4", frames=6), range(6), wipe=True)
+    with opened(clip) as source:
+        frames, error = frames_and_error(source)
+    assert not frames
+    assert str(error).startswith(f"{clip}: holds no frame that can be decoded (6 packets failed)")
+
+
+def test_closing_twice_is_allowed(tmp_path: Path):
+    source = opened(write_clip(tmp_path / "clip.mp4", frames=2))
+    source.close()
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("absent.mp4", None, "there is no such file"),
+        ("empty.mp4", b"", "is empty"),
+        ("text.mp4", b"this is no video\n" * 50, "is "),
+        ("junk.mp4", bytes(range(256)) * 40, "is not a video that can be opened"),
+    ],
+)
+def test_what_is_no_video_is_an_input_error(tmp_path: Path, name: str, content: bytes | None, expected: str):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        opened(path)
+    assert str(raised.value).startswith(f"{path}: {expected}")
+
+
+def test_sound_alone_is_an_input_error(tmp_path: Path):
+    with pytest.raises(InputError, match="has no video stream"):
+        opened(write_sound(tmp_path / "sound.m4a"))
+
+
+def write_pictures(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        cv2.imwrite(str(folder / f"img_{number:05d}.png"), picture(number)[:, :, ::-1])
+    return folder
+
+
+def test_a_folder_of_frames_gives_its_pictures_at_the_rate_that_is_asked_for(tmp_path: Path):
+    folder = write_pictures(tmp_path / "frames", 4)
+    with opened(f"{folder}?fps=10") as source:
+        assert (source.live, source.frame_rate, source.duration_s) == (False, 10.0, 0.4)
+        frames = list(source.frames())
+    assert times(frames) == [0.0, 0.1, 0.2, 0.3]
+    assert all(np.array_equal(rgb(c.frame), picture(number)) for number, c in enumerate(frames))
+
+
+def test_a_picture_that_cannot_be_read_leaves_a_gap(tmp_path: Path):
+    folder = write_pictures(tmp_path / "frames", 4)
+    (folder / "img_00001.png").write_bytes(b"no picture")
+    with opened(folder) as source:
+        assert times(list(source.frames())) == [0.0, 0.08, 0.12]
+        assert source.decode_errors == 1
+
+
+def test_a_folder_without_a_readable_picture_is_an_input_error(tmp_path: Path):
+    folder = write_pictures(tmp_path / "frames", 1)
+    (folder / "img_00000.png").write_bytes(b"no picture")
+    with opened(folder) as source, pytest.raises(InputError, match="is not a picture that can be read"):
+        list(source.frames())
+
+
+def test_an_empty_folder_is_an_input_error(tmp_path: Path):
+    with pytest.raises(InputError, match="is a folder without pictures"):
+        opened(tmp_path)
+
+
+def test_ffmpeg_prints_nothing_of_its_own(tmp_path: Path):
+    clip = damage_packets(write_clip(tmp_path / "clip.mp4"), [5, 6, 20])
+    code = (
+        "import sys\n"
+        "from tests.runtime.stream.capture.looking import frames_and_error, opened\n"
+        "from runtime.errors import InputError\n"
+        "with opened(sys.argv[1]) as source: frames_and_error(source)\n"
+        "try: opened('http://user:sesame@127.0.0.1:1/')\n"
+        "except InputError: print('refused')\n"
+    )
+    root = Path(__file__).resolve().parents[4]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(clip)], cwd=root, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+
+
+@pytest.mark.shared
+def test_every_odd_real_clip_gives_frames_or_one_error(shared_dir: Path):
+    without_frames = set()
+    for clip in sorted((shared_dir / "clips" / "decoders").iterdir()):
+        try:
+            with opened(clip) as source:
+                frames, error = [], None
+                for captured in source.frames():
+                    frames.append(captured.pts_s)
+                    if len(frames) == 40:
+                        break
+        except InputError as refused:
+            error = refused
+            without_frames.add(clip.name)
+            assert str(error).startswith(f"{clip}: "), error
+        else:
+            assert frames, clip
+            assert frames == sorted(frames), clip
+    assert without_frames == {
+        "exo_invalid-bitstream.webm",
+        "exo_sample_ac3.mp4",
+        "moviepy_crunching.mp3",
+        "nestegg_bug1480003.webm",
+        "nestegg_detodos.webm",
+    }

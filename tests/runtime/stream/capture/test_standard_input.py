@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.errors import InputError
+from tests.clips import write_clip
+from tests.runtime.stream.capture.looking import all_frames, opened, times
+
+RAW = "-?format=rawvideo&size=20x10&pixel_format=rgb24&fps=10"
+
+
+@contextmanager
+def piped(data: bytes) -> Iterator[int]:
+    """Yield the reading end of a pipe into which `data` is written."""
+    read_end, write_end = os.pipe()
+
+    def write() -> None:
+        with open(write_end, "wb") as pipe:
+            try:
+                pipe.write(data)
+            except BrokenPipeError:
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield read_end
+    finally:
+        os.close(read_end)
+        writer.join(5)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "h264"])
+def test_a_container_can_come_through_a_pipe(tmp_path: Path, suffix: str):
+    data = write_clip(tmp_path / f"clip.{suffix}", frames=30).read_bytes()
+    with piped(data) as descriptor, opened("-", stdin_fd=descriptor) as source:
+        assert not source.live
+        given = times(list(source.frames()))
+    assert len(given) == 30
+    assert given[-1] - given[0] == pytest.approx(29 / 25, abs=0.01)
+
+
+def test_a_raw_stream_goes_by_the_rate_that_is_asked_for(tmp_path: Path):
+    data = write_clip(tmp_path / "clip.h264", frames=5).read_bytes()
+    with piped(data) as descriptor:
+        assert times(all_frames("-?format=h264&fps=10", stdin_fd=descriptor)) == [0.0, 0.1, 0.2, 0.3, 0.4]
+
+
+def test_raw_pictures_come_as_they_are():
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 10, 20, 3), dtype=np.uint8)
+    with piped(pictures.tobytes()) as descriptor:
+        frames = all_frames(RAW, stdin_fd=descriptor)
+    assert times(frames) == [0.0, 0.1, 0.2, 0.3]
+    assert np.array_equal([c.frame.to_ndarray() for c in frames], pictures)
+
+
+def test_a_redirected_file_may_have_its_index_at_its_end(tmp_path: Path):
+    with open(write_clip(tmp_path / "clip.mp4", frames=5), "rb") as clip:
+        assert len(all_frames("-", stdin_fd=clip.fileno())) == 5
+        os.fstat(clip.fileno())  # still open
+
+
+@pytest.mark.parametrize("data", [b"", b"no video\n" * 1000])
+def test_what_is_no_video_is_an_input_error(data: bytes):
+    with piped(data) as descriptor, pytest.raises(InputError) as raised:
+        opened("-", stdin_fd=descriptor)
+    assert "standard input: holds no video that can be read from front to back" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("-?format=rawvideo&size=20x10", "raw video needs a size and a pixel format"),
+        ("-?format=nosuch", "FFmpeg knows no format 'nosuch'"),
+    ],
+)
+def test_options_that_do_not_do_are_input_errors(text: str, cause: str):
+    with piped(b"x" * 1000) as descriptor, pytest.raises(InputError, match=cause):
+        opened(text, stdin_fd=descriptor)
+
+
+def test_a_terminal_is_an_input_error():
+    main, terminal = os.openpty()
+    try:
+        with pytest.raises(InputError, match="is a terminal"):
+            opened("-", stdin_fd=terminal)
+    finally:
+        os.close(main)
+        os.close(terminal)
+
+
+def test_standard_input_that_is_not_there_is_an_input_error():
+    with pytest.raises(InputError, match="is not connected"):
+        opened("-")

@@ -1,0 +1,179 @@
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import UsageError
+from runtime.stream.sinks.abilities import Only
+from runtime.stream.sinks.base import Sink
+from runtime.stream.sinks.csv_file import CsvSink
+from runtime.stream.sinks.destination import VideoDestination, parse_destination
+from runtime.stream.sinks.http_post import Address
+from runtime.stream.sinks.jsonl import JsonlSink
+from runtime.stream.sinks.mqtt import Broker, MqttSink
+from runtime.stream.sinks.webhook import WebhookSink
+
+SECRET = "s3cr3t"
+
+
+def kinds_and_sink(text: str) -> tuple[frozenset[str], Sink]:
+    sink = parse_destination(text, top=3)
+    assert isinstance(sink, Sink)
+    return (sink.kinds, sink.sink) if isinstance(sink, Only) else (frozenset({"all"}), sink)
+
+
+def webhook(text: str) -> WebhookSink:
+    sink = kinds_and_sink(text)[1]
+    assert isinstance(sink, WebhookSink)
+    return sink
+
+
+def broker(text: str) -> Broker:
+    sink = kinds_and_sink(text)[1]
+    assert isinstance(sink, MqttSink)
+    return sink._broker
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "name"),
+    [
+        ("x.jsonl", JsonlSink, "x.jsonl"),
+        ("folder/x.NDJSON", JsonlSink, "folder/x.NDJSON"),
+        ("x.csv", CsvSink, "x.csv"),
+        ("-", JsonlSink, "standard output"),
+        ("what?.jsonl", JsonlSink, "what?.jsonl"),
+        ("http://[::1]:8080/hook", WebhookSink, "http://[::1]:8080"),
+        ("MQTT://broker", MqttSink, "mqtt://broker:1883/pptsn"),
+    ],
+)
+def test_the_end_or_the_beginning_says_what_it_is(text: str, kind: type, name: str) -> None:
+    sink = kinds_and_sink(text)[1]
+    assert type(sink) is kind
+    assert sink.name == name
+
+
+def test_videos_are_left_to_the_recorder() -> None:
+    video = parse_destination("out/{stream}.mp4", top=3)
+    assert isinstance(video, VideoDestination)
+    assert video.per_stream
+    assert video.path_for("front door") == Path("out/front door.mp4")
+    assert parse_destination("x.ts", top=3) == VideoDestination("x.ts")
+    assert not VideoDestination("x.mkv").per_stream
+
+
+@pytest.mark.parametrize("one", ["../../etc/passwd", "a/b", ".hidden", "100%", "", "a\nb", "caf\udce9"])
+def test_a_stream_name_cannot_lead_a_video_elsewhere(one: str) -> None:
+    path = VideoDestination("out/{stream}.mp4").path_for(one)
+    assert path.parent == Path("out")
+    assert path.name.isprintable()
+    assert not path.name.startswith(".")
+
+
+def test_different_streams_never_share_a_file() -> None:
+    names = ["a/b", "a%2Fb", "a\\b", "a_b", "A/B"]
+    video = VideoDestination("{stream}.mp4")
+    assert len({video.path_for(name) for name in names}) == len(names)
+
+
+def test_options_of_files_reach_them() -> None:
+    kinds, sink = kinds_and_sink("x.jsonl?rotate=100MB&keep=7&only=events,notices")
+    assert kinds == {"events", "notices"}
+    assert (sink._output._rotate_bytes, sink._output._keep) == (100_000_000, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1500", 1500), ("2kB", 2000), ("1.5M", 1_500_000), ("1GiB", 2**30), ("2Ki", 2048)]
+)
+def test_sizes_are_written_as_people_do(text: str, size: int) -> None:
+    assert kinds_and_sink(f"x.jsonl?rotate={text}")[1]._output._rotate_bytes == size
+
+
+def test_the_query_of_a_webhook_is_its_own() -> None:
+    sink = webhook("https://h/hook/é?id=7&timeout=99&only=x#timeout=2.5&tries=3")
+    assert sink._address == Address(True, "h", 443, "/hook/%C3%A9?id=7&timeout=99&only=x")
+    assert (sink._timeout_s, sink._tries) == (2.5, 3)
+
+
+def test_a_webhook_gets_events_unless_told_otherwise() -> None:
+    assert kinds_and_sink("http://h/")[0] == {"events"}
+    assert kinds_and_sink("http://h/#only=predictions,events")[0] == {"predictions", "events"}
+    assert kinds_and_sink("mqtt://h")[0] == {"all"}
+
+
+def test_credentials_become_headers_and_no_name() -> None:
+    sink = webhook(f"http://me:{SECRET}%40%2F@h:81/{SECRET}?token={SECRET}")
+    assert sink._headers["Authorization"] == "Basic bWU6czNjcjN0QC8="  # me:s3cr3t@/
+    assert sink.name == "http://h:81"
+
+
+def test_a_broker_is_read_whole() -> None:
+    assert broker(f"mqtts://us%3Aer:{SECRET}%23@[::1]/site/a%20b/?qos=2&retain=1") == Broker(
+        host="::1",
+        port=8883,
+        secure=True,
+        user="us:er",
+        password=f"{SECRET}#",
+        prefix="site/a b",
+        qos=2,
+        retain=True,
+    )
+    assert broker("mqtt://h:1884") == Broker(host="h", port=1884)
+    assert SECRET not in parse_destination(f"mqtt://me:{SECRET}@h/x", top=1).name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x.txt", r"unknown kind of output \.txt; expected FILE\.jsonl, .*mqtts://"),
+        ("x", "unknown kind of output without a suffix; expected FILE"),
+        ("", "unknown kind of output"),
+        ("ftp://h/x.jsonl", "unknown scheme ftp://; expected FILE"),
+        ("x.jsonl?rotat=5MB", r"x\.jsonl: unknown option rotat; expected only=..., rotate=..., keep=..."),
+        ("x.mp4?only=events", "unknown option only; it takes none"),
+        ("-?rotate=1MB", "standard output: unknown option rotate; expected only=..."),
+        ("x.csv?rotate=big", "rotate=big makes no sense; expected a size of at least 1000 bytes"),
+        ("x.csv?rotate=10", "rotate=10 makes no sense"),
+        ("x.csv?keep=3", "keep counts the files that rotate makes"),
+        ("x.csv?rotate=1MB&keep=0", "keep=0 makes no sense; expected a whole number from 1"),
+        ("x.csv?rotate=1MB&rotate=2MB", "option rotate is given twice"),
+        ("x.csv?only=event", "only=event makes no sense; expected a list of predictions, events, notices"),
+        ("{stream}.jsonl", "is for videos"),
+        ("http://h/#timeout=0", "timeout=0 makes no sense"),
+        ("http://h/#timeout=nan", "timeout=nan makes no sense"),
+        ("http://h/#qos=1", "unknown option qos; expected only=..., timeout=..., tries=..."),
+        ("http:///path", "no valid address after http://"),
+        ("http://h:99999/", "no valid address"),
+        ("http://h:0/", "no valid address"),
+        ("mqtt://h/a/+/b", "its topic holds"),
+        ("mqtt://h/t?qos=3", "qos=3 makes no sense"),
+        ("mqtt://h/t#qos=1", r"options follow a \?"),
+    ],
+)
+def test_what_makes_no_sense_is_told(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        parse_destination(text, top=3)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"ftp://me:{SECRET}@h/",
+        f"mqtt://me:{SECRET}#@h/t",
+        f"mqtt://me:{SECRET}/@h/t",
+        f"mqtt://me:1{SECRET}?@h/t",
+        f"http://me:80#{SECRET}@h/",
+        f"http://me:80#{SECRET}=1@h/",
+        f"mqtt://me:80?{SECRET}@h/",
+        f"https://me:{SECRET}@h/#nonsense=1",
+        f"https://me:{SECRET}@h:port/",
+        f"https://me:{SECRET}@[h/",
+        f"https://me:{SECRET}@h\u2100/",
+        f"mqtt://me:{SECRET}@h/?nonsense=1",
+        f"mqtt:me:{SECRET}@h",
+    ],
+)
+def test_no_error_shows_a_password(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_destination(text, top=3)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None

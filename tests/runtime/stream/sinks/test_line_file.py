@@ -1,0 +1,217 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.errors import InputError, UsageError
+from runtime.stream.sinks.line_file import LineFile
+
+ROOT = Path(__file__).parents[4]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new folder" / "x.jsonl"
+
+
+def write(path: Path, *lines: str, **options: object) -> None:
+    with_file = LineFile(path, **options)
+    with_file.open()
+    for line in lines:
+        with_file.write_line(line)
+    with_file.close()
+    with_file.close()
+
+
+def test_lines_can_be_read_as_soon_as_they_are_written(path: Path) -> None:
+    file = LineFile(path)
+    file.open()
+    file.write_line("射箭")
+    assert path.read_text(encoding="utf-8") == "射箭\n"
+    file.close()
+
+
+def test_a_new_run_goes_on_where_the_last_one_ended(path: Path) -> None:
+    write(path, "one", "two")
+    write(path, "three")
+    assert path.read_text() == "one\ntwo\nthree\n"
+
+
+def test_after_a_power_cut_the_next_line_stands_alone(path: Path) -> None:
+    write(path, "one")
+    with path.open("a") as stream:
+        stream.write('{"half')
+    write(path, "two", "three")
+    assert path.read_text() == 'one\n{"half\ntwo\nthree\n'
+
+
+def test_a_part_of_a_header_is_written_anew(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("a,b")
+    write(path, "1,2,3", header="a,b,c")
+    assert path.read_text() == "a,b,c\n1,2,3\n"
+
+
+def test_other_columns_are_refused(path: Path) -> None:
+    write(path, "1,2", header="a,b")
+    with pytest.raises(UsageError, match="exists with other columns"):
+        write(path, "1,2", header="a,c")
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_rotation_keeps_every_line_whole_and_in_order(path: Path) -> None:
+    lines = [f"{i:03d} " + "x" * (i % 17) for i in range(100)]
+    write(path, *lines, rotate_bytes=100, keep=1000)
+    numbers = sorted(int(p.name.split(".")[1]) for p in path.parent.iterdir() if p != path)
+    assert numbers == list(range(1, len(numbers) + 1))
+    files = [path.with_name(f"x.{n}.jsonl") for n in reversed(numbers)] + [path]
+    assert "".join(p.read_text() for p in files).splitlines() == lines
+    assert all(0 < p.stat().st_size <= 100 for p in files)
+
+
+def test_the_oldest_file_goes(path: Path) -> None:
+    write(path, *"abcdef", rotate_bytes=2, keep=2)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["x.1.jsonl", "x.2.jsonl", "x.jsonl"]
+    assert [path.with_name(n).read_text() for n in ("x.2.jsonl", "x.1.jsonl", "x.jsonl")] == ["d\n", "e\n", "f\n"]
+
+
+def test_a_gap_between_old_files_costs_none_of_them(path: Path) -> None:
+    write(path, *"abc", rotate_bytes=2, keep=2)
+    path.with_name("x.1.jsonl").unlink()
+    write(path, "d", rotate_bytes=2, keep=2)
+    assert path.with_name("x.2.jsonl").read_text() == "a\n"
+    assert path.with_name("x.1.jsonl").read_text() == "c\n"
+
+
+def test_a_line_longer_than_the_limit_has_a_file_to_itself(path: Path) -> None:
+    write(path, "a", "b" * 50, "c", rotate_bytes=10, keep=5)
+    assert path.with_name("x.1.jsonl").read_text() == "b" * 50 + "\n"
+    assert path.with_name("x.2.jsonl").read_text() == "a\n"
+
+
+def test_each_rotated_file_has_the_header_once(path: Path) -> None:
+    write(path, "1", header="n", rotate_bytes=6, keep=5)
+    write(path, "2", "3", header="n", rotate_bytes=6, keep=5)
+    assert path.with_name("x.1.jsonl").read_text() == "n\n1\n2\n"
+    assert path.read_text() == "n\n3\n"
+
+
+def test_rotation_that_failed_is_tried_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = LineFile(path, rotate_bytes=2, keep=3)
+    file.open()
+    file.write_line("a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        with pytest.raises(PermissionError):
+            file.write_line("b")
+    assert path.read_text() == "a\n"
+    file.write_line("c")
+    file.close()
+    assert path.read_text() == "c\n"
+    assert path.with_name("x.1.jsonl").read_text() == "a\n"
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_a_file_that_another_program_takes_away_is_begun_anew(path: Path, how: str) -> None:
+    file = LineFile(path)
+    file.open()
+    file.write_line("one")
+    path.rename(path.with_name("old")) if how == "renamed" else path.unlink()
+    file.write_line("two")
+    file.close()
+    assert path.read_text() == "two\n"
+
+
+def test_a_file_that_another_program_empties_has_no_hole(path: Path) -> None:
+    file = LineFile(path, header="n")
+    file.open()
+    file.write_line("one")
+    os.truncate(path, 0)
+    file.write_line("two")
+    file.close()
+    assert path.read_bytes() == b"n\ntwo\n"
+
+
+def test_two_outputs_cannot_share_a_file(path: Path) -> None:
+    first = LineFile(path)
+    first.open()
+    with pytest.raises(UsageError, match="another output or process writes it"):
+        LineFile(path).open()
+    first.close()
+    write(path, "free again")
+
+
+def test_places_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=r"folder\.csv: is a folder, expected a file name"):
+        LineFile(tmp_path / "folder.csv").open()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written .Not a directory.; choose a writable place"):
+        LineFile(tmp_path / "file" / "x.csv").open()
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="is no regular file"):
+        LineFile(tmp_path / "pipe.csv").open()
+
+
+FILL = """
+import resource, sys
+from pathlib import Path
+from runtime.stream.sinks.line_file import LineFile
+
+place, limit = Path(sys.argv[1]), int(sys.argv[2])
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+file = LineFile(place)
+file.open()
+written, failed = [], 0
+for i in range(300):
+    line = f"{i:04d} " + "x" * 700
+    try:
+        file.write_line(line)
+        written.append(line)
+    except OSError:
+        failed += 1
+assert failed, "it never filled"
+assert place.read_text().splitlines() == written, "what failed left something behind"
+ballast = place.with_name("ballast")
+if ballast.exists():
+    ballast.unlink()
+else:
+    import os
+    os.truncate(place, 0)
+    written.clear()
+file.write_line("room again")
+assert place.read_text().splitlines() == [*written, "room again"]
+"""
+
+
+def run_fill(place: Path, *, limit: int) -> None:
+    subprocess.run(
+        [sys.executable, "-c", FILL, str(place), str(limit)],
+        check=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def test_a_line_past_the_limit_of_a_file_leaves_nothing_behind(path: Path) -> None:
+    run_fill(path, limit=100_001)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", place], capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_leaves_no_half_line_and_works_again_with_room(small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(bytes(32 * 1024))
+    run_fill(small_disk / "x.jsonl", limit=0)

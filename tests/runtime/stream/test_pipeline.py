@@ -1,0 +1,360 @@
+"""Streams that end, fail, hang and come back, with the pipeline around them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.engines import Engine, open_engine
+from runtime.engines.base import Logits
+from runtime.preprocess import Frame
+from runtime.stream.decisions import DecisionRules, Threshold
+from runtime.stream.messages import ActionEvent, StreamNotice, StreamPrediction
+from runtime.stream.pipeline import StreamPipeline
+from runtime.stream.settings import StreamSettings
+from runtime.stream.uri import parse_source
+from tests.clips import damage_packets, write_clip
+from tests.models import tiny_spec, write_tiny_model
+from tests.runtime.stream.camera import Camera
+from tests.runtime.stream.running import Keeper, run_streams
+
+FAST = StreamSettings(window_s=0.4, segments=4, timeout_s=1, max_backoff_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
+@contextmanager
+def running(model: Path | Engine, settings: StreamSettings = FAST, **options: object) -> Iterator[tuple]:
+    """Yield a pipeline that has been started, and what keeps its messages."""
+    engine = open_engine(model, device="cpu") if isinstance(model, Path) else model
+    keeper = Keeper()
+    with engine, StreamPipeline(engine, settings, keep_open=True, **options) as pipeline:  # type: ignore[arg-type]
+        pipeline.add_sink(keeper)
+        pipeline.start()
+        yield pipeline, keeper
+
+
+def has_state(state: str, detail: str = "", stream: str | None = None):  # type: ignore[no-untyped-def]
+    return lambda m: (
+        isinstance(m, StreamNotice) and m.state == state and detail in m.detail and stream in (None, m.stream)
+    )
+
+
+def is_prediction(stream: str):  # type: ignore[no-untyped-def]
+    return lambda m: isinstance(m, StreamPrediction) and m.stream == stream
+
+
+class SlowEngine(Engine):
+    """Takes `seconds` a call, and answers by the brightness of the crops."""
+
+    def __init__(self, seconds: float) -> None:
+        self.spec = tiny_spec()
+        self.description = "slow"
+        self.batch_size = 4
+        self._seconds = seconds
+        self.calls: list[int] = []
+
+    def _infer(self, crops: Frame) -> Logits:
+        time.sleep(self._seconds)
+        self.calls.append(len(crops))
+        return np.repeat(crops.mean(axis=(1, 2, 3), dtype=np.float32)[:, None], self.spec.classes, axis=1)
+
+    def close(self) -> None:
+        pass
+
+
+def capture_pids() -> list[int]:
+    """Return the processes of captures that are running, as children of this process's fork server."""
+    server = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    children = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return [int(pid) for pid in children]
+
+
+def test_files_end_and_one_that_is_missing_fails_alone(model: Path, tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=50)
+    run = run_streams(model, [clip, tmp_path / "none.mp4"], FAST)
+    assert run.exit_code == 1
+    assert [p.time_s for p in run.predictions("clip.mp4")] == pytest.approx(np.arange(20) / 10, abs=0.041)
+    assert run.notices("clip.mp4")[-1] == ("ended", "")
+    assert run.notices("none.mp4") == [("connecting", ""), ("failed", "there is no such file; check the path")]
+    ended, failed = run.health
+    assert (ended.state, ended.decoded, ended.sampled, ended.inferred, ended.predictions) == (
+        "ended",
+        50,
+        20,
+        20,
+        20,
+    )
+    assert (failed.state, failed.predictions) == ("failed", 0)
+
+
+def test_files_wait_for_their_turn(model: Path, tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=20)
+    settings = StreamSettings(window_s=0.4, segments=4, at_once=2)
+    run = run_streams(model, [f"{clip}?name=c{i}" for i in range(7)], settings)
+    assert run.exit_code == 0
+    under_way, most = 0, 0
+    for message in run.messages:
+        if isinstance(message, StreamNotice):
+            under_way += (message.state == "connecting") - (message.state == "ended")
+            most = max(most, under_way)
+    assert most == 2
+    assert {len(run.predictions(f"c{i}")) for i in range(7)} == {len(run.predictions("c0"))}
+
+
+def test_realtime_takes_the_files_own_time(model: Path, tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=38)
+    started_s = time.monotonic()
+    run = run_streams(model, [clip], StreamSettings(window_s=0.4, segments=4, realtime=True))
+    assert time.monotonic() - started_s > 1.45
+    first, last = run.predictions("clip.mp4")[0], run.predictions("clip.mp4")[-1]
+    assert last.wall_time - first.wall_time == pytest.approx(last.time_s - first.time_s, abs=0.3)
+
+
+def test_every_thins_the_predictions_out(model: Path):
+    settings = StreamSettings(window_s=0.4, segments=4, every_s=0.5)
+    run = run_streams(model, ["synthetic:?seconds=2&fps=50"], settings)
+    assert [p.time_s for p in run.predictions("synthetic")] == pytest.approx([0, 0.5, 1.0, 1.5], abs=0.021)
+    assert run.health[0].inferred == 20
+
+
+def test_a_stalled_camera_is_reported_and_comes_back(model: Path):
+    with Camera() as camera, running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source(camera.url))
+        keeper.wait_for(is_prediction(name))
+        camera.stalled = True
+        keeper.wait_for(has_state("retrying", "1 s"))
+        camera.stalled = False
+        back = keeper.wait_for(has_state("live"), after=len(keeper.messages))
+        after = keeper.wait_for(is_prediction(name), after=keeper.messages.index(back))
+        assert after.session > 0
+        assert pipeline.health()[0].reconnects > 0
+        assert pipeline.exit_code == 0
+
+
+def test_a_camera_that_is_switched_off_and_on_comes_back(model: Path):
+    with Camera() as camera, running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source(camera.url))
+        keeper.wait_for(is_prediction(name))
+        camera.off()
+        keeper.wait_for(has_state("retrying"))
+        keeper.wait_for(has_state("retrying", "refused"))
+        mark = len(keeper.messages)
+        camera.on()
+        keeper.wait_for(is_prediction(name), after=mark)
+
+
+def test_a_camera_that_is_never_there_is_given_up_after_its_retries(model: Path):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/live"
+        settings = StreamSettings(max_retries=2, max_backoff_s=0.1)
+        run = run_streams(model, [url, "synthetic:?seconds=1"], settings)
+    assert run.exit_code == 1
+    name = run.health[0].name
+    state, detail = run.notices(name)[-1]
+    assert state == "failed"
+    assert "refused" in detail
+    assert "given up after 3 attempts" in detail
+    assert len(run.notices(name)) == 3  # connecting, retrying once however often, failed
+    assert run.health[1].state == "ended"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_decoder_that_crashes_is_started_again(model: Path, number: signal.Signals):
+    with running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+        keeper.wait_for(is_prediction(name))
+        (pid,) = capture_pids()
+        os.kill(pid, number)
+        keeper.wait_for(has_state("retrying", number.name))
+        keeper.wait_for(lambda m: is_prediction(name)(m) and m.session == 1)
+
+
+def test_a_decoder_that_hangs_is_ended_and_started_again(model: Path):
+    with running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+        keeper.wait_for(is_prediction(name))
+        (pid,) = capture_pids()
+        os.kill(pid, signal.SIGSTOP)
+        keeper.wait_for(has_state("retrying", "no frame for 1 s"))
+        keeper.wait_for(lambda m: is_prediction(name)(m) and m.session == 1)
+        assert pid not in capture_pids()
+
+
+def test_everything_ends_within_three_seconds_though_decoders_hang(model: Path):
+    with running(model) as (pipeline, keeper):
+        for _ in range(3):
+            pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+        keeper.wait_for(is_prediction("synthetic-3"))
+        for pid in capture_pids():
+            os.kill(pid, signal.SIGSTOP)
+        started_s = time.monotonic()
+    assert time.monotonic() - started_s < 3.2
+    assert capture_pids() == []
+    assert [state for state, _ in keeper.notices()][-3:] == ["ended"] * 3
+
+
+def test_a_picture_that_stands_still_is_reported_until_it_moves(model: Path):
+    settings = StreamSettings(window_s=0.4, segments=4, frozen_after_s=0.5)
+    with Camera() as camera, running(model, settings) as (pipeline, keeper):
+        name = pipeline.add(parse_source(camera.url))
+        keeper.wait_for(is_prediction(name))
+        camera.frozen = True
+        keeper.wait_for(has_state("frozen"))
+        assert pipeline.health()[0].frozen
+        mark = len(keeper.messages)
+        camera.frozen = False
+        keeper.wait_for(has_state("live"), after=mark)
+        assert not pipeline.health()[0].frozen
+
+
+def test_another_size_begins_a_new_window(model: Path):
+    with Camera() as camera, running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source(camera.url))
+        keeper.wait_for(lambda m: is_prediction(name)(m) and not m.warming_up)
+        camera.size = (64, 96)
+        changed = keeper.messages.index(keeper.wait_for(has_state("live", "from 96x64 to 64x96")))
+        cold = keeper.wait_for(lambda m: is_prediction(name)(m) and m.warming_up, after=changed)
+        warm = keeper.messages.index(cold)
+        keeper.wait_for(lambda m: is_prediction(name)(m) and not m.warming_up, after=warm)
+        assert pipeline.health()[0].resets == 1
+
+
+def test_an_event_ends_when_its_stream_breaks_off(model: Path):
+    rules = DecisionRules(thresholds={c: Threshold(0.01, 0.005) for c in range(4)})
+    with Camera() as camera, running(model, rules=rules) as (pipeline, keeper):
+        name = pipeline.add(parse_source(camera.url))
+        started = keeper.wait_for(lambda m: isinstance(m, ActionEvent) and m.phase == "started")
+        assert pipeline.health()[0].active
+        camera.off()
+        ended = keeper.wait_for(
+            lambda m: isinstance(m, ActionEvent) and m.phase == "ended" and m.number == started.number
+        )
+        assert ended.stream == name
+        assert ended.end_s is not None
+        assert pipeline.health()[0].active == ()
+
+
+def test_overload_drops_the_oldest_frames_of_live_sources_and_stays_current():
+    engine = SlowEngine(0.1)
+    settings = StreamSettings(window_s=0.2, segments=10, queue_frames=4)
+    with running(engine, settings) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=100"))
+        keeper.wait_for(lambda m: is_prediction(name)(m) and m.time_s > 1.5)
+        (health,) = pipeline.health()
+    assert health.dropped > 10
+    assert health.inferred + health.dropped <= health.sampled
+    late = [p.stages.emitted_s - p.stages.captured_s for p in keeper.messages if is_prediction(name)(p)]
+    assert max(late[5:]) < 1.0  # two batches and a queue of four, however long it runs
+
+
+def test_stale_predictions_are_marked():
+    engine = SlowEngine(0.3)
+    settings = StreamSettings(window_s=0.4, segments=4, max_staleness_s=0.2)
+    with running(engine, settings) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+        assert keeper.wait_for(is_prediction(name)).stale
+        assert pipeline.health()[0].stale > 0
+
+
+def test_files_lose_no_frame_to_a_slow_engine():
+    settings = StreamSettings(window_s=0.4, segments=4, queue_frames=2)
+    with running(SlowEngine(0.02), settings) as (pipeline, keeper):
+        pipeline.add(parse_source("synthetic:?seconds=3&fps=50"))
+        keeper.wait_for(has_state("ended"))
+        (health,) = pipeline.health()
+    assert (health.sampled, health.inferred, health.dropped) == (30, 30, 0)
+
+
+def test_batches_are_filled_across_streams():
+    engine = SlowEngine(0.05)
+    settings = StreamSettings(window_s=0.4, segments=4, max_wait_s=0.1)
+    with running(engine, settings) as (pipeline, keeper):
+        for number in range(4):
+            pipeline.add(parse_source(f"synthetic:?seconds=5&fps=50&seed={number}"))
+        for number in range(4):
+            keeper.wait_for(has_state("ended", stream=f"synthetic-{number + 1}" if number else "synthetic"))
+    assert np.mean(engine.calls) > 3.5
+
+
+def test_streams_come_and_go_while_others_run(model: Path):
+    with running(model) as (pipeline, keeper):
+        stays = pipeline.add(parse_source("synthetic:?live=1&name=stays"))
+        goes = pipeline.add(parse_source("synthetic:?live=1&name=goes"))
+        keeper.wait_for(is_prediction(goes))
+        pipeline.remove(goes)
+        keeper.wait_for(has_state("ended", "stopped", stream=goes))
+        mark = len(keeper.messages)
+        keeper.wait_for(is_prediction(stays), after=mark)
+        pipeline.add(parse_source("synthetic:?seconds=1&name=comes"))
+        keeper.wait_for(has_state("ended", stream="comes"))
+        with pytest.raises(KeyError):
+            pipeline.remove("nobody")
+        assert [health.state for health in pipeline.health()] == ["live", "ended", "ended"]
+
+
+def test_one_that_stalls_and_one_that_is_corrupt_cost_the_others_nothing(model: Path, tmp_path: Path):
+    good = write_clip(tmp_path / "good.mp4", frames=75)
+    corrupt = write_clip(tmp_path / "corrupt.mp4", frames=75)
+    damage_packets(corrupt, range(10, 75, 3), wipe=True)
+    settings = StreamSettings(window_s=0.4, segments=4, realtime=True, timeout_s=1, max_backoff_s=0.5)
+    with Camera() as camera, running(model, settings) as (pipeline, keeper):
+        camera.stalled = True
+        pipeline.add(parse_source(f"{camera.url}?name=stalls"))
+        pipeline.add(parse_source(f"{corrupt}?name=corrupt"))
+        for name in ("one", "two"):
+            pipeline.add(parse_source(f"{good}?name={name}"))
+        for name in ("one", "two"):
+            keeper.wait_for(has_state("ended", stream=name))
+        health = {each.name: each for each in pipeline.health()}
+    for name in ("one", "two"):
+        assert (health[name].sampled, health[name].inferred, health[name].dropped) == (30, 30, 0)
+        assert len([m for m in keeper.messages if is_prediction(name)(m)]) == 30
+    assert keeper.notices("stalls")[1][0] == "retrying"
+    assert health["corrupt"].decode_errors > 5
+
+
+def test_threads_files_and_processes_end_where_they_began(model: Path):
+    def resources() -> tuple[int, int, int]:
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir())), len(capture_pids())
+
+    with Camera() as camera, running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source(camera.url))
+        keeper.wait_for(is_prediction(name))
+        camera.cut()
+        keeper.wait_for(lambda m: is_prediction(name)(m) and m.session == 1)
+        before = resources()
+        for session in range(2, 7):
+            camera.cut()
+            keeper.wait_for(lambda m, s=session: is_prediction(name)(m) and m.session >= s)
+        time.sleep(0.3)
+        after = resources()
+        # Besides, the camera's own connection may or may not be in the middle of ending.
+        assert abs(after[0] - before[0]) <= 1
+        assert abs(after[1] - before[1]) <= 2
+        assert after[2] == before[2] == 1
+    assert capture_pids() == []
+
+
+def test_what_the_engine_raises_ends_the_run(tmp_path: Path):
+    class Broken(SlowEngine):
+        def _infer(self, crops: Frame) -> Logits:
+            raise MemoryError("no more")
+
+    with pytest.raises(MemoryError, match="no more"), running(Broken(0)) as (pipeline, _):
+        pipeline.add(parse_source("synthetic:?seconds=1"))
+        pipeline.wait(10)
