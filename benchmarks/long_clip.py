@@ -1,8 +1,9 @@
-"""A long video to measure on: 60 s of 1080p H.264, as a camera or a phone would deliver it."""
+"""A long video to measure on: 60 s of H.264, 1080p if not said otherwise, as a camera or a phone would deliver it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -15,8 +16,8 @@ WIDTH, HEIGHT, FPS, SECONDS = 1920, 1080, 30, 60
 KEYFRAME_EVERY = 60
 
 
-def long_clip(path: Path) -> Path:
-    """Make the clip at `path` unless it is there, and return the path.
+def long_clip(path: Path, *, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+    """Make the clip of `size` (width, height) at `path` unless it is there, and return the path.
 
     x264's medium preset with its default B-frames and a key frame every 60 frames.  A camera-like pan over a
     fixed texture with moving discs and sensor noise, so that a frame costs what real ones cost.
@@ -27,13 +28,24 @@ def long_clip(path: Path) -> Path:
     texture = _texture(rng)
     with atomic_file(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"preset": "medium", "g": str(KEYFRAME_EVERY)})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
         with progress_bar() as bar:
             for index in bar.track(range(FPS * SECONDS), description="making a 60 s clip"):
-                frame = av.VideoFrame.from_ndarray(_picture(texture, index, rng), format="rgb24")
+                picture = _scaled(_picture(texture, index, rng), size)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def _scaled(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    import cv2
+
+    if size == (WIDTH, HEIGHT):
+        return picture
+    scaled: Any = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(scaled, np.uint8)
 
 
 def _texture(rng: np.random.Generator) -> npt.NDArray[np.int16]:

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,16 +45,24 @@ class Ending(NamedTuple):
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """Return a function that runs the program in this process."""
+    return lambda *arguments: _run_program(arguments, monkeypatch, capsys)
 
-    def run(*arguments: object) -> Ending:
-        monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ending:
-            pptsn.main()
-        captured = capsys.readouterr()
-        code = ending.value.code
-        return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)
 
-    return run
+@pytest.fixture
+def run_fd(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
+    """Return the same as `run`, for commands that write to the descriptors of standard output and error."""
+    return lambda *arguments: _run_program(arguments, monkeypatch, capfd)
+
+
+def _run_program(
+    arguments: Iterable[object], monkeypatch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+) -> Ending:
+    monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ending:
+        pptsn.main()
+    captured = capture.readouterr()
+    code = ending.value.code
+    return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 from runtime.video.frame import Pixels
 
 # What an encoder makes of one still picture differs from moment to moment: every key frame quantizes it anew.  The
-# levels below are above what libx264 did at 150 kbit/s and crf 35 with groups of 12 pictures, for 19 scenes at
+# levels below are above what libx264 did at 150 kbit/s and crf 35 with groups of 12 pictures, for five scenes at
 # 640x360 and 1280x720: a pixel by up to 64, the mean of 4x4 pixels by 16, of 16x16 by 6, of all by 0.3.
 _PIXEL_LEVELS = 80
 _CELL_LEVELS = 20

@@ -30,7 +30,8 @@ class StreamHealth:
     width, height: of its pictures in pixels, 0 until known.  fps: decoded frames a second over the last seconds.
     position_s: presentation time of the newest sampled frame; duration_s: a file's, or None.
     decoded, sampled, inferred: frames so far.  dropped: sampled frames that overload discarded.
-    decode_errors: packets that could not be decoded.  predictions, stale, events, resets, reconnects: counts.
+    decode_errors: packets that could not be decoded, and frames that came out damaged.
+    predictions, stale, events, resets, reconnects: counts.
     latency: percentiles by stage, in milliseconds, empty until there are predictions.
     last: its last prediction; active: events that have not ended.
     """

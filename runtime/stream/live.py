@@ -79,7 +79,7 @@ def run_live(request: LiveRequest, settings: StreamSettings) -> int:
             with pipeline:
                 _open_sinks(pipeline, sinks, request)
                 _run(pipeline, uris, stop)
-            _summarise(pipeline)
+            _summarise(pipeline, request)
     return pipeline.exit_code or int(bool(unusable))
 
 
@@ -88,7 +88,8 @@ def _destinations(request: LiveRequest, uris: Sequence[SourceUri]) -> tuple[list
     places = [parse_destination(text, top=request.top) for text in request.outputs]
     inputs = [request.model, *request.sources, *(uri.target for uri in uris if uri.kind == "file")]
     for text in request.outputs:
-        refuse_overwriting(text.partition("?")[0], inputs)
+        for place in (text, text.partition("?")[0]):  # a `?` may begin options or belong to the name
+            refuse_overwriting(place, inputs)
     sinks = [place for place in places if isinstance(place, Sink)]
     return sinks, [place for place in places if isinstance(place, VideoDestination)]
 
@@ -104,7 +105,7 @@ def _open_sinks(pipeline: StreamPipeline, sinks: Sequence[Sink], request: LiveRe
         pipeline.add_sink(sink)
     if request.http is not None:
         _open_page(pipeline, request.http, request)
-    if "-" not in [text.partition("?")[0] for text in request.outputs] and not progress.QUIET:
+    if _shows_table(request):
         pipeline.add_sink(terminal_sink(pipeline, top=request.top))
 
 
@@ -146,7 +147,16 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _summarise(pipeline: StreamPipeline) -> None:
+def _shows_table(request: LiveRequest) -> bool:
+    """Whether standard output is for people, rather than for JSON lines."""
+    return not progress.QUIET and not any(text == "-" or text.startswith("-?") for text in request.outputs)
+
+
+def _summarise(pipeline: StreamPipeline, request: LiveRequest) -> None:
+    if not _shows_table(request):
+        for health in pipeline.health():
+            if health.state == "failed":
+                _report(f"error: {health.source}: {health.detail}")
     if not progress.QUIET:
         print_summary(pipeline.health(whole_run=True), pipeline.sinks(), Console(stderr=True, highlight=False))
 

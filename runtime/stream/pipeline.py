@@ -17,7 +17,7 @@ from runtime.stream.capture.protocol import Answered, CaptureJob
 from runtime.stream.decisions import DecisionRules
 from runtime.stream.health import Picture, SinkHealth, StreamHealth
 from runtime.stream.inference import FrameInference, Inferred, Marked
-from runtime.stream.messages import FINAL_STATES, ActionEvent, Message, StreamNotice, StreamPrediction
+from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from runtime.stream.names import stream_name
 from runtime.stream.queues import FrameQueues
 from runtime.stream.settings import StreamSettings
@@ -28,8 +28,8 @@ from runtime.stream.supervisor import QueueItem, SessionOver, StreamSupervisor, 
 from runtime.stream.uri import SourceUri
 
 _IDLE_S = 0.1
-# After being asked to stop: until the streams have, until what waits is inferred, until the sinks are closed.
-_STOP_STREAMS_S, _STOP_ENGINE_S, _STOP_SINKS_S = 2.2, 0.4, 0.4
+# From being asked to stop: until the streams have, until what waits is inferred, until the sinks are closed.
+_STREAMS_BY_S, _ENGINE_BY_S, _SINKS_BY_S = 2.1, 2.3, 2.9
 # Where nobody is in a hurry, sinks get this long to write what waits.
 _CLOSE_SINKS_S = 5.0
 # How many leading classes an annotated video shows.
@@ -162,21 +162,24 @@ class StreamPipeline(Closing):
 
     def close(self) -> None:
         """End everything within three seconds, whatever hangs.  A second call does nothing."""
-        hurry = not self._done.is_set()
-        if hurry:
+        began_s = time.monotonic()
+        by_s = began_s + _CLOSE_SINKS_S
+        if not self._done.is_set():
+            by_s = began_s + _SINKS_BY_S
             self.stop()
             if self._started:
-                self._done.wait(_STOP_STREAMS_S)
+                self._done.wait(_STREAMS_BY_S)
                 self._give_up.set()
-                self._done.wait(_STOP_ENGINE_S)
-        for stream in list(self._streams.values()):
-            if stream.supervisor is not None:
-                stream.supervisor.stop()
-        by_s = time.monotonic() + (_STOP_SINKS_S if self._stopping.is_set() else _CLOSE_SINKS_S)
+                self._done.wait(_ENGINE_BY_S - _STREAMS_BY_S)
+        self._close_sinks(by_s)
+
+    def _close_sinks(self, by_s: float) -> None:
+        """Let all sinks finish at the same time, until `by_s` (`time.monotonic`)."""
         for worker in self._workers:
-            if not worker.close(timeout_s=max(0.05, by_s - time.monotonic())):
+            worker.finish(timeout_s=by_s - time.monotonic())
+        for worker in self._workers:
+            if not worker.close(timeout_s=max(0.0, by_s - time.monotonic())):
                 self._report(f"{worker.health().name}: was left behind, with messages not written")
-        self._closed_sinks = tuple(worker.health() for worker in self._workers)
 
     @property
     def exit_code(self) -> int:
@@ -368,8 +371,3 @@ class StreamPipeline(Closing):
     def _emit(self, message: Message) -> None:
         for worker in self._workers:
             worker.put(message)
-
-
-def failed(health: Iterable[StreamHealth]) -> list[StreamHealth]:
-    """Return the streams that were given up."""
-    return [stream for stream in health if stream.state in FINAL_STATES - {"ended"}]

@@ -8,21 +8,19 @@ from urllib.parse import unquote
 
 MASK = "***"
 
-# Names of what is nobody's business; a part of a name is enough: `api_key`, `X-Amz-Signature`, `user-pw`.
-_SECRET_NAMES = (
-    "pass",
-    "pwd",
-    "pw",
-    "token",
-    "key",
-    "secret",
-    "auth",
-    "sig",
-    "credential",
-    "jwt",
-    "user",
-    "login",
+# fmt: off
+# What the last word of a secret's name is: `api_key`, `user-pw`, but not `key-int-max`.
+_SECRET_WORDS = frozenset((
+    "account", "auth", "authorization", "jwt", "key", "login", "pass", "pw", "session", "sid", "sig", "sign",
+    "user", "username", "usr",
+))
+# What no other name holds, wherever it stands: `X-Amz-Security-Token`, `accessKeyId`.
+_SECRET_PARTS = (
+    "accesskey", "apikey", "authkey", "credential", "passphrase", "passwd", "password", "pwd", "secret",
+    "sessionid", "signature", "token", "userid",
 )
+# fmt: on
+_WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 # User info ends at the last @ before the path.
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s\"']*@")
 # Some cameras take `user=...` in the path of the URL, so a parameter may stand anywhere.
@@ -57,5 +55,6 @@ def _without_value(parameter: re.Match[str]) -> str:
 
 
 def _is_secret(name: str) -> bool:
-    lowered = unquote(name).lower()
-    return any(secret in lowered for secret in _SECRET_NAMES)
+    words = [word.lower() for word in _WORD.findall(unquote(name))]
+    joined = "".join(words)
+    return bool(words) and (words[-1] in _SECRET_WORDS or any(part in joined for part in _SECRET_PARTS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from runtime.preprocess import Frame
 from runtime.stream.backoff import Backoff
@@ -38,7 +38,8 @@ _GOOD_SESSION_S = 5.0
 # Packets that cannot be decoded are reported when they begin, and then at most this often.
 _DECODE_REPORT_S = 10.0
 
-# Sources that end only because something went wrong.
+_ENDED, _STOPPED = "the source ended", "stopped"
+
 _ENDLESS_KINDS = frozenset({"rtsp", "rtmp", "http", "device"})
 
 
@@ -74,17 +75,23 @@ class _Session:
     number: int
     began_s: float
     deadline_s: float | None
-    opened: bool = False
+    live: bool | None = None  # as the open source says
     frames: int = 0
     frozen: bool = False
     epoch: int = 0
     size: tuple[int, int] = (0, 0)
     errors_told: int = 0
     errors_told_s: float = float("-inf")
-    ended: Ended | None = None
+    over: bool = False
+    ended: Ended = field(default_factory=lambda: Ended(Counts(0, 0, 0)))
+
+    def fail(self, cause: str) -> None:
+        """Note that it broke off, for what the process could not tell itself."""
+        self.ended, self.over = Ended(Counts(0, 0, 0), cause), True
 
     @property
     def lived_s(self) -> float:
+        """How long it lasted, if frames came at all."""
         return time.monotonic() - self.began_s if self.frames else 0.0
 
 
@@ -151,25 +158,34 @@ class StreamSupervisor(threading.Thread):
         while True:
             session = self._connect(number)
             number += 1
-            ended = session.ended or Ended(Counts(0, 0, 0), "hung", "")
-            if self._stopping.is_set() or self._is_done(ended):
-                return self._finish("ended", "stopped" if self._stopping.is_set() else "", 0)
-            cause = ended.cause or "the source ended"
             failures = 0 if session.frames else failures + 1
-            if ended.hopeless or not self._uri.is_live_kind:
-                return self._finish("failed", _line(cause, ended.remedy), ended.exit_code)
-            if self._max_retries is not None and failures > self._max_retries:
-                tries = "1 attempt" if failures == 1 else f"{failures} attempts"
-                return self._finish("failed", _line(f"{cause}; given up after {tries}", ended.remedy), 1)
+            final = self._verdict(session, failures)
+            if final is not None:
+                self._finish(*final)
+                return
             if session.lived_s >= _GOOD_SESSION_S:
                 self._backoff.reset()
             self._queues.put_mark(self._number, SessionOver())
-            if not self._pause(cause):
-                return self._finish("ended", "stopped", 0)
+            if not self._pause(session.ended.cause or _ENDED):
+                self._finish("ended", _STOPPED, 0)
+                return
 
-    def _is_done(self, ended: Ended) -> bool:
-        """Whether the source came to an end that was to be expected."""
-        return not ended.cause and not (self._uri.kind in _ENDLESS_KINDS and self._uri.is_live_kind)
+    def _verdict(self, session: _Session, failures: int) -> tuple[str, str, int] | None:
+        """Return how the stream ends (state, detail, exit code), or None where the source is to be tried again."""
+        ended = session.ended
+        if self._stopping.is_set():
+            return "ended", _STOPPED, 0
+        live = self._uri.is_live_kind if session.live is None else session.live
+        # A camera that ends has failed; synthetic pictures and pipelines may just end.
+        if not ended.cause and not (live and self._uri.kind in _ENDLESS_KINDS):
+            return "ended", "", 0
+        cause = ended.cause or _ENDED
+        if ended.hopeless or not live:
+            return "failed", _line(cause, ended.remedy), ended.exit_code
+        if self._max_retries is not None and failures > self._max_retries:
+            tries = "1 attempt" if failures == 1 else f"{failures} attempts"
+            return "failed", _line(f"{cause}; given up after {tries}", ended.remedy), 1
+        return None
 
     def _pause(self, cause: str) -> bool:
         """Wait before the next attempt; False where the stream is to stop."""
@@ -193,7 +209,7 @@ class StreamSupervisor(threading.Thread):
         try:
             process = CaptureProcess(job, slots=self._slots)
         except OSError as error:  # no process or no memory left, for now
-            session.ended = Ended(Counts(0, 0, 0), f"cannot be started ({error.strerror or error})", "")
+            session.fail(f"cannot be started ({error.strerror or error})")
             return session
         self._process = process
         try:
@@ -209,16 +225,16 @@ class StreamSupervisor(threading.Thread):
         return session
 
     def _listen(self, process: CaptureProcess, session: _Session, job: CaptureJob) -> None:
-        while session.ended is None:
+        while not session.over:
             try:
                 message = process.receive(_POLL_S)
             except EOFError:
-                session.ended = Ended(Counts(0, 0, 0), process.exit_cause())
+                session.fail(process.exit_cause())
                 return
             if message is not None:
                 self._take(message, process, session, job)
             elif self._is_overdue(session):
-                session.ended = Ended(Counts(0, 0, 0), _silence(session, job))
+                session.fail(_silence(session, job))
                 return
 
     def _is_overdue(self, session: _Session) -> bool:
@@ -231,19 +247,19 @@ class StreamSupervisor(threading.Thread):
         elif isinstance(message, LivePicture):
             self._stats.pictured(message.jpeg, message.width, message.height, message.wall_time)
         elif isinstance(message, Opened):
-            session.opened = True
+            session.live = message.live
             self._stats.opened(message)
         elif isinstance(message, Remark):
             self._tell("live", message.text)
         elif isinstance(message, Ended):
-            session.ended = message
+            session.ended, session.over = message, True
             self._stats.progress(message.counts)
             return
         if isinstance(message, Sampled | Progress):
             self._stats.progress(message.counts)
             self._note_errors(message.counts, session)
         # A file that waits for its turn at the engine says nothing, and nothing is wrong.
-        session.deadline_s = None if job.waits and session.opened else _later(job)
+        session.deadline_s = None if job.waits and session.live is not None else _later(job)
 
     def _sampled(self, message: Sampled, process: CaptureProcess, session: _Session) -> None:
         if self._stopping.is_set():
@@ -279,7 +295,7 @@ class StreamSupervisor(threading.Thread):
         now_s = time.monotonic()
         if new > 0 and now_s - session.errors_told_s >= _DECODE_REPORT_S:
             session.errors_told, session.errors_told_s = counts.decode_errors, now_s
-            self._tell("live", f"{new} packet{'s' if new > 1 else ''} could not be decoded")
+            self._tell("live", f"{new} frame{'s' if new > 1 else ''} damaged or lost in decoding")
 
     # Reports
 
@@ -300,7 +316,7 @@ def _later(job: CaptureJob) -> float:
 
 
 def _silence(session: _Session, job: CaptureJob) -> str:
-    what = "no frame" if session.opened else "no answer"
+    what = "no answer" if session.live is None else "no frame"
     return f"{what} for {job.timeout_s:g} s"
 
 

@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 from runtime.errors import InputError, UsageError
 from runtime.results import printable
 from runtime.sources import VIDEO_SUFFIXES, expand_sources
-from runtime.stream.redaction import redacted
+from runtime.stream.redaction import redacted, secrets_in
 from runtime.stream.source_options import SourceOptions, option_names, options_from, parse_options
 
 KINDS = ("file", "folder", "device", "rtsp", "rtmp", "http", "gst", "stdin", "synthetic")
@@ -138,7 +138,7 @@ def _list_entries(argument: str) -> list[str | InputError]:
 
 
 def _gst(query: str, pipeline: str) -> SourceUri:
-    display = f"gst:{redacted(pipeline)}"
+    display = f"gst:{redacted(pipeline, secrets=secrets_in(pipeline))}"
     if not pipeline:
         raise UsageError("gst:", "there is no pipeline", "expected gst:ELEMENT ! ELEMENT, without a sink")
     return SourceUri("gst", pipeline, printable(display), parse_options("gst", query, thing=display))

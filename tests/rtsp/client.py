@@ -179,6 +179,11 @@ class RtspServer(Closing):
         """Whether the server is there, be it hanging."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._running().pid
+
     def clients(self) -> int:
         """Return how many connections the server holds."""
         return int(self._ask({"do": "count"})["clients"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,10 @@ class Resources:
     memory_bytes: int
 
 
-def family_resources() -> Resources:
-    """Return what this process and its descendants hold now; what ends meanwhile is left out."""
+def family_resources(*, without: Collection[int] = ()) -> Resources:
+    """Return what this process and its descendants hold now, but for the processes of those numbers."""
     processes = threads = files = memory = 0
-    for pid in _family(os.getpid()):
+    for pid in set(_family(os.getpid())) - set(without):
         try:
             status = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines())
             open_files = len(os.listdir(PROC / str(pid) / "fd"))  # noqa: PTH208 - a Path for each would be waste

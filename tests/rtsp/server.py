@@ -107,10 +107,17 @@ class Served:
     def configure(self, _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
         """Take up a pipeline that was just made, and let go of it when its last client has left."""
         pipeline = media.get_element()
-        media.connect("new-state", lambda *_: hurry(pipeline))
+        media.connect("new-state", lambda _media, state: self.begin(pipeline, state))
         media.connect("unprepared", lambda _media: self.release(pipeline))
         self.pipeline = pipeline
-        self.mount.apply(pipeline)
+        # A stream that loses all pictures from the first on could not even be described: these are let through.
+        replace(self.mount, lost=0.0).apply(pipeline)
+
+    def begin(self, pipeline: Gst.Bin, state: int) -> None:
+        """Let a pipeline that has been described, and asked to play, do what this mount should."""
+        hurry(pipeline)
+        if state == Gst.State.PLAYING:
+            self.mount.apply(pipeline)
 
     def release(self, pipeline: Gst.Bin) -> None:
         """Forget a pipeline that has ended, unless another has taken its place."""

@@ -21,7 +21,7 @@ READ_TIMEOUT_S = 0.7
 def connect(url: str, transport: str = "tcp") -> av.container.InputContainer:
     """Open a stream without looking at more of it than needed."""
     options = {"rtsp_transport": transport, "probesize": "32", "analyzeduration": "0", "flags": "low_delay"}
-    return av.open(url, options=options, timeout=(5, READ_TIMEOUT_S))
+    return av.open(url, options=options, timeout=(2, READ_TIMEOUT_S))
 
 
 def frames(container: av.container.InputContainer) -> Iterator[av.VideoFrame]:
@@ -84,7 +84,7 @@ def test_a_stall_stops_the_pictures_and_keeps_the_connection(rtsp_server: RtspSe
 def test_a_stall_holds_for_later_connections(rtsp_server: RtspServer) -> None:
     rtsp_server.stall()
     with pytest.raises(av.FFmpegError), connect(rtsp_server.url()) as container:
-        take(container, 1)
+        assert len(take(container, 25)) < 25
     rtsp_server.resume()
     with connect(rtsp_server.url()) as container:
         assert take(container, 1)

@@ -114,7 +114,8 @@ class Capture:
         self._frozen = FrozenDetector(job.frozen_after_s) if job.frozen_after_s > 0 else None
         self._pictures = PictureMaker(job.uri.display, None, self._resize)
         self._preview = PreviewMaker()
-        self._decoded = self._dropped = self._decode_errors = 0
+        self._decoded = self._dropped = self._decode_errors = self._damaged = 0
+        self._saw_whole = False
         self._sampled_s = float("-inf")
         self._told_s = time.monotonic()
 
@@ -147,8 +148,16 @@ class Capture:
             if self._control.stop.is_set():
                 return
             self._decoded += 1
-            self._decode_errors = source.decode_errors
+            self._note_damage(captured)
+            self._decode_errors = source.decode_errors + self._damaged
             self._take(captured, time_s, captured_s, timeline.jumps)
+
+    def _note_damage(self, captured: Captured) -> None:
+        """Count a frame that came out damaged; of a decoder that calls every frame so, it means nothing."""
+        if not captured.frame.is_corrupt:
+            self._saw_whole = True
+        elif self._saw_whole:
+            self._damaged += 1
 
     def _take(self, captured: Captured, time_s: float, captured_s: float, jumps: int) -> None:
         frame = captured.frame

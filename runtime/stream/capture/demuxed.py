@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
@@ -26,7 +26,7 @@ DEFAULT_FPS = 25.0
 # Rates beyond these are the time base of a container, not pictures.
 _RATE_RANGE = (0.1, 480.0)
 # Formats of bare pictures; the times that FFmpeg makes up for them know nothing of when they were taken.
-_NO_TIMESTAMPS = Flags.no_timestamps.value
+_NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
 # So many unreadable stretches in a row mean that nothing will come any more.
 _MAX_BAD_READS = 100
 _MICROSECONDS = 1_000_000

@@ -23,7 +23,11 @@ _TEXT_FORMATS = frozenset({"tty"})
 
 
 def open_network(uri: SourceUri, *, timeout_s: float) -> OpenSource:
-    """Open an URL.  It is live unless it has an end: a video file, or a finished HLS playlist."""
+    """Open an URL.  It is live unless it has an end: a video file, or a finished HLS playlist.
+
+    A playlist that goes on comes a segment at a time: `timeout_s` must be longer than its segments are.
+    Raises InputError, which tells a server that is away from one that refuses, and from one that sends no video.
+    """
     begin_s = time.monotonic()
     try:
         container = av.open(
@@ -41,7 +45,8 @@ def open_network(uri: SourceUri, *, timeout_s: float) -> OpenSource:
 
 
 def _network_options(uri: SourceUri) -> dict[str, str]:
-    # `nobuffer` is not among them: it throws away what was looked at, and with it the first key frame.
+    # `nobuffer` is not among them: it throws away what was looked at, and with it the first key frame.  Nor is the
+    # decoder's `low_delay`: H.264 comes no sooner with it, and MPEG-2 with B-frames comes out of its order.
     options = {"analyzeduration": str(_ANALYSE_US), "fpsprobesize": "0"}
     if uri.kind == "rtsp":
         options["rtsp_transport"] = uri.options.transport or "tcp"

@@ -11,6 +11,7 @@ class Overlay:
 
     time_s: presentation time, in seconds from the session's first frame.
     lines: label and score (0..1) of the leading classes, best first; empty where nothing is known yet.
+    class_ids: the numbers of their classes, for labels that cannot be drawn; may be empty.
     event: the label of the event under way, or "".  warming_up: the window is not full yet.
     """
 
@@ -18,3 +19,4 @@ class Overlay:
     lines: tuple[tuple[str, float], ...] = ()
     event: str = ""
     warming_up: bool = False
+    class_ids: tuple[int, ...] = ()

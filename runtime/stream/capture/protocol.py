@@ -43,7 +43,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Counts:
-    """Frames decoded, packets that could not be, sampled frames dropped for want of a slot; so far."""
+    """So far: frames decoded; packets that could not be, or came out damaged; sampled frames without a slot."""
 
     decoded: int
     decode_errors: int

@@ -27,6 +27,8 @@ QUEUE_BYTES = 64 << 20
 QUEUE_FRAMES = 512
 # Overlays that frames have not reached; more of them come only while no frame does.
 _OVERLAYS = 1024
+# Containers round times to a millisecond, each end of an interval.
+_ROUNDING_TICKS = TICKS_PER_S // 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,8 +214,8 @@ class _Session:
     def encode(self, waiting: _Waiting, overlay: Overlay) -> None:
         picture = self._canvas.paint(waiting.frame, waiting.pixel_aspect)
         self._drawer.draw(planes_of(picture), overlay)
-        tick = self._ticks.at(waiting.time_s)
-        self._writer.write(picture, tick, _stated_ticks(waiting.frame) or self._ticks.interval)
+        tick, duration = self._ticks.at(waiting.time_s, _stated_ticks(waiting.frame))
+        self._writer.write(picture, tick, duration)
 
     def close(self) -> None:
         self._writer.close()
@@ -229,20 +231,30 @@ def _stated_ticks(frame: av.VideoFrame) -> int:
 class _Ticks:
     """From times that never decrease to a file's ticks, which begin at 0 and increase strictly.
 
-    interval: ticks between the last two frames; to begin with as given, or a 25th of a second for 0.
+    How long a frame is shown is known from the next one; of the last one only its file can tell.  What a file
+    states is used as long as it was right: MP4 states the durations in the order of decoding.
+
+    interval: ticks between the last two frames; to begin with as stated, or a 25th of a second.
     """
 
-    def __init__(self, interval: int) -> None:
-        self.interval = interval or TICKS_PER_S // 25
+    def __init__(self, stated: int) -> None:
+        self.interval = stated or TICKS_PER_S // 25
         self._origin_s: float | None = None
         self._last = -1
+        self._last_stated = stated
+        self._is_stated_right = True
 
-    def at(self, time_s: float) -> int:
-        """Return the tick of a frame that is shown from `time_s` on."""
+    def at(self, time_s: float, stated: int) -> tuple[int, int]:
+        """Return the tick of a frame that is shown from `time_s` on, and for how many, as far as is known now.
+
+        stated: what the frame's file says of that, or 0.
+        """
         if self._origin_s is None:
             self._origin_s = time_s
         tick = max(round((time_s - self._origin_s) * TICKS_PER_S), self._last + 1)
         if self._last >= 0:
             self.interval = tick - self._last
-        self._last = tick
-        return tick
+            if abs(self.interval - self._last_stated) > _ROUNDING_TICKS:
+                self._is_stated_right = False
+        self._last, self._last_stated = tick, stated
+        return tick, stated if stated and self._is_stated_right else self.interval

@@ -12,6 +12,9 @@ from runtime.video.upright import Turn
 # Pixels that are longer than this, either way, are damage rather than a picture.
 _MAX_PIXEL_ASPECT = 4.0
 
+# FFmpeg's AVCOL_RANGE_JPEG.
+_FULL_RANGE = 2
+
 
 def shown_size(frame: av.VideoFrame, turn: Turn, pixel_aspect: float) -> tuple[float, float]:
     """Return the (width, height) of `frame` upright, in square pixels; neither side is shrunk for that.
@@ -42,17 +45,36 @@ def fit(size: tuple[float, float], within: tuple[int, int], *, step: int = 1) ->
     return min(width, within[0]), min(height, within[1])
 
 
-class Scaler:
-    """Scales and converts frames with libswscale, in the calling thread; it keeps the scaler between frames."""
+def _ranges(frame: av.VideoFrame, pixel_format: str) -> dict[str, Any]:
+    """Return what makes full-range YUV limited: decoders state it beside the format, where libswscale is blind."""
+    if frame.color_range == _FULL_RANGE and pixel_format.startswith("yuv"):
+        return {"src_color_range": "JPEG", "dst_color_range": "MPEG"}
+    return {}
 
-    def __init__(self) -> None:
+
+class Scaler:
+    """Scales and converts frames with libswscale, in the calling thread; it keeps the scaler between frames.
+
+    interpolation: "BILINEAR", or "AREA", which is the faster one where pictures become much smaller.
+    """
+
+    def __init__(self, interpolation: str = "BILINEAR") -> None:
         self._reformatter = VideoReformatter()
         self._options: dict[str, Any] = {"threads": 1}
+        self._interpolation = interpolation
 
     def scale(self, frame: av.VideoFrame, width: int, height: int, pixel_format: str) -> av.VideoFrame:
-        """Return `frame` in that size and format: `frame` itself where it is so already."""
+        """Return `frame` in that size and format, YUV in limited range; `frame` itself where it is so already."""
         try:
-            return self._reformatter.reformat(frame, width, height, pixel_format, **self._options)
+            return self._reformatter.reformat(
+                frame,
+                width,
+                height,
+                pixel_format,
+                interpolation=self._interpolation,
+                **_ranges(frame, pixel_format),
+                **self._options,
+            )
         except TypeError:
             if not self._options:
                 raise

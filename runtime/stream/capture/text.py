@@ -27,8 +27,8 @@ def drawable(text: str, otherwise: str) -> str:
     if _KNOWS_UNICODE:
         return text or otherwise
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip()
-    letters = sum(c.isalnum() for c in text)
-    return plain if 2 * sum(c.isalnum() for c in plain) >= max(letters, 1) else otherwise
+    legible = 2 * sum(c.isalnum() for c in plain) >= sum(c.isalnum() for c in text)
+    return plain if plain and legible else otherwise
 
 
 class Font:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import cast
 
 import av
 from av.codec.codec import UnknownCodecError
-from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -32,6 +31,9 @@ _FORMATS: dict[str, tuple[str, dict[str, str]]] = {
     ".ts": ("mpegts", {}),
     ".mkv": ("matroska", {}),
 }
+
+# FFmpeg's AVCOL_SPC_SMPTE170M: what libswscale makes of RGB.
+_BT601 = 6
 
 # A process records one stream, and others run beside it.
 _THREADS = 2
@@ -61,8 +63,39 @@ def encoder_name() -> str:
         return "mpeg4"
 
 
+class _File:
+    """The file below a container.  FFmpeg never hears of a failure: its muxers crash on some.
+
+    error: what ended the writing; from then on nothing is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.error: OSError | None = None
+        self._raw = open(path, "wb", buffering=0)  # noqa: SIM115  # closed by `close`
+        self.seek, self.tell = self._raw.seek, self._raw.tell
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`, or note why not."""
+        rest = memoryview(data)
+        try:
+            while rest and self.error is None:
+                rest = rest[self._raw.write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def close(self) -> None:
+        with suppress(OSError):  # a disk that is full was reported when it was written to
+            self._raw.close()
+
+    def check(self) -> None:
+        """Raise what ended the writing."""
+        if self.error is not None:
+            raise self.error
+
+
 class VideoWriter(Closing):
-    """A file under way.  Raises OSError (FFmpeg's errors are such) where it cannot be written.
+    """A file under way.  Raises OSError where it cannot be written; then `close` it.
 
     A file of that name is overwritten.  width, height: of the pictures, even, in pixels.
     frame_rate: the usual number of pictures a second.
@@ -73,7 +106,8 @@ class VideoWriter(Closing):
         self, path: str | Path, width: int, height: int, *, frame_rate: Fraction, colours_of: av.VideoFrame
     ) -> None:
         name, options = format_of(path)
-        self._container = av.open(str(path), "w", format=name, options=options)
+        self._file = _File(Path(path))
+        self._container = av.open(self._file, "w", format=name, options=options)
         encoder = encoder_name()
         encoder_options = _X264 if encoder == "libx264" else _MPEG4
         # The rate is but a hint in the file's header: every picture has its own time.
@@ -81,7 +115,8 @@ class VideoWriter(Closing):
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
         stream.codec_context.thread_count = _THREADS
-        stream.codec_context.colorspace = colours_of.colorspace
+        is_rgb = colours_of.format.is_rgb
+        stream.codec_context.colorspace = _BT601 if is_rgb else colours_of.colorspace
         self._stream = stream
         self._durations: dict[int, int] = {}
         self._next_key_tick = 0
@@ -96,6 +131,7 @@ class VideoWriter(Closing):
             self._next_key_tick = tick + round(_KEY_FRAME_EVERY_S * TICKS_PER_S)
         self._durations[tick] = duration_ticks
         self._mux(picture)
+        self._file.check()
 
     def _mux(self, picture: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(picture):
@@ -108,10 +144,8 @@ class VideoWriter(Closing):
         if self._closed:
             return
         self._closed = True
-        try:
+        with ExitStack() as ending:
+            ending.callback(self._file.close)
+            ending.callback(self._container.close)
             self._mux(None)
-        except BaseException:
-            with suppress(FFmpegError, OSError):
-                self._container.close()
-            raise
-        self._container.close()
+        self._file.check()

@@ -29,7 +29,7 @@ class Interruptible(Protocol):
     """A sink whose `write` may wait for long."""
 
     def interrupt(self) -> None:
-        """Let a `write` that waits give up soon, and each one after it; called once, from another thread."""
+        """Let a `write` that waits, and all after it, take a second more in all; called from another thread."""
         ...
 
 

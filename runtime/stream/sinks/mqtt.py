@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import InputError, MissingDependencyError, install_command
 from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.lines import json_text
 from runtime.stream.sinks.escaping import topic_level_of
+from runtime.stream.sinks.lines import json_text
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
@@ -120,7 +120,7 @@ class MqttSink(Sink):
         client, self._client = self._client, None
         if client is None:
             return
-        if self._connected.is_set():
+        if self._connected.is_set() or not self._trouble:  # a short run may end before the connection is there
             self._pending.wait_until_none(_FLUSH_S)
         lost = self._pending.count
         if self._connected.is_set():

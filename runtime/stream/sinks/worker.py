@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from runtime.errors import PptsnError
 from runtime.stream.health import SinkHealth
@@ -17,6 +18,8 @@ from runtime.stream.sinks.base import Sink
 QUEUE_MESSAGES = 4096
 # How often a sink may do what is due, whether messages come or not.
 _IDLE_S = 0.2
+# What an interrupted sink has left of the time for closing: a second, which it may take, and a little more.
+_INTERRUPTED_S = 1.3
 # A sink that fails now and then, or in ever new ways, is reported at most this often.
 _REPORT_EVERY_S = 30.0
 
@@ -38,6 +41,7 @@ class SinkWorker:
         self._write_trouble = _Trouble(sink.name, report)
         self._idle_trouble = _Trouble(sink.name, report)
         self._idle_due_s = float("-inf")
+        self._interruption: threading.Timer | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink {sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -65,19 +69,32 @@ class SinkWorker:
             error = self._write_trouble.text or self._idle_trouble.text
             return SinkHealth(self._sink.name, self._written, self._dropped, self._failed, error)
 
+    def finish(self, *, timeout_s: float) -> None:
+        """Take no more messages, and begin to write what waits and to close the sink; returns at once.
+
+        For ending several workers at the same time; `close` does it as well.  A sink that waits for something is
+        interrupted when little of timeout_s is left.
+        """
+        with self._changed:
+            if self._closing:
+                return
+            self._closing = True
+            self._changed.notify()
+        if isinstance(self._sink, Interruptible):
+            self._interruption = threading.Timer(max(0.0, timeout_s - _INTERRUPTED_S), self._sink.interrupt)
+            self._interruption.daemon = True
+            self._interruption.start()
+
     def close(self, *, timeout_s: float) -> bool:
         """Write what waits and close the sink; False where it was not done in time and is left to itself.
 
         What still waits then is counted as dropped.
         """
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._thread.ident is None:
-            return True
-        if isinstance(self._sink, Interruptible):
-            self._sink.interrupt()
-        self._thread.join(timeout_s)
+        self.finish(timeout_s=timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if self._interruption is not None and not self._thread.is_alive():
+            self._interruption.cancel()
         with self._changed:
             self._dropped += len(self._waiting)
             self._waiting.clear()
@@ -140,14 +157,18 @@ class _Trouble:
         now_s = time.monotonic()
         if text != self._reported and now_s - self._reported_s >= _REPORT_EVERY_S:
             self._reported, self._reported_s = text, now_s
-            self._report(text)
+            self._tell(text)
 
     def end(self) -> None:
         """Take note of a success, and report it if a failure was reported."""
         self.text = ""
         if self._reported:
             self._reported = ""
-            self._report(f"{self._name}: works again")
+            self._tell(f"{self._name}: works again")
+
+    def _tell(self, line: str) -> None:
+        with suppress(OSError):  # standard error may be gone as well; the sink goes on all the same
+            self._report(line)
 
 
 def _text_of(name: str, error: Exception) -> str:

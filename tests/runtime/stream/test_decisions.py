@@ -38,7 +38,7 @@ def parse(*thresholds: str, classes: tuple[str, ...] = (), labels: tuple[str, ..
     return parse_rules(labels, thresholds=thresholds, classes=classes, smoothing_s=0, cool_down_s=0)
 
 
-# --- options ---------------------------------------------------------------------------------------------------------
+# --- options ---
 
 
 def test_one_threshold_is_for_all_classes_and_its_lower_one_is_a_share_of_it() -> None:
@@ -132,7 +132,7 @@ def test_times_that_are_none_are_refused(value: float) -> None:
         parse_rules(LABELS, thresholds=(), classes=(), smoothing_s=0, cool_down_s=value)
 
 
-# --- smoothing -------------------------------------------------------------------------------------------------------
+# --- smoothing ---
 
 
 def test_without_smoothing_scores_are_handed_on_as_they_are() -> None:
@@ -181,7 +181,7 @@ def test_smoothing_keeps_a_single_high_score_from_making_an_event() -> None:
     assert len(run(decider_of(), series)) == 2
 
 
-# --- events ----------------------------------------------------------------------------------------------------------
+# --- events ---
 
 
 def test_an_event_starts_at_the_upper_threshold_and_ends_below_the_lower_one() -> None:

@@ -107,6 +107,15 @@ def test_a_small_object_that_moves_is_a_change(start: int) -> None:
     assert not any(answers(pictures))
 
 
+def test_a_light_of_one_pixel_that_blinks_is_a_change() -> None:
+    pictures = []
+    for number in range(60):
+        picture = scene()
+        picture[100, 200] = 255 * (number % 2)
+        pictures.append(picture)
+    assert not any(answers(pictures))
+
+
 def test_a_clock_is_a_change() -> None:
     pictures = []
     for number in range(60):

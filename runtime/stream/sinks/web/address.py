@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import socket
 from dataclasses import dataclass
 
 from runtime.errors import UsageError
@@ -32,8 +33,9 @@ class HttpAddress:
 
     @property
     def url(self) -> str:
-        """The address of the page."""
-        return f"http://{self}/"
+        """The address of the page; where all addresses are listened on, under this machine's name."""
+        everywhere = self.host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        return f"http://{HttpAddress(socket.gethostname(), self.port) if everywhere else self}/"
 
     @property
     def is_loopback(self) -> bool:

@@ -81,6 +81,7 @@ class Hub:
         # Replaced as a whole under the lock, so that it may be read without.
         self._mailboxes: tuple[Mailbox, ...] = ()
         self._left_dropped = 0
+        self._pulse_due_s = 0.0
         self._health_due_s = 0.0
         self._pictures: dict[str, int] = {}
         self._streams: tuple[str, ...] = ()
@@ -157,7 +158,7 @@ class Hub:
                 return None
             self._mailboxes = (*self._mailboxes, mailbox)
         # The newcomer learns health and pictures at once, and the others hear them once more.
-        self._health_due_s = 0.0
+        self._pulse_due_s = self._health_due_s = 0.0
         self._pictures.clear()
         return mailbox
 
@@ -190,6 +191,9 @@ class Hub:
     def _pulse(self) -> None:
         """Publish what is due; called by every connection, from the event loop, and done once for all of them."""
         now_s = time.monotonic()
+        if now_s < self._pulse_due_s:
+            return
+        self._pulse_due_s = now_s + FLUSH_S / 2  # less than a turn of one connection, so that none is left out
         if now_s >= self._health_due_s:
             self._health_due_s = now_s + HEALTH_S
             self._publish_health()

@@ -49,14 +49,11 @@ class Guard:
 
     Admitted are GET and HEAD alone.  On a loopback address the Host header must be a loopback name, so that a
     page of another site cannot reach this one under its own name (DNS rebinding).  With a token all paths but
-    /healthz need it: in an Authorization header, or in the cookie which /?token=... sets.
-
-    Raises UsageError for a token with characters that cannot travel in a header, and for an address that other
-    machines can reach without a token.
+    /healthz need it: in an Authorization header, or in the cookie which /?token=... sets.  See `check_access` for
+    what goes together.
     """
 
     def __init__(self, application: Application, *, address: HttpAddress, token: str | None) -> None:
-        check_access(address, token)
         self._application = application
         self._address = address
         self._token = token

@@ -76,8 +76,9 @@ class WebSink(Sink):
 
             from runtime.stream.sinks.web.routes import application
         except ImportError as error:
+            package = (error.name or str(error)).partition(".")[0]
             raise MissingDependencyError(
-                "--http", f"needs the package {error.name}", install_command("web")
+                "--http", f"needs the package {package}", install_command("web")
             ) from error
         listener = _listen(self.address, stalled_s=self._stalled_s)
         self.address = HttpAddress(self.address.host, listener.getsockname()[1])

@@ -39,7 +39,10 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 
 class WebServer:
-    """Serves `folder` and `routes` on a free port until `close`; `requests` are the paths and their credentials."""
+    """Serves `folder` and `routes` on a free port until `close`.
+
+    host: with its port.  requests: the path and the credentials of each so far.
+    """
 
     def __init__(self, folder: Path, routes: dict[str, Route]) -> None:
         self._server = http.server.ThreadingHTTPServer(
@@ -80,6 +83,21 @@ def content(kind: str, body: bytes) -> Route:
     return send
 
 
+def guarded(authorization: str, route: Route) -> Route:
+    """Return a route that asks for `authorization`, and does what `route` does once it has it."""
+
+    def answer(handler: _Handler) -> None:
+        if handler.headers.get("Authorization") == authorization:
+            route(handler)
+            return
+        handler.send_response(401)
+        handler.send_header("WWW-Authenticate", 'Basic realm="camera"')
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
 def silence(handler: _Handler) -> None:
     """Take the request and never answer."""
     handler.over.wait(30)
@@ -107,6 +125,19 @@ def motion_jpeg(*, pictures: int, pause_s: float = 0.0, then: Route | None = Non
             handler.over.wait(pause_s)
         if then is not None:
             then(handler)
+
+    return send
+
+
+def unfinished(kind: str, body: bytes) -> Route:
+    """Return a route that sends `body`, and nothing more, and keeps the connection."""
+
+    def send(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", kind)
+        handler.end_headers()
+        handler.wfile.write(body)
+        still(handler)
 
     return send
 
@@ -167,7 +198,7 @@ def answering_server(answer: bytes | None) -> Iterator[str]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield "127.0.0.1:{}".format(listener.getsockname()[1])
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
     finally:
         over.set()
         thread.join(5)

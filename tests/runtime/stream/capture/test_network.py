@@ -8,24 +8,30 @@ import pytest
 
 from runtime.errors import InputError
 from tests.clips import write_clip
-from tests.runtime.stream.capture.looking import all_frames, frames_and_error, opened, times
+from tests.runtime.stream.capture.looking import frames_and_error, opened, times
 from tests.runtime.stream.capture.servers import (
     WebServer,
     answering_server,
     content,
+    guarded,
     motion_jpeg,
     silence,
     silence_after_header,
     status,
     still,
+    unfinished,
     write_playlist,
 )
 
-SECRET = "sesame"
+SECRET = "sesame"  # noqa: S105
+BASIC = "Basic dXNlcjpzZXNhbWU="  # user:sesame
+PAGE = content("text/html", b"<!DOCTYPE html><html><body>" + b"Welcome " * 500)
 
 ROUTES = {
     **{f"/{code}": status(code) for code in (400, 401, 403, 404, 410, 500)},
-    "/page": content("text/html", b"<!DOCTYPE html><html><body>" + b"Welcome " * 500),
+    "/page": PAGE,
+    "/guarded": guarded(BASIC, motion_jpeg(pictures=3)),
+    "/guarded/page": guarded(BASIC, PAGE),
     "/api": content("application/json", b'{"cameras": []}'),
     "/text": content("text/plain", b"welcome\n" * 100),
     "/nothing": content("video/mp4", b""),
@@ -44,7 +50,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     clip = write_clip(folder / "clip.mp4", frames=30)
     write_clip(folder / "clip.ts", frames=30)
     write_playlist(clip, folder / "clip.m3u8")
-    server = WebServer(folder, ROUTES)
+    data = (folder / "clip.ts").read_bytes()
+    server = WebServer(folder, {**ROUTES, "/half.ts": unfinished("video/mp2t", data[: len(data) // 2])})
     yield server
     server.close()
 
@@ -163,18 +170,31 @@ def test_a_stream_that_stalls_is_an_error_after_its_frames(web: WebServer):
     assert "sent nothing for 0.5 s" in str(error)
 
 
+def test_a_stream_that_stalls_hands_out_no_late_frame(web: WebServer):
+    with opened(f"http://{web.host}/half.ts", timeout_s=1.5) as source:
+        frames, error = frames_and_error(source)
+    assert "sent nothing for 1.5 s" in str(error)
+    assert frames[-1].captured_s - frames[0].captured_s < 1.5
+
+
 def test_credentials_and_the_servers_own_parameters_reach_the_server(web: WebServer):
     web.requests.clear()
-    all_frames(f"http://user:{SECRET}@{web.host}/clip.mp4?fps=9&timeout=3&server.name=x")
-    path, authorization = web.requests[-1]
-    assert path == "/clip.mp4?fps=9&name=x"
-    assert authorization == "Basic dXNlcjpzZXNhbWU="
+    with opened(f"http://user:{SECRET}@{web.host}/guarded?fps=9&timeout=3&server.name=x") as source:
+        frames, _ = frames_and_error(source)
+    assert len(frames) == 3
+    assert ("/guarded?fps=9&name=x", BASIC) in web.requests
 
 
 def test_finding_out_what_a_server_sends_uses_the_credentials_too(web: WebServer):
     web.requests.clear()
+    assert "sends a web page" in refusal(f"http://user:{SECRET}@{web.host}/guarded/page")
+    assert web.requests[-1] == ("/guarded/page", BASIC)
+
+
+def test_credentials_only_go_to_a_server_that_asks(web: WebServer):
+    web.requests.clear()
     refusal(f"http://user:{SECRET}@{web.host}/api")
-    assert web.requests[-1] == ("/api", "Basic dXNlcjpzZXNhbWU=")
+    assert {authorization for _, authorization in web.requests} == {""}
 
 
 def test_a_file_that_stops_short_of_its_length_is_an_error(web: WebServer, tmp_path: Path):

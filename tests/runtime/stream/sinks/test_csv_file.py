@@ -33,7 +33,11 @@ def test_events_and_notices_share_the_table(tmp_path: Path) -> None:
     started, ended, said = rows(tmp_path / "x.csv", event(), event(ended=True), notice())
     assert (started["type"], started["phase"], started["label"]) == ("event", "started", "dancing")
     assert (started["time_s"], started["score"], started["end_time"]) == ("4.0", "0.95", "")
-    assert (ended["phase"], ended["duration_s"], ended["end_time"]) == ("ended", "12.0", "2023-11-14T22:13:36.000Z")
+    assert (ended["phase"], ended["duration_s"], ended["end_time"]) == (
+        "ended",
+        "12.0",
+        "2023-11-14T22:13:36.000Z",
+    )
     assert (said["state"], said["detail"], said["label"]) == ("retrying", "connection refused", "")
 
 

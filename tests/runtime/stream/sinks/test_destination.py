@@ -12,7 +12,7 @@ from runtime.stream.sinks.jsonl import JsonlSink
 from runtime.stream.sinks.mqtt import Broker, MqttSink
 from runtime.stream.sinks.webhook import WebhookSink
 
-SECRET = "s3cr3t"
+HIDDEN = "s3cr3t"
 
 
 def kinds_and_sink(text: str) -> tuple[frozenset[str], Sink]:
@@ -100,24 +100,24 @@ def test_a_webhook_gets_events_unless_told_otherwise() -> None:
 
 
 def test_credentials_become_headers_and_no_name() -> None:
-    sink = webhook(f"http://me:{SECRET}%40%2F@h:81/{SECRET}?token={SECRET}")
+    sink = webhook(f"http://me:{HIDDEN}%40%2F@h:81/{HIDDEN}?token={HIDDEN}")
     assert sink._headers["Authorization"] == "Basic bWU6czNjcjN0QC8="  # me:s3cr3t@/
     assert sink.name == "http://h:81"
 
 
 def test_a_broker_is_read_whole() -> None:
-    assert broker(f"mqtts://us%3Aer:{SECRET}%23@[::1]/site/a%20b/?qos=2&retain=1") == Broker(
+    assert broker(f"mqtts://us%3Aer:{HIDDEN}%23@[::1]/site/a%20b/?qos=2&retain=1") == Broker(
         host="::1",
         port=8883,
         secure=True,
         user="us:er",
-        password=f"{SECRET}#",
+        password=f"{HIDDEN}#",
         prefix="site/a b",
         qos=2,
         retain=True,
     )
     assert broker("mqtt://h:1884") == Broker(host="h", port=1884)
-    assert SECRET not in parse_destination(f"mqtt://me:{SECRET}@h/x", top=1).name
+    assert HIDDEN not in parse_destination(f"mqtt://me:{HIDDEN}@h/x", top=1).name
 
 
 @pytest.mark.parametrize(
@@ -157,23 +157,23 @@ def test_what_makes_no_sense_is_told(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"ftp://me:{SECRET}@h/",
-        f"mqtt://me:{SECRET}#@h/t",
-        f"mqtt://me:{SECRET}/@h/t",
-        f"mqtt://me:1{SECRET}?@h/t",
-        f"http://me:80#{SECRET}@h/",
-        f"http://me:80#{SECRET}=1@h/",
-        f"mqtt://me:80?{SECRET}@h/",
-        f"https://me:{SECRET}@h/#nonsense=1",
-        f"https://me:{SECRET}@h:port/",
-        f"https://me:{SECRET}@[h/",
-        f"https://me:{SECRET}@h\u2100/",
-        f"mqtt://me:{SECRET}@h/?nonsense=1",
-        f"mqtt:me:{SECRET}@h",
+        f"ftp://me:{HIDDEN}@h/",
+        f"mqtt://me:{HIDDEN}#@h/t",
+        f"mqtt://me:{HIDDEN}/@h/t",
+        f"mqtt://me:1{HIDDEN}?@h/t",
+        f"http://me:80#{HIDDEN}@h/",
+        f"http://me:80#{HIDDEN}=1@h/",
+        f"mqtt://me:80?{HIDDEN}@h/",
+        f"https://me:{HIDDEN}@h/#nonsense=1",
+        f"https://me:{HIDDEN}@h:port/",
+        f"https://me:{HIDDEN}@[h/",
+        f"https://me:{HIDDEN}@h\u2100/",
+        f"mqtt://me:{HIDDEN}@h/?nonsense=1",
+        f"mqtt:me:{HIDDEN}@h",
     ],
 )
 def test_no_error_shows_a_password(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_destination(text, top=3)
-    assert SECRET not in str(caught.value)
+    assert HIDDEN not in str(caught.value)
     assert caught.value.__cause__ is None

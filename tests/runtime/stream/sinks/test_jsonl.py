@@ -100,7 +100,9 @@ raise SystemExit(0 if failed else 9)
     assert (child.returncode, errors) == (0, b"")
 
 
-def test_a_line_that_standard_output_cut_short_is_ended_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_line_that_standard_output_cut_short_is_ended_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with open(tmp_path / "out", "w") as stream:
         monkeypatch.setattr(sys, "stdout", stream)
         output = StandardOutput()

@@ -114,12 +114,14 @@ def test_rotation_that_failed_is_tried_again(path: Path, monkeypatch: pytest.Mon
     assert path.with_name("x.1.jsonl").read_text() == "a\n"
 
 
-@pytest.mark.parametrize("how", ["renamed", "deleted"])
+@pytest.mark.parametrize("how", ["renamed", "deleted", "replaced"])
 def test_a_file_that_another_program_takes_away_is_begun_anew(path: Path, how: str) -> None:
     file = LineFile(path)
     file.open()
     file.write_line("one")
-    path.rename(path.with_name("old")) if how == "renamed" else path.unlink()
+    path.unlink() if how == "deleted" else path.rename(path.with_name("old"))
+    if how == "replaced":
+        path.touch()
     file.write_line("two")
     file.close()
     assert path.read_text() == "two\n"
@@ -149,7 +151,7 @@ def test_places_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"folder\.csv: is a folder, expected a file name"):
         LineFile(tmp_path / "folder.csv").open()
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written .Not a directory.; choose a writable place"):
+    with pytest.raises(InputError, match=r"cannot be written .Not a directory.; choose a writable place"):
         LineFile(tmp_path / "file" / "x.csv").open()
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(InputError, match="is no regular file"):
@@ -205,7 +207,9 @@ def test_a_line_past_the_limit_of_a_file_leaves_nothing_behind(path: Path) -> No
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", place], capture_output=True, text=True)
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", place], capture_output=True, text=True
+    )
     if mount.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
     yield place

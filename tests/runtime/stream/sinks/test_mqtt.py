@@ -15,18 +15,18 @@ from runtime.stream.sinks import mqtt as mqtt_module
 from runtime.stream.sinks.destination import parse_destination
 from runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction, wait_until
-from tests.servers import free_port, require_program
+from tests.servers import free_port, require_program, self_signed_certificate
 
 paho = pytest.importorskip("paho.mqtt.client")
 
-PASSWORD = "s3cr3t/#"
+PHRASE = "s3cr3t/#"
 QUOTED = "s3cr3t%2F%23"
 
 
 class Mosquitto:
     """A broker of Debian's, on a port of its own, which can be killed and started again."""
 
-    def __init__(self, folder: Path, *, users: bool = False) -> None:
+    def __init__(self, folder: Path, *, users: bool = False, tls: tuple[Path, Path] | None = None) -> None:
         self._program = require_program("mosquitto")
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
@@ -34,8 +34,10 @@ class Mosquitto:
         if users:
             passwords = folder / "passwords"
             make = require_program("mosquitto_passwd")
-            subprocess.run([make, "-b", "-c", passwords, "me", PASSWORD], check=True, timeout=30)
+            subprocess.run([make, "-b", "-c", passwords, "me", PHRASE], check=True, timeout=30)
             lines.append(f"password_file {passwords}")
+        if tls:
+            lines += [f"certfile {tls[0]}", f"keyfile {tls[1]}"]
         if os.getuid() == 0:  # it would change to a user who may not read the folder
             lines.append("user root")
         self._config.write_text("\n".join(lines) + "\n")
@@ -151,9 +153,7 @@ def test_a_path_is_the_prefix_and_messages_are_kept_on_request(listener: Listene
     late.stop()
 
 
-def test_a_broker_that_is_killed_and_comes_back_gets_all_events(
-    broker: Mosquitto, running: list[Running]
-) -> None:
+def test_a_broker_that_is_killed_and_comes_back_gets_all_events(broker: Mosquitto, running: list[Running]) -> None:
     broker.start()
     run = Running(f"mqtt://127.0.0.1:{broker.port}?only=predictions")
     running.append(run)
@@ -176,9 +176,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_events(
     assert run.worker.health().failed == 0
 
 
-def test_no_broker_at_the_beginning_is_reported_and_tried_again(
-    broker: Mosquitto, running: list[Running]
-) -> None:
+def test_no_broker_at_the_beginning_is_reported_and_tried_again(broker: Mosquitto, running: list[Running]) -> None:
     run = Running(f"mqtt://127.0.0.1:{broker.port}")
     running.append(run)
     wait_until(lambda: run.reports)
@@ -202,7 +200,7 @@ def test_a_wrong_password_is_reported_and_shown_nowhere(
         run = Running(f"mqtt://me:{QUOTED if right else QUOTED[1:]}@127.0.0.1:{guarded.port}")
         running.append(run)
         if right:
-            ear = Listener(guarded.port, password=PASSWORD)
+            ear = Listener(guarded.port, password=PHRASE)
             run.put(event())
             wait_until(lambda: ear.payloads("pptsn/door/event"))
             ear.stop()
@@ -215,6 +213,30 @@ def test_a_wrong_password_is_reported_and_shown_nowhere(
             wait_until(lambda: run.worker.health().written == 1)  # waits for better days
     finally:
         guarded.kill()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_certificate_of_a_broker_is_checked(
+    tmp_path: Path, running: list[Running], monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    certificate, key = self_signed_certificate(tmp_path)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    secure = Mosquitto(tmp_path, tls=(certificate, key))
+    try:
+        secure.start()
+        run = Running(f"mqtts://127.0.0.1:{secure.port}")
+        running.append(run)
+        run.put(event())
+        if trusted:
+            assert run.worker.close(timeout_s=10)
+            assert (run.reports, run.worker.health().written) == ([], 1)
+        else:
+            wait_until(lambda: run.reports)
+            assert "cannot be reached" in run.reports[0]
+            assert "certificate" in run.reports[0].lower()
+    finally:
+        secure.kill()
 
 
 def test_a_program_that_dies_is_reported_by_the_broker(listener: Listener, broker: Mosquitto) -> None:
@@ -254,6 +276,18 @@ def test_without_a_connection_messages_of_qos_0_fail_and_others_wait_up_to_a_bou
     patient.close()
     with pytest.raises(InputError, match="is closed"):
         patient.write(event())
+
+
+def test_messages_of_qos_0_are_not_thrown_at_a_server_that_has_not_answered_yet() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sink = parse_destination(f"mqtt://127.0.0.1:{silent.getsockname()[1]}?qos=0", top=1)
+        sink.open()
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(100)
+            with pytest.raises(InputError, match="is not connected yet"):
+                sink.write(event())
+        sink.close()
 
 
 def test_the_end_does_not_wait_for_a_server_that_is_silent() -> None:

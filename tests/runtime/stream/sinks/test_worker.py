@@ -154,24 +154,19 @@ def test_a_fault_in_a_sink_costs_one_message(sink: Recorder, reports: list[str])
     assert reports[0] == "recorder: unexpected ValueError: surprise"
 
 
-def test_a_sink_does_what_is_due_even_when_messages_never_end(sink: Recorder, reports: list[str]) -> None:
-    worker = started(sink, reports)
-    wait_until(lambda: sink.idles >= 2)
-    before, stop = sink.idles, threading.Event()
+def test_a_sink_does_what_is_due_even_while_messages_wait(reports: list[str]) -> None:
+    class Slow(Recorder):
+        def write(self, message: Message) -> None:
+            time.sleep(0.02)
+            self.idles_at_last_write = self.idles
 
-    def flood() -> None:
-        while not stop.is_set():
-            worker.put(prediction())
-
-    thread = threading.Thread(target=flood)
-    thread.start()
-    try:
-        wait_until(lambda: sink.idles >= before + 2)
-    finally:
-        stop.set()
-        thread.join()
-    worker._waiting.clear()
-    assert worker.close(timeout_s=10)
+    slow = Slow()
+    worker = SinkWorker(slow, report=reports.append)
+    for i in range(60):
+        worker.put(prediction(i))
+    worker.start()
+    assert worker.close(timeout_s=20)
+    assert slow.idles_at_last_write >= 3
 
 
 def test_trouble_while_idle_is_reported_but_is_no_failed_message(sink: Recorder, reports: list[str]) -> None:
@@ -217,8 +212,35 @@ def test_the_end_interrupts_a_sink_that_waits(reports: list[str], wrapped: bool)
     waiting = Waiting()
     worker = started(Only(waiting, frozenset({"predictions"})) if wrapped else waiting, reports)
     worker.put(prediction())
-    assert worker.close(timeout_s=5)
+    assert worker.close(timeout_s=1.5)
     assert worker.health().failed == 1
+
+
+def test_workers_can_end_at_the_same_time(reports: list[str]) -> None:
+    waiting = [Waiting() for _ in range(3)]
+    workers = [started(sink, reports) for sink in waiting]
+    for worker in workers:
+        worker.put(prediction())
+        worker.finish(timeout_s=0.5)
+        worker.finish(timeout_s=0.5)
+    wait_until(lambda: all(sink.interrupted.is_set() for sink in waiting))
+    assert all(worker.close(timeout_s=5) for worker in workers)
+    assert [sink.closes for sink in waiting] == [1, 1, 1]
+
+
+def test_a_sink_that_only_needs_time_is_not_interrupted_early(reports: list[str]) -> None:
+    class Slow(Waiting):
+        def write(self, message: Message) -> None:
+            assert not self.interrupted.wait(0.05)
+            self.messages.append(message)
+
+    slow = Slow()
+    worker = started(slow, reports)
+    for i in range(10):
+        worker.put(prediction(i))
+    assert worker.close(timeout_s=20)
+    assert worker.health().written == 10
+    assert not slow.interrupted.is_set()
 
 
 def test_what_closing_could_not_save_is_counted_and_reported(
@@ -232,6 +254,21 @@ def test_what_closing_could_not_save_is_counted_and_reported(
     assert worker.close(timeout_s=10)
     assert worker.health().failed == 1
     assert reports == ["recorder: Input/output error"]
+
+
+def test_a_sink_goes_on_where_nobody_can_be_told(sink: Recorder) -> None:
+    def report(line: str) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    worker = SinkWorker(sink, report=report)
+    worker.start()
+    sink.failing = OSError(28, "No space left on device")
+    worker.put(prediction(0))
+    wait_until(lambda: worker.health().failed == 1)
+    sink.failing = None
+    worker.put(prediction(1))
+    assert worker.close(timeout_s=10)
+    assert [message.number for message in sink.messages] == [1]
 
 
 def test_a_worker_that_never_started_closes(sink: Recorder, reports: list[str]) -> None:

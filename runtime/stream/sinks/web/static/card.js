@@ -113,11 +113,10 @@ export class Card {
   }
 
   #showFigures(health) {
-    const { fps, p50, p99, dropped, reconnects } = this.#parts.figures;
+    const { fps, latency, dropped, reconnects } = this.#parts.figures;
     const total = health.latency_ms.total;
     setText(fps, health.state === "live" || health.state === "frozen" ? health.fps.toFixed(1) : "–");
-    setText(p50, milliseconds(total?.p50));
-    setText(p99, milliseconds(total?.p99));
+    setText(latency, total ? `${milliseconds(total.p50)} / ${milliseconds(total.p99)}` : "–");
     setText(dropped, count(health.dropped));
     setText(reconnects, count(health.reconnects));
     dropped.title = `${health.dropped} of ${health.sampled} sampled frames; ${health.decode_errors} decode errors`;
@@ -145,7 +144,7 @@ function makeParts(stream) {
     bar: element("div", { className: "meter", "aria-hidden": "true" }),
     others: part("ol", "others"),
     figures: Object.fromEntries(
-      ["fps", "p50", "p99", "dropped", "reconnects"].map((name) => [name, element("dd", { textContent: "–" })]),
+      ["fps", "latency", "dropped", "reconnects"].map((name) => [name, element("dd", { textContent: "–" })]),
     ),
   };
 }
@@ -157,19 +156,19 @@ function arrange(parts, canvas, chart, id) {
   const leader = element("p", { className: "leader" }, parts.label, parts.remark, parts.score);
   const shows = element("div", { className: "shows" }, leader, parts.bar, parts.others);
   const details = element("div", { className: "details" }, shows, chart, figureList(parts.figures));
-  const card = element("article", { className: "card", id, tabIndex: -1 }, head, screen, details);
+  const body = element("div", { className: "body" }, screen, details);
+  const card = element("article", { className: "card", id, tabIndex: -1 }, head, body);
   card.setAttribute("aria-labelledby", parts.name.id);
   return card;
 }
 
-function figureList({ fps, p50, p99, dropped, reconnects }) {
+function figureList({ fps, latency, dropped, reconnects }) {
   const figure = (term, value, title) => element("div", { title }, element("dt", { textContent: term }), value);
   return element(
     "dl",
     { className: "figures" },
     figure("fps", fps, "Frames decoded a second"),
-    figure("p50", p50, "From capture to prediction, half of the predictions are faster"),
-    figure("p99", p99, "From capture to prediction, 99 of 100 predictions are faster"),
+    figure("latency p50 / p99", latency, "From capture to prediction: half, and 99 of 100 predictions are faster"),
     figure("dropped", dropped, "Sampled frames that overload discarded"),
     figure("reconnects", reconnects, "Times that the source was opened again"),
   );

@@ -43,8 +43,7 @@ export class Chart {
     const steps = this.#scores.points.map((point) => {
       const joined = previous && previous.session === point.session && point.time - previous.time < HOLE_S;
       previous = point;
-      // A class that is not among the leading ones of a prediction has next to no score.
-      const y = HEIGHT * (1 - (point.scores.get(classId) ?? 0));
+      const y = HEIGHT * (1 - (point.scores.get(classId) ?? point.others));
       return `${joined ? "L" : "M"}${x(point.time).toFixed(1)} ${y.toFixed(1)}`;
     });
     return steps.join("");

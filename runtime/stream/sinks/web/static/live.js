@@ -77,6 +77,7 @@ export class Live {
 
   async #explain() {
     const status = await fetch("/api/live", { method: "HEAD" }).then((response) => response.status, () => 0);
+    if (this.#source) return; // it is being tried again already
     if (status === 401) this.#handlers.lost("The server asks for its token: open this page with /?token=… again");
     if (status === 503) this.#handlers.lost("The server serves as many browsers as it may; close another one");
   }

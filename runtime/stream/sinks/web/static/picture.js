@@ -62,11 +62,11 @@ export class LivePicture {
       await this.#load(number);
       this.#shown = number;
     } catch {
-      // Gone, or not decodable: the next one may do better.  The page's connection tells of a server that is lost.
+      // Gone, or not decodable: the next offer may do better.  The page's connection tells of a lost server.
       await new Promise((resume) => setTimeout(resume, AFTER_FAILURE_MS));
     }
     this.#busy = false;
-    if (this.#shown === number) this.#next();
+    if (this.#offered !== number) this.#next();
   }
 
   async #load(number) {

@@ -6,7 +6,11 @@ export const COLOURS = 4;
 const POINTS = 600;
 const SPACING_S = 0.3;
 
-/** A bounded series of points {time, session, scores: Map of class number to score}. */
+/**
+ * A bounded series of points {time, session, scores, others}.
+ *
+ * scores: Map of the leading classes' numbers to their scores; others: the most that any other class can have.
+ */
 export class Scores {
   #points = [];
   #labels = new Map();
@@ -24,7 +28,7 @@ export class Scores {
   /** Put what the server remembers, {labels, points}, in the place of all that is not newer. */
   remember({ labels, points }) {
     for (const [classId, label] of Object.entries(labels)) this.#labels.set(Number(classId), label);
-    const known = points.map(([time, session, top]) => ({ time, session, scores: new Map(top) }));
+    const known = points.map(([time, session, top]) => makePoint(time, session, top));
     const newest = known.at(-1)?.time ?? -Infinity;
     this.#points = [...known, ...this.#points.filter(({ time }) => time > newest)].slice(-POINTS);
     this.#assignColours();
@@ -36,8 +40,8 @@ export class Scores {
     const since = time - (this.#points.at(-1)?.time ?? -Infinity);
     if (since >= 0 && since < SPACING_S) return;
     for (const { class_id, label } of prediction.top) this.#labels.set(class_id, label);
-    const scores = new Map(prediction.top.map(({ class_id, score }) => [class_id, score]));
-    this.#points.push({ time, session: prediction.session, scores });
+    const top = prediction.top.map(({ class_id, score }) => [class_id, score]);
+    this.#points.push(makePoint(time, prediction.session, top));
     this.#forget(time - SPAN_S);
     this.#assignColours();
   }
@@ -76,4 +80,11 @@ export class Scores {
     const order = [...sums.keys()].sort((a, b) => sums.get(b) - sums.get(a) || a - b);
     return new Set(order.slice(0, COLOURS));
   }
+}
+
+// All scores add up to 1, and none that was not told is greater than the least that was.
+function makePoint(time, session, top) {
+  const told = top.map(([, score]) => score);
+  const rest = 1 - told.reduce((sum, score) => sum + score, 0);
+  return { time, session, scores: new Map(top), others: Math.max(0, Math.min(rest, ...told)) };
 }

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
+
+
+@pytest.fixture(scope="session")
+def close_aside() -> Iterator[Callable[[WebSink], None]]:
+    """Return a function that closes a sink while the next test runs: closing takes a fifth of a second."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        closings = []
+        yield lambda sink: closings.append(pool.submit(sink.close))
+        for closing in closings:
+            closing.result()
 
 
 @pytest.fixture
@@ -16,7 +27,8 @@ def pipeline() -> FakePipeline:
 
 
 @pytest.fixture
-def sink(pipeline: FakePipeline) -> Iterator[WebSink]:
-    with WebSink("127.0.0.1", 0, view=pipeline, top=3) as sink:
-        sink.open()
-        yield sink
+def sink(pipeline: FakePipeline, close_aside: Callable[[WebSink], None]) -> Iterator[WebSink]:
+    sink = WebSink("127.0.0.1", 0, view=pipeline, top=3)
+    sink.open()
+    yield sink
+    close_aside(sink)

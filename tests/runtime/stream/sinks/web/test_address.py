@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from runtime.errors import UsageError
@@ -56,6 +58,10 @@ def test_an_address_is_written_as_it_is_read() -> None:
     for text in ("127.0.0.1:8080", "[::1]:8080", "example.org:1"):
         assert str(parse_http_address(text)) == text
     assert HttpAddress("::1", 80).url == "http://[::1]:80/"
+
+
+def test_a_page_on_all_addresses_is_named_after_the_machine() -> None:
+    assert HttpAddress(EVERYWHERE, 80).url == f"http://{socket.gethostname()}:80/"
 
 
 def test_loopback_names_are_told_from_others() -> None:

@@ -1,0 +1,204 @@
+"""`pptsn stream`, as its users run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.clips import write_clip
+from tests.models import write_tiny_model
+from tests.runtime.stream.camera import Camera
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
+@contextmanager
+def started(*arguments: object, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """Yield the program, running in a process of its own."""
+    command = [sys.executable, "-m", "pptsn", "stream", *map(str, arguments)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )  # type: ignore[call-overload]
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition, timeout_s: float = 20) -> None:  # type: ignore[no-untyped-def]
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def lines_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def processes_below(pid: int) -> set[int]:
+    """Return the processes that descend from `pid`."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found |= {child} | processes_below(child)
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_a_file_gives_lines_events_and_a_summary(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    clip = write_clip(tmp_path / "clip.mp4", frames=50)
+    out = tmp_path / "out.jsonl"
+    ended = run_fd(
+        "stream", clip, "--model", model, "--window", 0.8, "--segments", 4, "-o", out, "--threshold", "0.01:0.001"
+    )
+    assert ended.code == 0
+    rows = [line.split("\t") for line in ended.out.splitlines()]
+    assert len(rows) == 10
+    assert {row[1] for row in rows} == {"clip.mp4"}
+    assert "clip.mp4: ended" in ended.err
+    written = lines_of(out)
+    kinds = [line["type"] for line in written]
+    assert kinds.count("prediction") == 10
+    assert kinds.count("event") == 8  # each of four classes starts and ends
+    assert [line["detail"] for line in written if line.get("state") == "ended"] == [""]
+
+
+def test_one_that_fails_makes_the_code_1_and_is_told_even_when_quiet(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    clip = write_clip(tmp_path / "clip.mp4", frames=10)
+    ended = run_fd("--quiet", "stream", clip, tmp_path / "none.mp4", "--model", model)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.count("\n") == 1
+    assert "none.mp4: there is no such file" in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_in_order(model: Path, tmp_path: Path, number: signal.Signals, interruptible: None):
+    out, video = tmp_path / "out.jsonl", tmp_path / "out.mp4"
+    with (
+        Camera() as camera,
+        started(camera.url, "--model", model, "--window", 0.4, "-o", out, "-o", video) as process,
+    ):
+        wait_until(lambda: len(lines_of(out)) > 20)
+        descendants = processes_below(process.pid)
+        process.send_signal(number)
+        started_s = time.monotonic()
+        _, errors = process.communicate(timeout=10)
+        assert time.monotonic() - started_s < 3.5
+        assert process.returncode == 0, errors
+    assert lines_of(out)[-1]["state"] == "ended"
+    with av.open(str(video)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 10
+    wait_until(lambda: not any(map(is_running, descendants)), 3)
+
+
+def test_killed_it_leaves_no_process_behind(model: Path, tmp_path: Path):
+    out = tmp_path / "out.jsonl"
+    with started("synthetic:?live=1", "--model", model, "--window", 0.4, "-o", out) as process:
+        wait_until(lambda: len(lines_of(out)) > 5)
+        descendants = processes_below(process.pid)
+        assert len(descendants) >= 2
+        process.kill()
+    wait_until(lambda: not any(map(is_running, descendants)), 5)
+
+
+def test_standard_input_is_a_source(model: Path, tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.ts", frames=40)
+    with open(clip, "rb") as stdin, started("-", "--model", model, "-o", "-", stdin=stdin) as process:
+        out, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert sum(line["type"] == "prediction" for line in lines) == 4  # 1.6 s, one each half second
+
+
+def test_annotated_videos_are_named_after_their_streams(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    for name in "ab":
+        write_clip(tmp_path / f"{name}.mp4", frames=50)
+    ended = run_fd("stream", tmp_path / "?.mp4", "--model", model, "-o", tmp_path / "out-{stream}.ts")
+    assert ended.code == 0
+    for name in "ab":
+        with av.open(str(tmp_path / f"out-{name}.mp4.ts")) as container:
+            times = [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+        assert len(times) == 50
+        assert times[-1] - times[0] == pytest.approx(49 / 25, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["gopher://x"], 2, "gopher"),
+        (["synthetic:", "--window", "0"], 2, "--window"),
+        (["synthetic:", "--policy", "latest"], 2, "newest, oldest, block"),
+        (["synthetic:", "--classes", "gren"], 2, "'green'"),
+        (["synthetic:", "--threshold", "1.5"], 2, "--threshold"),
+        (["synthetic:", "-o", "out.xml"], 2, ".xml"),
+        (["synthetic:", "-o", "/dev/null/out.jsonl"], 1, "/dev/null/out.jsonl"),
+        (["synthetic:", "synthetic:", "-o", "out.mp4"], 2, "out-{stream}.mp4"),
+        (["synthetic:", "--http", "0.0.0.0:0"], 2, "--http-token"),
+        (["synthetic:", "--http", "nowhere"], 2, "HOST:PORT"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(  # type: ignore[no-untyped-def]
+    run_fd,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+):
+    monkeypatch.chdir(tmp_path)
+    ended = run_fd("stream", *arguments, "--model", model)
+    assert (ended.code, ended.out) == (code, "")
+    assert words in ended.err
+    assert ended.err.startswith("pptsn: error: ")
+    assert ended.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_credentials_are_shown_nowhere(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    out = tmp_path / "out.jsonl"
+    url = "rtsp://admin:hunter2@127.0.0.1:1/live?token=hunter2"
+    ended = run_fd("stream", url, "--model", model, "--max-retries", 0, "-o", out, "-o", tmp_path / "out.csv")
+    assert ended.code == 1
+    assert "refused" in ended.err
+    everything = ended.out + ended.err + "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "hunter2" not in everything
+    assert "admin" not in everything
+
+
+def test_a_list_that_is_missing_does_not_stop_the_others(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    ended = run_fd("stream", f"@{tmp_path}/none.txt", "synthetic:?seconds=1", "--model", model)
+    assert ended.code == 1
+    assert "none.txt" in ended.err
+    assert "synthetic: ended" in ended.err
+
+
+def test_model_is_no_output(run_fd, model: Path):  # type: ignore[no-untyped-def]
+    link = model.with_suffix(".jsonl")
+    os.link(model, link)
+    ended = run_fd("stream", "synthetic:?seconds=1", "--model", model, "-o", link)
+    assert ended.code == 2
+    assert "is an input as well" in ended.err

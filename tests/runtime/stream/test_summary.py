@@ -1,0 +1,77 @@
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from runtime.stream.health import STAGES, Percentiles, SinkHealth, StreamHealth
+from runtime.stream.summary import print_summary
+
+LATENCY = {stage: Percentiles(1.23 * (i + 1), 12.3 * (i + 1), 123.0 * (i + 1)) for i, stage in enumerate(STAGES)}
+DOOR = StreamHealth(
+    "door",
+    "clip.mp4",
+    "ended",
+    decoded=30011,
+    sampled=10012,
+    inferred=10013,
+    dropped=14,
+    decode_errors=15,
+    predictions=1016,
+    stale=17,
+    events=18,
+    reconnects=19,
+    latency=LATENCY,
+)
+GARAGE = StreamHealth("garage", "rtsp://h", "failed", detail="wrong password (401)")
+SINKS = (SinkHealth("x.jsonl", 1034, 21, 22), SinkHealth("https://h", 0, 0, 5, "https://h: answered 503"))
+
+
+def printed(*streams: StreamHealth, sinks: tuple[SinkHealth, ...] = SINKS, width: int = 100) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    print_summary(streams, sinks, console)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def table(lines: list[str], first: str) -> dict[str, str]:
+    """Return the rows of the table whose header begins with `first`, by their first word."""
+    start = next(i for i, line in enumerate(lines) if line.startswith(first))
+    rows = lines[start + 1 : lines.index("", start)]
+    return {row.split()[0]: row for row in rows}
+
+
+def test_every_count_is_told() -> None:
+    lines = printed(DOOR, GARAGE)
+    assert table(lines, "stream")["door"].split()[1:] == ["ended", "1016", "17", "18", "19"]
+    assert table(lines, "stream")["garage"].split(maxsplit=6)[-1] == "wrong password (401)"
+    assert table(lines, "frames")["door"].split()[1:] == ["30011", "10012", "10013", "14", "15"]
+    assert table(lines, "output")["x.jsonl"].split()[1:] == ["1034", "21", "22"]
+    assert table(lines, "output")["https://h"].endswith("5  https://h: answered 503")
+
+
+def test_latency_is_told_by_stage_for_streams_that_have_it() -> None:
+    rows = table(printed(DOOR, GARAGE), "ms: p50 p90 p99")
+    assert list(rows) == ["door"]
+    assert rows["door"].split()[1:] == [
+        *["1.2", "12", "123"], *["2.5", "25", "246"], *["3.7", "37", "369"], *["4.9", "49", "492"],
+        *["6.2", "62", "615"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_fits_the_screen_and_loses_no_figure(width: int) -> None:
+    long = StreamHealth("厨房 " + "very long name " * 5, "x", "retrying", detail="why " * 30, predictions=1234567)
+    lines = printed(DOOR, long, width=width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert any("1234567" in line for line in lines)
+    assert not any("…" in line for line in lines)
+
+
+def test_nothing_is_said_of_what_there_was_not() -> None:
+    lines = printed(GARAGE, sinks=())
+    assert not any(line.startswith(("output", "ms:")) for line in lines)
+
+
+def test_names_are_no_markup() -> None:
+    lines = printed(StreamHealth("[red]door[/red]", "x", "ended"), sinks=())
+    assert any("[red]door[/red]" in line for line in lines)
