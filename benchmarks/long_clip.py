@@ -1,4 +1,4 @@
-"""A long video to measure on: 60 s of H.264, 1080p if not said otherwise, as a camera or a phone would deliver it."""
+"""A long video to measure on: 60 s of H.264, 1080p unless asked otherwise, as cameras deliver it."""
 
 from __future__ import annotations
 

@@ -83,7 +83,11 @@ def sampled_frames(source: str, engine: Engine, step_s: float = STEP_S) -> list[
     """Return the sampled, resized frames of a file: decoding, sampling and resizing, and nothing else."""
     spec, uri = engine.spec, parse_source(source)
     grid, timeline = TimeGrid(step_s, max_gap_s=60), Timeline(live=False)
-    pictures = PictureMaker(source, None, lambda p: resize_frame(p, short_side=spec.short_side, rule=spec.resize_rule))
+
+    def resize(pixels: Frame) -> Frame:
+        return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
+
+    pictures = PictureMaker(source, None, resize)
     frames = []
     with open_source(uri, timeout_s=5) as opened:
         for captured in opened.frames():
@@ -112,7 +116,7 @@ def infer_all(engine: Engine, crops: Frame) -> None:
 
 
 def measure_one_stream(engine: Engine, clip: str, repeats: int) -> dict[str, float]:
-    """Compare one file as a stream with decoding, sampling, resizing and inferring its frames one after another."""
+    """Compare one file as a stream with decoding, resizing and inferring its frames one after another."""
     times = interleaved(
         {
             "pipeline": lambda: run_pipeline(engine, [clip], settings_for()),

@@ -357,11 +357,12 @@ class StreamPipeline(Closing):
     def _annotate(self, stream: _Stream, frame: WaitingFrame, prediction: StreamPrediction | None) -> None:
         """Tell the recorder what the frames from this one on show."""
         if prediction is not None:
-            active = stream.analysis.active
+            active, leading = stream.analysis.active, prediction.top(_OVERLAY_LINES)
             frame.capture.send(
                 Overlay(
                     time_s=prediction.time_s,
-                    lines=tuple((p.label, p.score) for p in prediction.top(_OVERLAY_LINES)),
+                    lines=tuple((p.label, p.score) for p in leading),
+                    class_ids=tuple(p.class_id for p in leading),
                     event=active[0].label if active else "",
                     warming_up=prediction.warming_up,
                 )

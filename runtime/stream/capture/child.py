@@ -117,6 +117,7 @@ class Capture:
         self._decoded = self._dropped = self._decode_errors = self._damaged = 0
         self._saw_whole = False
         self._sampled_s = float("-inf")
+        self._pixel_aspect = 1.0
         self._told_s = time.monotonic()
 
     def run(self, stdin_fd: int | None) -> Ended:
@@ -125,6 +126,7 @@ class Capture:
         try:
             with open_source(job.uri, timeout_s=job.timeout_s, stdin_fd=stdin_fd) as source:
                 self._control.send(Opened(source.live, source.frame_rate, source.duration_s))
+                self._pixel_aspect = source.pixel_aspect
                 self._start_recorder(source)
                 self._read(source)
                 self._await_answers()
@@ -218,7 +220,7 @@ class Capture:
         return None
 
     def _show(self, captured: Captured) -> None:
-        made = self._preview.maybe(captured.frame, time.monotonic())
+        made = self._preview.maybe(captured.frame, time.monotonic(), pixel_aspect=self._pixel_aspect)
         if made is not None:
             jpeg, width, height = made
             self._control.send(LivePicture(jpeg, width, height, time.time()))
@@ -240,7 +242,7 @@ class Capture:
             self._control.recorder = Recorder(self._job.record_path, hold_back=self._job.waits and not source.live)
 
     def _record(self, captured: Captured, time_s: float, recorder: Recorder) -> None:
-        recorder.offer(captured.frame, time_s)
+        recorder.offer(captured.frame, time_s, pixel_aspect=self._pixel_aspect)
         if recorder.error:
             self._control.recorder = None
             recorder.close(_RECORDER_STOP_S)

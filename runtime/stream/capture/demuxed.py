@@ -59,6 +59,7 @@ class DemuxedSource(OpenSource):
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
         self.frame_rate = (self._untimed and uri.options.fps) or _stated_rate(video.stream)
         self.duration_s = None if live else _stated_duration_s(video)
+        self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
         rate = uri.options.fps or self.frame_rate or DEFAULT_FPS
         self._clock = FrameClock(None if live else rate, step_s=1 / rate)
 

@@ -209,7 +209,7 @@ class Drawer:
         head = bool(overlay.event) or overlay.warming_up
         rows = layout.rows(len(overlay.lines), head=head)
         height = layout.height(rows, head=head)
-        if height == 0 or height > self._height or not layout.is_wide_enough:
+        if not 0 < height <= layout.most_height or not layout.is_wide_enough:
             return None
         kind = (rows, bool(overlay.event), head)
         if kind != self._kind:

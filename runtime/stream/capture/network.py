@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
+from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -58,6 +61,14 @@ def _has_end(video: OpenVideo) -> bool:
     return bool(video.container.duration and video.container.duration > 0)
 
 
+def _host_is_known(uri: SourceUri) -> bool:
+    """Whether the host's name can be looked up; FFmpeg has no other word for it than an input/output error."""
+    try:
+        return bool(socket.getaddrinfo(urlsplit(uri.target).hostname, None))
+    except (OSError, UnicodeError, ValueError):
+        return False
+
+
 def _refusal(uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
     """Return why `uri` could not be opened; error: None where text was taken for video."""
     if uri.kind == "http" and (error is None or isinstance(error, av.error.InvalidDataError)):
@@ -66,4 +77,6 @@ def _refusal(uri: SourceUri, error: Exception | None, timeout_s: float) -> Input
             return InputError(uri.display, f"sends {content}, expected video", "check the path of the URL")
     if error is None:
         return InputError(uri.display, "sends text, expected video", "check the path of the URL")
+    if getattr(error, "errno", None) == errno.EIO and not _host_is_known(uri):
+        return InputError(uri.display, "there is no host of that name", "check the URL and the name server")
     return refusal(uri, error, timeout_s=timeout_s)

@@ -31,12 +31,14 @@ class OpenSource(Closing, ABC):
     live: whether it happens now; a file, or standard input, waits for its reader.
     frame_rate: frames a second as the source states them, or None.  duration_s: a file's length, or None.
     decode_errors: packets so far that could not be decoded.
+    pixel_aspect: how much wider than high a pixel is to be shown.
     """
 
     live: bool
     frame_rate: float | None
     duration_s: float | None
     decode_errors: int = 0
+    pixel_aspect: float = 1.0
 
     @abstractmethod
     def frames(self) -> Iterator[Captured]:

@@ -121,9 +121,12 @@ def test_lines_for_which_there_is_no_room_are_left_out() -> None:
     assert not touched[: 240 // 5].any()
 
 
-@pytest.mark.parametrize("size", [(2, 2), (16, 200), (64, 48), (90, 60), (400, 8), (8, 400), (130, 66)])
-def test_small_pictures_are_no_error(size: tuple[int, int]) -> None:
-    changed(Overlay(0.0, LINES, "archery", True), *size)
+@pytest.mark.parametrize(
+    "overlay", [Overlay(0.0, LINES, "archery"), Overlay(0.0, LINES), Overlay(0.0, (), "archery")]
+)
+def test_small_pictures_are_no_error(overlay: Overlay) -> None:
+    for width, height in ((2, 2), (16, 200), (8, 400), (130, 66), *((400, height) for height in range(2, 90, 2))):
+        changed(overlay, width, height)
 
 
 def test_a_long_label_is_cut_and_leaves_the_score_alone() -> None:

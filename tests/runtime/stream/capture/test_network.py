@@ -214,3 +214,8 @@ def test_a_file_that_stops_short_of_its_length_is_an_error(web: WebServer, tmp_p
         server.close()
     assert len(frames) > 40
     assert "failed while it was read" in str(error)
+
+
+def test_an_unknown_host_is_called_so():
+    with pytest.raises(InputError, match=r"rtsp://nowhere\.invalid/live: there is no host of that name"):
+        open_source(parse_source("rtsp://user:pass@nowhere.invalid/live"), timeout_s=5)
