@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from runtime.recognizer import Recognizer
     from runtime.results import Classification, Failure, Prediction
     from runtime.spec import ModelSpec
+    from runtime.stream.messages import ActionEvent, StreamNotice, StreamPrediction
+    from runtime.stream.pipeline import StreamPipeline
+    from runtime.stream.settings import StreamSettings
+    from runtime.stream.sinks.base import Sink
+    from runtime.stream.uri import parse_source
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActionEvent",
     "Classification",
     "Engine",
     "Failure",
@@ -46,9 +52,15 @@ __all__ = [
     "PptsnError",
     "Prediction",
     "Recognizer",
+    "Sink",
+    "StreamNotice",
+    "StreamPipeline",
+    "StreamPrediction",
+    "StreamSettings",
     "UsageError",
     "VerificationError",
     "open_engine",
+    "parse_source",
 ]
 
 _HOMES = {
@@ -59,6 +71,13 @@ _HOMES = {
     "ModelSpec": "runtime.spec",
     "Engine": "runtime.engines",
     "open_engine": "runtime.engines",
+    "ActionEvent": "runtime.stream.messages",
+    "StreamNotice": "runtime.stream.messages",
+    "StreamPrediction": "runtime.stream.messages",
+    "StreamPipeline": "runtime.stream.pipeline",
+    "StreamSettings": "runtime.stream.settings",
+    "Sink": "runtime.stream.sinks.base",
+    "parse_source": "runtime.stream.uri",
 }
 
 
@@ -83,7 +102,7 @@ def _build_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        help="PP-TSN video classification: train in Paddle, convert to ONNX, classify.",
+        help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
         epilog="Exit codes: 0 done, 1 some input failed, 2 wrong usage, 3 missing dependency or device.",
     )
 

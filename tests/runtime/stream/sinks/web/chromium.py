@@ -24,18 +24,20 @@ _FLAGS = (
     "--disable-sync",
     "--window-size=1280,800",
 )
-# Counts, by path, the requests under way and their maximum.
+# Counts, by path, the requests under way and their maximum; each takes at least `slow_ms`.
 _WATCH_FETCH = """
 const real = window.fetch;
 window.underWay = {};
 window.mostUnderWay = {};
 window.fetched = {};
+window.slow_ms = 0;
 window.fetch = (address, options) => {
   const path = address.split("?")[0];
   underWay[path] = (underWay[path] ?? 0) + 1;
   fetched[path] = (fetched[path] ?? 0) + 1;
   mostUnderWay[path] = Math.max(mostUnderWay[path] ?? 0, underWay[path]);
-  return real(address, options).finally(() => underWay[path]--);
+  const waited = new Promise((resume) => setTimeout(resume, slow_ms));
+  return waited.then(() => real(address, options)).finally(() => underWay[path]--);
 };
 """
 # A number for what a stream's canvas shows; null before its first picture.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 from runtime.stream.sinks.web.history import EVENTS, POINTS, SPACING_S, json_text
-from runtime.stream.sinks.web.hub import WAITING_CHUNKS, Hub, Mailbox
+from runtime.stream.sinks.web.hub import BROWSERS, WAITING_CHUNKS, Hub, Mailbox
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 
 SCORES = (0.5, 0.2, 0.1, 0.08, 0.06, 0.04, 0.02)
@@ -29,6 +30,20 @@ def test_a_newer_chunk_replaces_an_older_one_of_its_kind() -> None:
     mailbox.put("health", b"new")
     assert mailbox.take() == b"eventnew"
     assert mailbox.dropped == 1
+
+
+def test_no_more_browsers_are_let_in_than_may_watch_though_they_come_at_once() -> None:
+    async def first_words(hub: Hub) -> list[bytes]:
+        watching = [hub.watch() for _ in range(BROWSERS + 3)]
+        words = await asyncio.gather(*(anext(browser, b"") for browser in watching))
+        for browser in watching:
+            await browser.aclose()
+        return words
+
+    hub = Hub(FakePipeline(["door"]), top=3)
+    words = asyncio.run(first_words(hub))
+    assert [bool(word) for word in words] == [True] * BROWSERS + [False] * 3
+    assert hub.browsers == 0
 
 
 def test_events_are_remembered_up_to_a_number() -> None:

@@ -1,0 +1,159 @@
+"""The process of one source: what it says, how it is ended, the memory that it shares."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runtime.preprocess import Frame, resize_frame
+from runtime.stream.capture.process import CaptureProcess
+from runtime.stream.capture.protocol import (
+    CaptureJob,
+    Ended,
+    FromCapture,
+    LivePicture,
+    Opened,
+    Sampled,
+    WantPictures,
+)
+from runtime.stream.uri import parse_source
+from runtime.video import open_video
+from tests.clips import write_clip
+
+
+def job_for(source: object, **changes: object) -> CaptureJob:
+    values = {
+        "uri": parse_source(str(source)),
+        "step_s": 0.1,
+        "max_gap_s": 2.0,
+        "short_side": 40,
+        "resize_rule": "fixed_ratio",
+        "timeout_s": 2.0,
+        "realtime": False,
+        "waits": True,
+        "frozen_after_s": 0.0,
+    }
+    return CaptureJob(**(values | changes))  # type: ignore[arg-type]
+
+
+def hear(process: CaptureProcess, *, free: bool = True) -> tuple[list[FromCapture], list[Frame]]:
+    """Return all messages to the end, and copies of the frames."""
+    messages: list[FromCapture] = []
+    frames: list[Frame] = []
+    deadline_s = time.monotonic() + 20
+    while not (messages and isinstance(messages[-1], Ended)):
+        assert time.monotonic() < deadline_s
+        message = process.receive(0.1)
+        if message is None:
+            continue
+        messages.append(message)
+        if isinstance(message, Sampled):
+            frames.append(process.pixels(message).copy())
+            if free:
+                process.free(message)
+    return messages, frames
+
+
+def test_frames_are_those_of_the_file_resized(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=30)
+    with CaptureProcess(job_for(clip), slots=2) as process:
+        messages, frames = hear(process)
+    assert isinstance(messages[0], Opened)
+    assert not messages[0].live
+    assert messages[-1] == Ended(messages[-1].counts)  # type: ignore[union-attr]
+    assert messages[-1].counts.decoded == 30  # type: ignore[union-attr]
+    with open_video(clip) as video:
+        whole = [resize_frame(frame.pixels, short_side=40, rule="fixed_ratio") for frame in video]
+    sampled = [message for message in messages if isinstance(message, Sampled)]
+    assert [message.place for message in sampled] == list(range(12))
+    for message, pixels in zip(sampled, frames, strict=True):
+        np.testing.assert_array_equal(pixels, whole[round(message.time_s * 25)])
+        assert message.source_size == (96, 64)
+        assert message.captured_s <= message.decoded_s <= time.monotonic()
+
+
+def test_a_picture_too_long_for_a_slot_comes_all_the_same(tmp_path: Path):
+    clip = write_clip(tmp_path / "wide.mp4", frames=6, width=320, height=64)
+    with CaptureProcess(job_for(clip, resize_rule="keep_aspect"), slots=1) as process:
+        _, frames = hear(process)
+    assert frames[0].shape == (40, 200, 3)
+    with open_video(clip) as video:
+        first = resize_frame(next(iter(video)).pixels, short_side=40, rule="keep_aspect")
+    np.testing.assert_array_equal(frames[0], first)
+
+
+def test_one_that_waits_loses_nothing_and_one_that_does_not_says_what_it_dropped():
+    source = "synthetic:?frames=100&fps=25"
+    with CaptureProcess(job_for(source, step_s=1 / 25), slots=3) as process:
+        time.sleep(0.5)
+        assert len(hear(process)[1]) == 100
+    with CaptureProcess(job_for(source, step_s=1 / 25, waits=False), slots=3) as process:
+        messages, frames = hear(process, free=False)
+        assert len(frames) == 3
+        assert messages[-1].counts.dropped == 97  # type: ignore[union-attr]
+
+
+def test_stop_ends_it_in_order():
+    with CaptureProcess(job_for("synthetic:?live=1&fps=50"), slots=3) as process:
+        threading.Timer(0.5, process.stop).start()
+        messages, _ = hear(process)
+        assert messages[-1].cause == ""  # type: ignore[union-attr]
+
+
+def test_stop_ends_one_that_waits_for_room():
+    with CaptureProcess(job_for("synthetic:?fps=50"), slots=1) as process:
+        threading.Timer(0.5, process.stop).start()
+        messages, _ = hear(process, free=False)
+        assert sum(isinstance(message, Sampled) for message in messages) == 1
+
+
+def test_what_cannot_be_opened_is_told():
+    with CaptureProcess(job_for("/nowhere/clip.mp4"), slots=1) as process:
+        (ended,), _ = hear(process)
+    assert isinstance(ended, Ended)
+    assert (ended.cause, ended.hopeless, ended.exit_code) == ("there is no such file", False, 1)
+
+
+def test_a_crash_is_an_end_without_a_word():
+    with CaptureProcess(job_for("synthetic:?live=1"), slots=2) as process:
+        while not isinstance(process.receive(5), Sampled):
+            pass
+        os.kill(process._process.pid or 0, signal.SIGSEGV)
+        with pytest.raises(EOFError):
+            while True:
+                process.receive(5)
+        assert process.exit_cause() == "its decoder crashed (SIGSEGV)"
+
+
+def test_pictures_come_only_when_they_are_wanted():
+    with CaptureProcess(job_for("synthetic:?live=1&fps=50&size=320x240"), slots=50) as process:
+        deadline_s = time.monotonic() + 0.6
+        while time.monotonic() < deadline_s:
+            assert not isinstance(process.receive(0.05), LivePicture)
+        process.send(WantPictures(True))
+        message: FromCapture | None = None
+        deadline_s = time.monotonic() + 10
+        while not isinstance(message, LivePicture):
+            assert time.monotonic() < deadline_s
+            message = process.receive(0.1)
+        assert message.jpeg[:2] == b"\xff\xd8"
+        assert (message.width, message.height) == (320, 240)
+
+
+def test_closing_one_that_hangs_is_quick_and_leaves_nothing():
+    process = CaptureProcess(job_for("synthetic:?live=1"), slots=2)
+    while not isinstance(process.receive(5), Sampled):
+        pass
+    pid = process._process.pid or 0
+    os.kill(pid, signal.SIGSTOP)
+    began_s = time.monotonic()
+    process.close()
+    process.close()
+    assert time.monotonic() - began_s < 1.5
+    assert not Path(f"/proc/{pid}").exists()
