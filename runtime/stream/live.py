@@ -116,7 +116,6 @@ def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest
     address = parse_http_address(address_text)
     page = WebSink(address.host, address.port, view=pipeline, token=request.http_token, top=request.top)
     pipeline.add_sink(page)
-    pipeline.want_pictures(True)
     _note(f"the web page is at {page.address.url}")
 
 

@@ -32,6 +32,8 @@ _IDLE_S = 0.1
 _STREAMS_BY_S, _ENGINE_BY_S, _SINKS_BY_S = 2.1, 2.3, 2.9
 # Where nobody is in a hurry, sinks get this long to write what waits.
 _CLOSE_SINKS_S = 5.0
+# Pictures for people are made until nobody has asked for one for so long.
+_PICTURES_S = 5.0
 # How many leading classes an annotated video shows.
 _OVERLAY_LINES = 3
 
@@ -86,6 +88,7 @@ class StreamPipeline(Closing):
         self._numbers = itertools.count()
         self._workers: list[SinkWorker] = []
         self._wants_pictures = False
+        self._pictures_asked_s = 0.0
         self._started = False
         self._stopping = threading.Event()
         self._give_up = threading.Event()
@@ -131,14 +134,6 @@ class StreamPipeline(Closing):
                 self._end(stream, StreamNotice(name, stream.uri.display, time.time(), "ended", "removed"), 0)
             elif stream.supervisor is not None:
                 stream.supervisor.stop()
-
-    def want_pictures(self, wanted: bool) -> None:
-        """Say whether somebody looks at the live pictures; without, none are made."""
-        with self._lock:
-            self._wants_pictures = wanted
-            for stream in self._streams.values():
-                if stream.supervisor is not None:
-                    stream.supervisor.want_pictures(wanted)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until all streams have ended; return whether they have.  Raises what the engine raised."""
@@ -199,10 +194,20 @@ class StreamPipeline(Closing):
         return tuple(worker.health() for worker in self._workers)
 
     def picture(self, stream: str) -> Picture | None:
-        """Return the newest picture of the stream called `stream`."""
+        """Return the newest picture of the stream called `stream`; pictures are made only while they are asked for."""
+        self._pictures_asked_s = time.monotonic()
+        if not self._wants_pictures:
+            self._want_pictures(True)
         with self._lock:
             found = [s for s in self._streams.values() if s.name == stream]
         return found[0].stats.picture() if found else None
+
+    def _want_pictures(self, wanted: bool) -> None:
+        with self._lock:
+            self._wants_pictures = wanted
+            for stream in self._streams.values():
+                if stream.supervisor is not None:
+                    stream.supervisor.want_pictures(wanted)
 
     # Streams
 
@@ -301,6 +306,8 @@ class StreamPipeline(Closing):
         else:
             inference.add(stream, item)
         self._deliver(inference.ready())
+        if self._wants_pictures and time.monotonic() - self._pictures_asked_s > _PICTURES_S:
+            self._want_pictures(False)
 
     def _is_over(self) -> bool:
         if self._give_up.is_set():

@@ -350,6 +350,27 @@ def test_threads_files_and_processes_end_where_they_began(model: Path):
     assert capture_pids() == []
 
 
+def test_pictures_are_made_while_they_are_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("runtime.stream.pipeline._PICTURES_S", 0.5)
+    with running(model) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+        keeper.wait_for(is_prediction(name))
+        assert pipeline.picture("nobody") is None
+
+        def newest() -> int:
+            picture = pipeline.picture(name)
+            time.sleep(0.02)
+            return -1 if picture is None else picture.number
+
+        deadline_s = time.monotonic() + 20
+        while newest() < 3:
+            assert time.monotonic() < deadline_s
+        time.sleep(1)
+        last = newest()
+        time.sleep(0.01)
+        assert last < 3 + 15  # ten a second for half a second, and not for a whole one
+
+
 def test_what_the_engine_raises_ends_the_run(tmp_path: Path):
     class Broken(SlowEngine):
         def _infer(self, crops: Frame) -> Logits:

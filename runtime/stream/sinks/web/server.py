@@ -125,7 +125,8 @@ class _Running:
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline_s:
                 self.stop()
-                raise PptsnError(f"--http {address}", f"the server did not start ({self._failure})")
+                cause = f"the server did not start ({self._failure or f'no answer after {_START_S:g} s'})"
+                raise PptsnError(f"--http {address}", cause, f"update its packages: {install_command('web')}")
             time.sleep(0.01)
 
     def check(self) -> None:

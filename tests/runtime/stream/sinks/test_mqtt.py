@@ -123,6 +123,7 @@ def running() -> Iterator[list[Running]]:
         one.worker.close(timeout_s=10)
 
 
+@pytest.mark.servers
 def test_messages_arrive_under_their_stream_and_kind(listener: Listener, broker: Mosquitto) -> None:
     run = Running(f"mqtt://127.0.0.1:{broker.port}")
     messages = [prediction(stream="front/door +#1"), event(), notice()]
@@ -140,6 +141,7 @@ def test_messages_arrive_under_their_stream_and_kind(listener: Listener, broker:
     assert run.reports == []
 
 
+@pytest.mark.servers
 def test_a_path_is_the_prefix_and_messages_are_kept_on_request(listener: Listener, broker: Mosquitto) -> None:
     run = Running(f"mqtt://127.0.0.1:{broker.port}/site/hall?qos=0&retain=1")
     run.worker.put(notice())
@@ -153,6 +155,7 @@ def test_a_path_is_the_prefix_and_messages_are_kept_on_request(listener: Listene
     late.stop()
 
 
+@pytest.mark.servers
 def test_a_broker_that_is_killed_and_comes_back_gets_all_events(broker: Mosquitto, running: list[Running]) -> None:
     broker.start()
     run = Running(f"mqtt://127.0.0.1:{broker.port}?only=predictions")
@@ -176,6 +179,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_events(broker: Mosquitt
     assert run.worker.health().failed == 0
 
 
+@pytest.mark.servers
 def test_no_broker_at_the_beginning_is_reported_and_tried_again(broker: Mosquitto, running: list[Running]) -> None:
     run = Running(f"mqtt://127.0.0.1:{broker.port}")
     running.append(run)
@@ -190,6 +194,7 @@ def test_no_broker_at_the_beginning_is_reported_and_tried_again(broker: Mosquitt
     ear.stop()
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("right", [True, False])
 def test_a_wrong_password_is_reported_and_shown_nowhere(
     tmp_path: Path, running: list[Running], right: bool
@@ -215,6 +220,7 @@ def test_a_wrong_password_is_reported_and_shown_nowhere(
         guarded.kill()
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("trusted", [True, False])
 def test_the_certificate_of_a_broker_is_checked(
     tmp_path: Path, running: list[Running], monkeypatch: pytest.MonkeyPatch, trusted: bool
@@ -239,6 +245,7 @@ def test_the_certificate_of_a_broker_is_checked(
         secure.kill()
 
 
+@pytest.mark.servers
 def test_a_program_that_dies_is_reported_by_the_broker(listener: Listener, broker: Mosquitto) -> None:
     code = f"""
 import os, time

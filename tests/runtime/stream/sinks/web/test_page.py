@@ -19,6 +19,8 @@ from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 DOOR, HALL = ".card:nth-of-type(1)", ".card:nth-of-type(2)"
 MARKUP = "<img src=x onerror=alert(1)>"
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Page]:
