@@ -17,12 +17,13 @@ _BOUNDARY = "frame"
 class Camera:
     """Serves moving pictures at `url`.  A context manager.
 
-    Change the attributes while it runs: `size` (width, height), `stalled`, `frozen`, `fps`; `cut()` ends every
-    connection, `off()` refuses new ones as well until `on()`, which comes back on the same port.
+    Change the attributes while it runs: `size` (width, height), `colour` (RGB), `stalled`, `frozen`, `fps`.
+    `cut()` ends every connection, `off()` refuses new ones as well, until `on()` comes back on the same port.
     """
 
     def __init__(self, *, fps: float = 25, size: tuple[int, int] = (96, 64)) -> None:
         self.fps, self.size = fps, size
+        self.colour = (160, 90, 40)
         self.stalled = self.frozen = False
         self.connections = 0
         self._generation = 0
@@ -94,7 +95,7 @@ class Camera:
     def _picture(self, number: int) -> bytes:
         width, height = self.size
         picture = np.zeros((height, width, 3), np.uint8)
-        picture[:] = (40, 90, 160)
+        picture[:] = self.colour[::-1]
         x = number * 5 % (width - 16)
         picture[height // 4 : height // 2, x : x + 16] = 255
         return bytes(cv2.imencode(".jpg", picture)[1])
