@@ -80,7 +80,7 @@ class StreamStats:
         """Keep the figures alone: the stream is over, and thousands may be."""
         with self._lock:
             meter, self._latency = self._latency, None
-            self._active, self._picture = (), None
+            self._active = ()
             if meter is not None:
                 self._final_latency = meter.overall()
 
