@@ -15,7 +15,7 @@ import importlib
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     import typer
@@ -131,6 +131,7 @@ def main() -> None:
 
     Typer itself ends on Ctrl-C with code 130, and silently where the reader of standard output has gone.
     """
+    _connect_standard_streams()
     from runtime.errors import PptsnError
 
     arguments = sys.argv[1:]
@@ -142,22 +143,48 @@ def main() -> None:
         finally:
             sys.stdout.flush()  # now: when Python exits it is too late for an error message
     except PptsnError as error:
-        # A file name need not be UTF-8, standard error may not take it as it is.
-        print(f"pptsn: error: {error}".encode(errors="backslashreplace").decode(), file=sys.stderr)
+        _complain(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        _give_up_output()
+        _give_up(sys.stdout)
         sys.exit(1)
     except OSError as error:  # a full disk, say: whatever no command could foresee
-        _give_up_output()
-        print(f"pptsn: error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        _give_up(sys.stdout)
+        _complain(f"{error.filename or 'system'}: {error.strerror or error}")
         sys.exit(1)
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:  # its reader has gone, which is no failure of what was done
+            _give_up(sys.stderr)
 
 
-def _give_up_output() -> None:
-    """Let what standard output still holds go nowhere, so that Python does not fail on it again at its exit."""
-    with suppress(OSError, ValueError):  # standard output may be no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _connect_standard_streams() -> None:
+    """Let streams that the program was started without (`>&-`) lead nowhere.
+
+    Otherwise the next file that is opened would take the stream's number, and what is printed with it.
+    `sys.stdin` stays None where there is no standard input: nothing can be read from it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole run
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # there may be nobody to read it
+        # A file name need not be UTF-8, standard error may not take it as it is.
+        print(f"pptsn: error: {text}".encode(errors="backslashreplace").decode(), file=sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let what `stream` still holds go nowhere, so that Python does not fail on it again at its exit."""
+    with suppress(OSError, ValueError):  # it may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from runtime.errors import UsageError
+
 _SOURCES_HELP = (
     "Cameras (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', files, folders, patterns, "
     "@LIST, - for standard input, or synthetic:. Options follow as a query: rtsp://cam/1?transport=udp&name=door."
@@ -14,6 +16,9 @@ _OUTPUT_HELP = (
     "Where results go; any number: FILE.jsonl, FILE.csv, FILE.mp4 or .ts (annotated video; {stream} is the "
     "stream's name), - (JSON lines on standard output), https://... (webhook), mqtt://HOST/PREFIX."
 )
+
+# A minute: predictions that come later than that help nobody.
+_MAX_WAIT_MS = 60_000
 
 _OUTPUTS, _TIME, _EVENTS = "Outputs", "Time", "Events"
 _TROUBLE, _ENGINE = "When it gets difficult", "Engine"
@@ -109,7 +114,9 @@ def stream(
     max_retries: Annotated[
         int | None,
         typer.Option(
-            help="Attempts in a row until a live source is given up; never if not given.", rich_help_panel=_TROUBLE
+            help="Failed attempts in a row, without a frame, after which a live source is given up; never if not "
+            "given.",
+            rich_help_panel=_TROUBLE,
         ),
     ] = None,
     max_backoff: Annotated[
@@ -167,7 +174,7 @@ def stream(
         realtime=realtime,
         policy=policy,
         queue_frames=queue,
-        max_wait_s=max_wait_ms / 1000,
+        max_wait_s=_seconds_of(max_wait_ms),
         max_gap_s=max_gap,
         max_staleness_s=max_staleness,
         timeout_s=timeout,
@@ -192,3 +199,9 @@ def stream(
         threads=threads,
     )
     raise typer.Exit(run_live(request, settings))
+
+
+def _seconds_of(max_wait_ms: float) -> float:
+    if not 0 <= max_wait_ms <= _MAX_WAIT_MS:  # typer's own range lets nan pass
+        raise UsageError("--max-wait-ms", f"expected 0 to {_MAX_WAIT_MS} milliseconds, got {max_wait_ms:g}")
+    return max_wait_ms / 1000

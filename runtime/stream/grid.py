@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 # Containers round timestamps to a millisecond.  A frame that much before its slot belongs to it.
 _ROUNDING_S = 0.001
+# A time-lapse camera that sends a frame each minute has no gap while it goes on doing so.
+_SLOW_FRAMES = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class GridPlace:
 class TimeGrid:
     """Chooses the first frame in each slot of `step_s` seconds.
 
-    max_gap_s: no frame for longer than this begins a new epoch.
+    max_gap_s: no frame for longer than this begins a new epoch, unless frames come that rarely anyway.
     """
 
     def __init__(self, step_s: float, *, max_gap_s: float) -> None:
@@ -36,6 +38,7 @@ class TimeGrid:
         self._tolerance_s = min(_ROUNDING_S, step_s / 4)
         self._epoch = -1
         self._origin_s = self._last_s = 0.0
+        self._interval_s: float | None = None  # between the last two frames
         self._last_slot = -1
         self._size: tuple[int, int] | None = None
         self._jumps = 0
@@ -45,7 +48,7 @@ class TimeGrid:
 
         Times never decrease.  size: (width, height) of the picture; jumps: of the source's clock so far.
         """
-        if size != self._size or jumps != self._jumps or time_s - self._last_s > self._max_gap_s:
+        if size != self._size or jumps != self._jumps or self._is_gap(time_s - self._last_s):
             self._begin(time_s, size, jumps)
         self._last_s = time_s
         slot = int((time_s - self._origin_s + self._tolerance_s) / self._step_s)
@@ -53,6 +56,10 @@ class TimeGrid:
             return None
         self._last_slot = slot
         return GridPlace(self._epoch, slot)
+
+    def _is_gap(self, interval_s: float) -> bool:
+        usual_s, self._interval_s = self._interval_s, interval_s
+        return interval_s > max(self._max_gap_s, _SLOW_FRAMES * (usual_s if usual_s is not None else interval_s))
 
     def _begin(self, time_s: float, size: tuple[int, int], jumps: int) -> None:
         self._epoch += 1

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import signal
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType
 
 from rich.console import Console
 
 from runtime import progress
-from runtime.engines import open_engine
-from runtime.errors import InputError
+from runtime.engines import Engine, open_engine
+from runtime.errors import InputError, ModelError, PptsnError
 from runtime.files import refuse_overwriting
-from runtime.results import printable
 from runtime.stream.decisions import parse_rules
 from runtime.stream.pipeline import StreamPipeline
 from runtime.stream.recordings import Recordings
 from runtime.stream.settings import StreamSettings
 from runtime.stream.sinks.base import Sink
 from runtime.stream.sinks.destination import VideoDestination, parse_destination
-from runtime.stream.sinks.terminal import terminal_sink
+from runtime.stream.sinks.line_output import StandardOutput
+from runtime.stream.sinks.standard_error import TroubleLines, print_line
+from runtime.stream.sinks.terminal import terminal_sinks
+from runtime.stream.stopping import reader_watch, stop_signals
 from runtime.stream.summary import print_summary
 from runtime.stream.uri import SourceUri, expand_stream_sources
 
 _POLL_S = 0.2
+# What begins the options of an output, as `destination` has it; another `?` belongs to the name.
+_OPTIONS = re.compile(r"\?(?=[A-Za-z_]+=)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,49 +52,91 @@ class LiveRequest:
     threads: int | None
 
 
-def run_live(request: LiveRequest, settings: StreamSettings) -> int:
-    """Classify the sources until they have ended, or until Ctrl-C or SIGTERM; return the exit code.
+@dataclass(frozen=True)
+class _Outputs:
+    """Where results go.  sinks: not open yet; page: whether there is a web page as well."""
 
-    Raises PptsnError for what is wrong from the beginning.
+    sinks: Sequence[Sink]
+    videos: Sequence[VideoDestination]
+    page: bool
+
+    @property
+    def prints_json(self) -> bool:
+        """Whether standard output is for programs."""
+        return any(sink.name == StandardOutput.name for sink in self.sinks)
+
+    @property
+    def shows_run(self) -> bool:
+        """Whether standard output is for people: a table, or a line a prediction."""
+        return not progress.QUIET and not self.prints_json
+
+    @property
+    def need_reader(self) -> bool:
+        """Whether all is in vain without a reader of standard output."""
+        others = any(sink.name != StandardOutput.name for sink in self.sinks) or self.videos or self.page
+        return not others and (self.prints_json or self.shows_run)
+
+
+def run_live(request: LiveRequest, settings: StreamSettings) -> int:
+    """Classify the sources until they have ended, or until Ctrl-C, SIGTERM or SIGHUP; return the exit code.
+
+    It ends as well when standard output was all there is to write to, and its reader has gone.
+    Raises PptsnError for what is wrong from the beginning, and where the engine fails.
     """
-    named = expand_stream_sources(request.sources)
-    uris = [uri for uri in named if not isinstance(uri, InputError)]
-    unusable = [error for error in named if isinstance(error, InputError)]
-    sinks, videos = _destinations(request, uris)
-    record = Recordings(videos, uris) if videos else None
-    with open_engine(
-        request.model, backend=request.backend, device=request.device, threads=request.threads
-    ) as engine:
-        rules = parse_rules(
-            engine.spec.labels,
-            thresholds=request.thresholds,
-            classes=request.classes,
-            smoothing_s=request.smoothing_s,
-            cool_down_s=request.cool_down_s,
-        )
-        for note in engine.notes:
-            _note(f"note: {note}")
-        for error in unusable:
-            _report(f"error: {error}")
-        with _stop_signals() as stop:
-            path_for = _path_for(record)
-            pipeline = StreamPipeline(engine, settings, rules, record=path_for, report=_report)
+    with stop_signals() as stop:
+        named = list(_with_connected_input(expand_stream_sources(request.sources)))
+        uris = [uri for uri in named if not isinstance(uri, InputError)]
+        outputs = _outputs(request, uris)
+        recordings = Recordings(outputs.videos, uris) if outputs.videos else None
+        with open_engine(
+            request.model, backend=request.backend, device=request.device, threads=request.threads
+        ) as engine:
+            pipeline = _pipeline(engine, request, settings, recordings)
+            for note in engine.notes:
+                _note(f"note: {note}")
+            unusable = [error for error in named if isinstance(error, InputError)]
+            for error in unusable:
+                _report(f"error: {error}")
             with pipeline:
-                _open_sinks(pipeline, sinks, request)
-                _run(pipeline, uris, stop)
-            _summarise(pipeline, request)
+                if not stop.is_set():
+                    _open_sinks(pipeline, outputs, request)
+                    _run(pipeline, uris, stop, reader_watch() if outputs.need_reader else lambda: False)
+            _summarise(pipeline)
+            _check_engine(pipeline, request.model)
     return pipeline.exit_code or int(bool(unusable))
 
 
-def _destinations(request: LiveRequest, uris: Sequence[SourceUri]) -> tuple[list[Sink], list[VideoDestination]]:
-    """Return the sinks, not open yet, and where videos go."""
+def _with_connected_input(named: Sequence[SourceUri | InputError]) -> Iterator[SourceUri | InputError]:
+    """Yield what is named, with an error for standard input where the program was started without one."""
+    for uri in named:
+        closed = isinstance(uri, SourceUri) and uri.kind == "stdin" and sys.stdin is None
+        yield InputError("standard input", "is closed", "pipe a video into the program") if closed else uri
+
+
+def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
     places = [parse_destination(text, top=request.top) for text in request.outputs]
     inputs = [request.model, *request.sources, *(uri.target for uri in uris if uri.kind == "file")]
     for text in request.outputs:
-        for place in (text, text.partition("?")[0]):  # a `?` may begin options or belong to the name
-            refuse_overwriting(place, inputs)
+        refuse_overwriting(_OPTIONS.split(text, maxsplit=1)[0], inputs)
     sinks = [place for place in places if isinstance(place, Sink)]
-    return sinks, [place for place in places if isinstance(place, VideoDestination)]
+    videos = [place for place in places if isinstance(place, VideoDestination)]
+    outputs = _Outputs(sinks, videos, page=request.http is not None)
+    if outputs.prints_json and sys.__stdout__ is None:
+        raise InputError("standard output", "is closed", "leave out --output -, or let it lead somewhere")
+    return outputs
+
+
+def _pipeline(
+    engine: Engine, request: LiveRequest, settings: StreamSettings, recordings: Recordings | None
+) -> StreamPipeline:
+    rules = parse_rules(
+        engine.spec.labels,
+        thresholds=request.thresholds,
+        classes=request.classes,
+        smoothing_s=request.smoothing_s,
+        cool_down_s=request.cool_down_s,
+    )
+    return StreamPipeline(engine, settings, rules, record=_path_for(recordings), report=_report)
 
 
 def _path_for(recordings: Recordings | None) -> Callable[[str, bool], str] | None:
@@ -100,13 +145,13 @@ def _path_for(recordings: Recordings | None) -> Callable[[str, bool], str] | Non
     return lambda stream, live: recordings.path_for(stream, live=live)
 
 
-def _open_sinks(pipeline: StreamPipeline, sinks: Sequence[Sink], request: LiveRequest) -> None:
-    for sink in sinks:
+def _open_sinks(pipeline: StreamPipeline, outputs: _Outputs, request: LiveRequest) -> None:
+    for sink in outputs.sinks:
         pipeline.add_sink(sink)
     if request.http is not None:
         _open_page(pipeline, request.http, request)
-    if _shows_table(request):
-        pipeline.add_sink(terminal_sink(pipeline, top=request.top))
+    for sink in terminal_sinks(pipeline, top=request.top) if outputs.shows_run else (TroubleLines(),):
+        pipeline.add_sink(sink)
 
 
 def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest) -> None:
@@ -119,51 +164,51 @@ def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest
     _note(f"the web page is at {page.address.url}")
 
 
-def _run(pipeline: StreamPipeline, uris: Sequence[SourceUri], stop: threading.Event) -> None:
+def _run(
+    pipeline: StreamPipeline, uris: Sequence[SourceUri], stop: threading.Event, gone: Callable[[], bool]
+) -> None:
     if not uris:
         return
     for uri in uris:
         pipeline.add(uri)
     pipeline.start()
-    while not stop.is_set() and not pipeline.wait(_POLL_S):
+    while not (stop.is_set() or gone() or _is_over(pipeline)):
         pass
 
 
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C or SIGTERM sets; a second one ends the program at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+def _is_over(pipeline: StreamPipeline) -> bool:
     try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        return pipeline.wait(_POLL_S)
+    except Exception:  # the engine's; `_check_engine` meets it again, when all is closed
+        return True
 
 
-def _shows_table(request: LiveRequest) -> bool:
-    """Whether standard output is for people, rather than for JSON lines."""
-    return not progress.QUIET and not any(text == "-" or text.startswith("-?") for text in request.outputs)
+def _check_engine(pipeline: StreamPipeline, model: str) -> None:
+    """Raise what the engine raised, as one line: engines have errors of all kinds."""
+    try:
+        pipeline.wait(0)
+    except PptsnError:
+        raise
+    except Exception as error:
+        raise ModelError(model, f"the engine failed ({type(error).__name__}: {error})") from error
 
 
-def _summarise(pipeline: StreamPipeline, request: LiveRequest) -> None:
-    if not _shows_table(request):
-        for health in pipeline.health():
-            if health.state == "failed":
-                _report(f"error: {health.source}: {health.detail}")
-    if not progress.QUIET:
-        print_summary(pipeline.health(whole_run=True), pipeline.sinks(), Console(stderr=True, highlight=False))
+def _summarise(pipeline: StreamPipeline) -> None:
+    if progress.QUIET:
+        return
+    console = Console(stderr=True, highlight=False)
+    with console.capture() as captured:
+        print_summary(pipeline.health(whole_run=True), pipeline.sinks(), console)
+    with suppress(OSError):  # there may be nobody to read it
+        sys.stderr.write(captured.get())
+        sys.stderr.flush()
 
 
 def _note(line: str) -> None:
-    progress.notes().print(f"pptsn: {line}", markup=False)
+    if not progress.QUIET:
+        _report(line)
 
 
 def _report(line: str) -> None:
-    """Print a line about trouble, above the live table where there is one."""
-    print(f"pptsn: {printable(line)}", file=sys.stderr, flush=True)  # noqa: T201 - the console would wrap it
+    with suppress(OSError):  # there may be nobody to read it
+        print_line(line)

@@ -7,61 +7,44 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from runtime.closing import Closing
 from runtime.engines import Engine
-from runtime.stream.analysis import InferredFrame, StreamAnalysis
-from runtime.stream.capture.overlay import Overlay
-from runtime.stream.capture.protocol import Answered, CaptureJob
+from runtime.stream.capture.protocol import CaptureJob
 from runtime.stream.decisions import DecisionRules
+from runtime.stream.engine_loop import EngineLoop
 from runtime.stream.health import Picture, SinkHealth, StreamHealth
-from runtime.stream.inference import FrameInference, Inferred, Marked
-from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from runtime.stream.inference import Inferred, Marked
+from runtime.stream.messages import Message
 from runtime.stream.names import stream_name
 from runtime.stream.queues import FrameQueues
 from runtime.stream.settings import StreamSettings
 from runtime.stream.sinks.base import Sink
 from runtime.stream.sinks.worker import SinkWorker
-from runtime.stream.stats import StreamStats
-from runtime.stream.supervisor import QueueItem, SessionOver, StreamSupervisor, WaitingFrame
+from runtime.stream.stream import Stream
+from runtime.stream.supervisor import QueueItem, StreamSupervisor, WaitingFrame
 from runtime.stream.uri import SourceUri
 
-_IDLE_S = 0.1
 # From being asked to stop: until the streams have, until what waits is inferred, until the sinks are closed.
 _STREAMS_BY_S, _ENGINE_BY_S, _SINKS_BY_S = 2.1, 2.3, 2.9
 # Where nobody is in a hurry, sinks get this long to write what waits.
 _CLOSE_SINKS_S = 5.0
 # Pictures for people are made until nobody has asked for one for so long.
 _PICTURES_S = 5.0
-# How many leading classes an annotated video shows.
-_OVERLAY_LINES = 3
-
-
-@dataclass
-class _Stream:
-    """One stream of the pipeline.  `supervisor` is None until its turn comes, and after its end."""
-
-    number: int
-    name: str
-    uri: SourceUri
-    stats: StreamStats
-    analysis: StreamAnalysis
-    supervisor: StreamSupervisor | None = None
-    over: bool = False
+# Streams that have ended are remembered up to this number.
+_KEPT_ENDED = 500
 
 
 class StreamPipeline(Closing):
     """Classifies any number of streams with one engine, until they have ended or `stop` is called.
 
         with StreamPipeline(engine, StreamSettings()) as pipeline:
-            pipeline.add_sink(JsonLines("out.jsonl"))
-            pipeline.start()
+            pipeline.add_sink(JsonlSink(LineFile(Path("out.jsonl")), top=5))
             pipeline.add(parse_source("rtsp://camera/1"))
+            pipeline.start()
             pipeline.wait()
 
-    Each source is captured in processes of its own, which are started in the way of multiprocessing: a script that
-    uses this class does so below `if __name__ == "__main__":`.
+    Its methods may be called by any thread.  It implements PipelineView.
 
     settings, rules: of all streams.  record: gives the path of the next annotated video of a stream, by its name
     and whether it is live; None: no videos.  report: takes lines about sinks in trouble, from any thread.
@@ -78,24 +61,33 @@ class StreamPipeline(Closing):
         report: Callable[[str], None] = lambda line: None,
         keep_open: bool = False,
     ) -> None:
-        self._engine, self._settings = engine, settings
-        self._rules = rules or DecisionRules()
+        self._labels, self._spec = engine.spec.labels, engine.spec
+        self._settings, self._rules = settings, rules or DecisionRules()
         self._record, self._report, self._keep_open = record, report, keep_open
         self._queues: FrameQueues[QueueItem] = FrameQueues(depth=settings.queue_frames)
-        self._lock = threading.RLock()
-        self._streams: dict[int, _Stream] = {}
-        self._waiting: deque[_Stream] = deque()
+        self._lock = threading.RLock()  # over the streams
+        self._streams: dict[int, Stream] = {}
+        self._waiting: deque[Stream] = deque()
+        self._ended: deque[Stream] = deque()
+        self._supervisors: list[StreamSupervisor] = []
         self._numbers = itertools.count()
         self._workers: list[SinkWorker] = []
         self._wants_pictures = False
         self._pictures_asked_s = 0.0
-        self._started = False
         self._stopping = threading.Event()
-        self._give_up = threading.Event()
         self._done = threading.Event()
+        self._closed = False
         self._error: BaseException | None = None
         self._exit_code = 0
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._loop = EngineLoop(
+            engine,
+            self._queues,
+            settings,
+            deal=self._deal,
+            turn=self._forget_pictures,
+            is_over=self._is_over,
+            at_end=self._at_end,
+        )
 
     # What a user does
 
@@ -107,33 +99,42 @@ class StreamPipeline(Closing):
 
     def start(self) -> None:
         """Begin to work."""
-        self._started = True
-        self._thread.start()
+        self._loop.start()
 
     def add(self, uri: SourceUri) -> str:
-        """Add a stream, before or after `start`; return its name, which is its own for good."""
+        """Add a stream, before or after `start`; return its name.  Raises ValueError when all is over."""
         with self._lock:
+            if self._stopping.is_set() or self._done.is_set():
+                raise ValueError("the pipeline is over: no stream can be added")
             name = stream_name(uri, {stream.name for stream in self._streams.values()})
-            stats = StreamStats(name, uri.display, live=uri.is_live_kind)
-            labels = self._engine.spec.labels
-            analysis = StreamAnalysis(name, uri.display, labels, self._settings, self._rules)
-            stream = _Stream(next(self._numbers), name, uri, stats, analysis)
+            stream = Stream(
+                next(self._numbers),
+                name,
+                uri,
+                self._labels,
+                self._settings,
+                self._rules,
+                annotated=self._record is not None,
+            )
             self._streams[stream.number] = stream
             self._waiting.append(stream)
-        self._start_waiting()
+            self._start_waiting()
         return name
 
     def remove(self, name: str) -> None:
         """End the stream called `name`; its last messages still come.  Raises KeyError where there is none."""
         with self._lock:
-            stream = next(s for s in self._streams.values() if s.name == name) if self._has(name) else None
+            stream = self._called(name)
             if stream is None:
                 raise KeyError(name)
-            if stream in self._waiting:
-                self._waiting.remove(stream)
-                self._end(stream, StreamNotice(name, stream.uri.display, time.time(), "ended", "removed"), 0)
+            if stream.over:
+                self._ended.remove(stream)
+                del self._streams[stream.number]
             elif stream.supervisor is not None:
-                stream.supervisor.stop()
+                stream.supervisor.stop("removed")
+            else:
+                self._waiting.remove(stream)
+                self._end(stream, "ended", "removed", 0)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until all streams have ended; return whether they have.  Raises what the engine raised."""
@@ -146,35 +147,27 @@ class StreamPipeline(Closing):
         """Ask all streams to end, in order: what they have shown is inferred and written.  Returns at once."""
         self._stopping.set()
         with self._lock:
-            for stream in list(self._waiting):
-                self._end(
-                    stream, StreamNotice(stream.name, stream.uri.display, time.time(), "ended", "stopped"), 0
-                )
-            self._waiting.clear()
+            while self._waiting:
+                self._end(self._waiting.popleft(), "ended", "stopped", 0)
             for stream in self._streams.values():
                 if stream.supervisor is not None:
                     stream.supervisor.stop()
 
     def close(self) -> None:
         """End everything within three seconds, whatever hangs.  A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         began_s = time.monotonic()
-        by_s = began_s + _CLOSE_SINKS_S
-        if not self._done.is_set():
-            by_s = began_s + _SINKS_BY_S
-            self.stop()
-            if self._started:
-                self._done.wait(_STREAMS_BY_S)
-                self._give_up.set()
-                self._done.wait(_ENGINE_BY_S - _STREAMS_BY_S)
-        self._close_sinks(by_s)
-
-    def _close_sinks(self, by_s: float) -> None:
-        """Let all sinks finish at the same time, until `by_s` (`time.monotonic`)."""
-        for worker in self._workers:
-            worker.finish(timeout_s=by_s - time.monotonic())
-        for worker in self._workers:
-            if not worker.close(timeout_s=max(0.0, by_s - time.monotonic())):
-                self._report(f"{worker.health().name}: was left behind, with messages not written")
+        sinks_by_s = began_s + (_CLOSE_SINKS_S if self._done.is_set() else _SINKS_BY_S)
+        self.stop()
+        if self._loop.ident is not None and not self._done.wait(_STREAMS_BY_S):
+            self._loop.give_up.set()
+            if not self._done.wait(_ENGINE_BY_S - _STREAMS_BY_S):
+                self._end_all("failed", "the engine hangs")
+        for supervisor in self._supervisors:
+            supervisor.join(max(0.0, began_s + _ENGINE_BY_S - time.monotonic()))
+        self._close_sinks(sinks_by_s)
 
     @property
     def exit_code(self) -> int:
@@ -184,7 +177,10 @@ class StreamPipeline(Closing):
     # PipelineView
 
     def health(self, *, whole_run: bool = False) -> tuple[StreamHealth, ...]:
-        """Return how each stream is doing, in the order in which they were added."""
+        """Return how each stream is doing, in the order in which they were added.
+
+        whole_run: with the latencies of the whole run, rather than of the last minute.
+        """
         with self._lock:
             streams = list(self._streams.values())
         return tuple(stream.stats.health(whole_run=whole_run) for stream in streams)
@@ -194,31 +190,25 @@ class StreamPipeline(Closing):
         return tuple(worker.health() for worker in self._workers)
 
     def picture(self, stream: str) -> Picture | None:
-        """Return the newest picture of the stream called `stream`; pictures are made only while they are asked for."""
-        self._pictures_asked_s = time.monotonic()
-        if not self._wants_pictures:
-            self._want_pictures(True)
+        """Return the newest picture of the stream called `stream`; they are made only while they are asked for."""
         with self._lock:
-            found = [s for s in self._streams.values() if s.name == stream]
-        return found[0].stats.picture() if found else None
-
-    def _want_pictures(self, wanted: bool) -> None:
-        with self._lock:
-            self._wants_pictures = wanted
-            for stream in self._streams.values():
-                if stream.supervisor is not None:
-                    stream.supervisor.want_pictures(wanted)
+            self._pictures_asked_s = time.monotonic()
+            if not self._wants_pictures:
+                self._want_pictures(True)
+            found = self._called(stream)
+        return found.stats.picture() if found is not None else None
 
     # Streams
 
-    def _has(self, name: str) -> bool:
-        return any(stream.name == name for stream in self._streams.values())
+    def _called(self, name: str) -> Stream | None:
+        return next((stream for stream in self._streams.values() if stream.name == name), None)
 
     def _start_waiting(self) -> None:
         """Start the streams whose turn has come: all that are live, and so many of the others."""
         with self._lock:
             if self._stopping.is_set():
                 return
+            self._supervisors = [supervisor for supervisor in self._supervisors if supervisor.is_alive()]
             running = [s for s in self._streams.values() if s.supervisor is not None and not s.uri.is_live_kind]
             room = self._settings.at_once - len(running)
             for stream in list(self._waiting):
@@ -227,31 +217,28 @@ class StreamPipeline(Closing):
                     self._waiting.remove(stream)
                     self._start_stream(stream)
 
-    def _start_stream(self, stream: _Stream) -> None:
+    def _start_stream(self, stream: Stream) -> None:
         settings = self._settings
-        policy = settings.policy or ("newest" if self._is_live(stream.uri) else "block")
-        self._queues.open(stream.number, policy=policy)
+        self._queues.open(stream.number, policy=settings.policy or "newest")
         stream.supervisor = StreamSupervisor(
             stream.number,
             stream.uri,
-            lambda: self._job(stream, policy),
+            lambda: self._job(stream),
             stream.stats,
             self._queues,
             self._emit,
             name=stream.name,
+            policy=settings.policy,
             slots=settings.queue_frames + 2,  # one that is being filled, one that is being cut into crops
             max_retries=settings.max_retries,
             max_backoff_s=settings.max_backoff_s,
         )
         stream.supervisor.want_pictures(self._wants_pictures)
+        self._supervisors.append(stream.supervisor)
         stream.supervisor.start()
 
-    def _is_live(self, uri: SourceUri) -> bool:
-        """Whether frames come at their own pace, so that a slow engine has to leave some out."""
-        return uri.is_live_kind or self._settings.realtime
-
-    def _job(self, stream: _Stream, policy: str) -> CaptureJob:
-        settings, spec = self._settings, self._engine.spec
+    def _job(self, stream: Stream) -> CaptureJob:
+        settings, spec = self._settings, self._spec
         return CaptureJob(
             uri=stream.uri,
             step_s=settings.step_s,
@@ -260,122 +247,93 @@ class StreamPipeline(Closing):
             resize_rule=spec.resize_rule,
             timeout_s=stream.uri.options.timeout_s or settings.timeout_s,
             realtime=settings.realtime,
-            waits=policy == "block",
-            frozen_after_s=settings.frozen_after_s if self._is_live(stream.uri) else 0.0,
+            waits=None if settings.policy is None else settings.policy == "block",
+            frozen_after_s=settings.frozen_after_s,
             record_path=self._record(stream.name, stream.uri.is_live_kind) if self._record else None,
         )
 
-    def _end(self, stream: _Stream, notice: StreamNotice, exit_code: int) -> None:
+    def _end(self, stream: Stream, state: str, detail: str, exit_code: int) -> None:
         """Note that `stream` is over for good."""
         with self._lock:
-            stream.over = True
-            supervisor, stream.supervisor = stream.supervisor, None
+            if stream.over:
+                return
+            stream.supervisor = None
+            messages = stream.finish(state, detail)
             self._exit_code = self._exit_code or exit_code
+            self._ended.append(stream)
+            if len(self._ended) > _KEPT_ENDED:
+                del self._streams[self._ended.popleft().number]
         for item in self._queues.close(stream.number):
             if isinstance(item, WaitingFrame):
                 item.release()
-        stream.stats.finish()
-        stream.stats.set_state(notice.state, notice.detail)
-        self._emit(notice)
-        if supervisor is not None and supervisor is not threading.current_thread():
-            supervisor.join(_IDLE_S)
+        self._emit(*messages)
         self._start_waiting()
 
-    # The engine's thread
+    def _end_all(self, state: str, detail: str) -> None:
+        """End what has not ended, since nobody will deal with its frames any more."""
+        self._stopping.set()
+        with self._lock:
+            self._waiting.clear()
+            for stream in [stream for stream in self._streams.values() if not stream.over]:
+                if stream.supervisor is not None:
+                    stream.supervisor.stop()
+                self._end(stream, state, detail, 1)
 
-    def _run(self) -> None:
-        try:
-            with FrameInference(
-                self._engine, views=self._settings.views, max_wait_s=self._settings.max_wait_s
-            ) as inference:
-                while not self._is_over():
-                    self._turn(inference)
-                inference.flush()
-                self._deliver(inference.ready())
-        except BaseException as error:  # whatever it is, `wait` shall raise it
-            self._error = error
-        finally:
-            self._done.set()
+    def _want_pictures(self, wanted: bool) -> None:
+        with self._lock:
+            self._wants_pictures = wanted
+            for stream in self._streams.values():
+                if stream.supervisor is not None:
+                    stream.supervisor.want_pictures(wanted)
 
-    def _turn(self, inference: FrameInference) -> None:
-        """Take one frame, or run what waits; then deal with what is done."""
-        try:
-            stream, item = self._queues.take(inference.wait_s(_IDLE_S))
-        except TimeoutError:
-            inference.flush()
-        else:
-            inference.add(stream, item)
-        self._deliver(inference.ready())
-        if self._wants_pictures and time.monotonic() - self._pictures_asked_s > _PICTURES_S:
-            self._want_pictures(False)
+    # What the engine's thread calls
 
     def _is_over(self) -> bool:
-        if self._give_up.is_set():
-            return True
         if self._keep_open and not self._stopping.is_set():
             return False
         with self._lock:
-            return bool(self._streams) and all(stream.over for stream in self._streams.values())
+            begun = bool(self._streams) or self._stopping.is_set()
+            return begun and all(stream.over for stream in self._streams.values())
 
-    def _deliver(self, done: Iterable[Inferred | Marked]) -> None:
-        for item in done:
-            stream = self._streams[item.stream]
-            if isinstance(item, Inferred):
-                self._inferred(stream, item)
-            else:
-                self._marked(stream, item.mark)
+    def _deal(self, item: Inferred | Marked) -> None:
+        with self._lock:
+            stream = self._streams.get(item.stream)
+        if stream is None or stream.over:
+            return
+        if isinstance(item, Inferred):
+            self._emit(*stream.take(item))
+            return
+        self._emit(*stream.break_off())
+        final = item.mark.final
+        if final is None:
+            stream.stats.count("resets")
+        else:
+            self._end(stream, final.state, final.detail, final.exit_code)
 
-    def _inferred(self, stream: _Stream, item: Inferred) -> None:
-        sampled = item.frame.sampled
-        finding = stream.analysis.add(
-            InferredFrame(
-                logits=item.logits,
-                session=item.frame.session,
-                epoch=sampled.epoch,
-                place=sampled.place,
-                time_s=sampled.time_s,
-                wall_time=sampled.wall_time,
-                captured_s=sampled.captured_s,
-                decoded_s=sampled.decoded_s,
-                queued_s=item.queued_s,
-                inferred_s=item.inferred_s,
-            )
-        )
-        stream.stats.count("inferred")
-        stream.stats.count("resets", int(finding.reset))
-        if finding.prediction is not None:
-            stream.stats.predicted(finding.prediction)
-            self._emit(finding.prediction)
-        self._happened(stream, finding.events)
-        if self._record is not None:
-            self._annotate(stream, item.frame, finding.prediction)
+    def _forget_pictures(self) -> None:
+        if self._wants_pictures and time.monotonic() - self._pictures_asked_s > _PICTURES_S:
+            self._want_pictures(False)
 
-    def _marked(self, stream: _Stream, mark: SessionOver) -> None:
-        self._happened(stream, stream.analysis.end_stretch())
-        if mark.final is not None:
-            self._end(stream, mark.final, mark.exit_code)
+    def _at_end(self, error: BaseException | None) -> None:
+        self._error = error
+        if error is not None:
+            self._end_all("failed", f"the engine failed ({error})")
+        elif self._loop.give_up.is_set():
+            self._end_all("ended", "stopped")
+        self._done.set()
 
-    def _happened(self, stream: _Stream, events: tuple[ActionEvent, ...]) -> None:
-        for event in events:
-            stream.stats.count("events", int(event.phase == "started"))
-            self._emit(event)
-        stream.stats.set_active(stream.analysis.active)
+    # Sinks
 
-    def _annotate(self, stream: _Stream, frame: WaitingFrame, prediction: StreamPrediction | None) -> None:
-        """Tell the recorder what the frames from this one on show."""
-        if prediction is not None:
-            active, leading = stream.analysis.active, prediction.top(_OVERLAY_LINES)
-            frame.capture.send(
-                Overlay(
-                    time_s=prediction.time_s,
-                    lines=tuple((p.label, p.score) for p in leading),
-                    class_ids=tuple(p.class_id for p in leading),
-                    event=active[0].label if active else "",
-                    warming_up=prediction.warming_up,
-                )
-            )
-        frame.capture.send(Answered(frame.sampled.time_s))
+    def _emit(self, *messages: Message) -> None:
+        for message in messages:
+            for worker in self._workers:
+                worker.put(message)
 
-    def _emit(self, message: Message) -> None:
-        for worker in self._workers:
-            worker.put(message)
+    def _close_sinks(self, by_s: float) -> None:
+        """Let all sinks finish at the same time, until `by_s` (`time.monotonic`)."""
+        workers: Iterable[SinkWorker] = self._workers
+        for worker in workers:
+            worker.finish(timeout_s=by_s - time.monotonic())
+        for worker in workers:
+            if not worker.close(timeout_s=max(0.0, by_s - time.monotonic())):
+                self._report(f"{worker.health().name}: was left behind, with messages not written")

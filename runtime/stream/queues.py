@@ -31,6 +31,7 @@ class _Queue(Generic[T]):
     items: deque[tuple[T, bool]] = field(default_factory=deque)  # an item, and whether it counts as a frame
     frames: int = 0
     open: bool = True
+    has_turn: bool = False
 
 
 class FrameQueues(Generic[T]):
@@ -50,6 +51,15 @@ class FrameQueues(Generic[T]):
         check_policy(policy)
         with self._changed:
             self._queues[stream] = _Queue(policy)
+
+    def set_policy(self, stream: int, policy: str) -> None:
+        """Change the policy of `stream`, if it is open."""
+        check_policy(policy)
+        with self._changed:
+            queue = self._queues.get(stream)
+            if queue is not None:
+                queue.policy = policy
+                self._changed.notify_all()
 
     def put(self, stream: int, frame: T) -> T | None:
         """Queue `frame`; return the frame that was dropped for it, which may be itself, or None.
@@ -94,8 +104,8 @@ class FrameQueues(Generic[T]):
             queue = self._queues[stream]
             item, counts = queue.items.popleft()
             queue.frames -= counts
-            if queue.items:
-                self._turns.append(stream)
+            queue.has_turn = False
+            self._give_turn(stream, queue)
             if counts and queue.policy == "block":
                 self._changed.notify_all()
             return stream, item
@@ -113,17 +123,21 @@ class FrameQueues(Generic[T]):
             if queue is None:
                 return []
             queue.open = False
-            if queue.items:
+            if queue.has_turn:
                 self._turns.remove(stream)
             self._changed.notify_all()
             return [item for item, _ in queue.items]
 
     def _append(self, stream: int, queue: _Queue[T], item: T, *, counts: bool) -> None:
-        if not queue.items:
-            self._turns.append(stream)
         queue.items.append((item, counts))
         queue.frames += counts
+        self._give_turn(stream, queue)
         self._changed.notify_all()
+
+    def _give_turn(self, stream: int, queue: _Queue[T]) -> None:
+        if queue.items and not queue.has_turn:
+            queue.has_turn = True
+            self._turns.append(stream)
 
     def _drop_oldest(self, queue: _Queue[T]) -> T:
         for i, (item, counts) in enumerate(queue.items):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from runtime.errors import UsageError
@@ -11,6 +10,24 @@ from runtime.sampling import check_segments
 from runtime.stream.queues import check_policy
 
 _DAY_S = 86_400.0
+# What containers can tell.
+_LEAST_S = 0.001
+_MANY = 1_000_000
+
+# Option, field, least and most.  Each queued frame has memory set aside: 0.4 MB at a short side of 256.
+_RANGES = (
+    ("--window", "window_s", _LEAST_S, 30 * _DAY_S),
+    ("--every", "every_s", _LEAST_S, _DAY_S),
+    ("--max-gap", "max_gap_s", _LEAST_S, _DAY_S),
+    ("--max-staleness", "max_staleness_s", _LEAST_S, _DAY_S),
+    ("--timeout", "timeout_s", _LEAST_S, _DAY_S),
+    ("--max-backoff", "max_backoff_s", _LEAST_S, _DAY_S),
+    ("--max-wait", "max_wait_s", 0, 10),
+    ("--frozen-after", "frozen_after_s", 0, _DAY_S),
+    ("--queue", "queue_frames", 1, 256),
+    ("--at-once", "at_once", 1, 1000),
+    ("--max-retries", "max_retries", 0, _MANY),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +41,7 @@ class StreamSettings:
     policy: what happens to a frame that finds its queue full, one of POLICIES; None: `newest` for what happens
         now, `block` for files.
     queue_frames: sampled frames of a stream that may wait.  max_wait_s: how long a batch waits to be filled.
-    max_gap_s: without a frame for longer, the window begins anew.
+    max_gap_s: without a frame for longer, and longer than three of a slow source take, the window begins anew.
     max_staleness_s: a prediction older than this, from capture to sink, is marked.
     timeout_s: without a frame for longer, a live source is taken for dead; for opening any source as well.
     max_retries: attempts in a row that may fail before a source is given up; None: no limit.
@@ -55,29 +72,13 @@ class StreamSettings:
             raise UsageError("--views", f"unknown plan {self.views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
         if self.policy is not None:
             check_policy(self.policy)
-        for option, value in (
-            ("--window", self.window_s),
-            ("--every", math.inf if self.every_s is None else self.every_s),
-            ("--max-gap", self.max_gap_s),
-            ("--max-staleness", self.max_staleness_s),
-            ("--timeout", self.timeout_s),
-            ("--max-backoff", self.max_backoff_s),
-        ):
-            if not value > 0:
-                raise UsageError(option, f"expected more than 0 seconds, got {value}")
-        for option, value in (("--max-wait", self.max_wait_s), ("--frozen-after", self.frozen_after_s)):
-            if not 0 <= value <= _DAY_S:
-                raise UsageError(option, f"expected 0 to {_DAY_S:.0f} seconds, got {value}")
-        for option, count, least in (
-            ("--queue", self.queue_frames, 1),
-            ("--at-once", self.at_once, 1),
-            ("--max-retries", 0 if self.max_retries is None else self.max_retries, 0),
-        ):
-            if count < least:
-                raise UsageError(option, f"expected at least {least}, got {count}")
-        if not math.isfinite(self.window_s) or self.max_gap_s < self.step_s:
-            cause = f"{self.max_gap_s} s is less than the {self.step_s:.3g} s between sampled frames"
-            raise UsageError("--max-gap", cause, "raise it, or shorten --window")
+        for option, field, least, most in _RANGES:
+            value = getattr(self, field)
+            if value is not None and not least <= value <= most:
+                raise UsageError(option, f"expected {least:g} to {most:g}, got {value:g}")
+        if not _LEAST_S <= self.step_s <= _DAY_S:
+            cause = f"gives {self.step_s:g} s between sampled frames, expected {_LEAST_S} to {_DAY_S:.0f}"
+            raise UsageError("--window", cause, "change --window or --segments")
 
     @property
     def step_s(self) -> float:

@@ -25,11 +25,12 @@ class StreamStats:
         self._before = Counts(0, 0, 0)  # of the sessions that are over
         self._session = Counts(0, 0, 0)
         self._rate = RateMeter()
-        self._latency: LatencyMeter | None = LatencyMeter()
+        self._latency: LatencyMeter | None = None  # until the first prediction: thousands of files may wait
         self._final_latency: Mapping[str, Percentiles] = {}
         self._last: StreamPrediction | None = None
         self._active: tuple[ActionEvent, ...] = ()
         self._picture: Picture | None = None
+        self._is_over = False
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to one of the counters of StreamHealth."""
@@ -69,8 +70,9 @@ class StreamStats:
 
     def predicted(self, prediction: StreamPrediction) -> None:
         """Note a prediction."""
-        if self._latency is not None:
-            self._latency.add(prediction.stages)
+        if self._latency is None:
+            self._latency = LatencyMeter()
+        self._latency.add(prediction.stages)
         with self._lock:
             self._counters["predictions"] += 1
             self._counters["stale"] += prediction.stale
@@ -79,6 +81,7 @@ class StreamStats:
     def finish(self) -> None:
         """Keep the figures alone: the stream is over, and thousands may be."""
         with self._lock:
+            self._is_over = True
             meter, self._latency = self._latency, None
             self._active = ()
             if meter is not None:
@@ -103,14 +106,15 @@ class StreamStats:
     def health(self, *, whole_run: bool = False) -> StreamHealth:
         """Return how the stream is doing; latencies of the last minute, or of the whole run."""
         meter = self._latency
-        latency, rate = self._final_latency, 0.0
+        latency = self._final_latency
         if meter is not None:
             latency = meter.overall() if whole_run else meter.recent()
-            rate = self._rate.rate()
+        rate = 0.0 if self._is_over else self._rate.rate()
         with self._lock:
             a, b = self._before, self._session
             counters = dict(self._counters)
-            counters["dropped"] += a.dropped + b.dropped
+            for name in ("sampled", "dropped"):  # of those that found no slot, the supervisor knows by number only
+                counters[name] += a.dropped + b.dropped
             return StreamHealth(
                 **self._fields,  # type: ignore[arg-type]
                 **counters,  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ _GOOD_SESSION_S = 5.0
 # Packets that cannot be decoded are reported when they begin, and then at most this often.
 _DECODE_REPORT_S = 10.0
 
-_ENDED, _STOPPED = "the source ended", "stopped"
+_ENDED = "the source ended"
 
 _ENDLESS_KINDS = frozenset({"rtsp", "rtmp", "http", "device"})
 
@@ -58,11 +58,19 @@ class WaitingFrame:
 
 
 @dataclass(frozen=True)
-class SessionOver:
-    """All frames of a session have been queued; `final` is what to say when it was the last one."""
+class Final:
+    """How a stream ends: a state of FINAL_STATES, why, and the exit code that this means."""
 
-    final: StreamNotice | None = None
+    state: str
+    detail: str
     exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class SessionOver:
+    """All frames of a session have been queued; final: None where another session follows."""
+
+    final: Final | None = None
 
 
 QueueItem = WaitingFrame | SessionOver
@@ -74,7 +82,7 @@ class _Session:
 
     number: int
     began_s: float
-    deadline_s: float | None
+    deadline_s: float
     live: bool | None = None  # as the open source says
     frames: int = 0
     frozen: bool = False
@@ -99,7 +107,7 @@ class StreamSupervisor(threading.Thread):
     """The thread of one stream: runs one capture process after another until the source is done with.
 
     job: makes the job of the next session.  tell: takes notices, from this thread.
-    policy, slots: see StreamSettings.policy and queue_frames; max_retries, max_backoff_s likewise.
+    policy, max_retries, max_backoff_s: see StreamSettings.  slots: frames that may wait in shared memory.
     """
 
     def __init__(
@@ -112,6 +120,7 @@ class StreamSupervisor(threading.Thread):
         tell: Callable[[StreamNotice], None],
         *,
         name: str,
+        policy: str | None,
         slots: int,
         max_retries: int | None,
         max_backoff_s: float,
@@ -119,19 +128,22 @@ class StreamSupervisor(threading.Thread):
         super().__init__(name=f"stream {name}", daemon=True)
         self._number, self._uri, self._job, self._stats = number, uri, job, stats
         self._queues, self._tell_notice = queues, tell
-        self._stream, self._slots, self._max_retries = name, slots, max_retries
+        self._stream, self._policy, self._slots, self._max_retries = name, policy, slots, max_retries
         self._backoff = Backoff(cap_s=max_backoff_s)
         self._stopping = threading.Event()
-        self._stop_by_s: float | None = None
+        self._stop_reason = ""
+        self._stop_by_s = float("inf")
         self._process: CaptureProcess | None = None
         self._wants_pictures = False
         self._told = ("", "")
 
     # From other threads
 
-    def stop(self) -> None:
-        """Ask the stream to finish; returns at once."""
-        self._stop_by_s = time.monotonic() + _STOP_S
+    def stop(self, reason: str = "stopped") -> None:
+        """Ask the stream to finish; returns at once.  reason: why, a word for people."""
+        if not self._stopping.is_set():
+            self._stop_reason = reason
+            self._stop_by_s = time.monotonic() + _STOP_S
         self._stopping.set()
         process = self._process
         if process is not None:
@@ -151,7 +163,7 @@ class StreamSupervisor(threading.Thread):
         try:
             self._supervise()
         except Exception as error:
-            self._finish("failed", f"internal error ({type(error).__name__}: {error})", 1)
+            self._finish(Final("failed", f"internal error ({type(error).__name__}: {error})", 1))
 
     def _supervise(self) -> None:
         failures, number = 0, 0
@@ -161,30 +173,30 @@ class StreamSupervisor(threading.Thread):
             failures = 0 if session.frames else failures + 1
             final = self._verdict(session, failures)
             if final is not None:
-                self._finish(*final)
+                self._finish(final)
                 return
             if session.lived_s >= _GOOD_SESSION_S:
                 self._backoff.reset()
             self._queues.put_mark(self._number, SessionOver())
             if not self._pause(session.ended.cause or _ENDED):
-                self._finish("ended", _STOPPED, 0)
+                self._finish(Final("ended", self._stop_reason))
                 return
 
-    def _verdict(self, session: _Session, failures: int) -> tuple[str, str, int] | None:
-        """Return how the stream ends (state, detail, exit code), or None where the source is to be tried again."""
+    def _verdict(self, session: _Session, failures: int) -> Final | None:
+        """Return how the stream ends, or None where the source is to be tried again."""
         ended = session.ended
         if self._stopping.is_set():
-            return "ended", _STOPPED, 0
+            return Final("ended", self._stop_reason)
         live = self._uri.is_live_kind if session.live is None else session.live
         # A camera that ends has failed; synthetic pictures and pipelines may just end.
         if not ended.cause and not (live and self._uri.kind in _ENDLESS_KINDS):
-            return "ended", "", 0
+            return Final("ended", "")
         cause = ended.cause or _ENDED
         if ended.hopeless or not live:
-            return "failed", _line(cause, ended.remedy), ended.exit_code
+            return Final("failed", _line(cause, ended.remedy), ended.exit_code)
         if self._max_retries is not None and failures > self._max_retries:
             tries = "1 attempt" if failures == 1 else f"{failures} attempts"
-            return "failed", _line(f"{cause}; given up after {tries}", ended.remedy), 1
+            return Final("failed", _line(f"{cause}; given up after {tries}", ended.remedy), 1)
         return None
 
     def _pause(self, cause: str) -> bool:
@@ -193,10 +205,9 @@ class StreamSupervisor(threading.Thread):
         self._stats.count("reconnects")
         return not self._stopping.wait(self._backoff.next_s())
 
-    def _finish(self, state: str, detail: str, exit_code: int) -> None:
+    def _finish(self, final: Final) -> None:
         """Let the pipeline say how it ended, once it has dealt with the last frame."""
-        notice = StreamNotice(self._stream, self._uri.display, time.time(), state, detail)
-        self._queues.put_mark(self._number, SessionOver(notice, exit_code))
+        self._queues.put_mark(self._number, SessionOver(final))
 
     # One session
 
@@ -204,13 +215,13 @@ class StreamSupervisor(threading.Thread):
         job = self._job()
         if not number:  # later, the pause's own state tells more
             self._state("connecting", "")
-        now_s = time.monotonic()
-        session = _Session(number, now_s, now_s + job.timeout_s + _OPEN_GRACE_S)
         try:
             process = CaptureProcess(job, slots=self._slots)
-        except OSError as error:  # no process or no memory left, for now
-            session.fail(f"cannot be started ({error.strerror or error})")
+        except (OSError, EOFError) as error:  # no process, memory or descriptor is left, for now
+            session = _Session(number, time.monotonic(), 0.0)
+            session.fail(f"cannot be started ({getattr(error, 'strerror', None) or error})")
             return session
+        session = _Session(number, time.monotonic(), time.monotonic() + job.timeout_s + _OPEN_GRACE_S)
         self._process = process
         try:
             if self._wants_pictures:
@@ -238,8 +249,7 @@ class StreamSupervisor(threading.Thread):
                 return
 
     def _is_overdue(self, session: _Session) -> bool:
-        limits = [limit for limit in (session.deadline_s, self._stop_by_s) if limit is not None]
-        return bool(limits) and time.monotonic() > min(limits)
+        return time.monotonic() > min(session.deadline_s, self._stop_by_s)
 
     def _take(self, message: FromCapture, process: CaptureProcess, session: _Session, job: CaptureJob) -> None:
         if isinstance(message, Sampled):
@@ -248,18 +258,16 @@ class StreamSupervisor(threading.Thread):
             self._stats.pictured(message.jpeg, message.width, message.height, message.wall_time)
         elif isinstance(message, Opened):
             session.live = message.live
+            self._queues.set_policy(self._number, self._policy or ("block" if message.waits else "newest"))
             self._stats.opened(message)
         elif isinstance(message, Remark):
-            self._tell("live", message.text)
+            self._remark(message.text)
         elif isinstance(message, Ended):
             session.ended, session.over = message, True
-            self._stats.progress(message.counts)
-            return
-        if isinstance(message, Sampled | Progress):
+        if isinstance(message, Sampled | Progress | Ended):
             self._stats.progress(message.counts)
             self._note_errors(message.counts, session)
-        # A file that waits for its turn at the engine says nothing, and nothing is wrong.
-        session.deadline_s = None if job.waits and session.live is not None else _later(job)
+        session.deadline_s = time.monotonic() + job.timeout_s + _READ_GRACE_S
 
     def _sampled(self, message: Sampled, process: CaptureProcess, session: _Session) -> None:
         if self._stopping.is_set():
@@ -282,20 +290,19 @@ class StreamSupervisor(threading.Thread):
         if message.frozen:
             self._state("frozen", "the picture does not change")
         elif not session.frames or thawed:
-            width, height = message.source_size
-            self._state("live", f"{width}x{height}")
+            self._state("live", "{}x{}".format(*message.source_size))
         if jumped and before != message.source_size:
             sizes = f"from {before[0]}x{before[1]} to {message.source_size[0]}x{message.source_size[1]}"
-            self._tell("live", f"the picture's size changed {sizes}; the window begins anew")
+            self._remark(f"the picture's size changed {sizes}; the window begins anew")
         elif jumped:
-            self._tell("live", "frames are missing or the clock jumped; the window begins anew")
+            self._remark("frames are missing or the clock jumped; the window begins anew")
 
     def _note_errors(self, counts: Counts, session: _Session) -> None:
         new = counts.decode_errors - session.errors_told
         now_s = time.monotonic()
-        if new > 0 and now_s - session.errors_told_s >= _DECODE_REPORT_S:
+        if new > 0 and (session.over or now_s - session.errors_told_s >= _DECODE_REPORT_S):
             session.errors_told, session.errors_told_s = counts.decode_errors, now_s
-            self._tell("live", f"{new} frame{'s' if new > 1 else ''} damaged or lost in decoding")
+            self._remark(f"{new} frame{'s' if new > 1 else ''} damaged or lost in decoding")
 
     # Reports
 
@@ -307,12 +314,12 @@ class StreamSupervisor(threading.Thread):
         self._stats.set_state(state, detail)
         self._tell(state, detail)
 
+    def _remark(self, detail: str) -> None:
+        """Report something that changes no state."""
+        self._tell(self._told[0], detail)
+
     def _tell(self, state: str, detail: str) -> None:
         self._tell_notice(StreamNotice(self._stream, self._uri.display, time.time(), state, detail))
-
-
-def _later(job: CaptureJob) -> float:
-    return time.monotonic() + job.timeout_s + _READ_GRACE_S
 
 
 def _silence(session: _Session, job: CaptureJob) -> str:

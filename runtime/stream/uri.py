@@ -97,22 +97,22 @@ def expand_stream_sources(arguments: Iterable[str]) -> list[SourceUri | InputErr
 
     Each is what `parse_source` takes, or a folder of videos, a pattern or a `@list` as in `expand_sources`.
     Options after a folder or a pattern hold for all that it stands for.  In a list, relative paths start at the
-    list; one that cannot be read stands in its place as an InputError.
+    list; one that cannot be read stands in its place as an InputError, and so does a line that makes no sense.
 
-    Raises UsageError where there is no source at all, and as `parse_source` does.
+    Raises UsageError where there is no source at all, where standard input is named twice, and as `parse_source`
+    does for what is no line of a list.
     """
     sources: list[SourceUri | InputError] = []
     for argument in arguments:
-        entries = _list_entries(argument) if argument.startswith("@") else [argument]
-        sources += [source for entry in entries for source in _expanded(entry)]
+        sources += _listed(argument) if argument.startswith("@") else _expanded(argument)
     if not sources:
         raise UsageError("SOURCE", "no source given", "name files, folders, cameras, URLs or @list")
+    if sum(isinstance(source, SourceUri) and source.kind == "stdin" for source in sources) > 1:
+        raise UsageError("SOURCE", "standard input is named more than once", "give - once: it can be read once")
     return sources
 
 
-def _expanded(entry: str | InputError) -> list[SourceUri | InputError]:
-    if isinstance(entry, InputError):
-        return [entry]
+def _expanded(entry: str) -> list[SourceUri | InputError]:
     if not _is_path(entry):
         return [parse_source(entry)]
     path, query = _split_path(entry)
@@ -124,17 +124,24 @@ def _is_path(text: str) -> bool:
     return not _SCHEME.match(text) and not any(form.fullmatch(text) for form in forms)
 
 
-def _list_entries(argument: str) -> list[str | InputError]:
-    """Return the entries of `@list`, paths with the folder of the list before them, or why there are none."""
+def _listed(argument: str) -> list[SourceUri | InputError]:
+    """Return what the lines of `@list` stand for; paths start at the folder of the list."""
     path = Path(argument[1:])
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
         lines = []
-    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    entries = [(number, entry) for number, entry in entries if entry and not entry.startswith("#")]
     if not entries:  # that is where the reason is found and worded
         return [found for found in expand_sources([argument]) if isinstance(found, InputError)]
-    return [str(path.parent / entry) if _is_path(entry) else entry for entry in entries]
+    sources: list[SourceUri | InputError] = []
+    for number, entry in entries:
+        try:
+            sources += _expanded(str(path.parent / entry) if _is_path(entry) else entry)
+        except UsageError as error:
+            sources.append(InputError(f"{argument}:{number}", f"{error.thing}: {error.cause}", error.remedy))
+    return sources
 
 
 def _gst(query: str, pipeline: str) -> SourceUri:

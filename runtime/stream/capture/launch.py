@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
 from runtime.stream.capture.protocol import CaptureJob
 from runtime.stream.capture.slots import FrameSlots
+
+# What may be sent to the whole program, and concerns its main process alone.
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 def launch(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: Any) -> None:

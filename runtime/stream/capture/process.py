@@ -7,52 +7,55 @@ import os
 import select
 import signal
 import sys
-import time
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
 
+import numpy as np
+
 from runtime.closing import Closing
 from runtime.preprocess import Frame
-from runtime.stream.capture.launch import launch
+from runtime.stream.capture.launch import STOP_SIGNALS, launch
 from runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
 from runtime.stream.capture.slots import FrameSlots
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
-
-
-@cache
-def _context() -> ForkServerContext:
-    """Return what starts processes: forks of a server that has imported what a capture needs, and no threads.
-
-    Forked from this process they would inherit locks that its threads hold; started afresh, each would take half
-    a second and as much memory again.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["runtime.stream.capture.child"])
-    return context
+_starting = threading.Lock()
 
 
 class CaptureProcess(Closing):
-    """The process of one connection.  One thread receives; any thread may send.
+    """The process of one connection.  One thread receives; any thread may call the other methods.
 
     slots: frames that may wait in shared memory.
+    Raises OSError or EOFError where the system has no process, memory or descriptor left.
     """
 
     def __init__(self, job: CaptureJob, *, slots: int) -> None:
         context = _context()
-        slot_bytes = job.short_side**2 * 3 * _ASPECT
-        self._slots: FrameSlots | None = FrameSlots(context, count=slots, slot_bytes=slot_bytes)
+        self._lock = threading.Lock()  # over what is closed while others may still use it
+        self._closed = False
+        self._slots = FrameSlots(count=slots, slot_bytes=job.short_side**2 * 3 * _ASPECT)
         self._connection, theirs = context.Pipe(duplex=True)
+        self._writable = select.poll()
+        self._writable.register(self._connection.fileno(), select.POLLOUT)
         stdin = DupFd(sys.stdin.fileno()) if job.uri.kind == "stdin" else None
         self._process = context.Process(
             target=launch, args=(theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", daemon=True
         )
-        self._process.start()
-        theirs.close()
-        self._closed = False
+        try:
+            with _without_main():
+                self._process.start()
+        except BaseException:
+            self._connection.close()
+            self._slots.close()
+            raise
+        finally:
+            theirs.close()
 
     def receive(self, timeout_s: float) -> FromCapture | None:
         """Return the next message, or None after `timeout_s`; raises EOFError where the process has gone."""
@@ -65,26 +68,21 @@ class CaptureProcess(Closing):
         return message
 
     def send(self, message: ToCapture) -> None:
-        """Send `message` without waiting: to a process that does not listen it is lost."""
-        with suppress(OSError, ValueError):  # ValueError: closed meanwhile
-            if select.select([], [self._connection], [], 0)[1]:
+        """Send `message` without waiting: to a process that does not listen, or has gone, it is lost."""
+        with self._lock, suppress(OSError):
+            if not self._closed and self._writable.poll(0):
                 self._connection.send(message)
 
     def pixels(self, message: Sampled) -> Frame:
         """Return the (H, W, 3) uint8 pixels of a sampled frame, in memory that is shared until it is freed."""
         if message.inline:
-            import numpy as np
-
             return np.frombuffer(message.inline, np.uint8).reshape(message.height, message.width, 3)
-        if self._slots is None:
-            raise ValueError("the capture is closed")
         return self._slots.view(message.slot, message.height, message.width)
 
     def free(self, message: Sampled) -> None:
         """Let the process use the memory of a sampled frame again."""
-        slots = self._slots
-        if slots is not None:
-            slots.free(message.slot)
+        with self._lock:
+            self._slots.free(message.slot)
 
     def exit_cause(self) -> str:
         """Return how the process ended, a phrase for people; for a process that has gone without a word."""
@@ -98,32 +96,65 @@ class CaptureProcess(Closing):
         """Ask the process to finish."""
         self.send(Stop())
 
-    def kill(self) -> None:
-        """End the process and all that it has started, whatever they are doing."""
+    def close(self) -> None:
+        """End the process and all that it has started, whatever they are doing.  A second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._kill()
+        self._process.join(1)
+        with self._lock:
+            self._connection.close()
+            self._slots.close()
+        if self._process.exitcode is not None:
+            self._process.close()
+
+    def _kill(self) -> None:
         pid = self._process.pid
         if pid is None:
             return
         with suppress(OSError):  # it has gone, or has not made its group yet
             os.killpg(pid, signal.SIGKILL)
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             self._process.kill()
 
-    def close(self, *, timeout_s: float = 0.0) -> None:
-        """Wait for the process for `timeout_s`, then end it; give back its memory.  A second call does nothing."""
-        if self._closed:
-            return
-        self._closed = True
-        self._wait(timeout_s)
-        self.kill()
-        self._process.join(1)
-        self._connection.close()
-        if self._process.exitcode is not None:
-            self._process.close()
-        self._slots = None
 
-    def _wait(self, timeout_s: float) -> None:
-        """Wait until the process ends, hearing it out: it may be about to say something."""
-        deadline_s = time.monotonic() + timeout_s
-        with suppress(EOFError):
-            while self._process.is_alive() and (left_s := deadline_s - time.monotonic()) > 0:
-                self.receive(left_s)
+@cache
+def _context() -> ForkServerContext:
+    """Return what starts processes: forks of a server that has imported what a capture needs, and has no threads.
+
+    Forked from this process they would inherit locks that its threads hold; started afresh, each would take half
+    a second and as much memory again.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["runtime.stream.capture.child"])
+    # Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
+    # process that is about to be told what to do.  The tracker comes first: starting it would unblock them.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let a process start without running the user's script again, as multiprocessing would have it.
+
+    A capture needs nothing from it; so a script needs no `__main__` guard, and may even be read from a pipe.
+    """
+    main = sys.modules["__main__"]
+    hidden = {}
+    with _starting:
+        try:
+            for name in ("__spec__", "__file__"):
+                if hasattr(main, name):
+                    hidden[name] = getattr(main, name)
+                    setattr(main, name, None)
+            yield
+        finally:
+            for name, value in hidden.items():
+                setattr(main, name, value)

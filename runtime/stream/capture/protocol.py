@@ -15,8 +15,9 @@ class CaptureJob:
 
     step_s, max_gap_s: of the time grid.  short_side, resize_rule: of the model.
     timeout_s: for opening, and for each wait for data.
-    realtime: files at their own pace.  waits: wait for a free slot, rather than drop the frame.
-    frozen_after_s: a picture that has not changed for so long is frozen; 0: never.
+    realtime: files at their own pace.  waits: wait for a free slot, rather than drop the frame; None: a source
+        that does not come at a pace of its own waits.
+    frozen_after_s: a picture that comes at a pace, and has not changed for so long, is frozen; 0: never.
     record_path: where the annotated video goes, or None.
     """
 
@@ -27,16 +28,17 @@ class CaptureJob:
     resize_rule: str
     timeout_s: float
     realtime: bool
-    waits: bool
+    waits: bool | None
     frozen_after_s: float
     record_path: str | None = None
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The source is open.  Its fields are those of OpenSource."""
+    """The source is open.  waits: as settled now, see CaptureJob; the others are those of OpenSource."""
 
     live: bool
+    waits: bool
     frame_rate: float | None
     duration_s: float | None
 

@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
-import ctypes
-from multiprocessing.context import ForkServerContext
+import mmap
+import os
+import select
+from multiprocessing.reduction import DupFd
 
 import numpy as np
 
+from runtime.closing import Closing
 from runtime.preprocess import Frame
 
+_FREE, _TAKEN = 0, 1
 
-class FrameSlots:
-    """`count` slots of `slot_bytes` bytes.  The process that captures fills them; the pipeline frees them.
+
+class FrameSlots(Closing):
+    """`count` slots of `slot_bytes` bytes.  The process that captures fills them, the pipeline frees them.
 
     Frames stay where they were put: nothing is copied between the two processes.  The slots may be freed in any
-    order.  Handed to the process when it is started.
+    order.  Handed to the process when it is started.  The memory has no name and no limit but the machine's own,
+    unlike /dev/shm, of which a container has 64 MB; raises OSError where there is none left.
     """
 
-    def __init__(self, context: ForkServerContext, *, count: int, slot_bytes: int) -> None:
-        self._slot_bytes = slot_bytes
-        self._memory = context.RawArray(ctypes.c_uint8, count * slot_bytes)
-        self._taken = context.RawArray(ctypes.c_uint8, count)
-        self._free = context.Semaphore(count)
+    def __init__(self, *, count: int, slot_bytes: int) -> None:
+        self._count, self._slot_bytes = count, slot_bytes
+        self._memory_fd = os.memfd_create("pptsn-frames")
+        self._free_fd = -1
+        try:
+            os.posix_fallocate(self._memory_fd, 0, count * slot_bytes + count)
+            # Counts the free slots; a read takes one.
+            self._free_fd = os.eventfd(count, os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._map()
+        except BaseException:
+            self.close()
+            raise
+
+    def _map(self) -> None:
+        self._memory = mmap.mmap(self._memory_fd, self._count * self._slot_bytes + self._count)
+
+    def __getstate__(self) -> tuple[int, int, object, object]:
+        """Return what the process that is being started needs; not for other uses of pickling."""
+        return self._count, self._slot_bytes, DupFd(self._memory_fd), DupFd(self._free_fd)
+
+    def __setstate__(self, state: tuple[int, int, object, object]) -> None:
+        self._count, self._slot_bytes, memory, free = state
+        self._memory_fd, self._free_fd = memory.detach(), free.detach()  # type: ignore[attr-defined]
+        self._map()
 
     def take(self, timeout_s: float) -> int | None:
         """Return a free slot, which is taken from now on; None where there was none within `timeout_s`."""
-        if not self._free.acquire(timeout=timeout_s):
+        poll = select.poll()
+        poll.register(self._free_fd, select.POLLIN)
+        if not poll.poll(1000 * timeout_s):
             return None
-        slot = bytes(self._taken).index(0)
-        self._taken[slot] = 1
+        os.eventfd_read(self._free_fd)
+        marks = self._count * self._slot_bytes
+        slot = self._memory.find(bytes([_FREE]), marks) - marks
+        self._memory[marks + slot] = _TAKEN
         return slot
 
     def fits(self, pixels: Frame) -> bool:
@@ -36,12 +65,25 @@ class FrameSlots:
         return pixels.nbytes <= self._slot_bytes
 
     def view(self, slot: int, height: int, width: int) -> Frame:
-        """Return the (height, width, 3) uint8 pixels in `slot`: the shared memory itself, until it is freed."""
+        """Return the (height, width, 3) uint8 pixels in `slot`: the shared memory itself, until it is freed.
+
+        The memory stays as long as a view of it does, even when the slots are closed.
+        """
         start = slot * self._slot_bytes
-        flat = np.frombuffer(memoryview(self._memory), np.uint8, count=height * width * 3, offset=start)
+        flat = np.frombuffer(self._memory, np.uint8, count=height * width * 3, offset=start)
         return flat.reshape(height, width, 3)
 
     def free(self, slot: int) -> None:
-        """Give `slot` back to the process that captures."""
-        self._taken[slot] = 0
-        self._free.release()
+        """Give `slot` back to the process that captures; does nothing when the slots are closed."""
+        if self._free_fd < 0:
+            return
+        self._memory[self._count * self._slot_bytes + slot] = _FREE
+        os.eventfd_write(self._free_fd, 1)
+
+    def close(self) -> None:
+        """Give back the descriptors; the memory goes with the last view of it."""
+        for name in ("_memory_fd", "_free_fd"):
+            descriptor = getattr(self, name)
+            setattr(self, name, -1)
+            if descriptor >= 0:
+                os.close(descriptor)

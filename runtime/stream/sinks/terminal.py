@@ -1,8 +1,7 @@
-"""The terminal: a live table for people, tab-separated lines for a pipe."""
+"""Standard output: a live table for people, tab-separated lines for a pipe."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import deque
 
@@ -13,18 +12,24 @@ from runtime.stream.health import PipelineView
 from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from runtime.stream.sinks.base import Sink
 from runtime.stream.sinks.line_output import LineOutput, StandardOutput
-from runtime.stream.sinks.lines import news_line, one_line, utc_text
+from runtime.stream.sinks.lines import one_line, utc_text
 from runtime.stream.sinks.screen import draw
+from runtime.stream.sinks.standard_error import NewsLines
 
 _REFRESH_EVERY_S = 0.25
 # Events and notices that are kept for the screen; how many are shown depends on its height.
 _NEWS = 8
 
 
-def terminal_sink(view: PipelineView, *, top: int, console: Console | None = None) -> Sink:
-    """Return what shows a run on `console` (standard output, if not given): a live table, or lines into a pipe."""
+def terminal_sinks(view: PipelineView, *, top: int, console: Console | None = None) -> tuple[Sink, ...]:
+    """Return what shows a run on `console` (standard output, if not given): a live table, or lines into a pipe.
+
+    Where lines go into a pipe, the news go to standard error, by a sink of their own: the two fail apart.
+    """
     console = console or Console(highlight=False)
-    return LiveTable(view, console, top=top) if console.is_terminal else PipedLines(StandardOutput())
+    if console.is_terminal:
+        return (LiveTable(view, console, top=top),)
+    return PipedLines(StandardOutput()), NewsLines()
 
 
 class LiveTable(Sink):
@@ -81,28 +86,28 @@ class LiveTable(Sink):
 
 
 class PipedLines(Sink):
-    """Writes a line a prediction to `output`, and events and notices to standard error.
+    """Writes a line a prediction to `output`.
 
     The fields of a line, separated by tabs: time (ISO 8601, UTC) at which the newest frame was captured, stream,
     class number, label and score of the leading class.
     """
 
-    name = "terminal"
-
     def __init__(self, output: LineOutput) -> None:
+        self.name = output.name
         self._output = output
 
     def open(self) -> None:
         """Open the output."""
         self._output.open()
 
+    def wants(self, message: Message) -> bool:
+        """Whether it is a prediction."""
+        return isinstance(message, StreamPrediction)
+
     def write(self, message: Message) -> None:
         """Write one line."""
         if isinstance(message, StreamPrediction):
             self._output.write_line(_fields(message))
-        else:
-            sys.stderr.write(f"pptsn: {news_line(message)}\n")
-            sys.stderr.flush()
 
     def close(self) -> None:
         """Close the output; a second call does nothing."""

@@ -61,6 +61,11 @@ def test_a_gap_begins_a_new_epoch():
     ]  # fmt: skip
 
 
+def test_a_source_that_is_slower_than_any_gap_has_none():
+    placed = places([0.0, 5.0, 10.0, 15.0, 40.0, 45.0], max_gap_s=2)
+    assert [place.epoch for _, place in placed] == [0, 0, 0, 0, 1, 1]
+
+
 def test_another_size_or_a_jump_of_the_clock_begins_a_new_epoch():
     grid = TimeGrid(0.5, max_gap_s=2)
     assert grid.place(0.0, size=SIZE) == GridPlace(0, 0)

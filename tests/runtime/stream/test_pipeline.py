@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -297,14 +300,19 @@ def test_streams_come_and_go_while_others_run(model: Path):
         goes = pipeline.add(parse_source("synthetic:?live=1&name=goes"))
         keeper.wait_for(is_prediction(goes))
         pipeline.remove(goes)
-        keeper.wait_for(has_state("ended", "stopped", stream=goes))
+        keeper.wait_for(has_state("ended", "removed", stream=goes))
         mark = len(keeper.messages)
         keeper.wait_for(is_prediction(stays), after=mark)
         pipeline.add(parse_source("synthetic:?seconds=1&name=comes"))
         keeper.wait_for(has_state("ended", stream="comes"))
-        with pytest.raises(KeyError):
-            pipeline.remove("nobody")
         assert [health.state for health in pipeline.health()] == ["live", "ended", "ended"]
+        pipeline.remove(goes)  # what has ended is forgotten
+        for gone in (goes, "nobody"):
+            with pytest.raises(KeyError):
+                pipeline.remove(gone)
+        assert [health.name for health in pipeline.health()] == ["stays", "comes"]
+    with pytest.raises(ValueError, match="over"):
+        pipeline.add(parse_source("synthetic:"))
 
 
 def test_one_that_stalls_and_one_that_is_corrupt_cost_the_others_nothing(model: Path, tmp_path: Path):
@@ -371,11 +379,105 @@ def test_pictures_are_made_while_they_are_asked_for(model: Path, monkeypatch: py
         assert last < 3 + 15  # ten a second for half a second, and not for a whole one
 
 
-def test_what_the_engine_raises_ends_the_run(tmp_path: Path):
+def test_a_pipeline_without_streams_can_be_stopped(model: Path):
+    with running(model) as (pipeline, _):
+        pipeline.stop()
+        assert pipeline.wait(5)
+
+
+def test_what_the_engine_raises_ends_all_streams_with_a_word(tmp_path: Path):
     class Broken(SlowEngine):
         def _infer(self, crops: Frame) -> Logits:
             raise MemoryError("no more")
 
-    with pytest.raises(MemoryError, match="no more"), running(Broken(0)) as (pipeline, _):
-        pipeline.add(parse_source("synthetic:?seconds=1"))
-        pipeline.wait(10)
+    threads = threading.active_count()
+    with running(Broken(0), StreamSettings(window_s=0.2, segments=10, queue_frames=1)) as (pipeline, keeper):
+        pipeline.add(parse_source("synthetic:?live=1"))
+        pipeline.add(parse_source("synthetic:"))  # would go on for ever
+        with pytest.raises(MemoryError, match="no more"):
+            pipeline.wait(10)
+        assert {health.state for health in pipeline.health()} == {"failed"}
+        assert pipeline.exit_code == 1
+    assert keeper.notices()[-1] == ("failed", "the engine failed (no more)")
+    assert capture_pids() == []
+    assert threading.active_count() == threads
+
+
+def test_an_engine_that_hangs_does_not_keep_the_rest_alive():
+    release = threading.Event()
+
+    class Hanging(SlowEngine):
+        def _infer(self, crops: Frame) -> Logits:
+            release.wait(20)
+            return np.zeros((len(crops), self.spec.classes), np.float32)
+
+    try:
+        with running(Hanging(0)) as (pipeline, keeper):
+            pipeline.add(parse_source("synthetic:"))
+            keeper.wait_for(has_state("live"))
+            began_s = time.monotonic()
+        assert time.monotonic() - began_s < 3.2
+        assert capture_pids() == []
+        assert keeper.notices()[-1] == ("failed", "the engine hangs")
+        assert pipeline.exit_code == 1
+    finally:
+        release.set()
+
+
+def test_a_file_from_the_network_loses_no_frame_though_its_name_does_not_tell_what_it_is(tmp_path: Path):
+    write_clip(tmp_path / "film", frames=100, container_format="mp4")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = StreamSettings(window_s=0.4, segments=4, queue_frames=2)
+        with running(SlowEngine(0.01), settings) as (pipeline, keeper):
+            pipeline.add(parse_source(f"http://127.0.0.1:{server.server_address[1]}/film"))
+            keeper.wait_for(has_state("ended"))
+            (health,) = pipeline.health()
+        server.shutdown()
+    assert (health.decoded, health.sampled, health.inferred, health.dropped) == (100, 40, 40, 0)
+
+
+@pytest.mark.parametrize("policy", ["newest", "block"])
+def test_a_decoder_that_hangs_is_noticed_under_every_policy(model: Path, policy: str):
+    settings = StreamSettings(window_s=0.4, segments=4, timeout_s=0.5, policy=policy)
+    with running(model, settings) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+        keeper.wait_for(is_prediction(name))
+        os.kill(capture_pids()[0], signal.SIGSTOP)
+        keeper.wait_for(has_state("retrying", "no frame"))
+
+
+def test_a_source_that_waits_for_a_slow_engine_is_not_taken_for_dead():
+    settings = StreamSettings(window_s=0.4, segments=4, timeout_s=0.3, queue_frames=1)
+    engine = SlowEngine(2.0)
+    engine.batch_size = 1
+    with running(engine, settings) as (pipeline, keeper):
+        pipeline.add(parse_source("synthetic:?frames=15&fps=50"))
+        keeper.wait_for(has_state("ended"))
+        assert pipeline.health()[0].inferred == 3
+
+
+def test_orders_reach_a_process_beyond_a_thousand_descriptors(model: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip("no more than a thousand descriptors here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2000, hard))
+    many = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+    try:
+        with running(model) as (pipeline, keeper):
+            name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
+            keeper.wait_for(is_prediction(name))
+            pipeline.remove(name)
+            keeper.wait_for(has_state("ended", "removed"), timeout_s=1.5)
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_streams_that_have_ended_leave_little_behind(model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("runtime.stream.pipeline._KEPT_ENDED", 3)
+    run = run_streams(model, [f"synthetic:?frames=2&name=s{i}" for i in range(9)], FAST)
+    assert [health.name for health in run.health] == ["s6", "s7", "s8"]
+    assert all(run.predictions(f"s{i}") for i in range(9))

@@ -33,6 +33,23 @@ def test_newest_drops_what_waited_longest():
     assert drain(queues) == [(0, "c"), (0, "d")]
 
 
+@pytest.mark.parametrize("policy", ["newest", "oldest"])
+def test_a_queue_of_one_keeps_its_turn(policy: str):
+    queues = new(policy, depth=1, streams=2)
+    for frame in "abc":
+        queues.put(0, frame)
+    queues.put(1, "x")
+    assert drain(queues) == [(0, "c" if policy == "newest" else "a"), (1, "x")]
+
+
+def test_a_policy_may_change():
+    queues = new("block", depth=1)
+    queues.put(0, "a")
+    threading.Timer(0.1, lambda: queues.set_policy(0, "newest")).start()
+    assert queues.put(0, "b") == "a"
+    queues.set_policy(7, "block")  # a stream that has gone
+
+
 def test_oldest_drops_what_comes():
     queues = new("oldest")
     assert [queues.put(0, frame) for frame in "abcd"] == [None, None, "c", "d"]

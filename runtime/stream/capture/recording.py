@@ -1,0 +1,83 @@
+"""The annotated video of one session: a recorder, from the opening of the source to the last answer."""
+
+from __future__ import annotations
+
+import av
+
+from runtime.stream.capture.control import Control
+from runtime.stream.capture.overlay import Overlay
+from runtime.stream.capture.protocol import Remark
+from runtime.stream.capture.recorder import Recorder
+
+_POLL_S = 0.02
+# A recording that is not finished by then is left as far as it is written: when the user stops, and at the end.
+_STOP_S, _END_S = 1.5, 60.0
+
+
+class Recording:
+    """Records the frames of a session into `path`, and tells the supervisor what goes wrong; that ends it alone.
+
+    keeps_all: every frame is recorded, with the labels that are its own, and the source waits for that.
+    """
+
+    def __init__(self, path: str, control: Control, *, keeps_all: bool) -> None:
+        self._path, self._control, self._keeps_all = path, control, keeps_all
+        self._recorder: Recorder | None = Recorder(path, hold_back=keeps_all)
+        self._answered_s = self._sampled_s = float("-inf")
+        control.annotated = self
+
+    # What the supervisor says, from the control's thread
+
+    def show(self, overlay: Overlay) -> None:
+        """Put `overlay` on the frames from its time on."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.show(overlay)
+
+    def answered(self, time_s: float) -> None:
+        """Take note that the sampled frames up to `time_s` have been dealt with."""
+        self._answered_s = time_s
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.answered(time_s)
+
+    # What the capture does
+
+    def expect(self, time_s: float) -> None:
+        """Announce that the frame at `time_s` is sampled, before it is offered."""
+        self._sampled_s = time_s
+        if self._recorder is not None:
+            self._recorder.expect(time_s)
+
+    def dropped(self, time_s: float) -> None:
+        """Take back what `expect` announced."""
+        self.answered(time_s)
+
+    def offer(self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float) -> None:
+        """Record `frame`."""
+        recorder = self._recorder
+        if recorder is None:
+            return
+        recorder.offer(frame, time_s, pixel_aspect=pixel_aspect)
+        if recorder.error:
+            self.finish()
+
+    def await_answers(self) -> None:
+        """Wait for what the last frames show, so that the end of the recording can tell."""
+        while self._keeps_all and self._recorder is not None and self._answered_s < self._sampled_s:
+            if self._control.stop.wait(_POLL_S):
+                return
+
+    def finish(self) -> None:
+        """End the file; a second call does nothing."""
+        recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return
+        done = recorder.close(_STOP_S if self._control.stop.is_set() else _END_S)
+        remarks = [recorder.error, recorder.note]
+        if recorder.dropped:
+            remarks.append(f"{self._path}: the recording lacks {recorder.dropped} frames")
+        if not done:
+            remarks.append(f"{self._path}: the end of the recording is missing")
+        for text in filter(None, remarks):
+            self._control.send(Remark(text))
