@@ -9,12 +9,12 @@ import typer
 from runtime.errors import UsageError
 
 _SOURCES_HELP = (
-    "Cameras (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', files, folders, patterns, "
-    "@LIST, - for standard input, or synthetic:. Options follow as a query: rtsp://cam/1?transport=udp&name=door."
+    "Camera (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', file, folder, pattern, @LIST (one a "
+    "line), - (standard input) or synthetic: (test pictures). Options follow a ?, as in rtsp://cam/1?name=door."
 )
 _OUTPUT_HELP = (
-    "Where results go; any number: FILE.jsonl, FILE.csv, FILE.mp4 or .ts (annotated video; {stream} is the "
-    "stream's name), - (JSON lines on standard output), https://... (webhook), mqtt://HOST/PREFIX."
+    "Where results go; any number: FILE.jsonl, FILE.csv, - (JSON lines on standard output), https://... "
+    "(webhook), mqtt://HOST/PREFIX, FILE-{stream}.mp4 or .ts (annotated video; {stream} is the stream's name)."
 )
 
 # A minute: predictions that come later than that help nobody.
@@ -39,56 +39,56 @@ def stream(
     ] = None,
     http: Annotated[
         str | None,
-        typer.Option(
-            help="Serve a web page and /metrics at HOST:PORT, e.g. 127.0.0.1:8080.", rich_help_panel=_OUTPUTS
-        ),
+        typer.Option(help="Web page and /metrics at HOST:PORT, as 127.0.0.1:8080.", rich_help_panel=_OUTPUTS),
     ] = None,
     http_token: Annotated[
         str | None,
         typer.Option(
             envvar="PPTSN_HTTP_TOKEN",
-            help="What a browser must know; needed where other machines can reach the page.",
+            help="Password of the page; needed where other machines can reach it.",
             rich_help_panel=_OUTPUTS,
         ),
     ] = None,
     top: Annotated[
-        int, typer.Option(min=1, help="Classes of each prediction to show.", rich_help_panel=_OUTPUTS)
+        int, typer.Option(min=1, help="Classes to show of each prediction.", rich_help_panel=_OUTPUTS)
     ] = 3,
     window: Annotated[
         float, typer.Option(help="Seconds that a prediction looks back.", rich_help_panel=_TIME)
     ] = 4.0,
-    segments: Annotated[
-        int, typer.Option(help="Frames of a window; each costs one inference, once.", rich_help_panel=_TIME)
-    ] = 8,
+    segments: Annotated[int, typer.Option(help="Frames to look at in a window.", rich_help_panel=_TIME)] = 8,
     every: Annotated[
         float | None,
         typer.Option(
-            help="Seconds between predictions; one with each sampled frame if not given.", rich_help_panel=_TIME
+            help="Seconds between predictions; if not given, one a frame looked at.", rich_help_panel=_TIME
         ),
     ] = None,
     realtime: Annotated[
         bool,
-        typer.Option("--realtime", help="Files at their own pace, as if they were live.", rich_help_panel=_TIME),
+        typer.Option(
+            "--realtime",
+            help="Files at their own pace, rather than as fast as they can be.",
+            rich_help_panel=_TIME,
+        ),
     ] = False,
     max_gap: Annotated[
         float,
-        typer.Option(help="After so many seconds without a frame the window begins anew.", rich_help_panel=_TIME),
+        typer.Option(help="Seconds without a frame after which the window begins anew.", rich_help_panel=_TIME),
     ] = 2.0,
     threshold: Annotated[
         list[str] | None,
         typer.Option(
-            help="Report events: ON or ON:OFF (0.6:0.4) for all classes, CLASS=ON:OFF for one; any number.",
+            help="Report an event from score ON until below OFF: ON:OFF (0.6:0.4), ON, CLASS=ON:OFF; any number.",
             rich_help_panel=_EVENTS,
         ),
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option(help="Classes to watch, by label or number, with commas between.", rich_help_panel=_EVENTS),
+        typer.Option(help="Classes to watch: labels or numbers, with commas between.", rich_help_panel=_EVENTS),
     ] = None,
     smoothing: Annotated[
         float,
         typer.Option(
-            help="Time constant, in seconds, of an exponential mean over scores.", rich_help_panel=_EVENTS
+            help="Seconds: time constant of an exponential mean over scores; 0: none.", rich_help_panel=_EVENTS
         ),
     ] = 0.0,
     cool_down: Annotated[
@@ -97,45 +97,44 @@ def stream(
     policy: Annotated[
         str | None,
         typer.Option(
-            help="Frames that come too fast: newest (the newest are kept), oldest, or block (the source waits). "
-            "By default newest for what is live, block for files.",
+            help="Which frames stay when they come too fast: newest, oldest, or block (all: the source waits). "
+            "If not given, newest for live sources, block for files.",
             rich_help_panel=_TROUBLE,
         ),
     ] = None,
-    queue: Annotated[
-        int, typer.Option(help="Sampled frames of a stream that may wait.", rich_help_panel=_TROUBLE)
-    ] = 8,
+    queue: Annotated[int, typer.Option(help="Frames of a stream that may wait.", rich_help_panel=_TROUBLE)] = 8,
     max_staleness: Annotated[
-        float, typer.Option(help="Mark predictions that are older, in seconds.", rich_help_panel=_TROUBLE)
+        float, typer.Option(help="Seconds from which a prediction is marked as stale.", rich_help_panel=_TROUBLE)
     ] = 2.0,
     timeout: Annotated[
-        float, typer.Option(help="Seconds until a source that is silent counts as dead.", rich_help_panel=_TROUBLE)
+        float,
+        typer.Option(help="Seconds of silence after which a source counts as dead.", rich_help_panel=_TROUBLE),
     ] = 5.0,
     max_retries: Annotated[
         int | None,
         typer.Option(
-            help="Failed attempts in a row, without a frame, after which a live source is given up; never if not "
-            "given.",
+            help="How often in a row, without a frame, a live source is tried again; for ever if not given.",
             rich_help_panel=_TROUBLE,
         ),
     ] = None,
     max_backoff: Annotated[
-        float, typer.Option(help="Longest pause between attempts, in seconds.", rich_help_panel=_TROUBLE)
+        float, typer.Option(help="Seconds between attempts, at most.", rich_help_panel=_TROUBLE)
     ] = 4.0,
     frozen_after: Annotated[
         float,
         typer.Option(
-            help="Report a picture that has not changed for so many seconds; 0: never.", rich_help_panel=_TROUBLE
+            help="Seconds after which a picture that does not change is reported; 0: never.",
+            rich_help_panel=_TROUBLE,
         ),
     ] = 10.0,
     views: Annotated[
         str, typer.Option(help="Crops of each frame: ten, three or center.", rich_help_panel=_ENGINE)
     ] = "center",
     max_wait_ms: Annotated[
-        float, typer.Option(help="Milliseconds that a batch waits to be filled.", rich_help_panel=_ENGINE)
+        float, typer.Option(help="Milliseconds that a batch waits for more frames.", rich_help_panel=_ENGINE)
     ] = 5.0,
     at_once: Annotated[
-        int, typer.Option(help="Files that are read at the same time; the others wait.", rich_help_panel=_ENGINE)
+        int, typer.Option(help="Files to read at the same time; the others wait.", rich_help_panel=_ENGINE)
     ] = 8,
     device: Annotated[
         str, typer.Option(help="auto (a GPU if it works), cpu, cuda or cuda:N.", rich_help_panel=_ENGINE)
@@ -154,12 +153,16 @@ def stream(
 ) -> None:
     """Name the action in cameras, streams and files, live, for as long as they run.
 
-    A stream that fails is reported and tried again; the others go on.  Ctrl-C ends in order.  The exit code is 1
-    where a stream was given up.
+    A stream that fails is reported and tried again, while the others go on. Ctrl-C ends in order.
 
-    Examples: pptsn stream 0 --model model.onnx --http 127.0.0.1:8080
+    Exit code: 0, or 1 where a stream was given up.
 
-    pptsn stream rtsp://cam/1 rtsp://cam/2 --model model.onnx --threshold 0.6 -o events.jsonl?only=events
+    Examples:
+    pptsn stream 0 --model model.onnx
+    pptsn stream rtsp://cam/1 --model model.onnx --http 127.0.0.1:8080
+    pptsn stream clips/*.mp4 --model model.onnx -o results.jsonl
+    pptsn stream @cameras.txt --model model.onnx --threshold 0.6 -o events.jsonl
+
     """
     from runtime.memory import return_freed_memory
     from runtime.stream.live import LiveRequest, run_live

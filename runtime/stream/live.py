@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import threading
@@ -196,11 +197,12 @@ def _check_engine(pipeline: StreamPipeline, model: str) -> None:
 def _summarise(pipeline: StreamPipeline) -> None:
     if progress.QUIET:
         return
-    console = Console(stderr=True, highlight=False)
-    with console.capture() as captured:
-        print_summary(pipeline.health(whole_run=True), pipeline.sinks(), console)
-    with suppress(OSError):  # there may be nobody to read it
-        sys.stderr.write(captured.get())
+    text = io.StringIO()  # a console that writes by itself ends the program where nobody reads
+    width, colours = Console(stderr=True).width, sys.stderr.isatty()
+    console = Console(file=text, width=width, force_terminal=colours, highlight=False)
+    print_summary(pipeline.health(whole_run=True), pipeline.sinks(), console)
+    with suppress(OSError):
+        sys.stderr.write(text.getvalue())
         sys.stderr.flush()
 
 

@@ -69,7 +69,7 @@ WITHIN_A_SESSION = (
     Fault("resize", grow, shrink, "^live: .* to 640x360", over="^live: .* to 320x240"),
     Fault("jump ahead", jump_ahead, nothing, "^live: .*jumped", over=""),
     Fault("jump back", jump_back, nothing, "^live: .*jumped", over=""),
-    Fault("damage", RtspServer.corrupt, RtspServer.mend, "^live: .*could not be decoded", over=""),
+    Fault("damage", RtspServer.corrupt, RtspServer.mend, "^live: .*in decoding", over=""),
 )
 
 FAULTS = BROKEN_CONNECTIONS + WITHIN_A_SESSION

@@ -103,7 +103,10 @@ def _block(stream: StreamHealth, classes: int, *, names: int, width: int) -> lis
     title.append(f" {stream.state:<{_STATE_WIDTH}} ", style=style)
     title.append(_figures(stream), style="not bold")
     lines = [title]
-    if stream.detail:
+    size = f"{stream.width}x{stream.height}"
+    if stream.width and title.cell_len + 2 + len(size) <= width:
+        title.append(f"  {size}", style="not bold dim")
+    if stream.detail not in ("", size):
         lines.append(Text(_INDENT + one_line(stream.detail), style=style))
     lines += [_event_line(event, stream) for event in stream.active]
     return lines + _class_lines(stream, classes, width=width)
