@@ -16,7 +16,7 @@ WIDTH, HEIGHT, FPS, SECONDS = 1920, 1080, 30, 60
 KEYFRAME_EVERY = 60
 
 
-def long_clip(path: Path, *, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+def long_clip(path: Path, *, size: tuple[int, int] = (WIDTH, HEIGHT), seconds: int = SECONDS) -> Path:
     """Make the clip of `size` (width, height) at `path` unless it is there, and return the path.
 
     x264's medium preset with its default B-frames and a key frame every 60 frames.  A camera-like pan over a
@@ -31,7 +31,7 @@ def long_clip(path: Path, *, size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         with progress_bar() as bar:
-            for index in bar.track(range(FPS * SECONDS), description="making a 60 s clip"):
+            for index in bar.track(range(FPS * seconds), description=f"making a {seconds} s clip"):
                 picture = _scaled(_picture(texture, index, rng), size)
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 container.mux(stream.encode(frame))

@@ -201,9 +201,10 @@ def _summarise(pipeline: StreamPipeline) -> None:
     width, colours = Console(stderr=True).width, sys.stderr.isatty()
     console = Console(file=text, width=width, force_terminal=colours, highlight=False)
     print_summary(pipeline.health(whole_run=True), pipeline.sinks(), console)
-    with suppress(OSError):
-        sys.stderr.write(text.getvalue())
-        sys.stderr.flush()
+    if text.getvalue():
+        with suppress(OSError):
+            sys.stderr.write(f"\n{text.getvalue()}")
+            sys.stderr.flush()
 
 
 def _note(line: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # FFmpeg reads plain text as pictures of a terminal; to a user it is no video.
 _TEXT_FORMATS = frozenset({"tty"})
+_MICROSECONDS = 1_000_000
 _OTHER_FILE = "check that it is a whole video file"
 
 
@@ -38,6 +39,16 @@ class OpenVideo:
     def area(self) -> int:
         """Pixels of a picture, as the header has it."""
         return self.codec.width * self.codec.height
+
+    @property
+    def duration_s(self) -> float | None:
+        """The length in seconds that the file states, or None."""
+        stream, container = self.stream, self.container
+        if stream.duration and stream.time_base and stream.duration > 0:
+            return float(stream.duration * stream.time_base)
+        if container.duration and container.duration > 0:
+            return container.duration / _MICROSECONDS
+        return None
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -21,7 +21,8 @@ def _reformat_options() -> dict[str, Any]:
     return {"threads": 1}
 
 
-_OPTIONS = _reformat_options()
+# What keeps libswscale in the calling thread, as far as this PyAV can be told.
+ONE_THREAD = _reformat_options()
 
 
 class PictureMaker:
@@ -36,7 +37,7 @@ class PictureMaker:
 
     def make(self, frame: av.VideoFrame, index: int) -> VideoFrame:
         """Return `frame` as frame number `index`, transformed."""
-        rgb = self._reformatter.reformat(frame, format="rgb24", **_OPTIONS)
+        rgb = self._reformatter.reformat(frame, format="rgb24", **ONE_THREAD)
         decoded: Any = rgb.to_ndarray()
         pixels = upright(decoded, turn_of(frame))
         if self._transform is not None:

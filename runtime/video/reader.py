@@ -38,7 +38,7 @@ class VideoReader(Closing):
 
     def _learn(self, video: OpenVideo) -> None:
         self._area = video.area
-        self._duration_s = _stated_duration_s(video)
+        self._duration_s = video.duration_s
         self._index = build_index(video)
         self._trusted = self._index.trusted
 
@@ -216,12 +216,3 @@ class VideoReader(Closing):
 
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
-
-
-def _stated_duration_s(video: OpenVideo) -> float | None:
-    stream, container = video.stream, video.container
-    if stream.duration and stream.time_base and stream.duration > 0:
-        return float(stream.duration * stream.time_base)
-    if container.duration and container.duration > 0:
-        return container.duration / 1_000_000
-    return None

@@ -40,12 +40,13 @@ def test_both_sides_of_the_comparison_infer_the_same_frames(model: Path, tmp_pat
 def test_it_ends_in_one_line_of_json(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip = write_clip(tmp_path / "clip.mp4", frames=50)
-    arguments = f"--model {model} --clip {clip} --repeats 1 --live-seconds 1 --frames 2000"
+    for seconds in (3, 2, 1):
+        write_clip(tmp_path / f"640x360-{seconds}s.mp4", frames=25 * seconds)
+    arguments = f"--model {model} --clips {tmp_path} --seconds 3 2 1 --repeats 1 --live-seconds 1 --frames 2000"
     monkeypatch.setattr(sys, "argv", ["streams", *arguments.split()])
     streams.main()
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures["latency"]["predictions"] == 5
     assert figures["memory"]["late_mb"] > 10
     assert figures["memory"]["capture_late_mb"] > 10
-    assert {"one_stream", "eight_streams", "segments"} <= figures.keys()
+    assert {"one_stream", "eight_streams", "eight_ten", "segments"} <= figures.keys()

@@ -29,7 +29,6 @@ _RATE_RANGE = (0.1, 480.0)
 _NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
 # So many unreadable stretches in a row mean that nothing will come any more.
 _MAX_BAD_READS = 100
-_MICROSECONDS = 1_000_000
 
 
 class DemuxedSource(OpenSource):
@@ -58,7 +57,7 @@ class DemuxedSource(OpenSource):
         self.live = live
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
         self.frame_rate = (self._untimed and uri.options.fps) or _stated_rate(video.stream)
-        self.duration_s = None if live else _stated_duration_s(video)
+        self.duration_s = None if live else video.duration_s
         self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
         rate = uri.options.fps or self.frame_rate or DEFAULT_FPS
         self._clock = FrameClock(None if live else rate, step_s=1 / rate)
@@ -170,13 +169,4 @@ def _stated_rate(stream: VideoStream) -> float | None:
     for rate in (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate):
         if rate and low <= rate <= high:
             return float(rate)
-    return None
-
-
-def _stated_duration_s(video: OpenVideo) -> float | None:
-    stream, container = video.stream, video.container
-    if stream.duration and stream.time_base and stream.duration > 0:
-        return float(stream.duration * stream.time_base)
-    if container.duration and container.duration > 0:
-        return container.duration / _MICROSECONDS
     return None

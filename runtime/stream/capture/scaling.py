@@ -7,6 +7,7 @@ from typing import Any
 import av
 from av.video.reformatter import VideoReformatter
 
+from runtime.video.picture import ONE_THREAD
 from runtime.video.upright import Turn
 
 # Pixels that are longer than this, either way, are damage rather than a picture.
@@ -60,23 +61,16 @@ class Scaler:
 
     def __init__(self, interpolation: str = "BILINEAR") -> None:
         self._reformatter = VideoReformatter()
-        self._options: dict[str, Any] = {"threads": 1}
         self._interpolation = interpolation
 
     def scale(self, frame: av.VideoFrame, width: int, height: int, pixel_format: str) -> av.VideoFrame:
         """Return `frame` in that size and format, YUV in limited range; `frame` itself where it is so already."""
-        try:
-            return self._reformatter.reformat(
-                frame,
-                width,
-                height,
-                pixel_format,
-                interpolation=self._interpolation,
-                **_ranges(frame, pixel_format),
-                **self._options,
-            )
-        except TypeError:
-            if not self._options:
-                raise
-            self._options = {}  # PyAV before `threads`
-            return self.scale(frame, width, height, pixel_format)
+        return self._reformatter.reformat(
+            frame,
+            width,
+            height,
+            pixel_format,
+            interpolation=self._interpolation,
+            **_ranges(frame, pixel_format),
+            **ONE_THREAD,
+        )

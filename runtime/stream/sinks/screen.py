@@ -27,6 +27,7 @@ _MIN_NAME_WIDTH = 6
 _STATE_WIDTH = 10
 _FIGURES_WIDTH = 33  # of `_figures`
 _SCORE_WIDTH = 5
+_MAX_LABEL_WIDTH = 40  # wider, the scores stand too far from their labels
 _MIN_BAR_WIDTH, _MAX_BAR_WIDTH = 8, 24
 # Lines kept for the latest events, where the screen is tall enough.
 _NEWS_LINES = 5
@@ -62,12 +63,17 @@ def _below(sinks: Sequence[SinkHealth], news: Sequence[ActionEvent | StreamNotic
 
 
 def _blocks(streams: Sequence[StreamHealth], *, top: int, width: int, room: int) -> list[Text]:
-    """Return the blocks of as many streams as fit in `room` lines, with as many classes as let all fit."""
+    """Return the blocks of as many streams as fit in `room` lines, with as many classes as let all fit.
+
+    Where there is no room for classes, what else is said of a stream gives way: its title alone stays.
+    """
     names = _name_width(streams, width)
     for classes in range(top, -1, -1):
         blocks = [_block(stream, classes, names=names, width=width) for stream in streams]
         if sum(map(len, blocks)) <= room:
             break
+    else:
+        blocks = [block[:1] for block in blocks]
     shown: list[Text] = []
     for count, block in enumerate(blocks):
         last = count == len(blocks) - 1
@@ -128,7 +134,7 @@ def _class_lines(stream: StreamHealth, classes: int, *, width: int) -> list[Text
     if stream.last is None:
         return []
     bar_width = max(_MIN_BAR_WIDTH, min(_MAX_BAR_WIDTH, width // 5))
-    label_width = max(8, width - len(_INDENT) - _SCORE_WIDTH - bar_width - 2)
+    label_width = max(8, min(_MAX_LABEL_WIDTH, width - len(_INDENT) - _SCORE_WIDTH - bar_width - 2))
     # What was seen last by a stream that gives nothing now is old news.
     style = "" if stream.state in ("live", "frozen") and not stream.last.stale else "dim"
     lines = []

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 import av
 import pytest
 
+from runtime.engines import Batch, Engine, open_engine
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
@@ -29,14 +31,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def started(*arguments: object, **options: object) -> Iterator[subprocess.Popen[str]]:
-    """Yield the program, running in a process of its own."""
+    """Yield the program, running in a process of its own, for half a minute at most."""
     command = [sys.executable, "-m", "pptsn", "stream", *map(str, arguments)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )  # type: ignore[call-overload]
+    limit = threading.Timer(30, process.kill)
+    limit.start()
     try:
         yield process
     finally:
+        limit.cancel()
         process.kill()
         process.wait()
 
@@ -149,7 +154,10 @@ def test_annotated_videos_are_named_after_their_streams(run_fd, model: Path, tmp
     ("arguments", "code", "words"),
     [
         (["gopher://x"], 2, "gopher"),
+        (["-", "-"], 2, "standard input is named more than once"),
         (["synthetic:", "--window", "0"], 2, "--window"),
+        (["synthetic:", "--max-wait-ms", "nan"], 2, "--max-wait-ms: expected 0 to 60000 milliseconds"),
+        (["synthetic:", "--max-wait-ms", "-1"], 2, "--max-wait-ms: expected 0 to 60000 milliseconds"),
         (["synthetic:", "--policy", "latest"], 2, "newest, oldest, block"),
         (["synthetic:", "--classes", "gren"], 2, "'green'"),
         (["synthetic:", "--threshold", "1.5"], 2, "--threshold"),
@@ -202,3 +210,157 @@ def test_model_is_no_output(run_fd, model: Path):  # type: ignore[no-untyped-def
     ended = run_fd("stream", "synthetic:?seconds=1", "--model", model, "-o", link)
     assert ended.code == 2
     assert "is an input as well" in ended.err
+
+
+def test_options_of_an_output_are_told_from_its_name(run_fd, model: Path):  # type: ignore[no-untyped-def]
+    link = model.with_name("what?.jsonl")
+    os.link(model, link)
+    ended = run_fd("stream", "synthetic:?seconds=1", "--model", model, "-o", f"{link}?only=events")
+    assert (ended.code, ended.out) == (2, "")
+    assert "is an input as well" in ended.err
+
+
+def test_a_bad_line_of_a_list_does_not_stop_the_others(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
+    cameras = tmp_path / "cameras.txt"
+    cameras.write_text("gopher://x\nsynthetic:?seconds=1\n")
+    ended = run_fd("--quiet", "stream", f"@{cameras}", "--model", model, "-o", "-")
+    assert ended.code == 1
+    assert ended.err.startswith(f"pptsn: error: @{cameras}:1: gopher://: unknown scheme; ")
+    assert ended.err.count("\n") == 1
+    assert '"state": "ended"' in ended.out
+
+
+class BrokenEngine:
+    """An engine whose runs fail as ONNX Runtime's do: with an error of no kind that we know."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def new_batches(self) -> tuple[Batch, ...]:
+        raise RuntimeError("[ONNXRuntimeError] : 6 :\nout of memory")
+
+
+def test_an_engine_that_fails_is_one_line_and_the_run_is_summed_up(  # type: ignore[no-untyped-def]
+    run_fd, model: Path, monkeypatch: pytest.MonkeyPatch
+):
+    @contextmanager
+    def open_broken(path: str, **options: object) -> Iterator[BrokenEngine]:
+        with open_engine(path) as engine:
+            yield BrokenEngine(engine)
+
+    monkeypatch.setattr("runtime.stream.live.open_engine", open_broken)
+    ended = run_fd("stream", "synthetic:?live=1", "--model", model)
+    assert ended.code == 1
+    why = "the engine failed (RuntimeError: [ONNXRuntimeError] : 6 : out of memory)"
+    assert ended.err.splitlines()[-1] == f"pptsn: error: {model}: {why}"
+    assert "Traceback" not in ended.err
+    assert "predictions  stale" in ended.err
+
+
+def test_a_signal_while_the_model_is_loaded_ends_before_it_begins(  # type: ignore[no-untyped-def]
+    run_fd, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def open_interrupted(path: str, **options: object) -> Engine:
+        signal.raise_signal(signal.SIGINT)
+        return open_engine(path)
+
+    monkeypatch.setattr("runtime.stream.live.open_engine", open_interrupted)
+    out = tmp_path / "out.jsonl"
+    ended = run_fd("stream", "synthetic:?live=1", "--model", model, "-o", out)
+    assert ended == (0, "", "")
+    assert not out.exists()
+
+
+def test_closing_the_terminal_ends_in_order(model: Path, tmp_path: Path):
+    out = tmp_path / "out.jsonl"
+    with started("synthetic:?live=1", "--model", model, "--window", 0.4, "-o", out) as process:
+        wait_until(lambda: len(lines_of(out)) > 3)
+        process.send_signal(signal.SIGHUP)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 0, errors
+    assert lines_of(out)[-1]["state"] == "ended"
+
+
+@pytest.mark.parametrize("arguments", [[], ["-o", "-"]])
+def test_it_ends_when_the_reader_of_all_its_output_goes(model: Path, arguments: list[str]):
+    with started("synthetic:?live=1", "--model", model, *arguments) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(10) == 0
+        errors = process.stderr.read()
+    assert "ended: stopped" in errors or "-" in arguments
+    assert "works again" not in errors
+    assert "Traceback" not in errors
+
+
+def test_it_goes_on_without_a_reader_where_there_is_another_output(model: Path, tmp_path: Path):
+    out = tmp_path / "out.jsonl"
+    with started("synthetic:?live=1", "--model", model, "--window", 0.4, "-o", out) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        written = len(lines_of(out))
+        wait_until(lambda: len(lines_of(out)) > written + 20)
+        process.terminate()
+        assert process.wait(10) == 0
+        errors = process.stderr.read()
+    assert errors.count("pptsn: standard output: its reader has gone\n") == 1
+    assert "works again" not in errors
+
+
+@pytest.mark.parametrize("arguments", [["--quiet"], ["-o", "-"]])
+def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
+    with Camera() as camera, started(*arguments, camera.url + "?name=door", "--model", model) as process:
+        if "-" in arguments:
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+        wait_until(lambda: camera.connections)
+        time.sleep(0.5)
+        camera.off()
+        assert process.stderr.readline().startswith("pptsn: door: retrying: ")
+        camera.on()
+        lines = iter(process.stderr.readline, "")
+        assert "pptsn: door: works again\n" in lines
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-", "2</dev/null"])
+def test_files_are_written_without_standard_streams(model: Path, tmp_path: Path, redirections: str):
+    out = tmp_path / "out.jsonl"
+    command = [
+        sys.executable,
+        "-m",
+        "pptsn",
+        "stream",
+        "synthetic:?seconds=1",
+        "--model",
+        str(model),
+        "-o",
+        str(out),
+    ]
+    shell = ["bash", "-c", f'exec "$@" {redirections}', "bash", *command]
+    ended = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+    assert lines_of(out)[-1]["state"] == "ended"
+    assert all(line["type"] in ("prediction", "notice") for line in lines_of(out))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirection", "said"),
+    [
+        (["-"], "<&-", "standard input: is closed; pipe a video into the program"),
+        (["synthetic:", "-o", "-"], ">&-", "standard output: is closed; leave out --output -, or"),
+    ],
+)
+def test_a_closed_stream_that_is_asked_for_is_one_line(
+    model: Path, arguments: list[str], redirection: str, said: str
+):
+    command = [sys.executable, "-m", "pptsn", "--quiet", "stream", *arguments, "--model", str(model)]
+    shell = ["bash", "-c", f'exec "$@" {redirection}', "bash", *command]
+    ended = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"pptsn: error: {said}")
+    assert ended.stderr.count("\n") == 1

@@ -478,6 +478,7 @@ def test_orders_reach_a_process_beyond_a_thousand_descriptors(model: Path):
 
 def test_streams_that_have_ended_leave_little_behind(model: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("runtime.stream.pipeline._KEPT_ENDED", 3)
-    run = run_streams(model, [f"synthetic:?frames=2&name=s{i}" for i in range(9)], FAST)
+    settings = StreamSettings(window_s=0.4, segments=4, at_once=1)
+    run = run_streams(model, [f"synthetic:?frames=2&name=s{i}" for i in range(9)], settings)
     assert [health.name for health in run.health] == ["s6", "s7", "s8"]
     assert all(run.predictions(f"s{i}") for i in range(9))

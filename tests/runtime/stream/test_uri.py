@@ -221,6 +221,24 @@ def test_a_list_that_cannot_be_read_stands_in_its_place_as_an_error():
     assert "the list names no source" in str(third)
 
 
+def test_a_line_of_a_list_that_makes_no_sense_stands_in_its_place_as_an_error():
+    Path("list.txt").write_text("# cameras\nftp://u:sesame@h/x\r\n\na.mp4\nb.mp4?size=2x2\n0")
+    first, video, second, camera = expand_stream_sources(["@list.txt"])
+    assert isinstance(first, InputError)
+    assert str(first).startswith("@list.txt:2: ftp://: unknown scheme; expected rtsp://")
+    assert "sesame" not in str(first)
+    assert isinstance(second, InputError)
+    assert str(second).startswith("@list.txt:5: b.mp4: unknown option 'size'; expected one of fps")
+    assert [uri.target for uri in (video, camera) if isinstance(uri, SourceUri)] == ["a.mp4", "/dev/video0"]
+
+
+def test_standard_input_is_read_once():
+    Path("list.txt").write_text("-")
+    for arguments in (["-", "-?format=mpegts"], ["-", "@list.txt"]):
+        with pytest.raises(UsageError, match="standard input is named more than once"):
+            expand_stream_sources(arguments)
+
+
 def test_no_source_at_all_is_a_usage_error():
     with pytest.raises(UsageError, match="no source given"):
         expand_stream_sources([])

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from runtime.stream.health import Percentiles, SinkHealth, StreamHealth
 from runtime.stream.sinks.screen import draw
-from runtime.stream.sinks.terminal import LiveTable, terminal_sink
+from runtime.stream.sinks.terminal import LiveTable, PipedLines, terminal_sinks
 from runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import FakeView, event, notice, prediction, wait_until
 
@@ -87,6 +87,19 @@ def test_a_low_screen_shows_fewer_classes_before_it_hides_streams() -> None:
     assert len(lines(*streams, height=4)) == 4
 
 
+def test_the_size_of_the_picture_stands_beside_the_figures_where_there_is_room() -> None:
+    stream = live(detail="320x240", width=320, height=240)
+    assert lines(stream)[1].endswith("45  320x240")
+    assert not any("320x240" in line for line in lines(stream, width=58))
+
+
+def test_reasons_give_way_before_streams_are_hidden() -> None:
+    bad = [StreamHealth(str(i), "x", "failed", detail="gone") for i in range(6)]
+    assert [line.strip() for line in lines(*bad, height=13)].count("gone") == 6
+    assert len(lines(*bad, height=9)) == 7
+    assert "gone" not in "".join(lines(*bad, height=9))
+
+
 def test_streams_that_do_not_fit_are_counted_by_state() -> None:
     streams = [*[live(str(i)) for i in range(8)], StreamHealth("bad", "x", "failed", detail="gone")]
     assert lines(*streams, height=8)[-1] == "… and 3 more: 2 live, 1 failed"
@@ -105,7 +118,7 @@ def test_the_table_is_drawn_at_most_four_times_a_second(monkeypatch: pytest.Monk
     now_s = [100.0]
     monkeypatch.setattr("runtime.stream.sinks.terminal.time.monotonic", lambda: now_s[0])
     view = FakeView([live()])
-    table = terminal_sink(view, top=2, console=live_console()[0])
+    (table,) = terminal_sinks(view, top=2, console=live_console()[0])
     assert isinstance(table, LiveTable)
     table.open()
     for i in range(100):
@@ -119,7 +132,8 @@ def test_the_table_is_drawn_at_most_four_times_a_second(monkeypatch: pytest.Monk
 def test_the_final_state_stays_on_the_screen() -> None:
     console, stream = live_console()
     view = FakeView([live()])
-    worker = SinkWorker(terminal_sink(view, top=2, console=console), report=lambda _: None)
+    (table,) = terminal_sinks(view, top=2, console=console)
+    worker = SinkWorker(table, report=lambda _: None)
     worker.start()
     wait_until(lambda: "riding a bike" in stream.getvalue())
     worker.put(event())
@@ -134,21 +148,43 @@ def test_the_final_state_stays_on_the_screen() -> None:
 def test_a_pipe_gets_a_line_a_prediction_and_the_news_go_to_standard_error(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    sink = terminal_sink(FakeView(), top=3, console=Console(file=sys.stdout, force_terminal=False))
-    with sink:
-        sink.open()
-        sink.write(prediction(stream="a\tb", labels=("x", "y\nz", "w")))
-        sink.write(event())
-        sink.write(notice())
+    console = Console(file=sys.stdout, force_terminal=False)
+    workers = [SinkWorker(sink, report=print) for sink in terminal_sinks(FakeView(), top=3, console=console)]
+    for worker in workers:
+        worker.start()
+        for message in (prediction(stream="a\tb", labels=("x", "y\nz", "w")), event(), notice()):
+            worker.put(message)
+        assert worker.close(timeout_s=10)
+    assert [worker.health().written for worker in workers] == [1, 2]
     out, err = capfd.readouterr()
     assert out == "2023-11-14T22:13:20.000Z\ta b\t1\ty z\t0.700000\n"
     assert err == "pptsn: door: dancing started (score 0.95)\npptsn: door: retrying: connection refused\n"
 
 
-def test_the_terminal_is_seen_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_has_gone_is_reported_once_whatever_the_news(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    reports: list[str] = []
+    with open(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        sinks = terminal_sinks(FakeView(), top=3, console=Console(file=stream, force_terminal=False))
+        workers = [SinkWorker(sink, report=reports.append) for sink in sinks]
+        for worker in workers:
+            worker.start()
+            for message in (prediction(), notice(), prediction(), notice()):
+                worker.put(message)
+            assert worker.close(timeout_s=10)
+    assert reports == ["standard output: its reader has gone"]
+    assert [worker.health().failed for worker in workers] == [2, 0]
+
+
+def test_the_terminal_is_seen_as_one(tmp_path: Path) -> None:
     leader, follower = os.openpty()
     with open(follower, "w") as stream:
-        assert isinstance(terminal_sink(FakeView(), top=1, console=Console(file=stream)), LiveTable)
+        (sink,) = terminal_sinks(FakeView(), top=1, console=Console(file=stream))
+        assert isinstance(sink, LiveTable)
     os.close(leader)
     with (tmp_path / "out").open("w") as stream:
-        assert not isinstance(terminal_sink(FakeView(), top=1, console=Console(file=stream)), LiveTable)
+        assert isinstance(terminal_sinks(FakeView(), top=1, console=Console(file=stream))[0], PipedLines)
