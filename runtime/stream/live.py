@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from runtime.stream.pipeline import StreamPipeline
 from runtime.stream.recordings import Recordings
 from runtime.stream.settings import StreamSettings
 from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.destination import VideoDestination, parse_destination
+from runtime.stream.sinks.destination import VideoDestination, parse_destination, split_query
 from runtime.stream.sinks.line_output import StandardOutput
 from runtime.stream.sinks.standard_error import TroubleLines, print_line
 from runtime.stream.sinks.terminal import terminal_sinks
@@ -30,8 +29,6 @@ from runtime.stream.summary import print_summary
 from runtime.stream.uri import SourceUri, expand_stream_sources
 
 _POLL_S = 0.2
-# What begins the options of an output, as `destination` has it; another `?` belongs to the name.
-_OPTIONS = re.compile(r"\?(?=[A-Za-z_]+=)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +115,7 @@ def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
     places = [parse_destination(text, top=request.top) for text in request.outputs]
     inputs = [request.model, *request.sources, *(uri.target for uri in uris if uri.kind == "file")]
     for text in request.outputs:
-        refuse_overwriting(_OPTIONS.split(text, maxsplit=1)[0], inputs)
+        refuse_overwriting(split_query(text)[0], inputs)
     sinks = [place for place in places if isinstance(place, Sink)]
     videos = [place for place in places if isinstance(place, VideoDestination)]
     outputs = _Outputs(sinks, videos, page=request.http is not None)

@@ -95,13 +95,14 @@ def parse_destination(text: str, *, top: int) -> Sink | VideoDestination:
     scheme = _SCHEME.match(text)
     if scheme:
         return _network_sink(scheme[1].lower(), text, top)
-    place, query = _split_query(text)
+    place, query = split_query(text)
     if place == "-":
         return _chosen(JsonlSink(StandardOutput(), top=top), _Options("standard output", query, ("only",)))
     return _file_destination(place, query, top)
 
 
-def _split_query(text: str) -> tuple[str, str]:
+def split_query(text: str) -> tuple[str, str]:
+    """Return a file's name and the options after it; a `?` that no option follows belongs to the name."""
     found = _QUERY.search(text)
     return (text[: found.start()], text[found.end() :]) if found else (text, "")
 

@@ -31,7 +31,8 @@ class Printer(Sink):
     def close(self):
         pass
 
-with open_engine(sys.argv[1]) as engine, StreamPipeline(engine, StreamSettings(window_s=1, segments=2)) as pipeline:
+settings = StreamSettings(window_s=1, segments=2)
+with open_engine(sys.argv[1]) as engine, StreamPipeline(engine, settings) as pipeline:
     pipeline.add_sink(Printer())
     pipeline.add(parse_source("synthetic:?seconds=1"))
     pipeline.start()
