@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def _packages() -> tuple[_Package, ...]:
         _Package("tensorrt_rtx_cu13_bindings", "plans for RTX GPUs, built without one", install_command("rtx")),
         _Package("pycuda", "running plans", _PYCUDA_INSTALL),
         _Package("cuda-bindings", "CUDA graphs, optional", install_command("tensorrt")),
+        _Package("uvicorn", "the web page of streams", install_command("web")),
+        _Package("paho-mqtt", "streams to an MQTT broker", install_command("mqtt")),
         _Package("paddlepaddle", "training and export", install_command("train")),
         _Package(
             "paddlepaddle-gpu", "training on an NVIDIA GPU", f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"
@@ -73,7 +76,8 @@ def examine() -> dict[str, Any]:
     """Return what is installed and what works, as plain JSON values.
 
     machine: system, Python and cores; packages: name, version (None if missing), purpose, install command;
-    engines: name, device, whether it ran a model just now, and what is wrong otherwise; notes: conflicts.
+    engines: name, device, whether it ran a model just now, and what is wrong otherwise; programs: name, path (None
+    if missing), purpose, install command; cameras: those that this user may open; notes: conflicts.
     """
     return {
         "machine": _machine(),
@@ -84,7 +88,18 @@ def examine() -> dict[str, Any]:
             _try("onnxruntime-tensorrt", Device("cuda"), _run_onnxruntime),
             *(_try(name, Device("cuda"), _start_tensorrt) for name in BUILDERS),
         ],
+        "programs": [_gstreamer()],
+        "cameras": sorted(str(path) for path in Path("/dev").glob("video*") if os.access(path, os.R_OK | os.W_OK)),
         "notes": _conflicts(),
+    }
+
+
+def _gstreamer() -> dict[str, str | None]:
+    return {
+        "name": "gst-launch-1.0",
+        "path": shutil.which("gst-launch-1.0"),
+        "purpose": "streams from gst:PIPELINE, a Jetson's CSI camera for one",
+        "install": "apt-get install gstreamer1.0-tools",
     }
 
 
@@ -211,10 +226,10 @@ def render(findings: dict[str, Any], console: Console) -> None:
     broken = [engine for engine in findings["engines"] if not engine["works"]]
     _print_lines(console, [f"{engine['name']} on {engine['device']}: {engine['problem']}" for engine in broken])
     console.print(packages)
-    _print_lines(
-        console,
-        [f"{package['name']}: {package['install']}" for package in findings["packages"] if not package["version"]],
-    )
+    missing = [package for package in findings["packages"] if not package["version"]]
+    missing += [program for program in findings["programs"] if not program["path"]]
+    _print_lines(console, [f"{each['name']}: {each['install']}" for each in missing])
+    console.print(f"Cameras: {', '.join(findings['cameras']) or 'none that this user may open'}", markup=False)
     for note in findings["notes"]:
         console.print(f"[yellow]note:[/] {note}")
 

@@ -41,6 +41,15 @@ def test_missing_packages_are_listed_with_their_command(monkeypatch: pytest.Monk
     assert "pip install -e '.[train]'" in shown
 
 
+def test_what_streams_need_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.doctor.shutil.which", lambda name: None)
+    monkeypatch.setattr("runtime.doctor.Path.glob", lambda path, pattern: iter([]))
+    shown = text(examine())
+    assert "gst-launch-1.0: apt-get install gstreamer1.0-tools" in shown
+    assert "the web page of streams" in shown
+    assert "Cameras: none that this user may open" in shown
+
+
 def test_conflicting_packages_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runtime.doctor._version", lambda name: "1.0")
     notes = " ".join(examine()["notes"])
