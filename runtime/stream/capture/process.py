@@ -22,6 +22,7 @@ from runtime.preprocess import Frame
 from runtime.stream.capture.launch import STOP_SIGNALS, launch
 from runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
 from runtime.stream.capture.slots import FrameSlots
+from runtime.stream.capture.standard_streams import drop_unwritable_output
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
@@ -49,6 +50,7 @@ class CaptureProcess(Closing):
         )
         try:
             with _without_main():
+                drop_unwritable_output()
                 self._process.start()
         except BaseException:
             self._connection.close()

@@ -326,7 +326,7 @@ def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-", "2</dev/null"])
+@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-", "2</dev/null", "2>/dev/full"])
 def test_files_are_written_without_standard_streams(model: Path, tmp_path: Path, redirections: str):
     out = tmp_path / "out.jsonl"
     command = [
@@ -341,7 +341,9 @@ def test_files_are_written_without_standard_streams(model: Path, tmp_path: Path,
         str(out),
     ]
     shell = ["bash", "-c", f'exec "$@" {redirections}', "bash", *command]
-    ended = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    # Buffered, as it is for users: what cannot be written stays in the buffer.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ended = subprocess.run(shell, cwd=ROOT, capture_output=True, text=True, timeout=30, env=environment)
     assert ended.returncode == 0
     assert "Traceback" not in ended.stderr
     assert lines_of(out)[-1]["state"] == "ended"
