@@ -99,7 +99,7 @@ def _gstreamer() -> dict[str, str | None]:
         "name": "gst-launch-1.0",
         "path": shutil.which("gst-launch-1.0"),
         "purpose": "streams from gst:PIPELINE, a Jetson's CSI camera for one",
-        "install": "apt-get install gstreamer1.0-tools",
+        "install": "apt-get install gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from runtime.files import refuse_overwriting
 from runtime.stream.decisions import parse_rules
 from runtime.stream.pipeline import StreamPipeline
 from runtime.stream.recordings import Recordings
+from runtime.stream.reporter import Reporter
 from runtime.stream.settings import StreamSettings
 from runtime.stream.sinks.base import Sink
 from runtime.stream.sinks.destination import VideoDestination, parse_destination, split_query
@@ -29,6 +31,8 @@ from runtime.stream.summary import print_summary
 from runtime.stream.uri import SourceUri, expand_stream_sources
 
 _POLL_S = 0.2
+# For printing the last lines.
+_TELL_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,17 @@ def run_live(request: LiveRequest, settings: StreamSettings) -> int:
     It ends as well when standard output was all there is to write to, and its reader has gone.
     Raises PptsnError for what is wrong from the beginning, and where the engine fails.
     """
+    reporter = Reporter(print_line)
+    try:
+        code = _run_request(request, settings, reporter)
+    finally:
+        told = reporter.close(_TELL_S)
+    if not told:  # the terminal is stuck, and what else prints there would wait with it
+        os._exit(code)
+    return code
+
+
+def _run_request(request: LiveRequest, settings: StreamSettings, reporter: Reporter) -> int:
     with stop_signals() as stop:
         named = list(_with_connected_input(expand_stream_sources(request.sources)))
         uris = [uri for uri in named if not isinstance(uri, InputError)]
@@ -89,17 +104,17 @@ def run_live(request: LiveRequest, settings: StreamSettings) -> int:
         with open_engine(
             request.model, backend=request.backend, device=request.device, threads=request.threads
         ) as engine:
-            pipeline = _pipeline(engine, request, settings, recordings)
+            pipeline = _pipeline(engine, request, settings, recordings, reporter)
             for note in engine.notes:
-                _note(f"note: {note}")
+                _note(f"note: {note}", reporter)
             unusable = [error for error in named if isinstance(error, InputError)]
             for error in unusable:
-                _report(f"error: {error}")
+                reporter.line(f"error: {error}")
             with pipeline:
                 if not stop.is_set():
-                    _open_sinks(pipeline, outputs, request)
+                    _open_sinks(pipeline, outputs, request, reporter)
                     _run(pipeline, uris, stop, reader_watch() if outputs.need_reader else lambda: False)
-            _summarise(pipeline)
+            reporter.do(lambda: _summarise(pipeline))
             _check_engine(pipeline, request.model)
     return pipeline.exit_code or int(bool(unusable))
 
@@ -125,7 +140,11 @@ def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
 
 
 def _pipeline(
-    engine: Engine, request: LiveRequest, settings: StreamSettings, recordings: Recordings | None
+    engine: Engine,
+    request: LiveRequest,
+    settings: StreamSettings,
+    recordings: Recordings | None,
+    reporter: Reporter,
 ) -> StreamPipeline:
     rules = parse_rules(
         engine.spec.labels,
@@ -134,7 +153,7 @@ def _pipeline(
         smoothing_s=request.smoothing_s,
         cool_down_s=request.cool_down_s,
     )
-    return StreamPipeline(engine, settings, rules, record=_path_for(recordings), report=_report)
+    return StreamPipeline(engine, settings, rules, record=_path_for(recordings), report=reporter.line)
 
 
 def _path_for(recordings: Recordings | None) -> Callable[[str, bool], str] | None:
@@ -143,23 +162,23 @@ def _path_for(recordings: Recordings | None) -> Callable[[str, bool], str] | Non
     return lambda stream, live: recordings.path_for(stream, live=live)
 
 
-def _open_sinks(pipeline: StreamPipeline, outputs: _Outputs, request: LiveRequest) -> None:
+def _open_sinks(pipeline: StreamPipeline, outputs: _Outputs, request: LiveRequest, reporter: Reporter) -> None:
     for sink in outputs.sinks:
         pipeline.add_sink(sink)
     if request.http is not None:
-        _open_page(pipeline, request.http, request)
+        _open_page(pipeline, request.http, request, reporter)
     for sink in terminal_sinks(pipeline, top=request.top) if outputs.shows_run else (TroubleLines(),):
         pipeline.add_sink(sink)
 
 
-def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest) -> None:
+def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest, reporter: Reporter) -> None:
     from runtime.stream.sinks.web.address import parse_http_address
     from runtime.stream.sinks.web.server import WebSink
 
     address = parse_http_address(address_text)
     page = WebSink(address.host, address.port, view=pipeline, token=request.http_token, top=request.top)
     pipeline.add_sink(page)
-    _note(f"the web page is at {page.address.url}")
+    _note(f"the web page is at {page.address.url}", reporter)
 
 
 def _run(
@@ -204,11 +223,6 @@ def _summarise(pipeline: StreamPipeline) -> None:
             sys.stderr.flush()
 
 
-def _note(line: str) -> None:
+def _note(line: str, reporter: Reporter) -> None:
     if not progress.QUIET:
-        _report(line)
-
-
-def _report(line: str) -> None:
-    with suppress(OSError):  # there may be nobody to read it
-        print_line(line)
+        reporter.line(line)

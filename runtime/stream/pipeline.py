@@ -26,7 +26,7 @@ from runtime.stream.supervisor import QueueItem, StreamSupervisor, WaitingFrame
 from runtime.stream.uri import SourceUri
 
 # From being asked to stop: until the streams have, until what waits is inferred, until the sinks are closed.
-_STREAMS_BY_S, _ENGINE_BY_S, _SINKS_BY_S = 2.1, 2.3, 2.9
+_STREAMS_BY_S, _ENGINE_BY_S, _SINKS_BY_S = 1.9, 2.5, 2.9
 # Where nobody is in a hurry, sinks get this long to write what waits.
 _CLOSE_SINKS_S = 5.0
 # Pictures for people are made until nobody has asked for one for so long.
@@ -74,6 +74,7 @@ class StreamPipeline(Closing):
         self._workers: list[SinkWorker] = []
         self._wants_pictures = False
         self._pictures_asked_s = 0.0
+        self._dealt_s = 0.0
         self._stopping = threading.Event()
         self._done = threading.Event()
         self._closed = False
@@ -144,7 +145,7 @@ class StreamPipeline(Closing):
         return done
 
     def stop(self) -> None:
-        """Ask all streams to end, in order: what they have shown is inferred and written.  Returns at once."""
+        """Ask all streams to end: what waits is inferred, as far as `close` has time.  Returns at once."""
         self._stopping.set()
         with self._lock:
             while self._waiting:
@@ -154,20 +155,32 @@ class StreamPipeline(Closing):
                     stream.supervisor.stop()
 
     def close(self) -> None:
-        """End everything within three seconds, whatever hangs.  A second call does nothing."""
+        """End everything: within three seconds, whatever hangs, or five where all is done but sinks are slow.
+
+        A second call does nothing.
+        """
         if self._closed:
             return
         self._closed = True
         began_s = time.monotonic()
         sinks_by_s = began_s + (_CLOSE_SINKS_S if self._done.is_set() else _SINKS_BY_S)
         self.stop()
-        if self._loop.ident is not None and not self._done.wait(_STREAMS_BY_S):
-            self._loop.give_up.set()
-            if not self._done.wait(_ENGINE_BY_S - _STREAMS_BY_S):
-                self._end_all("failed", "the engine hangs")
+        self._end_loop(began_s)
         for supervisor in self._supervisors:
             supervisor.join(max(0.0, began_s + _ENGINE_BY_S - time.monotonic()))
         self._close_sinks(sinks_by_s)
+
+    def _end_loop(self, began_s: float) -> None:
+        """Wait for the engine's thread, and do without it where it does not come."""
+        if self._loop.ident is None:  # never started
+            self._at_end(None)
+        elif not self._done.wait(_STREAMS_BY_S):
+            self._loop.give_up.set()
+            if not self._done.wait(_ENGINE_BY_S - _STREAMS_BY_S):
+                if self._dealt_s > began_s:  # it is slow, and was cut short
+                    self._end_all("ended", "stopped", 0)
+                else:
+                    self._end_all("failed", "the engine hangs", 1)
 
     @property
     def exit_code(self) -> int:
@@ -234,8 +247,12 @@ class StreamPipeline(Closing):
             max_backoff_s=settings.max_backoff_s,
         )
         stream.supervisor.want_pictures(self._wants_pictures)
-        self._supervisors.append(stream.supervisor)
-        stream.supervisor.start()
+        try:
+            stream.supervisor.start()
+        except RuntimeError as error:  # the system has no thread left
+            self._end(stream, "failed", f"cannot be started ({error})", 1)
+        else:
+            self._supervisors.append(stream.supervisor)
 
     def _job(self, stream: Stream) -> CaptureJob:
         settings, spec = self._settings, self._spec
@@ -269,7 +286,7 @@ class StreamPipeline(Closing):
         self._emit(*messages)
         self._start_waiting()
 
-    def _end_all(self, state: str, detail: str) -> None:
+    def _end_all(self, state: str, detail: str, exit_code: int) -> None:
         """End what has not ended, since nobody will deal with its frames any more."""
         self._stopping.set()
         with self._lock:
@@ -277,7 +294,7 @@ class StreamPipeline(Closing):
             for stream in [stream for stream in self._streams.values() if not stream.over]:
                 if stream.supervisor is not None:
                     stream.supervisor.stop()
-                self._end(stream, state, detail, 1)
+                self._end(stream, state, detail, exit_code)
 
     def _want_pictures(self, wanted: bool) -> None:
         with self._lock:
@@ -296,6 +313,7 @@ class StreamPipeline(Closing):
             return begun and all(stream.over for stream in self._streams.values())
 
     def _deal(self, item: Inferred | Marked) -> None:
+        self._dealt_s = time.monotonic()
         with self._lock:
             stream = self._streams.get(item.stream)
         if stream is None or stream.over:
@@ -316,11 +334,13 @@ class StreamPipeline(Closing):
 
     def _at_end(self, error: BaseException | None) -> None:
         self._error = error
-        if error is not None:
-            self._end_all("failed", f"the engine failed ({error})")
-        elif self._loop.give_up.is_set():
-            self._end_all("ended", "stopped")
-        self._done.set()
+        try:
+            if error is not None:
+                self._end_all("failed", f"the engine failed ({error})", 1)
+            else:
+                self._end_all("ended", "stopped", 0)
+        finally:
+            self._done.set()
 
     # Sinks
 

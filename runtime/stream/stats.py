@@ -70,9 +70,12 @@ class StreamStats:
 
     def predicted(self, prediction: StreamPrediction) -> None:
         """Note a prediction."""
-        if self._latency is None:
-            self._latency = LatencyMeter()
-        self._latency.add(prediction.stages)
+        with self._lock:
+            if self._latency is None and not self._is_over:
+                self._latency = LatencyMeter()
+            meter = self._latency
+        if meter is not None:
+            meter.add(prediction.stages)
         with self._lock:
             self._counters["predictions"] += 1
             self._counters["stale"] += prediction.stale

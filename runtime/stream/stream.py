@@ -47,9 +47,10 @@ class Stream:
 
     def take(self, item: Inferred) -> list[Message]:
         """Take an inferred frame; return what it leads to."""
-        if self._analysis is None:
+        analysis = self._analysis
+        if analysis is None:
             return []
-        finding = self._analysis.add(_inferred_frame(item))
+        finding = analysis.add(_inferred_frame(item))
         self.stats.count("inferred")
         self.stats.count("resets", int(finding.reset))
         messages: list[Message] = []
@@ -63,7 +64,8 @@ class Stream:
 
     def break_off(self) -> list[Message]:
         """Note the end of a session; return the events that end with it."""
-        return self._happened(self._analysis.end_stretch()) if self._analysis is not None else []
+        analysis = self._analysis
+        return self._happened(analysis.end_stretch()) if analysis is not None else []
 
     def finish(self, state: str, detail: str) -> list[Message]:
         """Note the end for good; return what it leads to."""
@@ -77,14 +79,16 @@ class Stream:
     def _happened(self, events: tuple[ActionEvent, ...]) -> list[Message]:
         for event in events:
             self.stats.count("events", int(event.phase == "started"))
-        if self._analysis is not None:
-            self.stats.set_active(self._analysis.active)
+        analysis = self._analysis
+        if analysis is not None:
+            self.stats.set_active(analysis.active)
         return list(events)
 
     def _annotate(self, frame: WaitingFrame, prediction: StreamPrediction | None) -> None:
         """Tell the recording what the frames from this one on show."""
-        if prediction is not None and self._analysis is not None:
-            active, leading = self._analysis.active, prediction.top(_OVERLAY_LINES)
+        analysis = self._analysis
+        if prediction is not None and analysis is not None:
+            active, leading = analysis.active, prediction.top(_OVERLAY_LINES)
             frame.capture.send(
                 Overlay(
                     time_s=prediction.time_s,

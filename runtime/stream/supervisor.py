@@ -32,13 +32,16 @@ _OPEN_GRACE_S, _READ_GRACE_S = 3.0, 1.0
 # How often a supervisor that hears nothing looks at the time.
 _POLL_S = 0.1
 # From being asked to stop until being ended.
-_STOP_S = 2.0
+_STOP_S = 1.7
 # A connection that lasted so long was a good one: after it the pauses begin with the shortest again.
 _GOOD_SESSION_S = 5.0
 # Packets that cannot be decoded are reported when they begin, and then at most this often.
 _DECODE_REPORT_S = 10.0
 
 _ENDED = "the source ended"
+
+# Once they are open, these may take their time: a pipe whose writer pauses, a disk that sleeps.
+_PATIENT_KINDS = frozenset({"stdin", "file", "folder"})
 
 _ENDLESS_KINDS = frozenset({"rtsp", "rtmp", "http", "device"})
 
@@ -267,7 +270,8 @@ class StreamSupervisor(threading.Thread):
         if isinstance(message, Sampled | Progress | Ended):
             self._stats.progress(message.counts)
             self._note_errors(message.counts, session)
-        session.deadline_s = time.monotonic() + job.timeout_s + _READ_GRACE_S
+        patient = session.live is not None and self._uri.kind in _PATIENT_KINDS
+        session.deadline_s = float("inf") if patient else time.monotonic() + job.timeout_s + _READ_GRACE_S
 
     def _sampled(self, message: Sampled, process: CaptureProcess, session: _Session) -> None:
         if self._stopping.is_set():

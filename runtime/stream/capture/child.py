@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from typing import Any
 
 from runtime.errors import MissingDependencyError, PptsnError, UsageError
 from runtime.memory import return_freed_memory
 from runtime.preprocess import Frame, resize_frame
 from runtime.stream.capture.control import Control
-from runtime.stream.capture.launch import STOP_SIGNALS
+from runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor
 from runtime.stream.capture.opening import open_source
 from runtime.stream.capture.preview import PreviewMaker
 from runtime.stream.capture.protocol import CaptureJob, Counts, Ended, LivePicture, Opened, Progress, Sampled
@@ -34,10 +33,12 @@ _PROGRESS_S = 0.5
 _POLL_S = 0.2
 
 
-def run_capture(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: Any) -> None:
+def run_capture(
+    connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: HandedDescriptor | None
+) -> None:
     """Do `job`, in a process of its own, and report over `connection`.
 
-    stdin: what `multiprocessing.reduction.DupFd` made of standard input, for a source of that kind, or None.
+    stdin: standard input, for a source of that kind, or None.
 
     The process leads a group of its own, so that ending it ends what it has started; and it ends itself when its
     supervisor is gone.
@@ -47,8 +48,7 @@ def run_capture(connection: Connection, slots: FrameSlots, job: CaptureJob, stdi
     control = Control(connection)
     _heed_signals(control)
     control.start()
-    stdin_fd = None if stdin is None else int(stdin.detach())
-    control.send(Capture(control, slots, job).run(stdin_fd))
+    control.send(Capture(control, slots, job).run(None if stdin is None else stdin.number))
 
 
 def _heed_signals(control: Control) -> None:

@@ -53,8 +53,8 @@ class Control(threading.Thread):
                     self.send(excuse)
                 if self.stop.is_set() and self.annotated is not None:
                     self.annotated.answered(float("inf"))  # nothing more is waited for
-            except (EOFError, OSError):
-                os._exit(1)  # nobody is left to work for, and the capture may hang in a decoder
+            except Exception:  # the line is cut: nobody is left to work for, and the capture may hang in a decoder
+                os._exit(1)
 
     def send(self, message: FromCapture) -> None:
         """Send `message`; a supervisor that has gone is noticed by `run`."""

@@ -25,7 +25,7 @@ from runtime.stream.uri import SourceUri
 from runtime.video.container import OpenVideo, open_options
 
 _PROGRAM = "gst-launch-1.0"
-_PACKAGE = "gstreamer1.0-tools"
+_PACKAGE = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 # Raw pictures in Matroska, which keeps their timestamps and size.
 _TAIL = shlex.split("! videoconvert ! video/x-raw,format=I420 ! matroskamux streamable=true ! fdsink")
 # A capture process may die at any time: the program must not outlive it, with the camera in its hands.  (Linux

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import DupFd
 from typing import Any
 
 from runtime.stream.capture.protocol import CaptureJob
@@ -13,7 +14,20 @@ from runtime.stream.capture.slots import FrameSlots
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
-def launch(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: Any) -> None:
+class HandedDescriptor:
+    """A descriptor that goes to the process which is being started, where `number` is its own."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __getstate__(self) -> Any:
+        return DupFd(self.number)
+
+    def __setstate__(self, state: Any) -> None:
+        self.number = state.detach()
+
+
+def launch(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: HandedDescriptor | None) -> None:
     """Do `job` in this process: see `child.run_capture`."""
     from runtime.stream.capture.child import run_capture
 

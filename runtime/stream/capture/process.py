@@ -8,24 +8,27 @@ import select
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
-from multiprocessing.reduction import DupFd
 
 import numpy as np
 
 from runtime.closing import Closing
 from runtime.preprocess import Frame
-from runtime.stream.capture.launch import STOP_SIGNALS, launch
+from runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor, launch
 from runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
 from runtime.stream.capture.slots import FrameSlots
 from runtime.stream.capture.standard_streams import drop_unwritable_output
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
+# Messages that a process has not taken yet; one that takes none for long is ended.
+_UNSENT = 10_000
 _starting = threading.Lock()
 
 
@@ -37,43 +40,53 @@ class CaptureProcess(Closing):
     """
 
     def __init__(self, job: CaptureJob, *, slots: int) -> None:
-        context = _context()
         self._lock = threading.Lock()  # over what is closed while others may still use it
         self._closed = False
-        self._slots = FrameSlots(count=slots, slot_bytes=job.short_side**2 * 3 * _ASPECT)
-        self._connection, theirs = context.Pipe(duplex=True)
+        self._unsent: deque[ToCapture] = deque(maxlen=_UNSENT)
+        with ExitStack() as on_failure:
+            self._slots = FrameSlots(count=slots, slot_bytes=job.short_side**2 * 3 * _ASPECT)
+            on_failure.callback(self._slots.close)
+            self._connection, theirs = _context().Pipe(duplex=True)
+            on_failure.callback(self._connection.close)
+            with theirs:
+                self._start(theirs, job)
+            on_failure.pop_all()
         self._writable = select.poll()
         self._writable.register(self._connection.fileno(), select.POLLOUT)
-        stdin = DupFd(sys.stdin.fileno()) if job.uri.kind == "stdin" else None
-        self._process = context.Process(
+
+    def _start(self, theirs: Connection, job: CaptureJob) -> None:
+        stdin = HandedDescriptor(sys.stdin.fileno()) if job.uri.kind == "stdin" else None
+        self._process = _context().Process(
             target=launch, args=(theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", daemon=True
         )
-        try:
+        with _starting:
+            _run_server()
+            drop_unwritable_output()
             with _without_main():
-                drop_unwritable_output()
                 self._process.start()
-        except BaseException:
-            self._connection.close()
-            self._slots.close()
-            raise
-        finally:
-            theirs.close()
 
     def receive(self, timeout_s: float) -> FromCapture | None:
         """Return the next message, or None after `timeout_s`; raises EOFError where the process has gone."""
         try:
             if not self._connection.poll(timeout_s):
+                self._flush()
                 return None
             message: FromCapture = self._connection.recv()
+            self._flush()
         except OSError as error:
             raise EOFError from error
         return message
 
     def send(self, message: ToCapture) -> None:
-        """Send `message` without waiting: to a process that does not listen, or has gone, it is lost."""
-        with self._lock, suppress(OSError):
-            if not self._closed and self._writable.poll(0):
-                self._connection.send(message)
+        """Send `message` without waiting; it goes out later where the process is behind."""
+        self._unsent.append(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what waits, as far as the process takes it, in order."""
+        with self._lock, suppress(OSError, IndexError):
+            while self._unsent and not self._closed and self._writable.poll(0):
+                self._connection.send(self._unsent.popleft())
 
     def pixels(self, message: Sampled) -> Frame:
         """Return the (H, W, 3) uint8 pixels of a sampled frame, in memory that is shared until it is freed."""
@@ -131,15 +144,21 @@ def _context() -> ForkServerContext:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["runtime.stream.capture.child"])
-    # Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
-    # process that is about to be told what to do.  The tracker comes first: starting it would unblock them.
-    resource_tracker.ensure_running()
+    return context
+
+
+def _run_server() -> None:
+    """Start the fork server, unless it runs.
+
+    Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
+    process that is about to be told what to do.
+    """
+    resource_tracker.ensure_running()  # first: starting it would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    return context
 
 
 @contextmanager
@@ -150,13 +169,12 @@ def _without_main() -> Iterator[None]:
     """
     main = sys.modules["__main__"]
     hidden = {}
-    with _starting:
-        try:
-            for name in ("__spec__", "__file__"):
-                if hasattr(main, name):
-                    hidden[name] = getattr(main, name)
-                    setattr(main, name, None)
-            yield
-        finally:
-            for name, value in hidden.items():
-                setattr(main, name, value)
+    try:
+        for name in ("__spec__", "__file__"):
+            if hasattr(main, name):
+                hidden[name] = getattr(main, name)
+                setattr(main, name, None)
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)

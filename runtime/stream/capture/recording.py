@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import av
 
 from runtime.stream.capture.control import Control
@@ -10,6 +12,8 @@ from runtime.stream.capture.protocol import Remark
 from runtime.stream.capture.recorder import Recorder
 
 _POLL_S = 0.02
+# No engine takes this long for a batch.
+_ANSWER_S = 60.0
 # A recording that is not finished by then is left as far as it is written: when the user stops, and at the end.
 _STOP_S, _END_S = 1.5, 60.0
 
@@ -64,9 +68,12 @@ class Recording:
 
     def await_answers(self) -> None:
         """Wait for what the last frames show, so that the end of the recording can tell."""
+        answered_s, since_s = self._answered_s, time.monotonic()
         while self._keeps_all and self._recorder is not None and self._answered_s < self._sampled_s:
-            if self._control.stop.wait(_POLL_S):
+            if self._control.stop.wait(_POLL_S) or time.monotonic() - since_s > _ANSWER_S:
                 return
+            if self._answered_s != answered_s:
+                answered_s, since_s = self._answered_s, time.monotonic()
 
     def finish(self) -> None:
         """End the file; a second call does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import select
+import tempfile
 from multiprocessing.reduction import DupFd
 
 import numpy as np
@@ -13,6 +14,14 @@ from runtime.closing import Closing
 from runtime.preprocess import Frame
 
 _FREE, _TAKEN = 0, 1
+
+
+def _unnamed_file() -> int:
+    """Return a descriptor of memory without a name, or where Python was built without it, of a deleted file."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("pptsn-frames")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 class FrameSlots(Closing):
@@ -25,7 +34,7 @@ class FrameSlots(Closing):
 
     def __init__(self, *, count: int, slot_bytes: int) -> None:
         self._count, self._slot_bytes = count, slot_bytes
-        self._memory_fd = os.memfd_create("pptsn-frames")
+        self._memory_fd = _unnamed_file()
         self._free_fd = -1
         try:
             os.posix_fallocate(self._memory_fd, 0, count * slot_bytes + count)

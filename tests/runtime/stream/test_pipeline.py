@@ -424,6 +424,26 @@ def test_an_engine_that_hangs_does_not_keep_the_rest_alive():
         release.set()
 
 
+def test_an_engine_that_is_merely_slow_when_asked_to_stop_is_no_failure():
+    with running(SlowEngine(0.5), StreamSettings(window_s=0.2, segments=10)) as (pipeline, keeper):
+        name = pipeline.add(parse_source("synthetic:?live=1&fps=100"))
+        keeper.wait_for(is_prediction(name))
+    assert pipeline.exit_code == 0
+    assert keeper.notices()[-1] == ("ended", "stopped")
+
+
+def test_a_pipeline_that_was_never_started_closes_at_once(model: Path):
+    with open_engine(model, device="cpu") as engine:
+        pipeline = StreamPipeline(engine, FAST)
+        pipeline.add(parse_source("synthetic:"))
+        began_s = time.monotonic()
+        pipeline.close()
+        assert time.monotonic() - began_s < 2
+        assert pipeline.wait(0)
+        assert [health.state for health in pipeline.health()] == ["ended"]
+    assert capture_pids() == []
+
+
 def test_a_file_from_the_network_loses_no_frame_though_its_name_does_not_tell_what_it_is(tmp_path: Path):
     write_clip(tmp_path / "film", frames=100, container_format="mp4")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
@@ -446,6 +466,20 @@ def test_a_decoder_that_hangs_is_noticed_under_every_policy(model: Path, policy:
         keeper.wait_for(is_prediction(name))
         os.kill(capture_pids()[0], signal.SIGSTOP)
         keeper.wait_for(has_state("retrying", "no frame"))
+
+
+def test_a_file_may_take_longer_than_the_timeout(model: Path, tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=40)
+    settings = StreamSettings(window_s=0.4, segments=4, timeout_s=0.3, realtime=True)
+    with running(model, settings) as (pipeline, keeper):
+        name = pipeline.add(parse_source(str(clip)))
+        keeper.wait_for(is_prediction(name))
+        (pid,) = capture_pids()
+        os.kill(pid, signal.SIGSTOP)  # as a disk that sleeps would
+        time.sleep(2)
+        os.kill(pid, signal.SIGCONT)
+        keeper.wait_for(has_state("ended"))
+        assert pipeline.health()[0].decoded == 40
 
 
 def test_a_source_that_waits_for_a_slow_engine_is_not_taken_for_dead():

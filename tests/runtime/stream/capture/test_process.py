@@ -14,6 +14,7 @@ import pytest
 from runtime.preprocess import Frame, resize_frame
 from runtime.stream.capture.process import CaptureProcess
 from runtime.stream.capture.protocol import (
+    Answered,
     CaptureJob,
     Ended,
     FromCapture,
@@ -144,6 +145,44 @@ def test_pictures_come_only_when_they_are_wanted():
             message = process.receive(0.1)
         assert message.jpeg[:2] == b"\xff\xd8"
         assert (message.width, message.height) == (320, 240)
+
+
+def test_what_a_process_is_told_while_it_is_behind_reaches_it_later():
+    with CaptureProcess(job_for("synthetic:?live=1"), slots=2) as process:
+        while not isinstance(process.receive(5), Sampled):
+            pass
+        pid = process._process.pid or 0
+        os.kill(pid, signal.SIGSTOP)
+        began_s = time.monotonic()
+        for _ in range(5000):
+            process.send(Answered(0.0))
+        process.stop()
+        assert time.monotonic() - began_s < 2
+        os.kill(pid, signal.SIGCONT)
+        messages, _ = hear(process)
+        assert messages[-1].cause == ""  # type: ignore[union-attr]
+
+
+def test_a_start_that_fails_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with CaptureProcess(job_for("synthetic:?frames=1"), slots=1) as process:
+        hear(process)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for place in ("runtime.stream.capture.process.CaptureProcess._start", "multiprocessing.connection.Pipe"):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, refuse)
+            for _ in range(3):
+                with pytest.raises(OSError, match="Too many"):
+                    CaptureProcess(job_for("synthetic:?frames=1"), slots=1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_frames_are_shared_without_memfd_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("os.memfd_create")
+    with CaptureProcess(job_for("synthetic:?frames=20&fps=10"), slots=2) as process:
+        assert len(hear(process)[1]) == 20
 
 
 def test_closing_one_that_hangs_is_quick_and_leaves_nothing():
