@@ -10,7 +10,7 @@ from runtime.errors import UsageError
 
 _SOURCES_HELP = (
     "Camera (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', file, folder, pattern, @LIST (one a "
-    "line), - (standard input) or synthetic: (test pictures). Options follow a ?, as in rtsp://cam/1?name=door."
+    "line), - or stdin: (standard input), synthetic: (test pictures). Options follow a ?, as in rtsp://cam/1?name=door."
 )
 _OUTPUT_HELP = (
     "Where results go; any number: FILE.jsonl, FILE.csv, - (JSON lines on standard output), https://... "

@@ -4,13 +4,13 @@
     0, /dev/video0                a camera (V4L2); a FILE called 0 is written ./0
     rtsp://, rtmp://, http://     a camera or server in the network (also rtsps, rtmps and https; MJPEG, HLS, ...)
     gst:PIPELINE                  the raw video of a GStreamer command, which is taken word for word
-    -                             standard input: any container that needs no seeking, or raw video
+    -, stdin:                     standard input: any container that needs no seeking, or raw video
     synthetic:                    moving pictures, made here
 
-Options follow as a query: `clip.h264?fps=25`, `-?format=rawvideo&size=640x480&pixel_format=rgb24&fps=30`; those of
-`gst` stand before the colon, `gst[timeout=5]:PIPELINE`.  A `?` in the name of a file that exists is part of the
-name.  A network address may have parameters of its own: what is no option of its kind stays where it is, and
-`server.name=x` reaches the server as `name=x` though `name` is an option.
+Options follow as a query: `clip.h264?fps=25`, `stdin:?format=rawvideo&size=640x480&pixel_format=rgb24&fps=30`;
+those of `gst` stand before the colon, `gst[timeout=5]:PIPELINE`.  A `?` in the name of a file that exists is
+part of the name.  A network address may have parameters of its own: what is no option of its kind stays where
+it is, and `server.name=x` reaches the server as `name=x` though `name` is an option.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _GST = re.compile(r"gst(?:\[([^\]]*)\])?:(.*)", re.IGNORECASE | re.DOTALL)
 _SYNTHETIC = re.compile(r"synthetic:(?:\?(.*))?", re.IGNORECASE)
 _DEVICE = re.compile(r"([0-9]{1,3}|/dev/video[0-9]+|/dev/v4l/[^?]+)(?:\?(.*))?")
-_STANDARD_INPUT = re.compile(r"-(?:\?(.*))?")
+# A shell's command line takes what begins with - and goes on for an option, hence the other name.
+_STANDARD_INPUT = re.compile(r"(?:-|stdin:)(?:\?(.*))?", re.IGNORECASE)
 # What looks like options after a file's name, not like a pattern.
 _FILE_QUERY = re.compile(r"\?(?=[A-Za-z_]+=)")
 # Passes a parameter on to the server that would be an option here.

@@ -39,7 +39,7 @@ def open_standard_input(uri: SourceUri, descriptor: int | None) -> OpenSource:
 def _check_raw(uri: SourceUri) -> None:
     if uri.options.format == _RAW and not (uri.options.size and uri.options.pixel_format):
         cause = "raw video needs a size and a pixel format"
-        raise InputError(uri.display, cause, "expected -?format=rawvideo&size=WxH&pixel_format=rgb24&fps=30")
+        raise InputError(uri.display, cause, "expected stdin:?format=rawvideo&size=WxH&pixel_format=rgb24&fps=30")
 
 
 def _format_options(uri: SourceUri) -> dict[str, str]:

@@ -138,6 +138,23 @@ def test_standard_input_is_a_source(model: Path, tmp_path: Path):
     assert sum(line["type"] == "prediction" for line in lines) == 4  # 1.6 s, one each half second
 
 
+def test_standard_input_may_pause_for_longer_than_the_timeout(model: Path, tmp_path: Path):
+    out = tmp_path / "out.jsonl"
+    source = "stdin:?format=rawvideo&size=320x240&pixel_format=rgb24&fps=10"
+    second = bytes(10 * 320 * 240 * 3)
+    with started(source, "--model", model, "--timeout", 0.5, "-o", out, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        for number in range(2):
+            process.stdin.buffer.write(second)
+            process.stdin.flush()
+            wait_until(lambda n=number: sum(line["type"] == "prediction" for line in lines_of(out)) >= 2 * n + 1)
+            time.sleep(2)
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert sum(line["type"] == "prediction" for line in lines_of(out)) == 4
+    assert lines_of(out)[-1]["state"] == "ended"
+
+
 def test_annotated_videos_are_named_after_their_streams(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
     for name in "ab":
         write_clip(tmp_path / f"{name}.mp4", frames=50)

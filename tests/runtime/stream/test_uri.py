@@ -35,6 +35,7 @@ def touch(*names: str) -> None:
         ("rtmp://host/live/x", "rtmp", "rtmp://host/live/x", "rtmp://host/live/x"),
         ("https://host:81/a", "http", "https://host:81/a", "https://host:81/a"),
         ("-", "stdin", "", "standard input"),
+        ("stdin:", "stdin", "", "standard input"),
         ("synthetic:", "synthetic", "", "synthetic:"),
         ("synthetic:?frames=3", "synthetic", "", "synthetic:?frames=3"),
     ],
