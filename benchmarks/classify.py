@@ -18,14 +18,14 @@ import sys
 from pathlib import Path
 
 import av
-import numpy as np
 
+from benchmarks.bare_engine import cut_crops, infer_all
 from benchmarks.long_clip import long_clip
 from benchmarks.timing import interleaved, median_ratio
 from runtime.clips import ClipFrame, clip_frames
 from runtime.cores import available_cores
-from runtime.engines import Engine, open_engine
-from runtime.preprocess import Frame, crop_views, cut_crop, resize_frame
+from runtime.engines import open_engine
+from runtime.preprocess import Frame, resize_frame
 from runtime.recognizer import Recognizer
 from runtime.sampling import centre_indices
 from runtime.spec import ModelSpec
@@ -76,24 +76,6 @@ def measure_decoding(clip: Path, spec: ModelSpec, repeats: int) -> dict[str, flo
     }
 
 
-def infer_bare(engine: Engine, frames: list[Frame]) -> None:
-    """Run the engine on the five crops of each of `frames`, a batch at a time, and nothing else."""
-    crops = _crops(engine, frames)
-    for start in range(0, len(crops), engine.batch_size):
-        engine.infer(crops[start : start + engine.batch_size])
-
-
-def _crops(engine: Engine, frames: list[Frame]) -> Frame:
-    spec = engine.spec
-    height, width = frames[0].shape[:2]
-    views = crop_views("ten", width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
-    crops = np.empty((len(frames) * len(views), spec.crop_size, spec.crop_size, 3), np.uint8)
-    for i, frame in enumerate(frames):
-        for j, view in enumerate(views):
-            cut_crop(frame, view, out=crops[i * len(views) + j])
-    return crops
-
-
 def measure_pipeline(model: Path, clip: Path, repeats: int) -> dict[str, float]:
     """Compare classifying a clip with the sum of its decoding and the bare engine calls."""
     with open_engine(model, device="cpu") as engine:
@@ -103,7 +85,7 @@ def measure_pipeline(model: Path, clip: Path, repeats: int) -> dict[str, float]:
             {
                 "classify": lambda: recognizer.classify(clip, segments=SEGMENTS),
                 "decoding": lambda: sampled_frames(clip, engine.spec),
-                "engine": lambda: infer_bare(engine, frames),
+                "engine": lambda: infer_all(engine, cut_crops(frames, engine, "ten")),
             },
             repeats=repeats,
         )
@@ -118,7 +100,7 @@ def measure_pipeline(model: Path, clip: Path, repeats: int) -> dict[str, float]:
 def measure_batches(model: Path, clip: Path, repeats: int) -> dict[str, float]:
     """Return the milliseconds a crop at several batch sizes."""
     with open_engine(model, device="cpu") as engine:
-        crops = _crops(engine, sampled_frames(clip, engine.spec))
+        crops = cut_crops(sampled_frames(clip, engine.spec), engine, "ten")
         sizes = (1, 2, 5, 10, 25, len(crops))
 
         def run(size: int) -> None:

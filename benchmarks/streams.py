@@ -21,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.bare_engine import cut_crops, infer_all
 from benchmarks.long_clip import long_clip
 from benchmarks.timing import interleaved, median_ratio
 from benchmarks.tiny_model import write_tiny_model
 from runtime.engines import Engine, open_engine
-from runtime.preprocess import Frame, crop_views, cut_crop, resize_frame
+from runtime.preprocess import Frame, resize_frame
 from runtime.stream.capture.opening import open_source
 from runtime.stream.grid import TimeGrid
 from runtime.stream.messages import Message, StreamPrediction
@@ -97,30 +98,12 @@ def sampled_frames(source: str, engine: Engine, step_s: float = STEP_S) -> list[
     return frames
 
 
-def cut_crops(frames: Sequence[Frame], engine: Engine, views: str = "center") -> Frame:
-    """Return the crops of `frames`, (N, S, S, 3) uint8."""
-    spec, crops = engine.spec, []
-    for frame in frames:
-        height, width = frame.shape[:2]
-        for view in crop_views(views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror):
-            crop = np.empty((spec.crop_size, spec.crop_size, 3), np.uint8)
-            cut_crop(frame, view, out=crop)
-            crops.append(crop)
-    return np.stack(crops)
-
-
-def infer_all(engine: Engine, crops: Frame) -> None:
-    """Run the engine on `crops`, a batch at a time."""
-    for start in range(0, len(crops), engine.batch_size):
-        engine.infer(crops[start : start + engine.batch_size])
-
-
 def measure_one_stream(engine: Engine, clip: str, repeats: int) -> dict[str, float]:
     """Compare one file as a stream with decoding, resizing and inferring its frames one after another."""
     times = interleaved(
         {
             "pipeline": lambda: run_pipeline(engine, [clip], settings_for()),
-            "bare": lambda: infer_all(engine, cut_crops(sampled_frames(clip, engine), engine)),
+            "bare": lambda: infer_all(engine, cut_crops(sampled_frames(clip, engine), engine, "center")),
         },
         repeats=repeats,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from runtime.engines.base import Logits
 from runtime.errors import PptsnError
+from runtime.ranking import leading_classes
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Prediction:
     class_id: int
     label: str
     score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of an entry of `top`, the score rounded to a millionth."""
+        return {"class_id": self.class_id, "label": self.label, "score": round(self.score, 6)}
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,7 @@ class Classification:
 
     def top(self, count: int = 5) -> tuple[Prediction, ...]:
         """Return the `count` leading classes (or all, if there are fewer), best first; ties by class number."""
-        scores = self.scores
-        order = np.argsort(-scores, kind="stable")[:count]
-        return tuple(Prediction(int(i), self.labels[i], float(scores[i])) for i in order)
+        return top_predictions(self.scores, self.labels, count)
 
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the fields of one line of `classify --output`."""
@@ -82,7 +85,7 @@ class Classification:
             "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
             "segments": self.segments,
             "views": self.views,
-            "top": [{"class_id": p.class_id, "label": p.label, "score": round(p.score, 6)} for p in self.top(top)],
+            "top": [p.to_dict() for p in self.top(top)],
             "timing_ms": self.timing.to_dict(),
         }
         if self.warnings:
@@ -101,6 +104,18 @@ class Failure:
     def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
         """Return the fields of one line of `classify --output`."""
         return {"source": printable(self.source), "error": printable(str(self.error))}
+
+
+def top_predictions(
+    scores: Logits, labels: Sequence[str], count: int, *, among: Sequence[int] | None = None
+) -> tuple[Prediction, ...]:
+    """Return the `count` leading classes of `scores` (C,), or all, if there are fewer; best first, ties by number.
+
+    among: the classes to choose from, in ascending order; None for all.
+    """
+    classes = np.arange(len(scores)) if among is None else np.array(among, np.int64)
+    leading = classes[leading_classes(scores[None, classes], count)[0]]
+    return tuple(Prediction(int(i), labels[i], float(scores[i])) for i in leading)
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -29,11 +30,18 @@ def require_program(name: str) -> str:
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nothing uses at the moment."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 on which nobody listens, below those that outgoing connections are given.
+
+    The tests connect again and again to a server that is down.  Among the ports of outgoing connections, one of
+    these would now and then be given the very port that it asks for, and connect to itself.
+    """
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port := random.randrange(15000, 30000)))
+            except OSError:
+                continue
+            return port
 
 
 def self_signed_certificate(folder: Path) -> tuple[Path, Path]:

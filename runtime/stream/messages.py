@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from runtime.engines.base import Logits
-from runtime.results import Prediction
+from runtime.results import Prediction, top_predictions
 
 
 @dataclass(frozen=True)
@@ -65,9 +63,7 @@ class StreamPrediction:
 
     def top(self, count: int = 5) -> tuple[Prediction, ...]:
         """Return the `count` leading watched classes (or all, if there are fewer), best first; ties by number."""
-        classes = np.arange(len(self.scores)) if self.watched is None else np.array(self.watched, np.int64)
-        order = classes[np.argsort(-self.scores[classes], kind="stable")[:count]]
-        return tuple(Prediction(int(i), self.labels[i], float(self.scores[i])) for i in order)
+        return top_predictions(self.scores, self.labels, count, among=self.watched)
 
     def to_dict(self, *, top: int) -> dict[str, Any]:
         """Return the fields of a JSON object of type `prediction`."""
@@ -83,7 +79,7 @@ class StreamPrediction:
             "frames": self.frames,
             "warming_up": self.warming_up,
             "stale": self.stale,
-            "top": [{"class_id": p.class_id, "label": p.label, "score": round(p.score, 6)} for p in self.top(top)],
+            "top": [p.to_dict() for p in self.top(top)],
             "timing_ms": self.stages.to_dict(),
         }
 
@@ -162,4 +158,3 @@ Message: TypeAlias = "StreamPrediction | ActionEvent | StreamNotice"
 #   retrying: the source failed, it is opened again after a pause;
 #   ended: its source ended, or it was removed; failed: given up.
 STATES = ("waiting", "connecting", "live", "frozen", "retrying", "ended", "failed")
-FINAL_STATES = frozenset({"ended", "failed"})

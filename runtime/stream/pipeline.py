@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from runtime.closing import Closing
 from runtime.engines import Engine
@@ -308,9 +308,9 @@ class StreamPipeline(Closing):
     def _is_over(self) -> bool:
         if self._keep_open and not self._stopping.is_set():
             return False
-        with self._lock:
+        with self._lock:  # asked before each frame, with thousands of files waiting perhaps: by number alone
             begun = bool(self._streams) or self._stopping.is_set()
-            return begun and all(stream.over for stream in self._streams.values())
+            return begun and len(self._ended) == len(self._streams)
 
     def _deal(self, item: Inferred | Marked) -> None:
         self._dealt_s = time.monotonic()
@@ -351,9 +351,8 @@ class StreamPipeline(Closing):
 
     def _close_sinks(self, by_s: float) -> None:
         """Let all sinks finish at the same time, until `by_s` (`time.monotonic`)."""
-        workers: Iterable[SinkWorker] = self._workers
-        for worker in workers:
+        for worker in self._workers:
             worker.finish(timeout_s=by_s - time.monotonic())
-        for worker in workers:
+        for worker in self._workers:
             if not worker.close(timeout_s=max(0.0, by_s - time.monotonic())):
                 self._report(f"{worker.health().name}: was left behind, with messages not written")

@@ -54,8 +54,7 @@ class StreamStats:
             self._session = counts
 
     def sampled(self, message: Sampled) -> None:
-        """Note a sampled frame."""
-        self.progress(message.counts)
+        """Note a sampled frame; `progress` takes the counts that came with it."""
         with self._lock:
             self._counters["sampled"] += 1
             width, height = message.source_size

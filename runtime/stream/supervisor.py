@@ -62,7 +62,7 @@ class WaitingFrame:
 
 @dataclass(frozen=True)
 class Final:
-    """How a stream ends: a state of FINAL_STATES, why, and the exit code that this means."""
+    """How a stream ends: "ended" or "failed", why, and the exit code that this means."""
 
     state: str
     detail: str

@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-import random
 import select
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 
 from runtime.closing import Closing
+from tests.servers import free_port
 
 # The interpreter for which Debian's python3-gi is installed.
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -53,21 +52,6 @@ def _trouble() -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return "" if check.returncode == 0 else (check.stdout.strip() or check.stderr.strip().splitlines()[-1])
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens, below those that outgoing connections are given.
-
-    The tests connect again and again to a server that is down.  Among the ports of outgoing connections, one of
-    these would now and then be given the very port that it asks for, and connect to itself.
-    """
-    while True:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port := random.randrange(15000, 30000)))
-            except OSError:
-                continue
-            return port
 
 
 class RtspServer(Closing):

@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.rtsp.client import PASSWORD, USER, RtspServer, free_port
+from tests.rtsp.client import PASSWORD, USER, RtspServer
 from tests.rtsp.silent import ENDLESS, HTML, SilentListener
+from tests.servers import free_port
 
 pytestmark = pytest.mark.servers
 
