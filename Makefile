@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
-EXTRAS ?= cpu,train,convert,rtx,web,mqtt,dev
+EXTRAS ?= cpu,train,convert,rtx,web,mqtt,bench,dev
 OUTPUT ?= output
 CONFIG ?= configs/demo.yaml
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
@@ -20,6 +20,9 @@ TARGET ?= tensorrt
 HTTP ?= 127.0.0.1:8080
 STREAM_FLAGS ?=
 PRECISION ?= fp16
+# bench: with MODEL, its INT8 form as well; more options of `pptsn bench run`.
+INT8 ?=
+BENCH_FLAGS ?=
 
 READY = $(VENV)/.ready-$(subst $(comma),-,$(EXTRAS))
 comma = ,
@@ -29,6 +32,14 @@ BIN = $(VENV)/bin
 PPTSN = $(BIN)/pptsn
 # Where configs/demo.yaml looks for its data.
 DEMO = output/demo
+BENCH = output/bench
+# Without MODEL, `make bench` measures models that it makes.
+ifeq ($(origin MODEL),file)
+BENCH_MODELS = --model $(BENCH)/resnet50.onnx --int8 $(BENCH)/resnet50.int8-cpu.onnx \
+  --sweep-model $(BENCH)/small.onnx --sweep-model $(BENCH)/small.int8-cpu.onnx --list $(DEMO)/data/test.txt
+else
+BENCH_MODELS = --model $(MODEL) $(if $(INT8),--int8 $(INT8)) $(if $(LABELLED),--list $(LABELLED))
+endif
 
 ifeq ($(filter fp32 fp16 int8,$(PRECISION)),)
 $(error PRECISION is '$(PRECISION)': choose fp32, fp16 or int8)
@@ -60,8 +71,8 @@ convert_int8 = $(PPTSN) convert int8 $(1).onnx -o $(1).int8$(filter -cpu,-$(2)).
 # $(call build,BUILDER,PLAN)
 build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --rebuild-if-needed
 
-.PHONY: help setup demo demo-weights train onnx int8 engine classify stream device-report test test-slow test-gpu
-.PHONY: test-servers test-matrix lint format constraints clean
+.PHONY: help setup demo demo-weights train onnx int8 engine classify stream bench bench-models device-report test
+.PHONY: test-slow test-gpu test-servers test-matrix lint format constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -135,6 +146,27 @@ classify: $(ANY_READY)  ## Name the action in videos (SOURCE=clip.mp4 MODEL=outp
 
 stream: $(ANY_READY)  ## Name the action live, on a web page (SOURCE='rtsp://cam/1 0' MODEL=output/model.onnx HTTP=127.0.0.1:8080 STREAM_FLAGS=)
 	$(PPTSN) stream $(SOURCE) --model $(MODEL) --http $(HTTP) $(STREAM_FLAGS)
+
+# Speed depends on a network's shape, not on what it has learnt: a full-sized one with weights as before training.
+# Accuracy needs a trained one: small, and trained for so short a time that segments and views make a difference.
+bench-models: $(READY)
+	$(PPTSN) synthesize $(DEMO)/data
+	$(PPTSN) train configs/demo.yaml --set optimizer.epochs=2 --output $(BENCH)/train --resume
+	$(call bench_model,small,--weights $(BENCH)/train/best.pdparams)
+	$(call bench_model,resnet50,--untrained 0)
+
+# $(call bench_model,NAME,WEIGHTS): in FP32 and in INT8 for the CPU, unless they are there
+define bench_model
+test -f $(BENCH)/$(1).int8-cpu.onnx || { \
+  $(PPTSN) export $(2) -o $(BENCH)/$(1)-export && \
+  $(PPTSN) convert onnx $(BENCH)/$(1)-export -o $(BENCH)/$(1).onnx --tolerance 0.01 && \
+  $(PPTSN) convert int8 $(BENCH)/$(1).onnx -o $(BENCH)/$(1).int8-cpu.onnx --target cpu \
+    --calibration $(DEMO)/data/train.txt --method min-max --no-compensate --frames 24 --min-agreement 0; }
+endef
+
+bench: $(READY) $(if $(filter file,$(origin MODEL)),bench-models)  ## Measure this machine, with a report in output/bench (MODEL=, INT8=, LABELLED= for your own models; BENCH_FLAGS=)
+	$(PPTSN) bench run $(BENCH_MODELS) --folder $(BENCH) $(BENCH_FLAGS) \
+	  -o $(BENCH)/report.json -o $(BENCH)/report.md -o $(BENCH)/report.html
 
 test: $(READY)  ## Run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=

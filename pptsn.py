@@ -91,6 +91,7 @@ def _build_app() -> typer.Typer:
     """Return the command line: each folder mounts its own commands."""
     import typer
 
+    import benchmarks.cli
     import convert.cli
     import runtime.cli
     import training.cli
@@ -121,7 +122,7 @@ def _build_app() -> typer.Typer:
     def options(quiet: bool = quiet_option, version: bool = version_option) -> None:
         set_quiet(quiet)
 
-    for folder in (runtime.cli, training.cli, convert.cli):
+    for folder in (runtime.cli, training.cli, convert.cli, benchmarks.cli):
         folder.mount(app)
     return app
 

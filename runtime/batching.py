@@ -12,6 +12,7 @@ import numpy.typing as npt
 from runtime.closing import Closing
 from runtime.engines.base import Batch, Engine, Logits
 from runtime.preprocess import Frame, crop_views, cut_crop
+from runtime.stages import AGGREGATE, BATCH_WAIT, COMPUTE, CROP, Timer, report_wait, stage, stage_in_parts
 
 
 @dataclass
@@ -34,11 +35,12 @@ class ClipSum:
 
 @dataclass(frozen=True)
 class _Flight:
-    """A batch that was submitted: (clip, weight) of each row, and how long submitting it took."""
+    """A batch that was submitted: (clip, weight) of each row, how long submitting it took, and what times it."""
 
     batch: Batch
     owners: list[tuple[int, int]]
     submit_s: float
+    compute: Timer
 
 
 class CropBatcher(Closing):
@@ -57,17 +59,24 @@ class CropBatcher(Closing):
         self._current = 0
         self._buffer: Frame = self._batches[0].crops
         self._owners: list[tuple[int, int]] = []  # (clip, weight) of each filled row
+        self._ready_s: list[float] = []  # of each frame whose first crop waits
         self._in_flight: deque[_Flight] = deque()
         self._sums: dict[int, ClipSum] = {}
 
-    def add(self, clip: int, pixels: Frame, weight: int) -> None:
-        """Add the crops of one resized frame, (H, W, 3) uint8, of `clip`; may run the engine."""
+    def add(self, clip: int, pixels: Frame, weight: int, *, ready_s: float | None = None) -> None:
+        """Add the crops of one resized frame, (H, W, 3) uint8, of `clip`; may run the engine.
+
+        ready_s: since when the frame waits, by `time.perf_counter`; for those who measure stages.
+        """
         spec = self._spec
         height, width = pixels.shape[:2]
         views = crop_views(self._views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
         clip_sum = self._sums.setdefault(clip, ClipSum(np.zeros(spec.classes)))
+        if ready_s is not None:
+            self._ready_s.append(ready_s)
         for view in views:
-            cut_crop(pixels, view, out=self._buffer[len(self._owners)])
+            with stage(CROP):
+                cut_crop(pixels, view, out=self._buffer[len(self._owners)])
             self._owners.append((clip, weight))
             clip_sum.pending_crops += 1
             if len(self._owners) == len(self._buffer):
@@ -106,10 +115,14 @@ class CropBatcher(Closing):
 
     def _submit(self) -> None:
         batch = self._batches[self._current]
+        compute = stage_in_parts(COMPUTE)
         started_s = time.perf_counter()
-        batch.submit(len(self._owners))
-        self._in_flight.append(_Flight(batch, self._owners, time.perf_counter() - started_s))
-        self._owners = []
+        for ready_s in self._ready_s:
+            report_wait(BATCH_WAIT, started_s - ready_s)
+        with compute:
+            batch.submit(len(self._owners))
+        self._in_flight.append(_Flight(batch, self._owners, time.perf_counter() - started_s, compute))
+        self._owners, self._ready_s = [], []
         self._current = (self._current + 1) % len(self._batches)
         self._buffer = self._batches[self._current].crops
         if len(self._in_flight) == len(self._batches):  # the oldest is the one to be filled next
@@ -118,11 +131,14 @@ class CropBatcher(Closing):
     def _collect_oldest(self) -> None:
         flight = self._in_flight.popleft()
         started_s = time.perf_counter()
-        logits = flight.batch.collect()
+        with flight.compute:
+            logits = flight.batch.collect()
+        flight.compute.done()
         share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.owners)
-        for row, (clip, weight) in zip(logits, flight.owners, strict=True):
-            clip_sum = self._sums[clip]
-            clip_sum.total += weight * row.astype(np.float64)
-            clip_sum.weight += weight
-            clip_sum.pending_crops -= 1
-            clip_sum.inference_ms += share_ms
+        with stage(AGGREGATE):
+            for row, (clip, weight) in zip(logits, flight.owners, strict=True):
+                clip_sum = self._sums[clip]
+                clip_sum.total += weight * row.astype(np.float64)
+                clip_sum.weight += weight
+                clip_sum.pending_crops -= 1
+                clip_sum.inference_ms += share_ms

@@ -9,28 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import runtime.stream.cli
+from runtime.options import BackendOption, DeviceOption, ModelOption, SegmentsOption, ThreadsOption, ViewsOption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runtime.results import Classification, Failure
-
-ModelOption = Annotated[
-    str, typer.Option("--model", help="The model: an .onnx or .engine file that `pptsn convert` wrote.")
-]
-SegmentsOption = Annotated[int, typer.Option(help="Frames to look at; the published inference takes 25.")]
-ViewsOption = Annotated[str, typer.Option(help="Crops of each frame: ten, three or center.")]
-DeviceOption = Annotated[
-    str, typer.Option(help="Where the model runs: auto (a GPU if it works), cpu, cuda or cuda:N.")
-]
-BackendOption = Annotated[
-    str,
-    typer.Option(
-        help="What runs the model: auto, onnxruntime or onnxruntime-tensorrt for an .onnx file; "
-        "tensorrt or tensorrt-rtx for an .engine file."
-    ),
-]
-ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads; all cores that it may use if not given.")]
 
 _SOURCES_HELP = (
     "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."

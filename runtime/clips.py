@@ -14,16 +14,21 @@ from runtime.errors import InputError
 from runtime.preprocess import Frame, resize_frame
 from runtime.sampling import sampling_rule
 from runtime.spec import ModelSpec
+from runtime.stages import FOR_ROOM, RESIZE, report_wait, stage
 from runtime.video import open_video
 
 
 @dataclass(frozen=True)
 class ClipFrame:
-    """A frame to classify: pixels (H, W, 3) uint8 RGB, resized; weight: how often the sampling rule chose it."""
+    """A frame to classify: pixels (H, W, 3) uint8 RGB, resized; weight: how often the sampling rule chose it.
+
+    ready_s: when the pixels were ready, by `time.perf_counter`.
+    """
 
     clip: int
     pixels: Frame
     weight: int
+    ready_s: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def _frames_of(
     clock = _Stopwatch()
 
     def resize(pixels: Frame) -> Frame:
-        return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
+        with stage(RESIZE):
+            return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
 
     try:
         with open_video(source) as video:
@@ -113,8 +119,8 @@ def _frames_of(
 
             for frame in video.read_sampled(distinct, transform=resize, stop=stop):
                 clock.pause()
-                yield ClipFrame(clip, frame.pixels, weights[frame.index])
-                clock.resume()
+                yield ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s)
+                report_wait(FOR_ROOM, clock.resume())
             yield ClipEnd(
                 clip,
                 str(source),
@@ -135,14 +141,17 @@ class _Stopwatch:
     """Measures the time between its making and now, less the pauses."""
 
     def __init__(self) -> None:
-        self.started_s = self._resumed_s = time.perf_counter()
+        self.started_s = self._resumed_s = self._paused_s = time.perf_counter()
         self._elapsed_s = 0.0
 
     def pause(self) -> None:
-        self._elapsed_s += time.perf_counter() - self._resumed_s
+        self._paused_s = time.perf_counter()
+        self._elapsed_s += self._paused_s - self._resumed_s
 
-    def resume(self) -> None:
+    def resume(self) -> float:
+        """Go on, and return how long the pause was, in seconds."""
         self._resumed_s = time.perf_counter()
+        return self._resumed_s - self._paused_s
 
     def elapsed_ms(self) -> float:
         return 1000 * (self._elapsed_s + time.perf_counter() - self._resumed_s)

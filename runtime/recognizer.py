@@ -18,6 +18,7 @@ from runtime.preprocess import VIEW_PLANS
 from runtime.results import Classification, Failure, Timing
 from runtime.sampling import check_segments, sampling_rule
 from runtime.spec import ModelSpec
+from runtime.stages import FOR_FRAMES, stage
 
 # The published inference looks at 25 frames.
 DEFAULT_SEGMENTS = 25
@@ -124,7 +125,8 @@ class Recognizer(Closing):
     ) -> bool:
         """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
         try:
-            item = prefetcher.get(_IDLE_S if ended else None)
+            with stage(FOR_FRAMES):
+                item = prefetcher.get(_IDLE_S if ended else None)
         except TimeoutError:
             batcher.flush()
         except Exhausted:
@@ -132,7 +134,7 @@ class Recognizer(Closing):
             return True
         else:
             if isinstance(item, ClipFrame):
-                batcher.add(item.clip, item.pixels, item.weight)
+                batcher.add(item.clip, item.pixels, item.weight, ready_s=item.ready_s)
             else:
                 ended.append(item)
         return False

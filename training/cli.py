@@ -9,9 +9,10 @@ import typer
 
 if TYPE_CHECKING:
     from training.evaluation import Evaluation
+    from training.export import ExportOptions
+    from training.weights import Checkpoint
 
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
-WeightsOption = Annotated[Path, typer.Option("--weights", help="The checkpoint, a .pdparams file.")]
 
 
 def mount(app: typer.Typer) -> None:
@@ -128,7 +129,14 @@ def _show_evaluation(weights: Path, result: Evaluation) -> None:
 
 
 def export(
-    weights: WeightsOption,
+    *,
+    weights: Annotated[Path | None, typer.Option("--weights", help="The checkpoint, a .pdparams file.")] = None,
+    untrained: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="SEED", help="Instead of a checkpoint: weights as before training, to measure speed."
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The export folder to write.")],
     labels: Annotated[Path | None, typer.Option(help="Class names, one a line; known for 400 classes.")] = None,
     depth: Annotated[int | None, typer.Option(help="The depth that the weights must have.")] = None,
@@ -148,9 +156,13 @@ def export(
 
     Example: pptsn export --weights ppTSN_k400.pdparams --output output/export
     """
+    from runtime.errors import UsageError
     from runtime.progress import notes
     from runtime.sources import expand_sources
     from training.export import ExportOptions, export_model
+
+    if (weights is None) == (untrained is None):
+        raise UsageError("export", "takes either --weights FILE or --untrained SEED", "give one of them")
 
     options = ExportOptions(
         labels=labels,
@@ -161,8 +173,15 @@ def export(
         resize_rule=resize_rule,
     )
     with notes().status("exporting"):
-        spec = export_model(weights, output, options=options, clips=expand_sources(clips) if clips else ())
+        sources = expand_sources(clips) if clips else ()
+        spec = export_model(weights or _untrained(options, untrained), output, options=options, clips=sources)
     typer.echo(
         f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
         f"from frames of {spec.short_side} px ({spec.resize_rule})"
     )
+
+
+def _untrained(options: ExportOptions, seed: int | None) -> Checkpoint:
+    from training.untrained import untrained_checkpoint
+
+    return untrained_checkpoint(options.depth or 50, options.classes or 400, seed=seed or 0)

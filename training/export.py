@@ -65,7 +65,7 @@ class ExportOptions:
 
 
 def export_model(
-    weights: str | Path,
+    weights: str | Path | Checkpoint,
     output: str | Path,
     *,
     options: ExportOptions | None = None,
@@ -77,6 +77,7 @@ def export_model(
     `spec.json`, and `reference.npz`: `crops` (N, S, S, 3) uint8 RGB, and Paddle's `logits` for them and
     `mirrored_logits` for their mirror images, (N, C) float32: drawn ones, and one frame of each of the first
     `clips`, so that later steps are proven on real frames too.
+    weights: a `.pdparams` file, or a checkpoint that is no file.
     A spec `NAME.spec.json` beside `NAME.pdparams` supplies labels and sizes, else the published values hold.
     Raises InputError or ModelError for unusable weights, UsageError for a folder that is no export or missing
     labels, VerificationError where the written graph disagrees with the network.
@@ -84,10 +85,13 @@ def export_model(
     options = options or ExportOptions()
     output = Path(output)
     _check_output(output)
-    checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
+    if isinstance(weights, Checkpoint):
+        checkpoint = weights
+    else:
+        checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
     if checkpoint.classes is None:
         raise ModelError(
-            weights, "is a backbone without a classifier, expected a full checkpoint", "train it first"
+            checkpoint.path, "is a backbone without a classifier, expected a full checkpoint", "train it first"
         )
     spec = spec_of(checkpoint, options)
     model = _network(checkpoint)
@@ -109,13 +113,13 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
     """Return the spec of `checkpoint`: from the file beside it where there is one, with `options` on top."""
     digest = weights_digest(checkpoint.arrays)
     beside = sidecar_of(checkpoint.path)
-    if beside.exists():
+    if not checkpoint.labels and beside.exists():
         spec = _read_sidecar(beside)
         if spec.weights_digest != digest:
             cause = f"describes other weights than {checkpoint.path.name}"
             raise ModelError(beside, cause, "fetch both files again, or remove it and pass the options")
     else:
-        labels = () if options.labels else _published_labels(checkpoint)
+        labels = () if options.labels else checkpoint.labels or _published_labels(checkpoint)
         spec = ModelSpec(depth=checkpoint.depth, labels=labels or ("",), weights_digest=digest)
     changes: dict[str, Any] = {
         name: value

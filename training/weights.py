@@ -42,6 +42,7 @@ class Checkpoint:
     classes: the number of classes of a full checkpoint, None for a backbone.
     arrays: float32, under the names of a full checkpoint.
     left_out: names in a backbone file that do not belong to the backbone: its own classifier.
+    labels: class names, of a checkpoint that brings them with it; a file does not.
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Checkpoint:
     classes: int | None
     arrays: Mapping[str, Array]
     left_out: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

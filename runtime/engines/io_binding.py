@@ -11,6 +11,7 @@ import numpy as np
 from runtime.engines.base import Logits
 from runtime.engines.device import Device
 from runtime.preprocess import Frame
+from runtime.stages import COPY_IN, COPY_OUT, stage
 
 # Batch sizes whose memory is kept: the full batch, a frame's crops, and the rest of a file.
 _KEPT_SIZES = 3
@@ -40,12 +41,17 @@ class BoundSession:
         self._kept: OrderedDict[int, _Bound] = OrderedDict()
 
     def run(self, crops: Frame) -> Logits:
-        """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8: a new array."""
+        """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8: a new array.
+
+        The run itself ends with the copy from the device, into the array that was bound.
+        """
         bound = self._kept.get(len(crops)) or self._bind(crops)
         self._kept.move_to_end(len(crops))
-        bound.crops.update_inplace(np.ascontiguousarray(crops))
+        with stage(COPY_IN):
+            bound.crops.update_inplace(np.ascontiguousarray(crops))
         self._session.run_with_iobinding(bound.binding)
-        logits: Logits = bound.logits.copy()
+        with stage(COPY_OUT):
+            logits: Logits = bound.logits.copy()
         return logits
 
     def _bind(self, crops: Frame) -> _Bound:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from runtime.errors import UsageError
+from runtime.options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, VIEWS_HELP, ModelOption
 
 _SOURCES_HELP = (
     "Camera (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', file, folder, pattern, @LIST (one a "
@@ -31,9 +32,7 @@ def mount(app: typer.Typer) -> None:
 
 def stream(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
-    model: Annotated[
-        str, typer.Option("--model", help="The model: an .onnx or .engine file that `pptsn convert` wrote.")
-    ],
+    model: ModelOption,
     output: Annotated[
         list[str] | None, typer.Option("--output", "-o", help=_OUTPUT_HELP, rich_help_panel=_OUTPUTS)
     ] = None,
@@ -127,28 +126,18 @@ def stream(
             rich_help_panel=_TROUBLE,
         ),
     ] = 10.0,
-    views: Annotated[
-        str, typer.Option(help="Crops of each frame: ten, three or center.", rich_help_panel=_ENGINE)
-    ] = "center",
+    views: Annotated[str, typer.Option(help=VIEWS_HELP, rich_help_panel=_ENGINE)] = "center",
     max_wait_ms: Annotated[
         float, typer.Option(help="Milliseconds that a batch waits for more frames.", rich_help_panel=_ENGINE)
     ] = 5.0,
     at_once: Annotated[
         int, typer.Option(help="Files to read at the same time; the others wait.", rich_help_panel=_ENGINE)
     ] = 8,
-    device: Annotated[
-        str, typer.Option(help="auto (a GPU if it works), cpu, cuda or cuda:N.", rich_help_panel=_ENGINE)
-    ] = "auto",
-    backend: Annotated[
-        str,
-        typer.Option(
-            help="auto, onnxruntime or onnxruntime-tensorrt (.onnx), tensorrt or tensorrt-rtx (.engine).",
-            rich_help_panel=_ENGINE,
-        ),
-    ] = "auto",
+    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=_ENGINE)] = "auto",
+    backend: Annotated[str, typer.Option(help=BACKEND_HELP, rich_help_panel=_ENGINE)] = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(help="CPU threads; all cores that it may use if not given.", rich_help_panel=_ENGINE),
+        typer.Option(help=THREADS_HELP, rich_help_panel=_ENGINE),
     ] = None,
 ) -> None:
     """Name the action in cameras, streams and files, live, for as long as they run.

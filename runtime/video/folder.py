@@ -12,6 +12,7 @@ import numpy as np
 
 from runtime.closing import Closing
 from runtime.errors import InputError, UsageError
+from runtime.stages import COLOUR, DECODE, DEMUX, stage
 from runtime.video.frame import Choose, Pixels, Transform, VideoFrame
 from runtime.video.wall import check_stop, input_errors_only
 
@@ -103,7 +104,8 @@ class ImageFolderReader(Closing):
             raise ValueError(f"{self.path}: the reader is closed")
         file = self._files[index]
         with input_errors_only(file, _UNREADABLE, _AGAIN):
-            data = file.read_bytes()
+            with stage(DEMUX):
+                data = file.read_bytes()
             cut_short = _is_cut_jpeg(data)
             # Decoders take a JPEG from memory only with its end, and fill up with grey what is not there.
             pixels = _decoded(file, data + _JPEG_END if cut_short else data)
@@ -119,10 +121,12 @@ def _decoded(file: Path, data: bytes) -> Pixels:
     import cv2
 
     # `cv2.imread` would crash the process for a name that is no UTF-8.
-    picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    with stage(DECODE):
+        picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
         raise InputError(file, _UNREADABLE, _AGAIN)
-    pixels: Pixels = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    with stage(COLOUR):
+        pixels: Pixels = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return pixels
 
 

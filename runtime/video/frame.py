@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
@@ -33,12 +34,14 @@ class VideoFrame:
     pts_s: presentation time in seconds on the file's own clock, which need not start at 0; None where the
         file has none.
     source: the path that the frame was read from.
+    ready_s: when its pixels were ready, by `time.perf_counter`.
     """
 
     pixels: Pixels
     index: int
     pts_s: float | None
     source: str
+    ready_s: float = field(default_factory=time.perf_counter, compare=False)
 
 
 class FrameSource(Protocol):

@@ -10,6 +10,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from runtime.stages import DEMUX, stage, timed
 from runtime.video.bitstream import PacketInspector
 from runtime.video.container import OpenVideo
 
@@ -151,7 +152,7 @@ def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
     An empty packet would tell the decoder that the file is over: the last one does, and some files have more.
     """
     try:
-        for packet in video.container.demux(video.stream):
+        for packet in timed(DEMUX, video.container.demux(video.stream)):
             if packet.size:
                 yield packet
     except IndexError:
@@ -166,7 +167,8 @@ def build_index(video: OpenVideo) -> FrameIndex:
     cut_short = ""
     try:
         for packet in video_packets(video):
-            survey.add(packet)
+            with stage(DEMUX):
+                survey.add(packet)
     except (av.error.FFmpegError, OSError) as error:
         cut_short = str(getattr(error, "strerror", None) or error)
     distrust = survey.distrust(video.container.format.name, video.codec.name)

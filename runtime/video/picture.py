@@ -8,6 +8,7 @@ from typing import Any
 import av
 from av.video.reformatter import VideoReformatter
 
+from runtime.stages import COLOUR, stage
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.upright import turn_of, upright
 
@@ -37,9 +38,10 @@ class PictureMaker:
 
     def make(self, frame: av.VideoFrame, index: int) -> VideoFrame:
         """Return `frame` as frame number `index`, transformed."""
-        rgb = self._reformatter.reformat(frame, format="rgb24", **ONE_THREAD)
-        decoded: Any = rgb.to_ndarray()
-        pixels = upright(decoded, turn_of(frame))
+        with stage(COLOUR):
+            rgb = self._reformatter.reformat(frame, format="rgb24", **ONE_THREAD)
+            decoded: Any = rgb.to_ndarray()
+            pixels = upright(decoded, turn_of(frame))
         if self._transform is not None:
             pixels = self._transform(pixels)
         pts_s = None

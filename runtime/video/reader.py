@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime.closing import Closing
 from runtime.errors import InputError, UsageError
+from runtime.stages import DEMUX, stage
 from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Choose, Transform, VideoFrame
 from runtime.video.index import FrameIndex, build_index
@@ -30,7 +31,8 @@ class VideoReader(Closing):
         self._count: int | None = None
         self._closed = False
         with input_errors_only(self.path):
-            video = open_container(self.path)
+            with stage(DEMUX):
+                video = open_container(self.path)
             try:
                 self._learn(video)
             finally:
@@ -75,7 +77,7 @@ class VideoReader(Closing):
         """Return the number of frames; decodes the file once where its index cannot be trusted."""
         self._check_open()
         if self._trusted and self._count is None:
-            self._seek([0], None)  # an index says nothing of whether its first packet can be decoded
+            self._seek([0], None)  # an index says nothing of whether its packets can be decoded
         if self._trusted:
             return len(self._index)
         if self._count is None:
@@ -126,7 +128,8 @@ class VideoReader(Closing):
         self._check_open()
         findings = Findings()
         with input_errors_only(self.path):
-            video = open_container(self.path)
+            with stage(DEMUX):
+                video = open_container(self.path)
             try:
                 pictures = PictureMaker(str(self.path), video.stream.time_base)
                 for index, frame in enumerate(decode_all(video, findings)):
@@ -169,7 +172,7 @@ class VideoReader(Closing):
         """Return the frames by seeking, or None where the index turned out to be wrong."""
         try:
             with input_errors_only(self.path):
-                return read_by_seeking(
+                found = read_by_seeking(
                     self.path,
                     self._index,
                     wanted,
@@ -179,8 +182,10 @@ class VideoReader(Closing):
                     stop=stop,
                 )
         except IndexSurpriseError:
-            self._trusted = False
+            self._trusted, self._count = False, None
             return None
+        self._count = len(self._index)
+        return found
 
     def _decode_from_start(
         self,

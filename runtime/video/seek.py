@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import av.error
 
 from runtime.cores import available_cores
+from runtime.stages import DECODE, DEMUX, stage
 from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.index import FrameIndex, video_packets
@@ -176,12 +177,14 @@ class RunDecoder:
             self._check_packet(packet, position)
             full = not self._skips or position in run.wanted or position == run.start
             codec.skip_frame = "DEFAULT" if full else "NONREF"
-            frames = codec.decode(packet)
+            with stage(DECODE):
+                frames = codec.decode(packet)
             out += len(frames)
             yield from frames
             if position == run.last:
                 break
-        frames = codec.decode(None)
+        with stage(DECODE):
+            frames = codec.decode(None)
         self._effort.add(packets=run.last - run.start + 1, frames=out + len(frames))
         yield from frames
 
@@ -193,7 +196,8 @@ class RunDecoder:
     def _packets(self, start: int) -> Iterator[Packet[VideoStream]]:
         """Yield the packets from position `start` on."""
         if start or not self._fresh:
-            self._video.container.seek(self._index.seek_times[start], stream=self._video.stream)
+            with stage(DEMUX):
+                self._video.container.seek(self._index.seek_times[start], stream=self._video.stream)
             self._video.codec.flush_buffers()
             if self._depth is not None:
                 self._video.codec.reorder_depth = self._depth  # a flush may make the decoder forget it
@@ -261,7 +265,8 @@ class Crew:
         try:
             return self._idle.get_nowait()
         except Empty:
-            video = open_container(self._path)
+            with stage(DEMUX):
+                video = open_container(self._path)
             pictures = PictureMaker(str(self._path), video.stream.time_base, self._transform)
             return RunDecoder(
                 video, self._index, pictures, effort=self._effort, surprised=self._surprised, stop=self._stop

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import av.error
 
+from runtime.stages import DECODE, DEMUX, stage
 from runtime.video.container import OpenVideo, open_container
 from runtime.video.frame import Transform, VideoFrame
 from runtime.video.index import video_packets
@@ -59,7 +60,8 @@ def decode_all(
 
 def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Findings) -> Iterator[av.VideoFrame]:
     try:
-        frames = video.codec.decode(packet)
+        with stage(DECODE):
+            frames = video.codec.decode(packet)
     except (av.error.FFmpegError, OSError):
         # After a damaged packet the decoder can go on with the next; `container.decode` would end here.
         findings.lost += 1
@@ -88,7 +90,8 @@ def pick_frames(
     picked: dict[int, VideoFrame] = {}
     wanted = frozenset(wanted)
     last = max(wanted, default=-1)
-    video = open_container(path)
+    with stage(DEMUX):
+        video = open_container(path)
     try:
         pictures = PictureMaker(str(path), video.stream.time_base, transform)
         for index, frame in enumerate(decode_all(video, findings, stop=stop)):

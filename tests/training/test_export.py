@@ -16,6 +16,7 @@ from training.export import ExportOptions, export_model
 from training.graph import eager_view_function
 from training.network import PPTSN
 from training.reference import real_crops
+from training.untrained import untrained_checkpoint
 from training.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
 
 
@@ -231,3 +232,19 @@ def test_real_frames_join_the_reference(tmp_path):
     with np.load(tmp_path / "export" / "reference.npz") as stored:
         assert len(stored["crops"]) == len(stored["logits"]) == 6 + 10
         assert np.array_equal(stored["crops"][7], crops[1])
+
+
+def test_an_untrained_network_is_exported_with_labels_that_are_no_actions(tmp_path):
+    spec = export_model(
+        untrained_checkpoint(18, 400, seed=3), tmp_path / "out", options=ExportOptions(crop_size=32)
+    )
+    assert spec.depth == 18
+    assert spec.labels[:2] == ("untrained class 0", "untrained class 1")
+    assert spec.classes == 400
+    assert (tmp_path / "out/model.pdiparams").exists()
+
+
+def test_untrained_weights_depend_on_the_seed_alone():
+    first, again, other = (untrained_checkpoint(18, 3, seed=seed) for seed in (1, 1, 2))
+    assert weights_digest(first.arrays) == weights_digest(again.arrays)
+    assert weights_digest(first.arrays) != weights_digest(other.arrays)

@@ -1,0 +1,96 @@
+"""The command `pptsn bench live`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from benchmarks.options import BackendOption, DeviceOption, ModelOption, OutputOption, ThreadsOption, ViewsOption
+
+if TYPE_CHECKING:
+    from benchmarks.live.trial import Trial
+
+
+def add_to(bench: typer.Typer) -> None:
+    """Add the command of this module to `bench`."""
+    bench.command()(live)
+
+
+def live(
+    model: ModelOption,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="What each stream reads: a file, which runs at its own pace, or a live source of `pptsn stream` "
+            "(rtsp://..., 'synthetic:?live=1&fps=30'); if not given, a clip of 640x360 at 30 frames a second."
+        ),
+    ] = None,
+    latency_bound: Annotated[
+        float, typer.Option(min=1, help="Milliseconds: most that the 99th percentile of the latency may be.")
+    ] = 100.0,
+    window: Annotated[float, typer.Option(help="Seconds that a prediction looks back.")] = 4.0,
+    segments: Annotated[int, typer.Option(help="Frames to look at in a window.")] = 8,
+    views: ViewsOption = "center",
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Seconds of a trial; with few streams longer, for samples enough.")
+    ] = 6.0,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="The most streams to try.")] = 64,
+    clips: Annotated[Path, typer.Option(help="Folder where the clip is made, unless it is there.")] = Path(
+        "output/bench"
+    ),
+    output: OutputOption = None,
+    device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Find the most live streams that the model serves in time.
+
+    Tries ever more streams at once, through all that `pptsn stream` does: decoding, batching across streams, and a
+    prediction with each frame looked at. Latency counts from a frame's capture to its prediction. A number of
+    streams holds where the 99th percentile is within the bound, nothing is dropped, and no stream falls behind.
+
+    Example: pptsn bench live --model model.int8.onnx --latency-bound 100 -o live.json
+    """
+    from benchmarks.live.measure import measure_live
+    from benchmarks.live.source import live_source
+    from benchmarks.live.trial import LiveLoad, longest_s
+    from benchmarks.options import new_method
+    from benchmarks.publishing import check_outputs, publish
+    from runtime.engines import open_engine
+    from runtime.files import refuse_overwriting
+    from runtime.memory import return_freed_memory
+    from runtime.progress import notes
+    from runtime.stream.settings import StreamSettings
+
+    check_outputs(output)
+    for path in output or []:
+        refuse_overwriting(path, [model, source or ""])
+    return_freed_memory()
+    settings = StreamSettings(window_s=window, segments=segments, views=views)
+    method = new_method(1, seconds)
+    with open_engine(model, backend=backend, device=device, threads=threads) as engine:
+        for note in engine.notes:
+            notes().print(f"pptsn: note: {note}", markup=False)
+        least_s = longest_s(settings, seconds=seconds, bound_ms=latency_bound, most=most)
+        with live_source(source, clips=clips, least_s=least_s) as opened:
+            load = LiveLoad(source=opened, settings=settings, bound_ms=latency_bound, seconds=seconds)
+            result = measure_live(engine, model, load, most=most, method=method, tell=_tell)
+    top_line = {"streams": result["streams"].value, "latency_p99_ms": result["latency_p99_ms"].value}
+    publish([result], outputs=output, method=method, top_line=top_line)
+
+
+def _tell(trial: Trial) -> None:
+    """Say how a trial went, on standard error."""
+    from runtime.progress import notes
+
+    count = f"{trial.streams} stream{'s' if trial.streams > 1 else ''}"
+    notes().print(f"{count}: {_verdict(trial)}", markup=False)
+
+
+def _verdict(trial: Trial) -> str:
+    if not trial.held:
+        return "; ".join(trial.failures)
+    p99_ms = trial.to_dict()["latency_p99_ms"]
+    return "in time" if p99_ms is None else f"in time, p99 latency {p99_ms:.0f} ms"

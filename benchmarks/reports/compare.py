@@ -1,0 +1,190 @@
+"""Two reports, case by case: what got better, what got worse, and what is not there any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, UNCHANGED, Bounds, Verdict, judge
+from benchmarks.reports.machines import differences, slowness_between
+from benchmarks.reports.wording import case_in_words
+from benchmarks.results import SECTIONS, Measurement, Report, Result
+from runtime.errors import UsageError
+
+# Up to this the probes of one machine differ from run to run: figures are judged as they are.
+_ALIKE = 0.10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What `new` is against `base`, both names of files.
+
+    verdicts: in the order of the base's sections; figures that are neither better lower nor higher have none.
+    slowness: how much more time the new machine's processor takes for the same work, by the probe of the noise
+    watch; None where it is not known.  is_adjusted: whether figures were judged as if the machines were equally
+    fast.  notes: what the reader must know of it.
+    """
+
+    base: str
+    new: str
+    verdicts: tuple[Verdict, ...]
+    slowness: float | None
+    is_adjusted: bool
+    notes: tuple[str, ...]
+
+    @property
+    def regressions(self) -> tuple[Verdict, ...]:
+        """All that speaks against the new report: worse figures, and cases that failed or are missing."""
+        return tuple(verdict for verdict in self.verdicts if verdict.is_regression)
+
+    def of(self, *outcomes: str) -> tuple[Verdict, ...]:
+        """Return the verdicts with one of `outcomes`."""
+        return tuple(verdict for verdict in self.verdicts if verdict.outcome in outcomes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of its JSON object."""
+        return {
+            **self.summary(),
+            "notes": list(self.notes),
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts, and the regressions in words."""
+        return {
+            "base": self.base,
+            "new": self.new,
+            "slowness": self.slowness,
+            "adjusted": self.is_adjusted,
+            "regressions": [verdict.sentence for verdict in self.regressions],
+            "improvements": len(self.of(IMPROVEMENT)),
+            "unchanged": len(self.of(UNCHANGED)),
+            "new_cases": len(self.of(NEW)),
+        }
+
+
+def compare(
+    base: Report, new: Report, *, names: tuple[str, str], bounds: Bounds | None = None, raw: bool = False
+) -> Comparison:
+    """Return what `new` is against `base`; `names` are those of the two files, in this order.
+
+    A figure is worse or better where it changed by more than the bound and the intervals of the two, where both
+    have one, do not overlap.  It is judged as it was measured where the processors are the same and equally fast
+    within 10 %; else, unless `raw`, as it would be if they were.
+
+    Raises UsageError where the two have no case in common.
+    """
+    before, after = _by_key(base), _by_key(new)
+    if not before.keys() & after.keys():
+        remedy = "compare reports of the same models and settings"
+        raise UsageError(names[1], f"has no case in common with {names[0]}", remedy)
+    slowness = slowness_between(base, new)
+    differs = differences(base.machine, new.machine)
+    alike = slowness is None or (
+        "cpu" not in differs and "cores" not in differs and 1 / (1 + _ALIKE) <= slowness <= 1 + _ALIKE
+    )
+    is_adjusted = not (alike or raw)
+    scale = slowness if slowness is not None and is_adjusted else 1.0
+    return Comparison(
+        base=names[0],
+        new=names[1],
+        verdicts=tuple(_verdicts(before, after, scale, bounds or Bounds())),
+        slowness=slowness,
+        is_adjusted=is_adjusted,
+        notes=tuple(_notes((base, new), names, slowness, is_adjusted=is_adjusted, differs=differs)),
+    )
+
+
+def _by_key(report: Report) -> dict[str, Result]:
+    """Return the results by their keys, section by section; a key that comes again is numbered."""
+    found: dict[str, Result] = {}
+    for section in SECTIONS:
+        for result in report.of(section):
+            key, count = result.key, 1
+            while key in found:
+                count += 1
+                key = f"{result.key} ({count})"
+            found[key] = result
+    return found
+
+
+def _verdicts(
+    before: dict[str, Result], after: dict[str, Result], slowness: float, bounds: Bounds
+) -> Iterator[Verdict]:
+    for key, base in before.items():
+        if not _is_measured(base):
+            if key in after and _is_measured(after[key]):
+                yield _whole(after[key], NEW)
+            continue
+        now = after.get(key) or _failure_of(base, after)
+        if now is None:
+            yield _whole(base, MISSING)
+        elif now.error:
+            yield _whole(base, FAILED, now.error)
+        else:
+            yield from _figures(base, now, slowness, bounds)
+    for key, new in after.items():
+        if key not in before and _is_measured(new):
+            yield _whole(new, NEW)
+
+
+def _failure_of(base: Result, after: Mapping[str, Result]) -> Result | None:
+    """Return the failed case that is `base`: one that never opened does not know all of its settings."""
+    for result in after.values():
+        known = {name: value for name, value in result.settings.items() if value not in (None, "auto")}
+        if result.error and result.section == base.section and known.items() <= dict(base.settings).items():
+            return result
+    return None
+
+
+def _is_measured(result: Result) -> bool:
+    return not result.error and any(measurement.value is not None for measurement in result.measurements)
+
+
+def _whole(result: Result, outcome: str, reason: str = "") -> Verdict:
+    """Return the verdict on a case as a whole."""
+    case = case_in_words(result)
+    return Verdict(section=result.section, case=case, name="", unit="", better="", outcome=outcome, reason=reason)
+
+
+def _figures(base: Result, new: Result, slowness: float, bounds: Bounds) -> Iterator[Verdict]:
+    case = case_in_words(new)
+    found = {measurement.name: measurement for measurement in new.measurements}
+    for before in base.measurements:
+        after = found.get(before.name) or Measurement(
+            name=before.name, unit=before.unit, better=before.better, value=None
+        )
+        if before.better and after.better and not (before.value is None and after.value is None):
+            yield judge(before, after, new, case, slowness=slowness, bounds=bounds)
+
+
+def _notes(
+    reports: Sequence[Report],
+    names: tuple[str, str],
+    slowness: float | None,
+    *,
+    is_adjusted: bool,
+    differs: dict[str, tuple[str, str]],
+) -> Iterator[str]:
+    for what, (before, after) in differs.items():
+        yield f"the machines differ in {what}: {before or 'none'} before, {after or 'none'} now"
+    if slowness is None:
+        yield "a report has no probe of its machine's speed: figures were judged as they were measured"
+    elif is_adjusted:
+        yield (
+            f"THE MACHINE OF {names[1]} WAS {_slower(slowness)} by the same short work: times and rates of the "
+            "CPU were judged as on a machine as fast as the first (--raw judges them as they were measured)"
+        )
+    elif abs(slowness - 1) > _ALIKE:
+        slower = _slower(slowness).lower()
+        yield f"the machine of {names[1]} was {slower}; figures were judged as they were measured"
+    for name, report in zip(names, reports, strict=True):
+        for warning in report.noise.get("warnings") or ():
+            yield f"{name}: {warning}"
+
+
+def _slower(slowness: float) -> str:
+    if slowness >= 1:
+        return f"{100 * (slowness - 1):.0f} % SLOWER"
+    return f"{100 * (1 / slowness - 1):.0f} % FASTER"

@@ -1,0 +1,193 @@
+"""The plots of one report, or of several with one series each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reports.bars import Bar, BarChart, draw_bars, draw_shares
+from benchmarks.reports.canvas import plot_style, write_png
+from benchmarks.reports.scatter import ScatterChart, draw_scatter
+from benchmarks.reports.series import Series
+from benchmarks.reports.tables import shared_settings
+from benchmarks.reports.wording import case_in_words, heading_of, name_in_words
+from benchmarks.results import Measurement, Result, Setting
+
+_PERCENTILES = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms")
+_SHARE = "_share_percent"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot.  make: draws it, in the style of `canvas.plot_style`."""
+
+    name: str
+    title: str
+    caption: str
+    make: Callable[[], Any]
+
+    def draw(self) -> Any:
+        """Return its Matplotlib figure.  Raises MissingDependencyError."""
+        with plot_style():
+            return self.make()
+
+
+def plots_of(series: Sequence[Series]) -> list[Plot]:
+    """Return the plots for which the reports have figures, in the order of the sections."""
+    candidates = (
+        _latency(series),
+        _throughput(series),
+        _chart(series, "live", "live", "Live streams", "The most streams that hold the bound on latency."),
+        _stages(series),
+        _scatter(
+            series,
+            "accuracy",
+            "Accuracy against latency",
+            x=("latency_p50_ms",),
+            y=("top1_percent", "agreement_percent"),
+        ),
+        _scatter(
+            series,
+            "memory",
+            "Throughput against memory",
+            x=("peak_memory_mb",),
+            y=("views_per_s", "crops_per_s", "frames_per_s", "clips_per_s"),
+        ),
+        _chart(series, "gains", "gains", "What each gain is worth", "How many times as fast as the plain way."),
+    )
+    return [plot for plot in candidates if plot is not None]
+
+
+def write_plots(series: Sequence[Series], folder: str | Path) -> list[Path]:
+    """Write each plot to `folder` as a PNG file by its name; return the files.
+
+    Raises MissingDependencyError, and InputError where they cannot be written.
+    """
+    written = []
+    for plot in plots_of(series):
+        path = Path(folder) / f"{plot.name}.png"
+        write_png(plot.draw(), path)
+        written.append(path)
+    return written
+
+
+def _latency(series: Sequence[Series]) -> Plot | None:
+    """Percentiles side by side for one report; for several, the percentile of each case that counts."""
+    cases = [(s, r) for s in series for r in s.report.of("scenario") if _known(r, _is_latency)]
+    shared = shared_settings([result for _, result in cases])
+    bars = []
+    for one, result in cases:
+        if len(series) == 1:
+            found = [m for name in _PERCENTILES for m in result.measurements if m.name == name]
+            bars += [Bar(_label(result, shared), _percentile(m), m) for m in found]
+        else:
+            figure = next(m for m in result.measurements if _is_latency(m) and m.value is not None)
+            bars.append(Bar(f"{_label(result, shared)}, {_percentile(figure)}", one.name, figure))
+    return _bars_plot("latency", "Latency by scenario", "Milliseconds; less is better.", bars, "latency, ms")
+
+
+def _percentile(measurement: Measurement) -> str:
+    return name_in_words(measurement.name).removeprefix("latency ")
+
+
+def _throughput(series: Sequence[Series]) -> Plot | None:
+    """The rate that most cases have."""
+    cases = [(s, r) for s in series for r in s.report.of("scenario")]
+    names = [m.name for _, r in cases for m in r.measurements if _is_rate(m) and m.value is not None]
+    if not names:
+        return None
+    name = max(dict.fromkeys(names), key=names.count)
+    found = [(s, r) for s, r in cases if _figure(r, name)]
+    shared = shared_settings([result for _, result in found])
+    bars = [Bar(_label(r, shared), s.name, r[name]) for s, r in found]
+    heading = heading_of(bars[0].measurement)
+    return _bars_plot("throughput", "Throughput by scenario", "More is better.", bars, heading)
+
+
+def _chart(series: Sequence[Series], name: str, section: str, title: str, caption: str) -> Plot | None:
+    """Bars of the first figure that counts of each case of `section`: streams, or times as fast."""
+    cases = [(s, r, m) for s in series for r in s.report.of(section) if (m := _headline(r, section))]
+    cases = [(s, _named_alone(result), figure) for s, result, figure in cases]
+    shared = shared_settings([result for _, result, _ in cases])
+    bars = [Bar(_label(result, shared), one.name, figure) for one, result, figure in cases]
+    return _bars_plot(name, title, caption, bars, heading_of(bars[0].measurement) if bars else "")
+
+
+def _headline(result: Result, section: str) -> Measurement | None:
+    units = {"live": ("streams",), "gains": ("times",)}[section]
+    return next((m for m in result.measurements if m.unit in units and m.value is not None), None)
+
+
+def _bars_plot(name: str, title: str, caption: str, bars: list[Bar], x_label: str) -> Plot | None:
+    if len(bars) < 2:  # a single bar says no more than its number
+        return None
+    return Plot(name, title, caption, partial(draw_bars, BarChart(title, x_label, tuple(bars))))
+
+
+def _stages(series: Sequence[Series]) -> Plot | None:
+    cases = [(s, r) for s in series for r in s.report.of("stages") if _shares(r)]
+    if not cases:
+        return None
+    shared = shared_settings([result for _, result in cases])
+    rows = []
+    for one, result in cases:
+        label = _label(result, shared) if len(cases) > len(series) else ""
+        label = ", ".join(filter(None, (label, one.name if len(series) > 1 else "")))
+        rows.append((label, _shares(result)))
+    title = "Where the time goes"
+    return Plot("stages", title, "Share of each stage, in percent.", partial(draw_shares, title, tuple(rows)))
+
+
+def _shares(result: Result) -> dict[str, float]:
+    return {
+        name_in_words(m.name.removesuffix(_SHARE)): m.value
+        for m in result.measurements
+        if m.name.endswith(_SHARE) and m.value
+    }
+
+
+def _scatter(
+    series: Sequence[Series], name: str, title: str, *, x: tuple[str, ...], y: tuple[str, ...]
+) -> Plot | None:
+    """`y` over `x`: of the names given, the first that a case has both of."""
+    for x_name in x:
+        for y_name in y:
+            sets = [
+                (s.name, tuple(r for r in s.report.of("sweep") if _figure(r, x_name) and _figure(r, y_name)))
+                for s in series
+            ]
+            if any(found for _, found in sets):
+                chart = ScatterChart(title, x_name, y_name, tuple(item for item in sets if item[1]))
+                caption = "The line joins the cases that no other case beats in both."
+                return Plot(f"sweep-{name}", title, caption, partial(draw_scatter, chart))
+    return None
+
+
+def _named_alone(result: Result) -> Result:
+    """Return `result` with nothing but the name of its rung, where it is one of a ladder."""
+    names = {name: value for name, value in result.settings.items() if name in ("part", "rung")}
+    return replace(result, settings=names) if "rung" in names else result
+
+
+def _label(result: Result, shared: dict[str, Setting]) -> str:
+    return case_in_words(result, shared) or case_in_words(result) or result.section
+
+
+def _known(result: Result, wanted: Callable[[Measurement], bool]) -> bool:
+    return any(wanted(m) and m.value is not None for m in result.measurements)
+
+
+def _is_latency(measurement: Measurement) -> bool:
+    return measurement.name in _PERCENTILES
+
+
+def _is_rate(measurement: Measurement) -> bool:
+    return measurement.unit.endswith("/s")
+
+
+def _figure(result: Result, name: str) -> bool:
+    """Whether the figure `name` is known."""
+    return any(m.name == name and m.value is not None for m in result.measurements)

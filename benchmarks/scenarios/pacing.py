@@ -1,0 +1,68 @@
+"""Warming the system up, and how large each run is, from how fast it then was."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+from benchmarks.method import Method
+from benchmarks.percentiles import least_samples
+from benchmarks.scenarios.definitions import TARGET_SHARE, Extent
+from benchmarks.scenarios.own import OwnDriver
+from benchmarks.scenarios.system import SystemUnderTest
+
+_WARM_UP_S = 0.3
+_FRAMES_ALONE = Extent(least_s=0.1, least_queries=3, most_s=2.0)
+# A repeat may take this many times its share of `Method.least_s` to get the queries that a percentile needs.
+_PATIENCE = 4
+# Offline runs are larger by this than what the least time seems to need, as LoadGen's are.
+_MARGIN = 1.1
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the system was when it was warm: one frame alone, and frames a second where many wait."""
+
+    frame_ms: float
+    frames_per_s: float
+
+
+def warm_up(system: SystemUnderTest) -> Pace:
+    """Run full batches and single frames until the system is warm.  Raises SystemFailure."""
+    driver = OwnDriver()
+    frames = _whole_batches(system, 1)
+    driver.offline(system, frames=frames, expected_s=0.0)
+    rates: list[float] = []
+    begun_s = time.perf_counter()
+    while not rates or time.perf_counter() - begun_s < _WARM_UP_S:
+        observation = driver.offline(system, frames=frames, expected_s=0.0)
+        rates.append(observation.frames_per_s or 0.0)
+    alone = driver.stream(system, frames_a_query=1, extent=_FRAMES_ALONE, expected_ms=0.0)
+    return Pace(alone.percentiles_ms[0.5], sorted(rates)[len(rates) // 2])
+
+
+def stream_extent(scenario: str, method: Method, *, each_repeat: int = 0) -> Extent:
+    """Return how long each repeat of SingleStream or MultiStream lasts.
+
+    Long enough that all repeats together have the queries that the scenario's percentile needs, and each of them
+    those of p90 and `each_repeat`, as long as that takes no more than four times the method's time.
+    """
+    needed = -(-max(least_samples(TARGET_SHARE[scenario]), method.least_iterations) // method.repeats)
+    least_queries = max(needed, least_samples(0.9), each_repeat)
+    least_s = method.least_s / method.repeats
+    return Extent(least_s=least_s, least_queries=least_queries, most_s=_PATIENCE * least_s)
+
+
+def offline_frames(system: SystemUnderTest, pace: Pace, method: Method) -> int:
+    """Return the frames of an Offline query: whole batches, for each repeat's part of the method's time."""
+    least_s = method.least_s / method.repeats
+    batches = -(-method.least_iterations // method.repeats)
+    crops = max(_MARGIN * least_s * pace.frames_per_s * system.library.crops_a_frame, batches * system.batch)
+    return _whole_batches(system, math.ceil(crops / system.library.crops_a_frame))
+
+
+def _whole_batches(system: SystemUnderTest, least_frames: int) -> int:
+    """Return the least number of frames, from `least_frames`, whose crops fill their last batch."""
+    step = system.batch // math.gcd(system.batch, system.library.crops_a_frame)
+    return -(-least_frames // step) * step

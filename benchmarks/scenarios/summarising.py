@@ -1,0 +1,136 @@
+"""From what the runs observed to measurements, and to a sentence that says what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.percentiles import least_samples, over_repeats, percentile_over_repeats
+from benchmarks.results import Measurement
+from benchmarks.scenarios.definitions import (
+    FRAMES_A_QUERY,
+    MULTI_STREAM,
+    OFFLINE,
+    SERVER,
+    SHARES,
+    SINGLE_STREAM,
+    TARGET_SHARE,
+    Observation,
+)
+from benchmarks.scenarios.samples import SampleLibrary
+from benchmarks.scenarios.search import Peak
+from runtime.spec import ModelSpec
+
+RATIOS = {SINGLE_STREAM: "single_stream_p90_times", OFFLINE: "offline_throughput_times"}
+
+
+def latency_measurements(scenario: str, observations: Sequence[Observation]) -> tuple[Measurement, ...]:
+    """Return the latency of a query at p50, p90 and p99, the one that MLPerf reports first."""
+    target = TARGET_SHARE[scenario]
+    return tuple(
+        _latency(share, observations) for share in (target, *(share for share in SHARES if share != target))
+    )
+
+
+def _latency(share: float, observations: Sequence[Observation]) -> Measurement:
+    name, needed = _latency_name(share), least_samples(share)
+    if all(observation.latencies_ms for observation in observations):
+        return percentile_over_repeats(name, share, [observation.latencies_ms for observation in observations])
+    total = sum(observation.queries for observation in observations)
+    fewest = min(observation.queries for observation in observations)
+    if fewest < needed:
+        note = f"needs at least {needed} queries in each repeat, as LoadGen tells a summary alone; got {fewest}"
+        return _unknown(name, note, samples=total)
+    values = [observation.percentiles_ms[share] for observation in observations]
+    return over_repeats(name, values, unit="ms", better="lower", samples=total)
+
+
+def offline_measurements(
+    observations: Sequence[Observation], library: SampleLibrary, spec: ModelSpec, *, segments: int
+) -> tuple[Measurement, ...]:
+    """Return the throughput in frames, and what it makes in crops, views and clips of `segments` frames.
+
+    A crop counts as two views where the graph averages it with its mirror image.
+    """
+    frames_per_s = [observation.frames_per_s or 0.0 for observation in observations]
+    views_a_crop = 2 if spec.mirror else 1
+    a_frame = {
+        "frames": 1.0,
+        "crops": float(library.crops_a_frame),
+        "views": float(library.crops_a_frame * views_a_crop),
+        "clips": 1 / segments,
+    }
+    return tuple(
+        over_repeats(f"{what}_per_s", [factor * rate for rate in frames_per_s], unit=f"{what}/s", better="higher")
+        for what, factor in a_frame.items()
+    )
+
+
+def server_measurements(peak: Peak) -> tuple[Measurement, ...]:
+    """Return the rate that was found, and the latencies of the run that verified it.
+
+    Where no rate held the bound: a rate that is None, and no latencies.
+    """
+    if peak.rate is None or peak.observation is None:
+        return (Measurement(name="frames_per_s", unit="frames/s", better="higher", value=None, note=peak.note),)
+    rate = Measurement(
+        name="frames_per_s",
+        unit="frames/s",
+        better="higher",
+        value=peak.rate,
+        repeats=(peak.rate,),
+        samples=peak.observation.queries,
+        note="the rate of one search, verified by one run",
+    )
+    return (rate, *latency_measurements(SERVER, [peak.observation]))
+
+
+def ratio_measurement(scenario: str, own: Sequence[Observation], other: Sequence[Observation]) -> Measurement:
+    """Return our driver's figure divided by LoadGen's, repeat by repeat: the p90 latency, or the throughput."""
+    ratios = [_figure(scenario, a) / _figure(scenario, b) for a, b in zip(own, other, strict=True)]
+    samples = sum(observation.queries for observation in (*own, *other))
+    return over_repeats(RATIOS[scenario], ratios, unit="times", better="", samples=samples)
+
+
+def _figure(scenario: str, observation: Observation) -> float:
+    if scenario == OFFLINE:
+        return observation.frames_per_s or 0.0
+    return observation.percentiles_ms[TARGET_SHARE[scenario]]
+
+
+def observed_facts(observations: Sequence[Observation], library: SampleLibrary) -> dict[str, Any]:
+    """Return what a sample is, how many queries each repeat had, and what the driver said."""
+    facts: dict[str, Any] = {
+        "sample": f"one frame of {library.crops_a_frame} crops, from {library.origin}",
+        "queries": [observation.queries for observation in observations],
+    }
+    for name in dict.fromkeys(name for observation in observations for name in observation.facts):
+        facts[name] = list(dict.fromkeys(str(observation.facts[name]) for observation in observations))
+    return facts
+
+
+def sentence_of(scenario: str, measurements: Sequence[Measurement], *, bound_ms: float, segments: int) -> str:
+    """Return what the figures mean, or "" where the scenario's own is not known."""
+    values = {measurement.name: measurement.value for measurement in measurements}
+    first = measurements[0].value
+    if first is None:
+        return f"No rate held the bound: {measurements[0].note}." if scenario == SERVER else ""
+    if scenario == SERVER:
+        return (
+            f"{first:.4g} frames/s that arrive at random are answered within {bound_ms:g} ms, 99 of 100 of them "
+            f"(p99 {values['latency_p99_ms']:.4g} ms)."
+        )
+    if scenario == OFFLINE:
+        clips = f"{values['clips_per_s']:.3g} clips/s of {segments} frames"
+        return f"{first:.4g} frames/s where all wait at once: {clips}."
+    frames = FRAMES_A_QUERY[scenario]
+    what = "frames together take" if scenario == MULTI_STREAM else "frame alone takes"
+    return f"{frames} {what} {first:.4g} ms or less, {100 * TARGET_SHARE[scenario]:.0f} of 100 times."
+
+
+def _latency_name(share: float) -> str:
+    return f"latency_p{round(100 * share)}_ms"
+
+
+def _unknown(name: str, note: str, *, samples: int = 0) -> Measurement:
+    return Measurement(name=name, unit="ms", better="lower", value=None, samples=samples, note=note)

@@ -1,0 +1,193 @@
+"""The system under test: a queue of samples, and one thread that runs the engine on what waits there."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from benchmarks.scenarios.samples import SampleLibrary
+from runtime.closing import Closing
+from runtime.engines.base import Batch, Engine, Logits
+
+# Is told the sample's id, and when it was done (time.perf_counter, in seconds), in the thread of the system.
+Completed: TypeAlias = Callable[[int, float], None]
+
+
+class SystemFailure(Exception):  # noqa: N818 - what happened to the system, rather than a mistake of the caller
+    """The engine failed, or the run was given up; `str()` says why, and the cause is its cause."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request for one frame.  id: the driver's name for it.  index: which frame of the library."""
+
+    id: int
+    index: int
+
+
+@dataclass
+class _Waiting:
+    """A sample in the queue.  taken: how many of its crops already lie in a batch."""
+
+    sample: Sample
+    completed: Completed
+    taken: int = 0
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A batch that the engine works on, and the samples whose last crop is in it."""
+
+    batch: Batch
+    finishing: list[_Waiting]
+
+
+class SystemUnderTest(Closing):
+    """Infers samples in the order in which they come.
+
+    Its thread fills a batch with the crops of as many samples as wait, and never waits for more: a sample that
+    comes alone runs at once, and many that come together share batches, as in the product.  A sample's crops may
+    lie in two batches; it is complete with the later one.
+
+    Once the engine has failed, every sample that waits or comes is reported complete at once, so that no driver
+    waits forever; `check` raises the error, and drivers call it before they believe a time.
+
+    batch: the most crops a call; None takes the engine's own number.
+    """
+
+    def __init__(self, engine: Engine, library: SampleLibrary, *, batch: int | None = None) -> None:
+        self.library = library
+        self.batch = batch or engine.batch_size
+        self._batches = _batches_of(engine, self.batch)
+        self._waiting: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._idle = True
+        self._closed = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="system under test", daemon=True)
+        self._thread.start()
+
+    def issue(self, samples: Sequence[Sample], completed: Completed) -> None:
+        """Put `samples` in the queue and return; `completed` is called once for each of them."""
+        with self._changed:
+            if self._failure is None:
+                self._waiting.extend(_Waiting(sample, completed) for sample in samples)
+                self._changed.notify_all()
+                return
+        _report([_Waiting(sample, completed) for sample in samples])
+
+    def check(self) -> None:
+        """Raise SystemFailure where the engine failed or the system was told to give up."""
+        if self._failure is not None:
+            text = f"{type(self._failure).__name__}: {self._failure}"
+            raise SystemFailure(" ".join(text.split())) from self._failure
+
+    def give_up(self, reason: BaseException) -> None:
+        """Answer every sample at once from now on, without the engine, as if it had failed for `reason`."""
+        with self._changed:
+            self._failure = self._failure or reason
+            abandoned = list(self._waiting)
+            self._waiting.clear()
+        _report(abandoned)
+
+    def discard(self) -> None:
+        """Forget what waits, without completing it, and return when nothing is in flight any more."""
+        with self._changed:
+            self._waiting.clear()
+            self._changed.wait_for(lambda: self._idle and not self._waiting)
+
+    def close(self) -> None:
+        """End the thread, and give the engine's batches back; the engine stays open."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._changed.notify_all()
+        self._thread.join()
+        for batch in self._batches:
+            batch.close()
+
+    def _run(self) -> None:
+        flights: deque[_Flight] = deque()
+        try:
+            self._work(flights)
+        except BaseException as error:  # whatever it is, the driver shall see it
+            self.give_up(error)
+            for flight in flights:
+                _report(flight.finishing)
+        with self._changed:
+            self._idle = True
+            self._changed.notify_all()
+
+    def _work(self, flights: deque[_Flight]) -> None:
+        free = deque(self._batches)
+        while (rows := self._take_crops(self.batch if free else 0, wait=not flights)) is not None:
+            if rows:
+                batch = free.popleft()
+                finishing = [item for item, crop in rows if crop == self.library.crops_a_frame - 1]
+                flights.append(_Flight(batch, finishing))
+                for row, (item, crop) in enumerate(rows):
+                    batch.crops[row] = self.library.crops[item.sample.index, crop]
+                batch.submit(len(rows))
+            if flights and (not free or not rows):
+                # It leaves the queue of flights once it is collected: what fails in here is reported by `_run`.
+                flights[0].batch.collect()
+                done = flights.popleft()
+                free.append(done.batch)
+                _report(done.finishing)
+
+    def _take_crops(self, most: int, *, wait: bool) -> list[tuple[_Waiting, int]] | None:
+        """Return up to `most` crops as (sample, number of the crop); None once the system is closed.
+
+        wait: for a sample, where there is none.
+        """
+        rows: list[tuple[_Waiting, int]] = []
+        with self._changed:
+            if wait:
+                self._idle = True
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: bool(self._waiting) or self._closed)
+                self._idle = False
+            while self._waiting and len(rows) < most:
+                item = self._waiting[0]
+                rows.append((item, item.taken))
+                item.taken += 1
+                if item.taken == self.library.crops_a_frame:
+                    self._waiting.popleft()
+        return None if self._closed else rows
+
+
+def _report(items: Sequence[_Waiting]) -> None:
+    now_s = time.perf_counter()
+    for item in items:
+        item.completed(item.sample.id, now_s)
+
+
+def _batches_of(engine: Engine, size: int) -> tuple[Batch, ...]:
+    if size <= engine.batch_size:
+        return engine.new_batches()
+    return (_LargerBatch(engine, size),)
+
+
+class _LargerBatch(Batch):
+    """More crops than the engine lends room for, through its `infer`, which takes any number."""
+
+    def __init__(self, engine: Engine, size: int) -> None:
+        side = engine.spec.crop_size
+        super().__init__(np.empty((size, side, side, 3), np.uint8))
+        self._engine = engine
+        self._logits = np.empty((0, 0), np.float32)
+
+    def _submit(self, count: int) -> None:
+        self._logits = self._engine.infer(self.crops[:count])
+
+    def _collect(self, count: int) -> Logits:
+        return self._logits
+
+    def close(self) -> None:
+        """There is nothing to give back."""

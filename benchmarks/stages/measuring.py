@@ -1,0 +1,137 @@
+"""Classifying the same clips again and again while the stages are listened to."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from benchmarks.method import Method, measure_in_turn
+from benchmarks.results import Result
+from benchmarks.stages.recording import Recorder, Run
+from benchmarks.stages.report import Case, result_of
+from runtime.clips import Source
+from runtime.engines import Engine
+from runtime.errors import InputError
+from runtime.recognizer import DEFAULT_SEGMENTS, DEFAULT_VIEWS, Recognizer
+from runtime.results import Failure
+from runtime.sinks import JsonLines
+from runtime.stages import EMIT, listening, stage
+
+_TOP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is measured.
+
+    engine: open, and the caller's to close.  model: the name of its file.  sources: what to classify;
+    clips: what to call them.  around: is entered around each run, to switch something on for this subject alone.
+    """
+
+    engine: Engine
+    model: str
+    sources: Sequence[Source]
+    clips: str
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+def measure_stages(
+    subject: Subject,
+    *,
+    method: Method,
+    segments: int = DEFAULT_SEGMENTS,
+    views: str = DEFAULT_VIEWS,
+) -> Result:
+    """Return where the time goes when `subject` is classified; see `measure_stages_in_turn`."""
+    return measure_stages_in_turn({"": subject}, method=method, segments=segments, views=views)[""]
+
+
+def measure_stages_in_turn(
+    subjects: Mapping[str, Subject],
+    *,
+    method: Method,
+    segments: int = DEFAULT_SEGMENTS,
+    views: str = DEFAULT_VIEWS,
+) -> dict[str, Result]:
+    """Return where the time of each of `subjects` goes, by their names, measured in turn on this machine.
+
+    A run classifies all sources once, as `pptsn classify` does, and writes each answer as a line of JSON to a
+    temporary file.  A source that fails is left out of the runs after it, and listed in the fact `failed`.
+    Raises InputError where none is left, and UsageError for `views` and `segments`.
+    """
+    runners = {name: _Runner(subject, segments, views) for name, subject in subjects.items()}
+    measured = measure_in_turn(runners, method)
+    return {
+        name: result_of(runner.case(), _by_repeat(runner.runs, measured[name]), runner.failures)
+        for name, runner in runners.items()
+    }
+
+
+def _by_repeat(runs: Sequence[Run], times_ms: Sequence[Sequence[float]]) -> list[list[Run]]:
+    """Return the last of `runs`, as many as there are times, grouped as those are: before them it warmed up."""
+    following = iter(runs[len(runs) - sum(map(len, times_ms)) :])
+    return [[next(following) for _ in repeat] for repeat in times_ms]
+
+
+class _Runner:
+    """Classifies the sources of one subject, once a call."""
+
+    def __init__(self, subject: Subject, segments: int, views: str) -> None:
+        self._subject, self._segments, self._views = subject, segments, views
+        self._sources = list(subject.sources)
+        self.runs: list[Run] = []
+        self.failures: list[Failure] = []
+
+    def case(self) -> Case:
+        """Return what tells this subject from others."""
+        subject = self._subject
+        return Case(subject.engine, subject.model, subject.clips, segments=self._segments, views=self._views)
+
+    def __call__(self) -> None:
+        recorder, decoded_s = Recorder(), [0.0]
+        usable: list[Source] = []
+        with (
+            self._subject.around(),
+            tempfile.TemporaryFile("w", encoding="utf-8") as file,
+            listening(recorder),
+        ):
+            sink = JsonLines(file, top=_TOP)
+            started_s = time.perf_counter()
+            results = Recognizer(self._subject.engine).classify_many(
+                self._noting_their_end(decoded_s), segments=self._segments, views=self._views
+            )
+            for source, result in zip(self._sources, results, strict=True):
+                with stage(EMIT):
+                    sink.write(result)
+                if isinstance(result, Failure):
+                    self.failures.append(result)
+                else:
+                    usable.append(source)
+            ended_s = time.perf_counter()
+        if not usable:
+            raise self._nothing_left()
+        self._sources = usable
+        self.runs.append(
+            Run(
+                taken_s=recorder.taken_s,
+                clips=len(usable),
+                wall_s=ended_s - started_s,
+                done_decoding_s=ended_s - decoded_s[0],
+            )
+        )
+
+    def _noting_their_end(self, ended_s: list[float]) -> Iterator[Source]:
+        """Yield the sources, and write down when the decoding thread asked for another after the last."""
+        yield from self._sources
+        ended_s[0] = time.perf_counter()
+
+    def _nothing_left(self) -> InputError:
+        if not self.failures:
+            return InputError("SOURCE", "no source to classify", "name videos or folders of frames")
+        first = self.failures[0].error
+        if len(self.failures) == 1:
+            return InputError(first.thing, first.cause, first.remedy)
+        return InputError("SOURCE", f"none of {len(self.failures)} sources can be classified (the first: {first})")

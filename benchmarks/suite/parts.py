@@ -1,0 +1,102 @@
+"""The parts of the suite: each calls one benchmark, with settings that let all of them end in minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from benchmarks.gains import measure_gains
+from benchmarks.live.measure import measure_live
+from benchmarks.live.source import live_source
+from benchmarks.live.trial import LiveLoad, longest_s
+from benchmarks.method import Method
+from benchmarks.results import Result
+from benchmarks.scenarios.case import Case
+from benchmarks.scenarios.definitions import MULTI_STREAM, OFFLINE, OWN, SERVER, SINGLE_STREAM
+from benchmarks.scenarios.loadgen import loadgen_is_installed
+from benchmarks.scenarios.measuring import agreement, run_scenarios
+from benchmarks.scenarios.samples import drawn_samples
+from benchmarks.stages.measuring import Subject as StagesSubject
+from benchmarks.stages.measuring import measure_stages
+from benchmarks.suite.subject import Subject
+from benchmarks.sweep.cells import cells_of
+from benchmarks.sweep.run import sweep
+from runtime.stream.settings import StreamSettings
+
+# One crop a frame for scenarios and live streams, as `pptsn stream` takes; ten for clips, as published.
+_STREAM_VIEWS, _CLIP_VIEWS = "center", "ten"
+# Of clips fewer frames than the published 25: on two cores such a clip takes some seconds, and each figure ten.
+_CLIP_SEGMENTS = 4
+_TRIAL_S, _MOST_STREAMS = 4.0, 64
+_SWEPT_VIEWS, _SWEPT_SEGMENTS, _SWEPT_CLIPS = ("ten", "three", "center"), (1, 2, 4), 100
+
+Measure = Callable[[Subject, Method], Iterator[Result]]
+
+
+def scenarios(subject: Subject, method: Method) -> Iterator[Result]:
+    """Measure MLPerf's scenarios on the fastest model, and the base model's speed beside it."""
+    with subject.open(subject.deployed) as engine:
+        library = drawn_samples(engine.spec, _STREAM_VIEWS)
+        name = subject.deployed.name
+        case = Case(engine=engine, library=library, method=method, model=name, bound_ms=subject.latency_bound_ms)
+        names = [MULTI_STREAM, SERVER]
+        if loadgen_is_installed():
+            yield from agreement(engine, library, method=method, model=name)
+        else:
+            names = [SINGLE_STREAM, OFFLINE, *names]
+        yield from run_scenarios(case, names, driver=OWN)
+    if subject.deployed != subject.model:
+        with subject.open(subject.model) as engine:
+            library = drawn_samples(engine.spec, _STREAM_VIEWS)
+            case = Case(engine=engine, library=library, method=method, model=subject.model.name)
+            yield from run_scenarios(case, [SINGLE_STREAM, OFFLINE], driver=OWN)
+
+
+def live(subject: Subject, method: Method) -> Iterator[Result]:
+    """Find the most live streams that the fastest model serves in time."""
+    settings = StreamSettings()
+    bound_ms = subject.latency_bound_ms
+    least_s = longest_s(settings, seconds=_TRIAL_S, bound_ms=bound_ms, most=_MOST_STREAMS)
+    with (
+        live_source(None, clips=subject.folder, least_s=least_s) as source,
+        subject.open(subject.deployed) as engine,
+    ):
+        load = LiveLoad(source=source, settings=settings, bound_ms=bound_ms, seconds=_TRIAL_S)
+        yield measure_live(engine, subject.deployed, load, most=_MOST_STREAMS, method=method)
+
+
+def stages(subject: Subject, method: Method) -> Iterator[Result]:
+    """Measure where the time of classifying a clip goes."""
+    clip = subject.clip()
+    with subject.open(subject.deployed) as engine:
+        classified = StagesSubject(engine=engine, model=subject.deployed.name, sources=[clip], clips=clip.name)
+        yield measure_stages(classified, method=method, segments=_CLIP_SEGMENTS, views=_CLIP_VIEWS)
+
+
+def gains(subject: Subject, method: Method) -> Iterator[Result]:
+    """Measure what each part of the toolkit gains over the plain way; on the CPU, wherever the model runs."""
+    yield from measure_gains(
+        subject.model,
+        subject.int8,
+        subject.clip(),
+        segments=_CLIP_SEGMENTS,
+        views=_CLIP_VIEWS,
+        threads=subject.threads,
+        method=method,
+    )
+
+
+def sweeping(subject: Subject, method: Method) -> Iterator[Result]:
+    """Measure accuracy, speed and memory of the combinations of models, views and segments."""
+    if subject.clips is None:
+        return
+    cells = cells_of(subject.swept, [subject.backend], _SWEPT_VIEWS, _SWEPT_SEGMENTS, device=subject.device)
+    yield from sweep(cells, list_path=subject.clips, method=method, limit=_SWEPT_CLIPS)
+
+
+PARTS: Mapping[str, Measure] = {
+    "scenarios": scenarios,
+    "live": live,
+    "stages": stages,
+    "gains": gains,
+    "sweep": sweeping,
+}

@@ -1,0 +1,41 @@
+"""How often a cell is right, or, without labels, how often it says what the best of them says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.results import Measurement
+from benchmarks.sweep.clips import Clip
+
+# The leading classes of each clip, by its place in the list; see benchmarks.sweep.job.Findings.
+Answers = Mapping[int, Sequence[int]]
+
+
+def right_answers(answers: Answers, clips: Sequence[Clip], *, classes: int) -> tuple[Measurement, ...]:
+    """Return top1_percent and top5_percent over all of `clips`; one that could not be read is wrong.
+
+    Not known where a label is none of the model's `classes`: the list is of other classes.
+    """
+    highest = max(clip.label or 0 for clip in clips)
+    if highest >= classes:
+        note = f"the list has label {highest}, the model has classes 0 to {classes - 1}: another list is needed"
+        return tuple(_share(name, None, note=note) for name in ("top1_percent", "top5_percent"))
+    return tuple(
+        _share(f"top{k}_percent", sum(clips[i].label in top[:k] for i, top in answers.items()), of=len(clips))
+        for k in (1, 5)
+    )
+
+
+def agreement(answers: Answers, reference: Answers, *, with_whom: str) -> Measurement:
+    """Return agreement_percent: the share of the clips that `reference` answers with the same leading class.
+
+    A clip that could not be read, or whose logits were no numbers, does not agree.
+    """
+    same = sum(bool(answers.get(place)) and answers[place][0] == top[0] for place, top in reference.items() if top)
+    note = f"the share of clips with the same answer as {with_whom}"
+    return _share("agreement_percent", same, of=len(reference), note=note)
+
+
+def _share(name: str, count: int | None, *, of: int = 0, note: str = "") -> Measurement:
+    value = 100 * count / of if count is not None and of else None
+    return Measurement(name=name, unit="%", better="higher", value=value, samples=of, note=note)

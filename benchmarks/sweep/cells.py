@@ -1,0 +1,119 @@
+"""The combinations that a sweep measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from runtime.engines.device import Device
+from runtime.engines.selection import BACKENDS
+from runtime.errors import UsageError
+from runtime.preprocess import VIEW_PLANS, view_count
+from runtime.sampling import check_segments
+
+_PLAN_SUFFIX = ".engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One combination.  batch: crops a call of the engine, or None for the engine's own choice."""
+
+    model: Path
+    backend: str = "auto"
+    device: str = "auto"
+    views: str = "ten"
+    segments: int = 25
+    batch: int | None = None
+
+    @property
+    def opening(self) -> tuple[Path, str, str]:
+        """What decides which engine runs it: model, backend and device."""
+        return self.model, self.backend, self.device
+
+    @property
+    def question(self) -> tuple[Path, str, str, str, int]:
+        """All that the answers depend on: the batch is not among it."""
+        return (*self.opening, self.views, self.segments)
+
+    @property
+    def crops(self) -> int:
+        """How many crops of a clip the engine gets at most, with the mirror in its graph."""
+        return self.segments * view_count(self.views, mirror_in_graph=True)
+
+    def __str__(self) -> str:
+        batch = "auto" if self.batch is None else self.batch
+        frames = f"{self.segments} segment{'s' if self.segments > 1 else ''}"
+        return f"{self.model.name} by {self.backend}, {self.views} views of {frames}, batch {batch}"
+
+
+def cells_of(
+    models: Sequence[str | Path],
+    backends: Iterable[str] = ("auto",),
+    views: Iterable[str] = ("ten",),
+    segments: Iterable[int] = (25,),
+    batches: Iterable[int | None] = (None,),
+    *,
+    device: str = "auto",
+) -> list[Cell]:
+    """Return every combination, model by model, in the order of the arguments; repetitions count once.
+
+    A backend that runs plans alone is left out for an .onnx file, and the other way round, where the model has
+    another backend to run it.  `auto` for an .onnx file is `onnxruntime`, so the two are one; for a plan it is
+    what built it, and leaves nothing for others to do.
+    Raises UsageError for unknown names, numbers out of range and models whose file names are alike.
+    """
+    names, plans = list(dict.fromkeys(backends)), list(dict.fromkeys(views))
+    counts, sizes = list(dict.fromkeys(segments)), list(dict.fromkeys(batches))
+    _check(models, names, plans, counts, sizes, device)
+    return [
+        Cell(model=model, backend=backend, device=device, views=plan, segments=count, batch=size)
+        for model in map(Path, models)
+        for backend, plan, count, size in product(_backends_for(model, names), plans, counts, sizes)
+    ]
+
+
+def _backends_for(model: Path, backends: Sequence[str]) -> list[str]:
+    is_plan = model.suffix.lower() == _PLAN_SUFFIX
+    named = [backend if is_plan or backend != "auto" else "onnxruntime" for backend in backends]
+    if "auto" in named:  # of a plan: what built it is the only one that runs it
+        return ["auto"]
+    fitting = [backend for backend in named if _runs_plans(backend) == is_plan]
+    return list(dict.fromkeys(fitting or named))  # with none that fits, the cells themselves say why
+
+
+def _runs_plans(backend: str) -> bool:
+    return not backend.startswith("onnxruntime")
+
+
+def _check(
+    models: Sequence[str | Path],
+    backends: Sequence[str],
+    views: Sequence[str],
+    segments: Sequence[int],
+    batches: Sequence[int | None],
+    device: str,
+) -> None:
+    if not (models and backends and views and segments and batches):
+        raise UsageError("sweep", "no cell to measure", "name at least one of each kind")
+    names = [Path(model).name for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            # Reports tell models by their names, so that runs on different machines can be compared.
+            raise UsageError("--model", f"{name} is named twice", "give the files names of their own")
+    _check_names("--backend", backends, BACKENDS)
+    _check_names("--views", views, VIEW_PLANS)
+    for count in segments:
+        check_segments(count)
+    for batch in batches:
+        if batch is not None and batch < 1:
+            raise UsageError("--batch", f"expected auto or at least 1, got {batch}")
+    if device != "auto":
+        Device.parse(device)
+
+
+def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise UsageError(option, f"unknown name {name!r}", f"choose among {', '.join(known)}")

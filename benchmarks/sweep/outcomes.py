@@ -1,0 +1,169 @@
+"""From what the cells found to results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks.percentiles import over_repeats, percentile_over_repeats
+from benchmarks.results import Measurement, Result, Setting
+from benchmarks.sweep.accuracy import Answers, agreement, right_answers
+from benchmarks.sweep.cells import Cell
+from benchmarks.sweep.clips import Clip
+from benchmarks.sweep.job import Findings
+from benchmarks.sweep.pareto import recommended
+from runtime.preprocess import VIEW_PLANS
+
+# `onnxruntime 1.22.0 on cpu`, `tensorrt 10.3.0 on cuda:0 (Orin) with CUDA graphs`: Engine.description.
+_DESCRIPTION = re.compile(r"(?P<library>\S+) \S+(?P<inside> by TensorRT)? on (?P<device>cpu|cuda:\d+)")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one cell ended: with findings, or with the error that says why not.  size_mb: of the model's file."""
+
+    cell: Cell
+    findings: Findings | None = None
+    error: str = ""
+    size_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """A cell that answered the whole list."""
+
+    cell: Cell
+    findings: Findings
+    answers: Answers
+
+
+def results_of(outcomes: Sequence[Outcome], clips: Sequence[Clip]) -> list[Result]:
+    """Return a result for each of `outcomes`, in their order; the one to take says so in its sentence.
+
+    Cells that differ in their batch alone share the answers of the first of them.
+    """
+    answered: dict[object, _Answered] = {}
+    opened: dict[object, Findings] = {}
+    for outcome in outcomes:
+        found = outcome.findings
+        if found is not None:
+            opened.setdefault(outcome.cell.opening, found)
+            if found.answers is not None:
+                answered.setdefault(outcome.cell.question, _Answered(outcome.cell, found, found.answers))
+    reference = _reference(list(answered.values()))
+    results = []
+    for outcome in outcomes:
+        cell, found = outcome.cell, outcome.findings
+        settings = _settings(cell, opened.get(cell.opening))
+        if found is None:
+            results.append(Result(section="sweep", settings=settings, error=outcome.error))
+            continue
+        own = answered.get(cell.question)
+        results.append(
+            Result(
+                section="sweep",
+                settings=settings,
+                measurements=(
+                    *_accuracy(own, reference, clips),
+                    *_costs(found, outcome.size_mb, device=str(settings["device"])),
+                ),
+                facts=_facts(cell, found, own, clips),
+            )
+        )
+    return _with_recommendation(results)
+
+
+def _with_recommendation(results: list[Result]) -> list[Result]:
+    choice = recommended(results)
+    if choice is None:
+        return results
+    return [replace(result, sentence=choice[1]) if result is choice[0] else result for result in results]
+
+
+def _reference(answered: Sequence[_Answered]) -> _Answered | None:
+    """Return what unlabelled clips are compared with: the first model's cell that looks at most of them."""
+    of_first = [each for each in answered if each.cell.opening == answered[0].cell.opening]
+    return max(
+        of_first,
+        key=lambda each: (each.cell.segments, -VIEW_PLANS.index(each.cell.views)),
+        default=None,
+    )
+
+
+def _settings(cell: Cell, opened: Findings | None) -> dict[str, Setting]:
+    """Return the key of a cell: backend and device as they turned out, or as they were asked for."""
+    backend, device = cell.backend, cell.device
+    if opened is not None and (match := _DESCRIPTION.match(opened.description)):
+        backend = match["library"] + ("-tensorrt" if match["inside"] else "")
+        device = match["device"]
+    return {
+        "model": cell.model.name,
+        "precision": None if opened is None else opened.precision,
+        "backend": backend,
+        "device": device,
+        "views": cell.views,
+        "segments": cell.segments,
+        "batch": "auto" if cell.batch is None else cell.batch,
+    }
+
+
+def _accuracy(
+    own: _Answered | None, reference: _Answered | None, clips: Sequence[Clip]
+) -> tuple[Measurement, ...]:
+    if own is None or reference is None:
+        return ()
+    if clips[0].label is not None:
+        return right_answers(own.answers, clips, classes=own.findings.classes)
+    cell = reference.cell
+    with_whom = f"{cell.model.name} with {cell.views} views of {cell.segments} segments"
+    return (agreement(own.answers, reference.answers, with_whom=with_whom),)
+
+
+def _costs(found: Findings, size_mb: float | None, *, device: str) -> tuple[Measurement, ...]:
+    runs = found.folder_runs
+    clips = sum(run.clips for run in runs)
+    crops_per_s = [run.crops / run.seconds for run in runs]
+    views_per_s = [found.views_per_crop * rate for rate in crops_per_s]
+    gpu = "of the host; what a GPU holds is not in it" if device.startswith("cuda") else ""
+    return (
+        percentile_over_repeats("latency_p50_ms", 0.50, found.latency_ms),
+        percentile_over_repeats("latency_p90_ms", 0.90, found.latency_ms),
+        over_repeats(
+            "clips_per_s", [r.clips / r.seconds for r in runs], unit="clips/s", better="higher", samples=clips
+        ),
+        over_repeats("crops_per_s", crops_per_s, unit="crops/s", better="higher", samples=clips),
+        over_repeats("views_per_s", views_per_s, unit="views/s", better="higher", samples=clips),
+        _single("peak_memory_mb", found.peak_memory_mb, note=gpu),
+        _single("model_size_mb", size_mb),
+        _joules(found),
+    )
+
+
+def _single(name: str, value: float | None, *, note: str = "") -> Measurement:
+    return Measurement(name=name, unit="MB", better="lower", value=value, samples=1, note=note)
+
+
+def _joules(found: Findings) -> Measurement:
+    known = [run.joules / run.clips for run in found.folder_runs if run.joules is not None]
+    if len(known) < len(found.folder_runs):
+        note = "; ".join(found.energy_notes) or "this machine does not tell its energy"
+        return Measurement(name="joules_per_clip", unit="J", better="lower", value=None, note=note)
+    figure = over_repeats("joules_per_clip", known, unit="J", better="lower")
+    # A source that could not be read makes the sum smaller: say which.
+    return replace(figure, note="; ".join(found.energy_notes))
+
+
+def _facts(cell: Cell, found: Findings, own: _Answered | None, clips: Sequence[Clip]) -> dict[str, Any]:
+    unreadable = {**found.unreadable, **(own.findings.unreadable if own else {})}
+    return {
+        "engine": found.description,
+        "notes": found.notes,
+        "batch_size": found.batch_size,
+        "clips": len(clips),
+        "clips_timed": found.clips_timed,
+        "unreadable": len(unreadable),
+        "unreadable_clips": [f"{path}: {reason}" for path, reason in unreadable.items()],
+        "answers_of_batch": None if own is None else ("auto" if own.cell.batch is None else own.cell.batch),
+    }

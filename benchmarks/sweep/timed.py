@@ -1,0 +1,187 @@
+"""What one cell's process measures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from benchmarks.sweep.clips import Clip
+from benchmarks.sweep.job import Findings, FolderRun, Job
+from benchmarks.sweep.memory import peak_memory_mb
+from runtime.clips import Source
+from runtime.engines import Engine, open_engine
+from runtime.errors import InputError, UsageError
+from runtime.preprocess import view_count
+from runtime.ranking import leading_classes
+from runtime.recognizer import DEFAULT_SAMPLING, Recognizer
+from runtime.results import Classification, Failure, printable
+from runtime.sampling import sampling_rule
+
+_LEADING = 5
+
+
+def find(job: Job) -> Findings:
+    """Measure what `job` asks for, in this process.
+
+    The order matters: memory is read after the timed runs and before the answers, so that it is of the same clips
+    in all cells, whether or not a cell is to answer the whole list.
+    Raises the errors of `open_engine`, UsageError for a batch that the engine does not take, and InputError where
+    none of the timed clips can be read.
+    """
+    with open_engine(job.model, backend=job.backend, device=job.device) as engine:
+        if job.batch is not None:
+            _set_batch(engine, job.batch, job.model)
+        runner = _Runner(engine, job)
+        runner.warm_up()
+        latency_ms = [runner.latencies_ms() for _ in range(job.repeats)]
+        folder_runs, energy_notes = runner.folder_runs()
+        peak_mb = peak_memory_mb()
+        answers = runner.answers() if job.answer_all else None
+        return Findings(
+            precision=engine.spec.precision,
+            classes=engine.spec.classes,
+            description=engine.description,
+            batch_size=engine.batch_size,
+            notes=list(engine.notes),
+            views_per_crop=2 if engine.spec.mirror else 1,
+            clips_timed=runner.clips_timed,
+            latency_ms=latency_ms,
+            folder_runs=folder_runs,
+            energy_notes=energy_notes,
+            peak_memory_mb=peak_mb,
+            answers=answers,
+            unreadable=runner.unreadable,
+        )
+
+
+def _set_batch(engine: Engine, size: int, model: str) -> None:
+    """Make the engine's batches `size` crops; raises UsageError where they stay what they are, as a plan's do."""
+    engine.batch_size = size
+    batches = engine.new_batches()
+    taken = len(batches[0].crops)
+    for batch in batches:
+        batch.close()
+    if taken != size:
+        remedy = f"sweep it with --batch auto, or build another: pptsn convert engine --batch 1,{size},{size}"
+        raise UsageError("--batch", f"{model} takes batches of {taken}, not of {size}", remedy)
+
+
+class _Runner:
+    """Classifies the clips of a job.  unreadable: the path of each clip that failed so far, and why."""
+
+    def __init__(self, engine: Engine, job: Job) -> None:
+        self._job, self._spec = job, engine.spec
+        self._recognizer = Recognizer(engine)
+        self._timed = [job.clips[place] for place in job.timed]
+        self.unreadable: dict[str, str] = {}
+
+    def warm_up(self) -> None:
+        """Read each of the clips that are timed once, and drop those that cannot be; run one as it will be timed.
+
+        One crop a frame: what is to become warm is the file, the decoder and the engine, whatever the views.
+        """
+        sources = [clip.source for clip in self._timed]
+        results = self._recognizer.classify_many(sources, segments=self._job.segments, views="center")
+        readable = [self._answered(clip, result) for clip, result in zip(self._timed, results, strict=True)]
+        self._timed = [clip for clip, result in zip(self._timed, readable, strict=True) if result]
+        if not self._timed:
+            path, reason = next(iter(self.unreadable.items()))
+            cause = f"none of the {len(sources)} clips to time can be read; the first: {reason}"
+            raise InputError(path, cause, "correct the list")
+        self._classify(self._timed[0].source)
+
+    def latencies_ms(self) -> list[float]:
+        """Return the milliseconds from file to answer of each clip, one clip after another.
+
+        All clips equally often, for at least a repeat's part of `least_s` and of `least_iterations`: a fast cell
+        is to be measured on the same clips as a slow one.
+        """
+        times_ms: list[float] = []
+        while sum(times_ms) < 1000 * self._repeat_s or len(times_ms) < self._repeat_iterations:
+            before = len(times_ms)
+            for clip in self._timed:
+                started_s = time.perf_counter()
+                result = self._classify(clip.source)
+                taken_ms = 1000 * (time.perf_counter() - started_s)
+                if self._answered(clip, result):
+                    times_ms.append(taken_ms)
+            if len(times_ms) == before:
+                raise InputError(self._timed[0].path, "could be read before, and no longer can")
+        return times_ms
+
+    def folder_runs(self) -> tuple[list[FolderRun], list[str]]:
+        """Return what runs over all timed clips took, one a repeat, and why joules are not known."""
+        from benchmarks.energy import energy_watch
+
+        runs, notes = [], dict[str, None]()
+        with energy_watch() as watch:
+            for _ in range(self._job.repeats):
+                with watch.measure() as used:
+                    answered, seconds = self._folder_run()
+                notes.update(dict.fromkeys(used.notes))
+                crops = sum(self._crops_of(clip, result) for clip, result in answered)
+                runs.append(FolderRun(clips=len(answered), crops=crops, seconds=seconds, joules=used.joules))
+        return runs, list(notes)
+
+    def answers(self) -> dict[int, list[int]]:
+        """Return the leading classes of each clip of the list that can be read; see Findings."""
+        found = {}
+        results = self._many(clip.source for clip in self._job.clips)
+        for place, (clip, result) in enumerate(zip(self._job.clips, results, strict=True)):
+            if answered := self._answered(clip, result):
+                row = answered.logits[None]
+                found[place] = leading_classes(row, _LEADING)[0].tolist() if np.isfinite(row).all() else []
+        return found
+
+    @property
+    def clips_timed(self) -> int:
+        """How many of the clips that are to be timed can be read, after `warm_up`."""
+        return len(self._timed)
+
+    @property
+    def _repeat_s(self) -> float:
+        return self._job.least_s / self._job.repeats
+
+    @property
+    def _repeat_iterations(self) -> int:
+        return max(1, -(-self._job.least_iterations // self._job.repeats))
+
+    def _folder_run(self) -> tuple[list[tuple[Clip, Classification]], float]:
+        """Classify the timed clips as one folder, again and again until a repeat's time is over."""
+        given: list[Clip] = []
+        started_s = time.perf_counter()
+
+        def sources() -> Iterator[Source]:
+            while len(given) < self._repeat_iterations or time.perf_counter() - started_s < self._repeat_s:
+                for clip in self._timed:
+                    given.append(clip)
+                    yield clip.source
+
+        results = list(self._many(sources()))
+        seconds = time.perf_counter() - started_s
+        pairs = [(clip, self._answered(clip, result)) for clip, result in zip(given, results, strict=True)]
+        answered = [(clip, result) for clip, result in pairs if result]
+        if not answered:
+            raise InputError(self._timed[0].path, "could be read before, and no longer can")
+        return answered, seconds
+
+    def _many(self, sources: Iterator[Source]) -> Iterator[Classification | Failure]:
+        return self._recognizer.classify_many(sources, segments=self._job.segments, views=self._job.views)
+
+    def _classify(self, source: Source) -> Classification | Failure:
+        (result,) = self._many(iter([source]))
+        return result
+
+    def _answered(self, clip: Clip, result: Classification | Failure) -> Classification | None:
+        """Return `result` if it is an answer, else None, and keep why."""
+        if isinstance(result, Failure):
+            self.unreadable[clip.path] = printable(f"{result.error.cause}")
+            return None
+        return result
+
+    def _crops_of(self, clip: Clip, result: Classification) -> int:
+        """Return the crops that the engine got of a clip: a frame that is chosen twice is inferred once."""
+        chosen: Sequence[int] = sampling_rule(DEFAULT_SAMPLING)(clip.frames or result.frames, self._job.segments)
+        return len(set(chosen)) * view_count(self._job.views, mirror_in_graph=self._spec.mirror)

@@ -1,0 +1,14 @@
+"""What this toolkit promises on two cores, measured beside the plain way and the field.
+
+    python -m benchmarks.targets --model resnet50.onnx --int8 resnet50.int8-cpu.onnx --small small.onnx \
+        --clip example.avi --folder clips/ -o benchmarks/results/targets.json
+
+where         what
+------------  ------------------------------------------------------------------------------------------------
+`target`      a target, its bound, and whether a measurement meets it
+`gaining`     against the plain way: taken from `benchmarks.gains`
+`decoding`    reading a long clip, against decord
+`folders`     many clips, against the engine alone
+`programs`    `pptsn` as a process: its memory, and the time to its first answer
+`__main__`    the command line
+"""

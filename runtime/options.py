@@ -1,0 +1,23 @@
+"""Options that commands share, wherever a model runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."
+DEVICE_HELP = "Where the model runs: auto (a GPU if it works), cpu, cuda or cuda:N."
+BACKEND_HELP = (
+    "What runs the model: auto, onnxruntime or onnxruntime-tensorrt for an .onnx file; "
+    "tensorrt or tensorrt-rtx for an .engine file."
+)
+THREADS_HELP = "CPU threads; all cores that it may use if not given."
+VIEWS_HELP = "Crops of each frame: ten, three or center."
+
+ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
+SegmentsOption = Annotated[int, typer.Option(help="Frames to look at; the published inference takes 25.")]
+ViewsOption = Annotated[str, typer.Option(help=VIEWS_HELP)]
+DeviceOption = Annotated[str, typer.Option(help=DEVICE_HELP)]
+BackendOption = Annotated[str, typer.Option(help=BACKEND_HELP)]
+ThreadsOption = Annotated[int | None, typer.Option(help=THREADS_HELP)]

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import platform
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks.scenarios.case import Case
+from benchmarks.scenarios.definitions import Extent
+from benchmarks.scenarios.drivers import new_drivers
+from benchmarks.scenarios.loadgen import LoadGenDriver, parse_summary
+from benchmarks.scenarios.measuring import run_scenarios
+from benchmarks.scenarios.samples import SampleLibrary
+from benchmarks.scenarios.system import Completed, Sample, SystemFailure, SystemUnderTest
+from runtime.errors import MissingDependencyError
+from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
+
+SUMMARY = """\
+================================================
+MLPerf Results Summary
+================================================
+SUT name : PySUT
+Scenario : Server
+Mode     : PerformanceOnly
+Completed samples per second    : 91.80
+Result is : INVALID
+  Performance constraints satisfied : NO
+  Min duration satisfied : Yes
+  Early stopping satisfied: NO
+Recommendations:
+ * Reduce target QPS to improve latency.
+
+Mean latency (ns)               : 7063028
+50.00 percentile latency (ns)   : 5275986
+90.00 percentile latency (ns)   : 12034870
+99.00 percentile latency (ns)   : 18835588
+99.90 percentile latency (ns)   : 18835599
+"""
+
+# There are wheels for nothing else; where there are, its absence is a failure.
+needs_loadgen = pytest.mark.skipif(
+    platform.machine() != "x86_64" or sys.version_info < (3, 11), reason="LoadGen has no wheel for this Python"
+)
+
+
+def test_the_summary_is_read() -> None:
+    summary = parse_summary(SUMMARY)
+    assert summary.percentiles_ms == {0.5: 5.275986, 0.9: 12.03487, 0.99: 18.835588}
+    assert summary.frames_per_s is None
+    assert summary.validity == "INVALID (not satisfied: performance constraints, early stopping)"
+    offline = parse_summary(
+        SUMMARY.replace("Completed samples per second    : 91.80", "Samples per second: 194.365")
+    )
+    assert offline.frames_per_s == 194.365
+
+
+@pytest.mark.parametrize(
+    "text", ["", SUMMARY.replace("Result is", "Result was"), SUMMARY.replace("90.00 p", "91.00 p")]
+)
+def test_another_text_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no summary of LoadGen"):
+        parse_summary(text)
+
+
+def test_a_missing_loadgen_is_told_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
+    for name in ("loadgen", "both"):
+        with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[bench\]', or use --driver own"):
+            new_drivers(name)
+    assert [driver.name for driver in new_drivers("auto")] == ["own"]
+
+
+@needs_loadgen
+def test_auto_takes_both_drivers_where_loadgen_is_installed() -> None:
+    assert [driver.name for driver in new_drivers("auto")] == ["own", "loadgen"]
+
+
+@needs_loadgen
+def test_loadgen_drives_every_scenario_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    # LoadGen would take settings from a file of this name.
+    (tmp_path / "audit.config").write_text("*.*.min_query_count = 77\n*.*.max_query_count = 77\n")
+    engine, driver = SleepingEngine(0.002, batch_size=4), LoadGenDriver()
+    with SystemUnderTest(engine, numbered_library(8)) as system:
+        extent = Extent(least_s=0.0, least_queries=15, most_s=9.0)
+        single = driver.stream(system, frames_a_query=1, extent=extent, expected_ms=2.0)
+        assert sum(engine.counts) == single.queries == 15
+        engine.calls.clear()
+        multi = driver.stream(system, frames_a_query=8, extent=extent, expected_ms=4.0)
+        assert (sum(engine.counts), multi.queries) == (8 * 15, 15)
+        engine.calls.clear()
+        server = driver.server(system, rate=400, queries=120, bound_ms=50, seed=1)
+        assert sum(engine.counts) == server.queries == 120
+        engine.calls.clear()
+        offline = driver.offline(system, frames=100, expected_s=0.04)
+        assert engine.counts == [4] * 25
+    assert single.percentiles_ms[0.5] >= 2
+    assert multi.percentiles_ms[0.5] >= 4  # of the query, not of its frames
+    assert server.percentiles_ms[0.99] >= server.percentiles_ms[0.5] >= 2
+    assert offline.frames_per_s is not None
+    assert 0 < offline.frames_per_s < 4 / 0.002
+    assert offline.percentiles_ms == {}
+    assert offline.facts["validity"] == "VALID"
+    assert "LoadGen" in offline.facts["source"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["audit.config", "temporary"]
+
+
+@needs_loadgen
+def test_an_engine_that_fails_under_loadgen_ends_the_run_with_its_error() -> None:
+    extent = Extent(least_s=0.1, least_queries=50, most_s=1.0)
+    with (
+        SystemUnderTest(SleepingEngine(0.001, fail_at=5), numbered_library(8)) as system,
+        pytest.raises(SystemFailure, match="the device is gone"),
+    ):
+        LoadGenDriver().stream(system, frames_a_query=8, extent=extent, expected_ms=1.0)
+
+
+@needs_loadgen
+def test_an_interrupt_ends_loadgen(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(threading.Thread):
+        """A thread whose first join is interrupted, as Ctrl-C does it in the main thread."""
+
+        joins = 0
+
+        def join(self, timeout: float | None = None) -> None:
+            self.joins += 1
+            if self.name == "loadgen" and self.joins == 1:
+                raise KeyboardInterrupt
+            super().join(timeout)
+
+    with SystemUnderTest(SleepingEngine(0.01), numbered_library(8)) as system:
+        monkeypatch.setattr("benchmarks.scenarios.loadgen.threading.Thread", Interrupted)
+        extent = Extent(least_s=0.1, least_queries=1000, most_s=60.0)
+        with pytest.raises(KeyboardInterrupt):
+            LoadGenDriver().stream(system, frames_a_query=1, extent=extent, expected_ms=10.0)
+    assert not [thread for thread in threading.enumerate() if thread.name == "loadgen"]
+
+
+class Timed(SystemUnderTest):
+    """Times each query as our own driver does, whoever sends it: from its issue to its last completion."""
+
+    def __init__(self, engine: SleepingEngine, library: SampleLibrary) -> None:
+        super().__init__(engine, library)
+        self.latencies_ms: list[float] = []
+
+    def issue(self, samples: Sequence[Sample], completed: Completed) -> None:
+        started_s, left = time.perf_counter(), len(samples)
+
+        def timed(sample: int, at_s: float) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                self.latencies_ms.append(1000 * (at_s - started_s))
+            completed(sample, at_s)
+
+        super().issue(samples, timed)
+
+
+@needs_loadgen
+def test_loadgen_and_our_clock_tell_the_same_of_the_same_queries() -> None:
+    # However busy the machine is, both see the same, so that this is exact where the comparison of runs is not.
+    extent = Extent(least_s=0.0, least_queries=60, most_s=20.0)
+    with Timed(SleepingEngine(0.01, batch_size=4), numbered_library(8)) as system:
+        found = LoadGenDriver().stream(system, frames_a_query=8, extent=extent, expected_ms=20.0)
+        for share in (0.5, 0.9):
+            rank = int(share * 60)  # LoadGen's definition
+            assert found.percentiles_ms[share] == pytest.approx(sorted(system.latencies_ms)[rank], rel=0.03)
+        system.latencies_ms.clear()
+        offline = LoadGenDriver().offline(system, frames=100, expected_s=0.25)
+        assert offline.frames_per_s == pytest.approx(1000 * 100 / system.latencies_ms[0], rel=0.03)
+
+
+@needs_loadgen
+def test_our_driver_agrees_with_loadgen() -> None:
+    engine, method = SleepingEngine(0.03, batch_size=4), quick_method(repeats=3, least_s=1.2)
+    case = Case(engine=engine, library=numbered_library(8), method=method, model="sleeping.onnx")
+    for _ in range(3):  # other programs may disturb a run; a driver that measures something else fails them all
+        *results, agreement = run_scenarios(case, ["single-stream", "offline"], driver="both")
+        if agreement.facts["verdict"] == "agree":
+            break
+    assert [(result.settings["scenario"], result.settings["driver"]) for result in results] == [
+        ("single-stream", "own"),
+        ("single-stream", "loadgen"),
+        ("offline", "own"),
+        ("offline", "loadgen"),
+    ]
+    assert [len(result.measurements[0].repeats) for result in results] == [3, 3, 3, 3]
+    assert agreement["single_stream_p90_times"].value == pytest.approx(1, abs=0.03)
+    assert agreement["offline_throughput_times"].value == pytest.approx(1, abs=0.03)
+    assert "agree" in agreement.sentence

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.scenarios.case import backend_name
+from benchmarks.scenarios.definitions import Observation
+from benchmarks.scenarios.measuring import run_scenario
+from benchmarks.scenarios.samples import clip_samples, drawn_samples
+from benchmarks.scenarios.summarising import latency_measurements, ratio_measurement
+from benchmarks.tiny_model import write_tiny_model
+from runtime.engines import open_engine
+from runtime.errors import InputError, UsageError
+from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
+from tests.clips import write_clip
+
+
+def test_single_stream_of_a_real_engine(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    with open_engine(model, device="cpu") as engine:
+        samples = drawn_samples(engine.spec, "ten")
+        result = run_scenario(engine, "single-stream", samples, method=quick_method(), model=model.name)
+    assert result.key == (
+        "scenario scenario=single-stream driver=own model=tiny.onnx precision=fp32 backend=onnxruntime cpu "
+        "views=ten batch=5"
+    )
+    assert [m.name for m in result.measurements] == ["latency_p90_ms", "latency_p50_ms", "latency_p99_ms"]
+    p90 = result["latency_p90_ms"]
+    assert len(p90.repeats) == 2
+    assert 0 < result["latency_p50_ms"].value <= p90.value <= result["latency_p99_ms"].value
+    assert sum(result.facts["queries"]) == p90.samples
+    assert result.facts["sample"] == "one frame of 10 crops, from drawn pictures"
+    assert result.sentence == f"1 frame alone takes {p90.value:.4g} ms or less, 90 of 100 times."
+
+
+def test_offline_counts_frames_crops_views_and_clips() -> None:
+    engine = SleepingEngine(0.005, batch_size=4, mirror=True)
+    result = run_scenario(
+        engine, "offline", numbered_library(3, crops_a_frame=5), method=quick_method(), segments=20
+    )
+    frames = result["frames_per_s"].value
+    assert 0.4 * 160 < frames < 160  # 4 crops in 5 ms, 5 a frame
+    assert result["crops_per_s"].value == pytest.approx(5 * frames)
+    assert result["views_per_s"].value == pytest.approx(10 * frames)
+    assert result["clips_per_s"].value == pytest.approx(frames / 20)
+    assert result.settings["segments"] == 20
+    assert set(engine.counts) == {1, 4}  # full batches, and the rest of a frame that comes alone in the warm-up
+    plain = run_scenario(SleepingEngine(0.001), "offline", numbered_library(3), method=quick_method())
+    assert plain["views_per_s"].value == plain["crops_per_s"].value
+
+
+def test_offline_runs_last_as_long_as_asked_in_whole_batches() -> None:
+    engine = SleepingEngine(0.005, batch_size=4)
+    method = quick_method(repeats=2, least_s=0.4)
+    result = run_scenario(engine, "offline", numbered_library(3), method=method)
+    frames = sum(engine.counts)
+    assert frames / result["frames_per_s"].value > 0.4
+
+
+def test_too_few_samples_for_a_percentile_are_said() -> None:
+    engine = SleepingEngine(0.03, batch_size=8)
+    result = run_scenario(
+        engine, "multi-stream", numbered_library(8), method=quick_method(repeats=1, least_s=0.15)
+    )
+    assert result.measurements[0].name == "latency_p99_ms"
+    assert result["latency_p99_ms"].value is None
+    assert "needs at least 100 samples" in result["latency_p99_ms"].note
+    assert result["latency_p50_ms"].value >= 30
+    assert result.sentence == ""
+
+
+def test_loadgen_percentiles_need_queries_in_each_repeat() -> None:
+    few = Observation(queries=60, percentiles_ms={0.5: 1.0, 0.9: 2.0, 0.99: 3.0})
+    many = Observation(queries=160, percentiles_ms={0.5: 3.0, 0.9: 4.0, 0.99: 5.0})
+    p99, p50, p90 = latency_measurements("multi-stream", [few, many])
+    assert p99.value is None
+    assert "needs at least 100 queries in each repeat" in p99.note
+    assert (p50.value, p90.value, p90.repeats, p90.samples) == (2.0, 3.0, (2.0, 4.0), 220)
+    assert latency_measurements("multi-stream", [many, many])[0].value == 5.0
+
+
+def test_the_ratio_is_of_repeats_side_by_side() -> None:
+    def at(ms: float) -> Observation:
+        return Observation(queries=10, percentiles_ms={0.9: ms})
+
+    ratio = ratio_measurement("single-stream", [at(2.0), at(20.0), at(2.2)], [at(2.0), at(20.0), at(2.0)])
+    assert ratio.value == 1.0
+    assert (ratio.low, ratio.high) == (1.0, pytest.approx(1.1))
+
+
+@pytest.mark.parametrize("scenario", ["single-stream", "multi-stream", "server", "offline"])
+@pytest.mark.parametrize("fail_at", [0, 30])
+def test_an_engine_that_fails_gives_a_result_with_its_error(scenario: str, fail_at: int) -> None:
+    engine = SleepingEngine(0.01, batch_size=1, fail_at=fail_at)
+    result = run_scenario(engine, scenario, numbered_library(4), method=quick_method(least_s=2.0))
+    assert result.error == "the engine failed: RuntimeError: the device is gone"
+    assert result.measurements == ()
+    assert result.settings["scenario"] == scenario
+
+
+def test_a_bound_that_cannot_be_held_is_said_and_no_figure_invented() -> None:
+    result = run_scenario(SleepingEngine(0.01), "server", numbered_library(4), method=quick_method(), bound_ms=2)
+    assert [(m.name, m.value) for m in result.measurements] == [("frames_per_s", None)]
+    assert "more than the bound of 2 ms" in result["frames_per_s"].note
+    assert result.sentence.startswith("No rate held the bound: one frame alone takes")
+    assert result.error == ""
+
+
+def test_server_reports_the_run_that_verified_its_rate() -> None:
+    engine, method = SleepingEngine(0.004, batch_size=4), quick_method()
+    for _ in range(3):  # other programs may keep the processors for longer than the bound
+        result = run_scenario(engine, "server", numbered_library(4), method=method, bound_ms=60)
+        if result["frames_per_s"].value is not None:
+            break
+    rate = result["frames_per_s"].value
+    assert 50 < rate < 1300  # about four frames a call of 4 ms, less what other programs take
+    assert result["latency_p50_ms"].value <= result["latency_p90_ms"].value <= result["latency_p99_ms"].value <= 60
+    assert result.settings["latency_bound_ms"] == 60
+    assert result.facts["trials"][-1]["frames_per_s"] == rate
+    assert result.facts["queries"] == [result["frames_per_s"].samples]
+    assert result.facts["queries"][0] >= 100
+
+
+def test_unknown_names_are_refused() -> None:
+    for arguments in ({"scenario": "offlin"}, {"scenario": "offline", "driver": "both"}):
+        with pytest.raises(UsageError, match="choose one of"):
+            run_scenario(SleepingEngine(), samples=numbered_library(2), method=quick_method(), **arguments)
+    with pytest.raises(UsageError, match="unknown plan 'eleven'"):
+        drawn_samples(SleepingEngine().spec, "eleven")
+
+
+def test_samples_of_a_clip_are_its_frames_cut_by_the_plan(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=12)
+    engine = SleepingEngine()
+    samples = clip_samples(clip, engine, "three", segments=4)
+    assert samples.crops.shape == (4, 3, 32, 32, 3)
+    assert samples.origin == "frames of clip.mp4"
+    assert not np.array_equal(samples.crops[0], samples.crops[1])
+    with pytest.raises(InputError, match=r"none\.mp4"):
+        clip_samples(tmp_path / "none.mp4", engine, "three", segments=4)
+
+
+def test_drawn_samples_have_the_crops_that_the_engine_infers() -> None:
+    mirrored, plain = SleepingEngine(mirror=True).spec, SleepingEngine().spec
+    assert [drawn_samples(spec, "ten").crops_a_frame for spec in (mirrored, plain)] == [5, 10]
+    assert drawn_samples(plain, "center").crops.dtype == np.uint8
+
+
+def test_the_backend_is_named_without_its_version() -> None:
+    engine = SleepingEngine()
+    for description, short in {
+        "onnxruntime 1.22.0 on cpu": "onnxruntime cpu",
+        "onnxruntime 1.22.0 by TensorRT on cuda:0": "onnxruntime by TensorRT cuda:0",
+        "TensorRT 10.3.0 on cuda:0 (NVIDIA H200) with CUDA graphs": "TensorRT cuda:0",
+        "something": "something",
+    }.items():
+        engine.description = description
+        assert backend_name(engine) == short

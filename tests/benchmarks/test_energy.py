@@ -1,0 +1,397 @@
+"""Energy by fake sensors: a made-up /sys, and stand-ins for pynvml and jtop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from benchmarks.energy import energy_watch
+from benchmarks.energy.sensors import Meter, Sensor, SensorError
+from benchmarks.energy.watch import EnergyWatch
+from runtime.errors import install_command
+
+NO_RAPL = "RAPL: this machine has no energy counters"
+NO_NVML = f"NVML: nvidia-ml-py is not installed; {install_command('bench')}"
+
+
+class Packages:
+    """Which of the packages can be imported: none until a test adds one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        for name in ("pynvml", "jtop"):
+            monkeypatch.setitem(sys.modules, name, None)
+
+    def add(self, module: ModuleType) -> None:
+        self._monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.fixture(autouse=True)
+def packages(monkeypatch: pytest.MonkeyPatch) -> Packages:
+    return Packages(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays() -> Iterator[None]:
+    yield
+    assert "energy" not in {thread.name for thread in threading.enumerate()}
+
+
+# Readings
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def values(*numbers: float | str) -> Callable[[], float]:
+    rest = iter(numbers)
+
+    def read() -> float:
+        value = next(rest)
+        if isinstance(value, str):
+            raise SensorError(value)
+        return value
+
+    return read
+
+
+def test_power_is_integrated_by_the_trapezoid_rule() -> None:
+    meter = Meter(Sensor(name="a", read=values(10, 20, 0), counts=False), 0.0)
+    meter.read(2.0)
+    assert meter.joules == 30
+    meter.read(3.0)
+    assert meter.joules == 40
+
+
+def test_a_counter_gives_what_it_grew_by() -> None:
+    meter = Meter(Sensor(name="a", read=values(100, 103, 110), counts=True), 0.0)
+    meter.read(1.0)
+    meter.read(2.0)
+    assert meter.joules == 10
+
+
+def test_a_counter_that_went_round_goes_on_from_nothing() -> None:
+    meter = Meter(Sensor(name="a", read=values(95, 5, 10, 2), counts=True, wraps_at_j=100), 0.0)
+    for at_s in (1.0, 2.0, 3.0):
+        meter.read(at_s)
+    assert meter.joules == 10 + 5 + 92
+
+
+def test_a_counter_that_goes_backwards_for_no_reason_is_not_believed() -> None:
+    meter = Meter(Sensor(name="a", read=values(95, 5), counts=True), 0.0)
+    with pytest.raises(SensorError, match="went backwards"):
+        meter.read(1.0)
+
+
+# The watch
+
+
+def constant(watts: float) -> Sensor:
+    return Sensor(name=f"{watts:g} W", read=lambda: watts, counts=False)
+
+
+def test_the_sensors_of_all_parts_are_added_up() -> None:
+    clock = Clock()
+    watch = EnergyWatch([constant(10), constant(5)], ["something is missing"], clock=clock)
+    with watch.measure() as used:
+        clock.now_s = 4.0
+    assert used.by_source == {"10 W": 40, "5 W": 20}
+    assert (used.joules, used.notes) == (60, ("something is missing",))
+
+
+def test_a_watch_measures_one_piece_of_work_after_another() -> None:
+    clock = Clock()
+    watch = EnergyWatch([constant(10)], clock=clock)
+    found = []
+    for seconds in (1.0, 2.0):
+        with watch.measure() as used:
+            clock.now_s += seconds
+        found.append(used.joules)
+    assert found == [10, 20]
+
+
+def test_power_is_read_while_the_work_goes_on() -> None:
+    watch = EnergyWatch([Sensor(name="a", read=values(0, *[100.0] * 10_000), counts=False)], period_s=0.01)
+    began_s = time.monotonic()
+    with watch.measure() as used:
+        time.sleep(0.3)
+    # Of a first and a last reading alone it would be half as much.
+    assert used.joules is not None
+    assert 0.6 * 30 < used.joules <= 100 * (time.monotonic() - began_s)
+
+
+def test_without_any_sensor_there_are_no_joules_but_reasons(tmp_path: Path) -> None:
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert (used.joules, used.by_source) == (None, {})
+    assert used.notes == (NO_NVML, NO_RAPL)
+
+
+def test_a_sensor_that_fails_in_the_middle_leaves_the_others() -> None:
+    clock = Clock()
+    failing = Sensor(name="bad", read=values(1, 1, "it was switched off"), counts=False)
+    failed = threading.Event()
+    watch = EnergyWatch([failing, constant(5)], period_s=0.001, clock=clock)
+    with watch.measure() as used:
+        failed.wait(0.2)
+        clock.now_s = 2.0
+    assert used.by_source == {"5 W": 10}
+    assert (used.joules, used.notes) == (10, ("bad: it was switched off",))
+
+
+def test_a_sensor_that_fails_at_once_is_told_as_well() -> None:
+    with EnergyWatch([Sensor(name="bad", read=values("it is asleep"), counts=True)]).measure() as used:
+        pass
+    assert (used.joules, used.notes) == (None, ("bad: it is asleep",))
+
+
+def test_work_that_fails_is_measured_and_ends_the_thread() -> None:
+    clock = Clock()
+    with pytest.raises(ZeroDivisionError), EnergyWatch([constant(3)], clock=clock).measure() as used:
+        clock.now_s = 1.0
+        raise ZeroDivisionError
+    assert used.joules == 3
+
+
+# RAPL
+
+
+def zone(root: Path, path: str, name: str, *, energy_uj: int, wraps_at_uj: int = 1_000_000) -> Path:
+    folder = root / "sys/class/powercap" / path
+    folder.mkdir(parents=True)
+    (folder / "name").write_text(f"{name}\n")
+    (folder / "energy_uj").write_text(f"{energy_uj}\n")
+    (folder / "max_energy_range_uj").write_text(f"{wraps_at_uj}\n")
+    return folder / "energy_uj"
+
+
+def test_packages_and_memory_count_but_their_parts_and_the_platform_do_not(tmp_path: Path) -> None:
+    counters = [
+        zone(tmp_path, "intel-rapl:0", "package-0", energy_uj=100),
+        zone(tmp_path, "intel-rapl:0:0", "core", energy_uj=100),
+        zone(tmp_path, "intel-rapl:0:1", "dram", energy_uj=100),
+        zone(tmp_path, "intel-rapl:1", "package-1", energy_uj=100),
+        zone(tmp_path, "intel-rapl:1:0", "dram", energy_uj=100),
+        zone(tmp_path, "intel-rapl:2", "psys", energy_uj=100),
+        zone(tmp_path, "intel-rapl-mmio:0", "package-0", energy_uj=100),
+    ]
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        for counter in counters:
+            counter.write_text("500100\n")
+    assert used.by_source == {
+        f"{name} (RAPL)": pytest.approx(0.5) for name in ("package-0", "dram-0", "package-1", "dram-1")
+    }
+    assert used.joules == pytest.approx(2)
+    assert used.notes == (NO_NVML,)
+
+
+def test_a_rapl_counter_that_goes_round_is_followed(tmp_path: Path) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", energy_uj=900_000, wraps_at_uj=1_000_000)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        counter.write_text("300000\n")
+    assert used.joules == pytest.approx(0.4)
+
+
+def test_counters_that_only_root_may_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", energy_uj=100)
+    read_text = Path.read_text
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> str:
+        if path == counter:
+            raise PermissionError(13, "Permission denied")
+        return read_text(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert used.joules is None
+    note = f"RAPL: no permission to read {counter}: run as root, or allow it by: chmod a+r {counter}"
+    assert used.notes == (NO_NVML, note)
+
+
+def test_a_counter_that_vanishes_is_told(tmp_path: Path) -> None:
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", energy_uj=100)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        counter.unlink()
+    assert used.joules is None
+    assert any("package-0 (RAPL)" in note and "cannot be read" in note for note in used.notes)
+
+
+# NVML
+
+
+class FakeNvml(ModuleType):
+    """GPUs that count their energy (a number of millijoules), or tell their power alone, or nothing."""
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self, *gpus: dict[str, int], broken: bool = False) -> None:
+        super().__init__("pynvml")
+        self.gpus, self.broken, self.is_open = list(gpus), broken, False
+
+    def nvmlInit(self) -> None:  # noqa: N802 - NVML's own names, here and below
+        if self.broken:
+            raise self.NVMLError("Driver Not Loaded")
+        self.is_open = True
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.is_open = False
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return len(self.gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> dict[str, int]:  # noqa: N802
+        return self.gpus[index]
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, gpu: dict[str, int]) -> int:  # noqa: N802
+        return self._ask(gpu, "energy_mj")
+
+    def nvmlDeviceGetPowerUsage(self, gpu: dict[str, int]) -> int:  # noqa: N802
+        return self._ask(gpu, "power_mw")
+
+    def _ask(self, gpu: dict[str, int], what: str) -> int:
+        if what not in gpu:
+            raise self.NVMLError("Not Supported")
+        return gpu[what]
+
+
+def test_gpus_that_count_their_energy_are_asked_for_it(packages: Packages, tmp_path: Path) -> None:
+    nvml = FakeNvml({"energy_mj": 1000}, {"energy_mj": 0})
+    packages.add(nvml)
+    with energy_watch(tmp_path) as watch:
+        with watch.measure() as used:
+            nvml.gpus[0]["energy_mj"], nvml.gpus[1]["energy_mj"] = 3500, 250
+        assert nvml.is_open
+    assert used.by_source == {"GPU 0 (NVML)": 2.5, "GPU 1 (NVML)": 0.25}
+    assert (used.joules, used.notes) == (2.75, (NO_RAPL,))
+    assert not nvml.is_open
+
+
+def test_an_older_gpus_power_is_integrated(
+    packages: Packages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages.add(FakeNvml({"power_mw": 50_000}))
+    clock = Clock()
+    with energy_watch(tmp_path) as watch:
+        monkeypatch.setattr(watch, "_clock", clock)
+        with watch.measure() as used:
+            clock.now_s = 3.0
+    assert used.joules == pytest.approx(150)
+
+
+def test_a_gpu_that_tells_nothing_leaves_the_others(packages: Packages, tmp_path: Path) -> None:
+    packages.add(FakeNvml({}, {"energy_mj": 0}))
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert list(used.by_source) == ["GPU 1 (NVML)"]
+    assert used.notes == ("NVML: GPU 0 tells nothing (Not Supported)", NO_RAPL)
+
+
+def test_a_gpu_that_falls_off_in_the_middle_is_told(packages: Packages, tmp_path: Path) -> None:
+    nvml = FakeNvml({"energy_mj": 0})
+    packages.add(nvml)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        nvml.gpus[0].clear()
+    assert used.joules is None
+    assert used.notes == (NO_RAPL, "GPU 0 (NVML): Not Supported")
+
+
+@pytest.mark.parametrize(
+    ("nvml", "note"),
+    [(FakeNvml(broken=True), "NVML: no GPU to ask (Driver Not Loaded)"), (FakeNvml(), "NVML: no GPU")],
+)
+def test_a_machine_without_gpus_says_so(packages: Packages, tmp_path: Path, nvml: FakeNvml, note: str) -> None:
+    packages.add(nvml)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert used.notes == (note, NO_RAPL)
+
+
+# Jetson
+
+
+class FakeJtop(ModuleType):
+    """A service that tells `power` as jetson-stats 4 does."""
+
+    class JtopException(Exception):  # noqa: N818 - its own name
+        pass
+
+    def __init__(self, power: Any, *, running: bool = True) -> None:
+        super().__init__("jtop")
+        self.power, self.running, self.closed = power, running, 0
+
+    def jtop(self, interval: float) -> FakeJtop:
+        assert 0 < interval < 1
+        return self
+
+    def start(self) -> None:
+        if not self.running:
+            raise self.JtopException("The jtop.service is not active")
+
+    def ok(self, spin: bool = False) -> bool:
+        assert spin, "it would wait"
+        return self.running
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_jetsons_board_power_is_integrated_and_nothing_counts_twice(
+    packages: Packages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = FakeJtop({"rail": {"VDD_CPU": {"power": 3000}}, "tot": {"power": 12_000}})
+    packages.add(service)
+    packages.add(FakeNvml({"power_mw": 50_000}))
+    clock = Clock()
+    with energy_watch(tmp_path) as watch:
+        monkeypatch.setattr(watch, "_clock", clock)
+        with watch.measure() as used:
+            clock.now_s = 2.0
+    assert used.by_source == {"board (jetson-stats)": pytest.approx(24)}
+    assert service.closed == 1
+
+
+def test_a_service_that_goes_away_is_told(packages: Packages, tmp_path: Path) -> None:
+    service = FakeJtop({"tot": {"power": 12_000}})
+    packages.add(service)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        service.running = False
+    assert used.joules is None
+    assert used.notes == ("board (jetson-stats): the service of jetson-stats has gone",)
+
+
+@pytest.mark.parametrize("power", [{}, {"tot": {}}, ({}, {}), {"tot": {"power": None}}])
+def test_a_board_without_sensors_is_told(packages: Packages, tmp_path: Path, power: Any) -> None:
+    service = FakeJtop(power)
+    packages.add(service)
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert used.notes == ("Jetson: this board tells no power to jetson-stats", NO_NVML, NO_RAPL)
+    assert service.closed == 1
+
+
+def test_a_service_that_does_not_run_is_told(packages: Packages, tmp_path: Path) -> None:
+    packages.add(FakeJtop({}, running=False))
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert "does not answer (The jtop.service is not active)" in used.notes[0]
+
+
+def test_a_jetson_without_the_package_is_told_how_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/nv_tegra_release").write_text("# R36\n")
+    with energy_watch(tmp_path) as watch, watch.measure() as used:
+        pass
+    assert "sudo pip3 install -U jetson-stats" in used.notes[0]
