@@ -165,6 +165,7 @@ test -f $(BENCH)/$(1).int8-cpu.onnx || { \
 endef
 
 bench: $(READY) $(if $(filter file,$(origin MODEL)),bench-models)  ## Measure this machine, with a report in output/bench (MODEL=, INT8=, LABELLED= for your own models; BENCH_FLAGS=)
+	@mkdir -p $(BENCH)
 	$(PPTSN) bench run $(BENCH_MODELS) --folder $(BENCH) $(BENCH_FLAGS) \
 	  -o $(BENCH)/report.json -o $(BENCH)/report.md -o $(BENCH)/report.html
 

@@ -43,8 +43,8 @@ class Switches:
     seeking_decode: read the sampled frames alone, as far as the file lets them be found; resize each as it comes.
     uint8_crops: copy crops as bytes; the graph mirrors and normalises them.
     small_batches: infer a few frames at a time rather than the whole clip.
+    overlap: decode while frames before are inferred; needs all of the above, as it is `Recognizer.classify_many`.
     int8: run the INT8 model; needs uint8_crops, as there is no plain network in INT8.
-    overlap: decode a clip while another is inferred; needs all but int8, as it is `Recognizer.classify_many`.
 
     Reuse of a frame's logits in all windows that it belongs to is for streams: see `benchmarks.windows`.
     """
@@ -52,8 +52,8 @@ class Switches:
     seeking_decode: bool = False
     uint8_crops: bool = False
     small_batches: bool = False
-    int8: bool = False
     overlap: bool = False
+    int8: bool = False
 
     def __post_init__(self) -> None:
         if self.int8 and not self.uint8_crops:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.baseline import SwitchedClassifier, float_views, ladder, sampled_frames
 from benchmarks.method import Method, measure_in_turn
-from benchmarks.percentiles import over_repeats
+from benchmarks.percentiles import median_over_repeats, over_repeats
 from benchmarks.results import Measurement, Result, Setting
 from benchmarks.windows import plan_windows, recomputed_windows, stream_frames, streamed_windows
 from runtime.errors import InputError
@@ -21,8 +21,7 @@ from runtime.sampling import check_segments
 from runtime.spec import ModelSpec
 from runtime.video import open_video
 
-# Clips that are classified one behind the other where they overlap; the first is decoded beside nothing.
-OVERLAPPED_CLIPS = 3
+CLIP, PREPROCESSING, WINDOWS = PARTS = ("clip", "preprocessing", "windows")
 # Sampled frames of a stream beyond its first window.
 _FRAMES_AFTER = 5
 
@@ -65,6 +64,7 @@ def measure_gains(
     views: str = "ten",
     predictions: int = 1,
     threads: int | None = None,
+    parts: Collection[str] = PARTS,
     method: Method,
     progress: Callable[[str], None] = lambda line: None,
     results: list[Result] | None = None,
@@ -75,7 +75,7 @@ def measure_gains(
     clip: is classified; long_clip: is watched as a stream, spread over `segments` + 5 sampled frames, or `clip`.
     predictions: windows that the plain way recomputes in one iteration.  Its time is proportional to them, and one
         takes as long as classifying a clip; the ratio does not depend on them.
-    progress: is told what is measured next.
+    parts: those of PARTS to measure.  progress: is told what is measured next.
     results: the list to add results to, for a caller who keeps what there is when the run is interrupted.
 
     A part that cannot be measured with these clips gives one result that says why.  Raises what opening the models
@@ -87,12 +87,13 @@ def measure_gains(
     stream = long_clip or clip
     frames = _frame_counts({clip, stream})
     with SwitchedClassifier(fp32_model, int8_model, segments=segments, views=views, threads=threads) as classifier:
-        parts: dict[str, tuple[Path, Callable[[], Part]]] = {
-            "clip": (clip, lambda: clip_part(classifier, clip, frames=frames[clip])),
-            "preprocessing": (clip, lambda: preprocessing_part(classifier, clip)),
-            "windows": (stream, lambda: windows_part(classifier, stream, predictions=predictions)),
+        known: dict[str, tuple[Path, Callable[[], Part]]] = {
+            CLIP: (clip, lambda: clip_part(classifier, clip, frames=frames[clip])),
+            PREPROCESSING: (clip, lambda: preprocessing_part(classifier, clip)),
+            WINDOWS: (stream, lambda: windows_part(classifier, stream, predictions=predictions)),
         }
-        for name, (source, new_part) in parts.items():
+        for name in (name for name in known if name in parts):
+            source, new_part = known[name]
             try:
                 part = new_part()
                 progress(f"measuring {part.name}: {'; '.join(part.rungs)}")
@@ -115,13 +116,15 @@ def _frame_counts(clips: set[Path]) -> dict[Path, int]:
 
 def clip_part(classifier: SwitchedClassifier, clip: Path, *, frames: int) -> Part:
     """Return the ladder: from file to logits, with one switch more on each rung.  frames: those of the clip."""
-    rungs = {}
-    for name, switches in ladder(int8="int8" in classifier.engines).items():
-        count = OVERLAPPED_CLIPS if switches.overlap else 1
-        run = functools.partial(classifier.classify_many, [clip] * count, switches)
-        rungs[name] = Rung(run=run, count=count, precision="int8" if switches.int8 else "fp32")
-    facts = {"frames": frames, "overlapped_clips": OVERLAPPED_CLIPS}
-    return Part(name="clip", work="Classifying a clip", per="clip", clip=clip, rungs=rungs, facts=facts)
+    rungs = {
+        name: Rung(
+            run=functools.partial(classifier.classify, clip, switches),
+            precision="int8" if switches.int8 else "fp32",
+        )
+        for name, switches in ladder(int8="int8" in classifier.engines).items()
+    }
+    facts = {"frames": frames}
+    return Part(name=CLIP, work="Classifying a clip", per="clip", clip=clip, rungs=rungs, facts=facts)
 
 
 def preprocessing_part(classifier: SwitchedClassifier, clip: Path) -> Part:
@@ -146,7 +149,7 @@ def preprocessing_part(classifier: SwitchedClassifier, clip: Path) -> Part:
         "plain, planes first": Rung(run=functools.partial(plain, True)),
         "toolkit": Rung(run=toolkit),
     }
-    return Part(name="preprocessing", work="Preprocessing a clip", per="clip", clip=clip, rungs=rungs)
+    return Part(name=PREPROCESSING, work="Preprocessing a clip", per="clip", clip=clip, rungs=rungs)
 
 
 def _cut_into(buffer: Frame, frame: Frame, spec: ModelSpec, views: str) -> None:
@@ -191,7 +194,7 @@ def results_of(
         settings = _settings(part.name, name, rung.precision, part.clip, classifier)
         measured = _measurements(part, times_ms, name, before)
         facts = {**part.facts, "before": before, "engine": classifier.engines[rung.precision].description}
-        sentence = _sentence(part, name, before, measured)
+        sentence = _sentence(part, name, measured)
         results.append(
             Result(section="gains", settings=settings, measurements=measured, facts=facts, sentence=sentence)
         )
@@ -216,9 +219,10 @@ def _measurements(
     part: Part, times_ms: Mapping[str, list[list[float]]], name: str, before: str
 ) -> tuple[Measurement, ...]:
     """Return the time of a rung, and how many times faster it is than the first and than the one before."""
-    samples = sum(len(repeat) for repeat in times_ms[name])
+    count = part.rungs[name].count
     each = {rung: _medians(repeats, part.rungs[rung].count) for rung, repeats in times_ms.items()}
-    measured = [over_repeats(f"{part.per}_ms", each[name], unit="ms", better="lower", samples=samples)]
+    took_ms = [[time_ms / count for time_ms in repeat] for repeat in times_ms[name]]
+    measured = [median_over_repeats(f"{part.per}_ms", took_ms)]
     first = next(iter(part.rungs))
     for label, base in (("plain", first), ("before", before)):
         if name != first:
@@ -232,12 +236,9 @@ def _medians(repeats: list[list[float]], count: int) -> list[float]:
     return [statistics.median(repeat) / count for repeat in repeats]
 
 
-def _sentence(part: Part, name: str, before: str, measured: tuple[Measurement, ...]) -> str:
-    time_ms, *speedups = [measurement.value or 0.0 for measurement in measured]
-    if not speedups:
-        return f"{part.work} takes {time_ms:.1f} ms the plain way."
-    over_plain, over_before = speedups
-    sentence = f"{part.work} takes {time_ms:.1f} ms with {name!r}: {over_plain:.2f} times as fast as the plain way"
-    if before != next(iter(part.rungs)):
-        sentence += f", {over_before:.2f} times as fast as with {before!r}"
-    return f"{sentence}."
+def _sentence(part: Part, name: str, measured: tuple[Measurement, ...]) -> str:
+    """Return what all switches together gain: the sentence of the last rung."""
+    if name != list(part.rungs)[-1] or len(measured) < 2:
+        return ""
+    time_ms, speedup = measured[0].value or 0.0, measured[1].value or 0.0
+    return f"{part.work} takes {time_ms:.1f} ms with {name!r}, {speedup:.2f} times as fast as the plain way."

@@ -45,7 +45,7 @@ def gains(
 
     The plain way decodes the whole clip, makes float crops on the CPU and
     runs all of them in one batch. One thing after the other is turned on:
-    seeking decode, uint8 crops, small batches, INT8, overlap. Then come
+    seeking decode, uint8 crops, small batches, overlap, INT8. Then come
     preprocessing alone, and windows on a stream, which the plain way
     computes anew for each prediction.
 
@@ -58,7 +58,7 @@ def gains(
 
     from benchmarks.publishing import check_outputs
 
-    check_outputs(output)
+    check_outputs(output, inputs=[clip, model, int8, stream])
     method = new_method(repeats, seconds)
     results, interrupted = _measured(
         method,
@@ -81,6 +81,7 @@ def gains(
 
 def _measured(method: Method, **choices: Any) -> tuple[list[Result], bool]:
     """Return what was measured, and whether the user stopped it: the parts that were finished are kept."""
+    from benchmarks.engine_faults import engine_faults
     from benchmarks.gains import measure_gains
     from runtime.progress import notes
 
@@ -89,7 +90,8 @@ def _measured(method: Method, **choices: Any) -> tuple[list[Result], bool]:
 
     results: list[Result] = []
     try:
-        measure_gains(**choices, method=method, progress=show, results=results)
+        with engine_faults(choices["fp32_model"]):
+            measure_gains(**choices, method=method, progress=show, results=results)
     except KeyboardInterrupt:
         notes().print("pptsn: stopped; the parts that were measured are kept", style="red")
         return results, True

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.processor_time import ProcessorTime, processor_time
+from benchmarks.processor_time import ProcessorTime, own_cores, processor_time
+from runtime.cores import available_cores
 
 # What the same short work may differ by, and the share of time that guests, and that other programs, may take,
 # before figures of the run deserve a warning.
@@ -49,7 +50,8 @@ class NoiseWatch:
         self._result = np.empty_like(self._numbers)
         self._probes_ms: list[float] = []
         self._load_before = _load()
-        self._time_before = processor_time(proc)
+        self._own_cores = own_cores()
+        self._time_before = processor_time(proc, cores=self._own_cores)
         self._throttled_before = self._throttled()
         self._wall_s, self._steady_s = wall(), steady()
 
@@ -62,8 +64,9 @@ class NoiseWatch:
 
         probe_ms: the median time of the work, by which the speed of machines can be compared; probe_spread: how
         far the 10th and 90th percentiles are apart, as a share of it; None with fewer than three probes.
-        stolen_share: the share of processor time that a hypervisor kept (0..1); others_share: that programs used
-        which are neither this process nor its children; load_before: the processes that ran when it began;
+        stolen_share: the share of the time of the cores that this process may use which a hypervisor kept (0..1);
+        others_share: which programs used that are neither this process nor its children; load_before: the
+        processes that ran on the whole machine when it began;
         throttled: how often cores slowed down by heat; clock_step_s: how far the wall clock moved against the
         steady one.  None where not known.
         warnings: a sentence for each thing that makes the figures doubtful.
@@ -92,7 +95,7 @@ class NoiseWatch:
 
     def _time_passed(self) -> ProcessorTime | None:
         """Return the processor time since the beginning, or None where it is not known or too short."""
-        now, before = processor_time(self._proc), self._time_before
+        now, before = processor_time(self._proc, cores=self._own_cores), self._time_before
         if now is None or before is None or self._steady() - self._steady_s < _LEAST_S:
             return None
         passed = now - before
@@ -145,9 +148,11 @@ def _warnings(found: dict[str, Any]) -> list[str]:
         warnings.append(f"the hypervisor took {share} of the processors' time for other guests")
     if (found["others_share"] or 0) > _OTHERS_LIMIT:
         warnings.append(f"other programs used {found['others_share']:.0%} of the processors while it was measured")
-    cores = os.cpu_count() or 1
+    cores = available_cores()
     if (found["load_before"] or 0) > cores / 2:
-        warnings.append(f"{found['load_before']:.1f} processes were running when it began, on {cores} cores")
+        warnings.append(
+            f"{found['load_before']:.1f} processes were running when it began, and it may use {cores} cores"
+        )
     if found["throttled"]:
         warnings.append(f"a processor slowed down by heat {found['throttled']} times: cool it, or let it rest")
     if found["clock_step_s"]:

@@ -8,7 +8,7 @@ from math import comb
 
 from benchmarks.results import Measurement
 
-# An interval is to hold the true median with at least this probability, where there are repeats enough.
+# An interval is to hold the true figure with at least this probability.
 _COVERAGE = 0.95
 
 
@@ -20,30 +20,61 @@ def percentile(samples: Sequence[float], share: float) -> float:
     if not samples:
         raise ValueError("no samples")
     ordered = sorted(samples)
-    return ordered[max(0, math.ceil(share * len(ordered) - 1e-9) - 1)]
+    return ordered[_rank(len(ordered), share)]
 
 
 def least_samples(share: float) -> int:
-    """Return how many samples a percentile needs, such that one lies beyond it: 10 for p90, 100 for p99."""
-    return max(1, math.ceil(1 / (1 - share) - 1e-9))
+    """Return how many samples a percentile needs, such that one lies beyond it: 10 for p90, 100 for p99.
 
-
-def interval_of(values: Sequence[float]) -> tuple[float, float]:
-    """Return an interval of the median of what `values` were drawn from.
-
-    The narrowest pair of order statistics, as far from either end, that holds it with a probability of 95 %; with
-    fewer than six values, their range, which holds it with 1 - 2^(1-n): 75 % for three, 94 % for five.  Nothing is
-    assumed of the distribution (David and Nagaraja, Order Statistics, 7.1).
+    A median is one of any.
     """
-    ordered = sorted(values)
+    return 1 if share <= 0.5 else math.ceil(1 / (1 - share) - 1e-9)
+
+
+def interval_of(samples: Sequence[float], share: float = 0.5) -> tuple[float, float] | None:
+    """Return an interval of the percentile `share` of what `samples` were drawn from, or None for too few.
+
+    Two of the samples that hold it between them with a probability of 95 %: each end errs in at most 2.5 % of all
+    cases, whatever the distribution (David and Nagaraja, Order Statistics, 7.1).  The median takes 6 samples, p90
+    takes 36 and p99 takes 368.
+    """
+    ordered, outside = sorted(samples), (1 - _COVERAGE) / 2
     count = len(ordered)
-    trimmed, outside = 0, 2 / 2**count
-    while 2 * (trimmed + 1) < count:
-        outside += 2 * comb(count, trimmed + 1) / 2**count
-        if 1 - outside < _COVERAGE:
+    # The number of samples below the true percentile is binomial, with `share` and `count`.
+    below = (
+        [comb(count, k) * share**k * (1 - share) ** (count - k) for k in range(count + 1)] if count < 1000 else []
+    )
+    low, high = _ends(below, outside) if below else _ends_of_many(count, share)
+    if low < 1 or high > count:
+        return None
+    return ordered[low - 1], ordered[high - 1]
+
+
+def _rank(count: int, share: float) -> int:
+    return max(0, math.ceil(share * count - 1e-9) - 1)
+
+
+def _ends(probabilities: Sequence[float], outside: float) -> tuple[int, int]:
+    """Return the ranks, from 1, between which the percentile lies; 0, or one too many, for none."""
+    count, total, low = len(probabilities) - 1, 0.0, 0
+    for rank, probability in enumerate(probabilities):
+        total += probability
+        if total > outside:
+            low = rank
             break
-        trimmed += 1
-    return ordered[trimmed], ordered[count - 1 - trimmed]
+    total, high = 0.0, count + 1
+    for rank in range(count, -1, -1):
+        total += probabilities[rank]
+        if total > outside:
+            high = rank + 1
+            break
+    return low, high
+
+
+def _ends_of_many(count: int, share: float) -> tuple[int, int]:
+    """Return the same by the normal distribution, which the binomial one is then close to."""
+    middle, reach = count * share, 1.96 * math.sqrt(count * share * (1 - share))
+    return math.floor(middle - reach), math.ceil(middle + reach) + 1
 
 
 def over_repeats(
@@ -51,18 +82,18 @@ def over_repeats(
 ) -> Measurement:
     """Return the median of the repeats' `values` with its interval; without values, a figure that is not known.
 
-    samples: how many observations they sum up, if not one each.
+    samples: how many observations they sum up, if not one each.  With two to five values the interval is their
+    range, which holds the true median with 1 - 2^(1-n): 50 % for two, 94 % for five; one value has none.
     """
     if not values:
         return Measurement(name=name, unit=unit, better=better, value=None, note="was not measured")
-    low, high = interval_of(values)
     ordered = sorted(values)
-    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    low, high = interval_of(values) or ((ordered[0], ordered[-1]) if len(values) > 1 else (None, None))
     return Measurement(
         name=name,
         unit=unit,
         better=better,
-        value=middle,
+        value=(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2,
         low=low,
         high=high,
         repeats=tuple(values),
@@ -73,18 +104,31 @@ def over_repeats(
 def percentile_over_repeats(
     name: str, share: float, repeats: Sequence[Sequence[float]], *, unit: str = "ms", better: str = "lower"
 ) -> Measurement:
-    """Return the percentile `share` of what each of `repeats` observed.
+    """Return the percentile `share` of all that was observed, with its interval.
 
-    Where each repeat has samples enough, it is the median of the repeats' percentiles; else the percentile of all
-    samples together, without an interval; and where those are too few as well, None, and a note that says so.
+    repeats: the observations of each repeat; those of the result are the percentiles of each that has enough for
+    one.  Of too few observations in all it is None, with a note that says so; with too few for an interval, it has
+    none.
     """
-    total, needed = sum(len(samples) for samples in repeats), least_samples(share)
-    if repeats and min(len(samples) for samples in repeats) >= needed:
-        values = [percentile(samples, share) for samples in repeats]
-        return over_repeats(name, values, unit=unit, better=better, samples=total)
-    if total >= needed:
-        value = percentile([sample for samples in repeats for sample in samples], share)
-        note = f"of all repeats together, as each has fewer than {needed} samples"
-        return Measurement(name=name, unit=unit, better=better, value=value, samples=total, note=note)
-    note = f"needs at least {needed} samples, got {total}: measure for longer"
-    return Measurement(name=name, unit=unit, better=better, value=None, samples=total, note=note)
+    samples, needed = [sample for repeat in repeats for sample in repeat], least_samples(share)
+    if len(samples) < needed:
+        note = f"needs at least {needed} samples, got {len(samples)}: measure for longer"
+        return Measurement(name=name, unit=unit, better=better, value=None, samples=len(samples), note=note)
+    low, high = interval_of(samples, share) or (None, None)
+    return Measurement(
+        name=name,
+        unit=unit,
+        better=better,
+        value=percentile(samples, share),
+        low=low,
+        high=high,
+        repeats=tuple(percentile(repeat, share) for repeat in repeats if len(repeat) >= needed),
+        samples=len(samples),
+    )
+
+
+def median_over_repeats(
+    name: str, repeats: Sequence[Sequence[float]], *, unit: str = "ms", better: str = "lower"
+) -> Measurement:
+    """Return the median of all that was observed, with its interval: `percentile_over_repeats` with a half."""
+    return percentile_over_repeats(name, 0.5, repeats, unit=unit, better=better)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-# Columns of the line `cpu` of /proc/stat (proc(5)).  Interrupts are nobody's, so they count as neither.
+# Columns of the lines `cpu`, `cpu0`... of /proc/stat (proc(5)).  Interrupts are nobody's: they count as neither.
 _USER, _NICE, _SYSTEM, _STOLEN = 0, 1, 2, 7
 _COLUMNS = 8
 # Fields of /proc/PID/stat after the name: the parent's number, and the time in user and kernel mode, its own and
@@ -16,7 +17,7 @@ _PARENT, _TIMES = 1, slice(11, 15)
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessorTime:
-    """Processor seconds, of all cores together, since the machine started; or between two such moments.
+    """Processor seconds, of some cores together, since the machine started; or between two such moments.
 
     total_s: idle ones included.  busy_s: programs ran.  own_s: of those, this process and its descendants.
     stolen_s: a hypervisor ran other guests.
@@ -41,17 +42,22 @@ class ProcessorTime:
         )
 
 
-def processor_time(proc: Path = Path("/proc"), *, pid: int | None = None) -> ProcessorTime | None:
+def own_cores() -> frozenset[int]:
+    """Return the numbers of the cores that this process may run on; none where the system does not tell."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+
+
+def processor_time(
+    proc: Path = Path("/proc"), *, cores: Collection[int] = (), pid: int | None = None
+) -> ProcessorTime | None:
     """Return the processor time so far, or None where the kernel does not tell it.
 
-    proc: where it does.  pid: of the process whose time is its own; this one, if not given.
+    proc: where it does.  cores: whose time, by their numbers; that of all where none are given, or where the
+    kernel does not list each of them, as in some containers.  pid: of the process whose time is its own; this one,
+    if not given.  It and its children are taken to run on those cores alone.
     """
-    try:
-        line = (proc / "stat").read_text().splitlines()[0]
-        ticks = [int(number) for number in line.split()[1:]]
-    except (OSError, ValueError, IndexError):
-        return None
-    if len(ticks) < _COLUMNS:
+    ticks = _ticks_of_cores(proc, cores)
+    if ticks is None:
         return None
     second = os.sysconf("SC_CLK_TCK")
     return ProcessorTime(
@@ -60,6 +66,20 @@ def processor_time(proc: Path = Path("/proc"), *, pid: int | None = None) -> Pro
         own_s=_ticks_of_family(proc, os.getpid() if pid is None else pid) / second,
         stolen_s=ticks[_STOLEN] / second,
     )
+
+
+def _ticks_of_cores(proc: Path, cores: Collection[int]) -> list[int] | None:
+    """Return the columns, added up over `cores`; None where there are none."""
+    try:
+        rows = [line.split() for line in (proc / "stat").read_text().splitlines() if line.startswith("cpu")]
+        columns = {row[0]: [int(number) for number in row[1:]] for row in rows}
+    except (OSError, ValueError):
+        return None
+    columns = {name: ticks for name, ticks in columns.items() if len(ticks) >= _COLUMNS}
+    wanted = [f"cpu{core}" for core in cores]
+    if wanted and all(name in columns for name in wanted):
+        return [sum(ticks) for ticks in zip(*(columns[name] for name in wanted), strict=True)]
+    return columns.get("cpu")
 
 
 def _ticks_of_family(proc: Path, pid: int) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.text import Text
 
 from benchmarks.documents import plain, without_nan, write_report
@@ -20,19 +22,24 @@ from benchmarks.reports.markdown import report_markdown
 from benchmarks.reports.series import Series, short_names
 from benchmarks.reports.terminal import output_console, show_report
 from benchmarks.results import SCHEMA, VERSION, Report, Result
-from runtime.errors import PptsnError, UsageError
-from runtime.files import write_text
+from runtime.errors import InputError, PptsnError, UsageError
+from runtime.files import refuse_overwriting, write_text
 from runtime.results import printable
 
 # In the order in which they are written: what cannot be made again without measuring comes first.
 _SUFFIXES = (".json", ".md", ".html")
 
 
-def check_outputs(outputs: Iterable[str] | None, *, suffixes: Sequence[str] = _SUFFIXES) -> None:
-    """Raise what would fail after the measurement before it: an unknown ending, a folder that is not there.
+def check_outputs(
+    outputs: Iterable[str] | None, *, inputs: Iterable[object] = (), suffixes: Sequence[str] = _SUFFIXES
+) -> None:
+    """Raise what would fail after the measurement before it.
 
-    Raises UsageError for these, and MissingDependencyError where a page is asked for and its packages are missing.
+    inputs: what must not be overwritten; None among them is left out.
+    Raises UsageError for an unknown ending, a folder that is not there, a place that cannot be written, and a file
+    that is an input; MissingDependencyError where a page is asked for and its packages are missing.
     """
+    read = [name for name in inputs if name is not None]
     for output in outputs or ():
         place = Path(output)
         if place.suffix not in suffixes:
@@ -42,10 +49,21 @@ def check_outputs(outputs: Iterable[str] | None, *, suffixes: Sequence[str] = _S
             raise UsageError("--output", f"{output} is a folder", "name a file in it")
         if not place.parent.is_dir():
             raise UsageError("--output", f"there is no folder {place.parent}", "make it first")
+        _check_writable(place)
+        refuse_overwriting(output, read)
         if place.suffix == ".html":
             from benchmarks.reports.html import check_html
 
             check_html()
+
+
+def _check_writable(place: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=place.parent):  # files are written beside their place, then renamed
+            pass
+    except OSError as error:
+        cause = f"{place} cannot be written ({error.strerror})"
+        raise UsageError("--output", cause, "choose another place") from error
 
 
 def publish(
@@ -56,14 +74,15 @@ def publish(
     command: str | None = None,
     top_line: str | Mapping[str, Any] = "",
 ) -> Report:
-    """Print `results` as tables, write them to `outputs`, and print one line of JSON as the last of the output.
+    """Write `results` to `outputs`, print them as tables, and print one line of JSON as the last of the output.
 
+    The files come first: what was measured for minutes is not lost with the reader of standard output.
     An interrupted run is published the same way, with the results that there are.
     method: how it was measured; its watch tells of noise.  command: how the program was called, if not as it was.
     top_line: what sums it up: a sentence, or a few figures; goes into that line, and a sentence to people as well.
 
     Raises what `check_outputs` does, which is to be called before measuring, and InputError for a file that cannot
-    be written; both after everything else was written and printed.
+    be written, after everything else was written and printed.
     """
     report = Report(
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -72,15 +91,39 @@ def publish(
         noise=method.watch.findings(),
         results=tuple(map(without_nan, results)),
     )
+    errors = write_outputs(report, outputs or ())
     console = output_console()
     show_report(report, console)
     if isinstance(top_line, str) and top_line not in _told(results):
         console.print(Text(printable(top_line), style="bold"))
-    errors = write_outputs(report, outputs or ())
     print_last_line({**summary(report), **({"top_line": top_line} if top_line else {})})
     if errors:
         raise errors[0]
     return report
+
+
+def gathered(results: Iterable[Result]) -> tuple[list[Result], BaseException | None]:
+    """Return the `results` that came, and what ended them: None, Ctrl-C, or an error nobody foresaw.
+
+    So that what was measured can be published before the error is raised.
+    """
+    found: list[Result] = []
+    try:
+        for result in results:
+            found.append(result)
+    except (KeyboardInterrupt, Exception) as error:
+        return found, error
+    return found, None
+
+
+def end(results: Sequence[Result], ending: BaseException | None) -> None:
+    """End a command whose results were published: with what ended it, else with 1 where a case failed."""
+    if isinstance(ending, KeyboardInterrupt):
+        raise typer.Exit(130)
+    if ending is not None:
+        raise ending
+    if any(result.error for result in results):
+        raise typer.Exit(1)
 
 
 def _told(results: Sequence[Result]) -> set[str]:
@@ -103,6 +146,10 @@ def write_outputs(report: Report, outputs: Iterable[str]) -> list[PptsnError]:
             writers[Path(output).suffix](output)
         except PptsnError as error:
             errors.append(error)
+        except (
+            Exception
+        ) as error:  # a plotting library of another NumPy, say: the other files are written all the same
+            errors.append(InputError(output, f"cannot be made ({type(error).__name__}: {error})"))
     return errors
 
 

@@ -24,8 +24,8 @@ class Measurement:
 
     name: what was measured, with its unit at the end: `latency_p90_ms`, `crops_per_s`, `peak_memory_mb`.
     unit: for people: "ms", "crops/s", "MB", "%", "times".  better: "lower", "higher", or "" for neither.
-    value: the median over `repeats`, or None where it could not be told; `note` then says why.
-    low, high: the interval of that median; see `benchmarks.percentiles.interval_of`.
+    value: a median, or a percentile, of what was observed; None where it could not be told; `note` then says why.
+    low, high: its interval, or None where there are too few observations; see `benchmarks.percentiles`.
     repeats: the figure of each repeat.  samples: how many single observations lie behind all of them.
     """
 

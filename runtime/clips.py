@@ -74,7 +74,7 @@ def clip_frames(
     """
     for clip, source in enumerate(sources):
         if isinstance(source, InputError):
-            yield ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source)
+            yield from _hand_over(ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source))
             continue
         path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
         yield from _frames_of(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
@@ -119,39 +119,45 @@ def _frames_of(
 
             for frame in video.read_sampled(distinct, transform=resize, stop=stop):
                 clock.pause()
-                yield ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s)
-                report_wait(FOR_ROOM, clock.resume())
-            yield ClipEnd(
-                clip,
-                str(source),
-                clock.started_s,
-                clock.elapsed_ms(),
-                frames=video.frame_count(),
-                duration_s=video.duration_s(),
-                lost_frames=video.lost_frames,
-                warnings=tuple(video.warnings),
+                yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
+                clock.resume()
+            yield from _hand_over(
+                ClipEnd(
+                    clip,
+                    str(source),
+                    clock.started_s,
+                    clock.elapsed_ms(),
+                    frames=video.frame_count(),
+                    duration_s=video.duration_s(),
+                    lost_frames=video.lost_frames,
+                    warnings=tuple(video.warnings),
+                )
             )
     except InputError as error:
         if error.thing != str(source):  # a frame's own error does not know whose frame it was
             error = InputError(source, str(error))
-        yield ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error)
+        yield from _hand_over(ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error))
+
+
+def _hand_over(item: ClipFrame | ClipEnd) -> Iterator[ClipFrame | ClipEnd]:
+    """Yield `item`, and report how long it took until the next one was asked for."""
+    handed_s = time.perf_counter()
+    yield item
+    report_wait(FOR_ROOM, time.perf_counter() - handed_s)
 
 
 class _Stopwatch:
     """Measures the time between its making and now, less the pauses."""
 
     def __init__(self) -> None:
-        self.started_s = self._resumed_s = self._paused_s = time.perf_counter()
+        self.started_s = self._resumed_s = time.perf_counter()
         self._elapsed_s = 0.0
 
     def pause(self) -> None:
-        self._paused_s = time.perf_counter()
-        self._elapsed_s += self._paused_s - self._resumed_s
+        self._elapsed_s += time.perf_counter() - self._resumed_s
 
-    def resume(self) -> float:
-        """Go on, and return how long the pause was, in seconds."""
+    def resume(self) -> None:
         self._resumed_s = time.perf_counter()
-        return self._resumed_s - self._paused_s
 
     def elapsed_ms(self) -> float:
         return 1000 * (self._elapsed_s + time.perf_counter() - self._resumed_s)

@@ -69,6 +69,9 @@ def _packages() -> tuple[_Package, ...]:
         ),
         _Package("paddle2onnx", "converting to ONNX", install_command("convert")),
         _Package("onnx", "converting to ONNX, building plans", onnx),
+        _Package("mlcommons-loadgen", "benchmarks by MLPerf's LoadGen", install_command("bench")),
+        _Package("matplotlib", "plots of training and of benchmarks", install_command("bench")),
+        _Package("jinja2", "benchmark reports as pages", install_command("bench")),
     )
 
 

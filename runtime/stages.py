@@ -3,9 +3,9 @@
     with stage(DECODE):
         frames = codec.decode(packet)
 
-A stage's time is its own: what the stages inside it take, in the same thread, is theirs alone.  So the times of
-all stages add up to what the threads did.  Without a listener a stage costs a fifth of a microsecond, and nothing
-is kept.
+A stage's time is its own: what the stages inside it take, in the same thread, is theirs alone, so no time counts
+twice.  Some is in no stage, such as that of planning what to decode: all stages add up to most of what the threads
+do, not to all of it.  Without a listener a stage costs a fifth of a microsecond, and nothing is kept.
 
 Whoever classifies files goes through all of them.  Streams decode in processes of their own, of which a listener
 hears nothing; it hears of what follows, from the crops on.
@@ -34,7 +34,7 @@ INFERENCE = (CROP, COPY_IN, COMPUTE, COPY_OUT, AGGREGATE, EMIT)
 
 # Times that pass without work.  BATCH_WAIT: from when a resized frame is ready until the batch with its first crop
 # is submitted; the other two: of the engine's thread, until the next frame is there, and of the decoding thread,
-# until it may hand over another one.
+# until a frame, or the end of a clip, is taken from it.
 BATCH_WAIT = "batch wait"
 FOR_FRAMES, FOR_ROOM = "wait for frames", "wait for room"
 WAITS = (BATCH_WAIT, FOR_FRAMES, FOR_ROOM)

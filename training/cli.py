@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from training.export import ExportOptions
     from training.weights import Checkpoint
 
+# What NumPy, too, would take for a seed.
+_LARGEST_SEED = 2**32 - 1
+
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
 
 
@@ -134,13 +137,23 @@ def export(
     untrained: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="SEED", help="Instead of a checkpoint: weights as before training, to measure speed."
+            min=0,
+            max=_LARGEST_SEED,
+            metavar="SEED",
+            help="Instead of a checkpoint: weights as before training, to measure speed.",
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The export folder to write.")],
     labels: Annotated[Path | None, typer.Option(help="Class names, one a line; known for 400 classes.")] = None,
-    depth: Annotated[int | None, typer.Option(help="The depth that the weights must have.")] = None,
-    classes: Annotated[int | None, typer.Option(help="The number of classes that the weights must have.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="The depth that the weights must have; of untrained ones 50 if not given.")
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            help="The number of classes that the weights must have; of untrained ones 400, or as --labels."
+        ),
+    ] = None,
     short_side: Annotated[int | None, typer.Option(help="Short side of the resized frame, in pixels.")] = None,
     crop_size: Annotated[int | None, typer.Option(help="Side of a crop, in pixels.")] = None,
     resize_rule: Annotated[str | None, typer.Option(help="fixed_ratio, keep_aspect or keep_aspect_floor.")] = None,
@@ -151,8 +164,8 @@ def export(
 ) -> None:
     """Export a checkpoint: its per-view network, its spec, and reference logits.
 
-    Depth and classes are told from the weights.  A spec that `pptsn train` wrote beside the checkpoint supplies
-    labels and sizes; a published checkpoint of 400 classes gets the labels of Kinetics-400.
+    Depth and classes of a checkpoint are told from its weights.  A spec that `pptsn train` wrote beside it
+    supplies labels and sizes; a published checkpoint of 400 classes gets the labels of Kinetics-400.
 
     Example: pptsn export --weights ppTSN_k400.pdparams --output output/export
     """
@@ -182,6 +195,8 @@ def export(
 
 
 def _untrained(options: ExportOptions, seed: int | None) -> Checkpoint:
+    from runtime.labels import read_labels
     from training.untrained import untrained_checkpoint
 
-    return untrained_checkpoint(options.depth or 50, options.classes or 400, seed=seed or 0)
+    labels = read_labels(options.labels) if options.labels else ()
+    return untrained_checkpoint(options.depth or 50, options.classes or len(labels) or 400, seed=seed or 0)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.energy.sensors import Sensor, SensorError
+from benchmarks.energy.sensors import BOARD, Lack, Sensor, SensorError
 
 _MILLI = 1e-3
 # How often its service looks at the sensors for us.
@@ -17,8 +17,8 @@ _INTERVAL_S = 0.2
 _INSTALL = "sudo pip3 install -U jetson-stats; sudo systemctl restart jtop"
 
 
-def jetson_sensors(root: Path = Path("/")) -> tuple[list[Sensor], list[str], Callable[[], None]]:
-    """Return the sensor of the board, notes on why there is none, and what ends the connection to its service.
+def jetson_sensors(root: Path = Path("/")) -> tuple[list[Sensor], list[Lack], Callable[[], None]]:
+    """Return the sensor of the board, why there is none, and what ends the connection to its service.
 
     root: where `/etc` is.  Elsewhere than on a Jetson there is nothing to say.
     """
@@ -26,20 +26,20 @@ def jetson_sensors(root: Path = Path("/")) -> tuple[list[Sensor], list[str], Cal
         jtop = importlib.import_module("jtop")
     except ImportError:
         on_jetson = (root / "etc/nv_tegra_release").exists()
-        return [], [f"Jetson: jetson-stats is not installed; {_INSTALL}"] if on_jetson else [], _nothing
+        return [], [_lack(f"jetson-stats is not installed; {_INSTALL}")] if on_jetson else [], _nothing
     try:
         service = jtop.jtop(interval=_INTERVAL_S)
         service.start()
     except (jtop.JtopException, OSError) as error:
-        return [], [f"Jetson: the service of jetson-stats does not answer ({error}); {_INSTALL}"], _nothing
+        return [], [_lack(f"the service of jetson-stats does not answer ({error}); {_INSTALL}")], _nothing
     close = partial(_close, service)
     watts = partial(_watts, service, jtop.JtopException)
     try:
         watts()
     except SensorError as error:
         close()
-        return [], [f"Jetson: {error}"], _nothing
-    return [Sensor(name="board (jetson-stats)", read=watts, counts=False)], [], close
+        return [], [_lack(str(error))], _nothing
+    return [Sensor(name="board (jetson-stats)", part=BOARD, read=watts, counts=False)], [], close
 
 
 def _watts(service: Any, failure: type[Exception]) -> float:
@@ -53,6 +53,10 @@ def _watts(service: Any, failure: type[Exception]) -> float:
         return float(service.power["tot"]["power"]) * _MILLI
     except (KeyError, TypeError, ValueError):
         raise SensorError("this board tells no power to jetson-stats") from None
+
+
+def _lack(cause: str) -> Lack:
+    return Lack(BOARD, f"Jetson: {cause}")
 
 
 def _close(service: Any) -> None:

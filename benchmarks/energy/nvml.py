@@ -3,57 +3,81 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import ModuleType
 from typing import Any
 
-from benchmarks.energy.sensors import Sensor, SensorError
+from benchmarks.energy.sensors import Lack, Sensor, SensorError
 from runtime.errors import install_command
 
 _MILLI = 1e-3
 
 
-def nvml_sensors() -> tuple[list[Sensor], list[str], Callable[[], None]]:
-    """Return a sensor for each GPU, notes on those that tell nothing, and what closes NVML.
+def nvml_sensors(
+    environment: Mapping[str, str] = os.environ,
+) -> tuple[list[Sensor], list[Lack], Callable[[], None]]:
+    """Return a sensor for each GPU that CUDA has, those that tell nothing, and what closes NVML.
 
     A GPU counts its energy since Volta; of an older one the power is sampled.
+    environment: where CUDA_VISIBLE_DEVICES and CUDA_DEVICE_ORDER, if set, say which GPU is `cuda:0`.
     """
     try:
         pynvml = importlib.import_module("pynvml")
     except ImportError:
-        return [], [f"NVML: nvidia-ml-py is not installed; {install_command('bench')}"], _nothing
+        return [], [_lack(f"nvidia-ml-py is not installed; {install_command('bench')}")], _nothing
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
-        return [], [f"NVML: no GPU to ask ({error})"], _nothing
-    sensors, notes = [], []
+        return [], [_lack(f"no GPU to ask ({error})")], _nothing
+    sensors, lacks = [], []
     try:
-        for index in range(pynvml.nvmlDeviceGetCount()):
+        for place, index in enumerate(_in_cudas_order(pynvml, environment)):
+            part = f"cuda:{place}"
             try:
-                sensors.append(_sensor(pynvml, index))
+                sensors.append(_sensor(pynvml, index, part))
             except (SensorError, pynvml.NVMLError) as error:
-                notes.append(f"NVML: GPU {index} tells nothing ({error})")
-    except pynvml.NVMLError as error:
-        notes.append(f"NVML: the GPUs cannot be listed ({error})")
-    if not sensors and not notes:
-        notes.append("NVML: no GPU")
-    return sensors, notes, partial(_shut_down, pynvml)
+                lacks.append(_lack(f"GPU {index} tells nothing ({error})", part))
+    except (SensorError, pynvml.NVMLError) as error:
+        lacks.append(_lack(f"the GPUs cannot be listed ({error})"))
+    if not sensors and not lacks:
+        lacks.append(_lack("no GPU"))
+    return sensors, lacks, partial(_shut_down, pynvml)
 
 
-def _sensor(pynvml: ModuleType, index: int) -> Sensor:
+def _in_cudas_order(pynvml: ModuleType, environment: Mapping[str, str]) -> list[int]:
+    """Return NVML's indices of the GPUs in the order in which CUDA counts them.
+
+    Raises SensorError where it cannot be told: CUDA counts the fastest first unless asked not to, NVML by the bus.
+    """
+    count = pynvml.nvmlDeviceGetCount()
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+    kinds = {str(pynvml.nvmlDeviceGetName(handle)) for handle in handles} if count > 1 else set()
+    if len(kinds) > 1 and environment.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
+        raise SensorError("they are of several kinds; set CUDA_DEVICE_ORDER=PCI_BUS_ID to tell which is cuda:0")
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return list(range(count))
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    if not all(name.isdecimal() and int(name) < count for name in names):
+        raise SensorError(f"CUDA_VISIBLE_DEVICES is {visible!r}; name GPUs by their numbers")
+    return [int(name) for name in names]
+
+
+def _sensor(pynvml: ModuleType, index: int, part: str) -> Sensor:
     """Return the sensor of GPU `index`, read once; raises NVMLError, or SensorError where that failed."""
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     name = f"GPU {index} (NVML)"
     energy = partial(_read, pynvml, pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
     try:
         energy()
-        return Sensor(name=name, read=energy, counts=True)
+        return Sensor(name=name, part=part, read=energy, counts=True)
     except SensorError:  # older than Volta, or a part of a GPU
         power = partial(_read, pynvml, pynvml.nvmlDeviceGetPowerUsage, handle)
         power()
-        return Sensor(name=name, read=power, counts=False)
+        return Sensor(name=name, part=part, read=power, counts=False)
 
 
 def _read(pynvml: ModuleType, ask: Callable[[Any], int], handle: Any) -> float:
@@ -62,6 +86,10 @@ def _read(pynvml: ModuleType, ask: Callable[[Any], int], handle: Any) -> float:
         return ask(handle) * _MILLI
     except pynvml.NVMLError as error:
         raise SensorError(str(error)) from None
+
+
+def _lack(cause: str, part: str = "cuda") -> Lack:
+    return Lack(part, f"NVML: {cause}")
 
 
 def _shut_down(pynvml: ModuleType) -> None:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks.energy.sensors import Sensor, SensorError
+from benchmarks.energy.sensors import PROCESSOR, Lack, Sensor, SensorError
 
 _FOLDER = "sys/class/powercap"
 _MICROJOULES = 1e-6
 
 
-def rapl_sensors(root: Path = Path("/")) -> tuple[list[Sensor], list[str]]:
-    """Return a sensor for each package and its memory, and notes on what cannot be read.
+def rapl_sensors(root: Path = Path("/")) -> tuple[list[Sensor], list[Lack]]:
+    """Return a sensor for each package and its memory, and what cannot be read.
 
     Left out are the parts of a package (`core`, `uncore`), which it counts itself, and the whole platform
     (`psys`), which counts the packages.  root: where `/sys` is.
     """
     zones = [zone for zone in sorted((root / _FOLDER).glob("intel-rapl:*")) if _is_whole(zone)]
     if not zones:
-        return [], ["RAPL: this machine has no energy counters"]
-    sensors, notes = [], []
+        return [], [Lack(PROCESSOR, "RAPL: this machine has no energy counters")]
+    sensors, lacks = [], []
     for zone in zones:
         try:
             sensors.append(_sensor(zone))
         except SensorError as error:
-            notes.append(f"RAPL: {error}")
-    return sensors, notes
+            lacks.append(Lack(PROCESSOR, f"RAPL: {error}"))
+    return sensors, lacks
 
 
 def _is_whole(zone: Path) -> bool:
@@ -50,6 +50,7 @@ def _sensor(zone: Path) -> Sensor:
     shown = name if name.startswith("package") else f"{name}-{zone.name.split(':')[1]}"
     return Sensor(
         name=f"{shown} (RAPL)",
+        part=PROCESSOR,
         read=partial(_joules, counter),
         counts=True,
         wraps_at_j=_joules(zone / "max_energy_range_uj"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+# The parts of a machine that take energy, beside its GPUs, which are called `cuda:N`.
+PROCESSOR, BOARD = "cpu", "board"
 
 
 class SensorError(Exception):
@@ -14,15 +17,28 @@ class SensorError(Exception):
 class Sensor:
     """One sensor, of a part that no other sensor covers.
 
-    name: for people: "GPU 0 (NVML)".
+    name: for people: "GPU 0 (NVML)".  part: what it covers: PROCESSOR, `cuda:N`, or BOARD, which has all in it.
     read: returns joules that only grow where `counts`, else the watts of this moment; raises SensorError.
     wraps_at_j: where a counter starts again from 0, or None.
     """
 
     name: str
+    part: str
     read: Callable[[], float]
     counts: bool
     wraps_at_j: float | None = None
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A part whose energy cannot be told, or not all of it, and why; `cuda` stands for all GPUs."""
+
+    part: str
+    note: str
+
+    def concerns(self, parts: Collection[str]) -> bool:
+        """Whether it is one of `parts`."""
+        return self.part in parts or (self.part == "cuda" and any(part.startswith("cuda:") for part in parts))
 
 
 class Meter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.energy.jetson import jetson_sensors
 from benchmarks.energy.nvml import nvml_sensors
 from benchmarks.energy.rapl import rapl_sensors
-from benchmarks.energy.sensors import Meter, Sensor, SensorError
+from benchmarks.energy.sensors import BOARD, PROCESSOR, Lack, Meter, Sensor, SensorError
 from runtime.closing import Closing
 
 # How often power is read.  Counters are read as often, long before any of them can have gone round twice.
@@ -23,8 +23,8 @@ _PERIOD_S = 0.1
 class EnergyUsed:
     """The energy of a piece of work; filled when it is done.
 
-    joules: of all sensors together, or None where none could tell.  by_source: joules by the sensor's name.
-    notes: why a source tells nothing, a phrase each.
+    joules: of the processor and of the device that computed together; None where either could not be told whole.
+    by_source: joules by the sensor's name, whatever else is missing.  notes: what is missing, and why.
 
     It is what the parts of the machine took, other programs and rest included: not the work's own share.
     """
@@ -38,39 +38,65 @@ class EnergyWatch(Closing):
     """Measures energy, one piece of work at a time.
 
         with energy_watch() as watch:
-            with watch.measure() as used:
+            with watch.measure("cuda:0") as used:
                 work()
             print(used.joules, used.notes)
 
-    sensors: of parts that do not overlap.  notes: why other sources tell nothing.  close: gives the sensors back.
+    sensors: of parts that do not overlap; one of the whole board stands for all.  lacks: parts without a sensor.
+    close: gives the sensors back.
     clock: seconds that only increase.
     """
 
     def __init__(
         self,
         sensors: Sequence[Sensor],
-        notes: Sequence[str] = (),
+        lacks: Sequence[Lack] = (),
         close: Callable[[], None] = lambda: None,
         *,
         period_s: float = _PERIOD_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sensors, self._notes, self._close = tuple(sensors), tuple(notes), close
+        self._sensors, self._lacks, self._close = tuple(sensors), tuple(lacks), close
         self._period_s, self._clock = period_s, clock
 
     @contextmanager
-    def measure(self) -> Iterator[EnergyUsed]:
-        """Yield what holds the energy of the block after its end, also where the block raises."""
+    def measure(self, device: str = PROCESSOR) -> Iterator[EnergyUsed]:
+        """Yield what holds the energy of the block after its end, also where the block raises.
+
+        device: what computes, "cpu" or "cuda:N".  Of a GPU's work the processor has its part; idle GPUs have none.
+        """
         used = EnergyUsed()
-        reading = _Reading(self._sensors, self._notes, self._period_s, self._clock)
+        parts = self._parts(device)
+        sensors = [sensor for sensor in self._sensors if sensor.part in parts]
+        missing = self._missing(parts)
+        reading = _Reading(sensors, self._period_s, self._clock)
         reading.start()
         try:
             yield used
         finally:
             reading.finish()
             used.by_source = {meter.sensor.name: meter.joules for meter in reading.meters}
-            used.joules = sum(used.by_source.values()) if used.by_source else None
-            used.notes = tuple(reading.notes)
+            used.notes = (*missing, *reading.failures)
+            used.joules = None if used.notes else sum(used.by_source.values())
+
+    def _parts(self, device: str) -> set[str]:
+        """Return the parts whose energy the work of `device` takes."""
+        has_board = any(sensor.part == BOARD for sensor in self._sensors)
+        return {BOARD} if has_board else {PROCESSOR, device}
+
+    def _missing(self, parts: Collection[str]) -> list[str]:
+        """Return why the energy of `parts` cannot be told whole, a phrase each."""
+        known = {sensor.part for sensor in self._sensors}
+        lacks = [lack for lack in self._lacks if lack.concerns(parts)]
+        untold = [
+            f"no sensor of {part}"
+            for part in sorted(set(parts) - known)
+            if not any(lack.concerns([part]) for lack in lacks)
+        ]
+        if not lacks and not untold:
+            return []
+        # Where the whole board's sensor is wanting, that is what to mend.
+        return [*(lack.note for lack in self._lacks if lack in lacks or lack.part == BOARD), *untold]
 
     def close(self) -> None:
         """Give the sensors back; a second call does nothing."""
@@ -83,27 +109,25 @@ def energy_watch(root: Path = Path("/")) -> EnergyWatch:
 
     root: where `/sys` and `/etc` are.
     """
-    sensors, notes, close = jetson_sensors(root)
+    sensors, lacks, close = jetson_sensors(root)
     if sensors:  # the board's power has the processor's and the GPU's in it
-        return EnergyWatch(sensors, notes, close)
-    gpus, gpu_notes, close_gpus = nvml_sensors()
-    packages, package_notes = rapl_sensors(root)
+        return EnergyWatch(sensors, lacks, close)
+    gpus, gpu_lacks, close_gpus = nvml_sensors()
+    packages, package_lacks = rapl_sensors(root)
     with ExitStack() as stack:
         stack.callback(close)
         stack.callback(close_gpus)
-        return EnergyWatch([*gpus, *packages], [*notes, *gpu_notes, *package_notes], stack.pop_all().close)
+        return EnergyWatch([*gpus, *packages], [*lacks, *gpu_lacks, *package_lacks], stack.pop_all().close)
 
 
 class _Reading:
     """Reads all sensors again and again, in a thread, from `start` to `finish`.
 
-    meters: of the sensors that have not failed.
+    meters: of the sensors that have not failed.  failures: a phrase for each that has.
     """
 
-    def __init__(
-        self, sensors: Sequence[Sensor], notes: Sequence[str], period_s: float, clock: Callable[[], float]
-    ) -> None:
-        self.notes = list(notes)
+    def __init__(self, sensors: Sequence[Sensor], period_s: float, clock: Callable[[], float]) -> None:
+        self.failures: list[str] = []
         self.meters: list[Meter] = []
         self._sensors, self._period_s, self._clock = sensors, period_s, clock
         self._done = threading.Event()
@@ -138,4 +162,4 @@ class _Reading:
                 self._note(meter.sensor, error)
 
     def _note(self, sensor: Sensor, error: SensorError) -> None:
-        self.notes.append(f"{sensor.name}: {error}")
+        self.failures.append(f"{sensor.name}: {error}")

@@ -48,8 +48,12 @@ def live(
     """Find the most live streams that the model serves in time.
 
     Tries ever more streams at once, through all that `pptsn stream` does: decoding, batching across streams, and a
-    prediction with each frame looked at. Latency counts from a frame's capture to its prediction. A number of
-    streams holds where the 99th percentile is within the bound, nothing is dropped, and no stream falls behind.
+    prediction with each frame looked at. A number of streams holds where the 99th percentile of the latency is
+    within the bound, no stream is late with more than a tenth of its predictions, nothing is dropped, and no
+    stream falls behind.
+
+    Latency counts from a frame's capture to its prediction. A frame of a file counts as captured when it is due,
+    and is decoded before that: its latency leaves decoding out, though decoding takes its share of the cores.
 
     Example: pptsn bench live --model model.int8.onnx --latency-bound 100 -o live.json
     """

@@ -5,25 +5,29 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from benchmarks.live.ages import Ages, StreamAges
+from benchmarks.live.criteria import (
+    SHARE,
+    dropped_frames,
+    failed_streams,
+    late_predictions,
+    late_streams,
+    number_late,
+    slow_streams,
+)
 from benchmarks.live.source import LiveSource
 from benchmarks.percentiles import least_samples, percentile
 from runtime.engines import Engine
 from runtime.errors import MissingDependencyError
-from runtime.stream.health import StreamHealth
 from runtime.stream.pipeline import StreamPipeline
 from runtime.stream.settings import StreamSettings
 
 SHARES = (0.5, 0.9, 0.99)
-SHARE = 0.99
-# Of the predictions, and of the pace, that a stream should have.
-_KEPT = 0.99
 # Until all streams have made a prediction, and what each adds to that: its process has to start.
 _START_S, _START_EACH_S = 20.0, 0.5
 # What has piled up until then is worked off before anything counts.
@@ -33,6 +37,8 @@ _LONGEST_S = 60.0
 # After its end, for predictions on the last frames: later ones are missing.
 _DRAIN_S = 0.5
 _POLL_S = 0.05
+# How often a trial looks whether it has failed already.
+_LOOK_S = 0.25
 # A pipeline that was cut short has one batch under way.
 _ENGINE_S = 60.0
 
@@ -41,8 +47,8 @@ _ENGINE_S = 60.0
 class LiveLoad:
     """What each stream asks for, and the bound that it has to hold.
 
-    A frame of a file counts as captured when it is due, and is decoded just before; of other sources when it, or
-    the packet that it is decoded from, has come.
+    A frame of a file counts as captured when it is due, and was decoded before, so that its latency leaves
+    decoding out; of other sources when it, or the packet that it is decoded from, has come.
 
     settings: of the streams; each makes a prediction every `settings.step_s` seconds.
     bound_ms: of the 99th percentile of the time from a frame's capture to its prediction.
@@ -53,6 +59,11 @@ class LiveLoad:
     settings: StreamSettings
     bound_ms: float
     seconds: float
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether the source is a file at its own pace, whose latency leaves decoding out."""
+        return self.source.uri.kind == "file"
 
     def slots(self, streams: int) -> int:
         """Return how many predictions a trial with so many streams expects of each."""
@@ -91,7 +102,8 @@ def _start_limit_s(streams: int) -> float:
 class Trial:
     """What a trial found.
 
-    seconds: that it measured.  ages_ms: of all predictions on frames captured meanwhile.
+    seconds: that it measured; fewer than planned where it had failed before.
+    ages_ms: of all predictions on frames captured meanwhile.
     failures: why it does not hold, a phrase each; empty where it does.
     """
 
@@ -157,9 +169,9 @@ def _measure(pipeline: StreamPipeline, ages: Ages, load: LiveLoad, streams: int)
         return Trial(streams=streams, seconds=0.0, ages_ms=(), failures=(failure,))
     pipeline.wait(_warm_up_s(load.settings))
     before, began_s = pipeline.health(), time.monotonic()
-    ended_s = began_s + load.trial_s(streams)
-    pipeline.wait(ended_s - began_s)
-    if not failed_streams(pipeline.health()):
+    planned_s = began_s + load.trial_s(streams)
+    ended_s = _wait_while_it_may_hold(pipeline, ages, load, streams, began_s=began_s, ended_s=planned_s)
+    if ended_s == planned_s and not failed_streams(pipeline.health()):
         drained_s = ended_s + load.bound_ms / 1000 + load.settings.step_s + _DRAIN_S
         while ages.streams_past(ended_s) < streams and time.monotonic() < drained_s:
             pipeline.wait(_POLL_S)
@@ -170,9 +182,27 @@ def _measure(pipeline: StreamPipeline, ages: Ages, load: LiveLoad, streams: int)
         *failed_streams(after),
         *dropped_frames(before, after),
         *late_predictions(ages_ms, load.bound_ms),
-        *slow_streams([by_stream.get(health.name, StreamAges()) for health in after], load.slots(streams)),
     )
+    if ended_s == planned_s:  # a part of a trial says too little of each stream
+        each = [by_stream.get(health.name, StreamAges()) for health in after]
+        failures += late_streams(by_stream, load.bound_ms) + slow_streams(each, load.slots(streams))
     return Trial(streams=streams, seconds=ended_s - began_s, ages_ms=ages_ms, failures=failures)
+
+
+def _wait_while_it_may_hold(
+    pipeline: StreamPipeline, ages: Ages, load: LiveLoad, streams: int, *, began_s: float, ended_s: float
+) -> float:
+    """Wait until `ended_s`, or until the trial has failed whatever comes; return that moment."""
+    before = pipeline.health()
+    most_late = (1 - SHARE) * streams * (load.slots(streams) + 1)
+    while (left_s := ended_s - time.monotonic()) > 0:
+        pipeline.wait(min(left_s, _LOOK_S))
+        now, now_s = pipeline.health(), time.monotonic()
+        seen = ages.between(began_s, now_s).values()
+        late = sum(number_late(stream.ages_ms, load.bound_ms) for stream in seen)
+        if now_s < ended_s and (failed_streams(now) or dropped_frames(before, now) or late > most_late):
+            return now_s
+    return ended_s
 
 
 def _await_all(pipeline: StreamPipeline, ages: Ages, streams: int) -> str | None:
@@ -186,47 +216,3 @@ def _await_all(pipeline: StreamPipeline, ages: Ages, streams: int) -> str | None
             return failed[0]
         pipeline.wait(_POLL_S)
     return f"only {ages.streams()} of {streams} streams made a prediction within {limit_s:.0f} s"
-
-
-def failed_streams(health: Sequence[StreamHealth]) -> tuple[str, ...]:
-    """Return a phrase where streams have ended, or broke off and were opened again."""
-    broken = [stream for stream in health if stream.state not in ("waiting", "connecting", "live", "frozen")]
-    broken += [stream for stream in health if stream.reconnects and stream not in broken]
-    if not broken:
-        return ()
-    first = broken[0]
-    count = f"{len(broken)} streams" if len(broken) > 1 else "a stream"
-    return (f"{count} failed: {first.detail or 'its source ended'}",)
-
-
-def dropped_frames(before: Sequence[StreamHealth], after: Sequence[StreamHealth]) -> tuple[str, ...]:
-    """Return a phrase where overload discarded sampled frames between two moments."""
-    dropped = sum(stream.dropped for stream in after) - sum(stream.dropped for stream in before)
-    return (f"{dropped} sampled frames were dropped",) if dropped else ()
-
-
-def late_predictions(ages_ms: Sequence[float], bound_ms: float) -> tuple[str, ...]:
-    """Return a phrase where the 99th percentile is over the bound; of too few samples, where any of them is."""
-    if not ages_ms:
-        return ()
-    enough = len(ages_ms) >= least_samples(SHARE)
-    latest_ms = percentile(ages_ms, SHARE) if enough else max(ages_ms)
-    what = "p99 latency" if enough else "latency"
-    return (f"{what} {latest_ms:.0f} ms is over {bound_ms:g} ms",) if latest_ms > bound_ms else ()
-
-
-def slow_streams(streams: Sequence[StreamAges], slots: int) -> tuple[str, ...]:
-    """Return a phrase for each kind of falling behind: too few predictions, and a source slower than its own pace.
-
-    Frames of a file are due at its pace, so what it is behind is part of their age; those of other sources count
-    from their arrival, and fewer of them arrive.
-    """
-    failures = []
-    few = [stream for stream in streams if len(stream.ages_ms) < _KEPT * slots]
-    if few:
-        least = min(len(stream.ages_ms) for stream in few)
-        failures.append(f"{len(few)} of {len(streams)} streams fell behind: {least} of {slots} predictions came")
-    paces = [stream.pace for stream in streams if stream.pace is not None]
-    if paces and min(paces) < _KEPT:
-        failures.append(f"a source ran at {min(paces):.1%} of its pace")
-    return tuple(failures)

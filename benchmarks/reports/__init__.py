@@ -3,6 +3,7 @@
     wording     names and figures in words
     machines    machines in one line, and how two of them differ
     series      several reports side by side
+    notes       what is to be known of single figures
     tables      what each section shows, as tables that all outputs share
     headlines   the few figures that come first
     terminal    the tables on a terminal

@@ -28,24 +28,31 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Bars in groups, a group a case; several series have a legend."""
+    """Bars in groups, a group a case; several series have a legend.
+
+    series: every name that a bar's series can have, also those without a bar: the place gives the colour, which so
+    is the same in all charts.
+    """
 
     title: str
     x_label: str
     bars: tuple[Bar, ...]
+    series: tuple[str, ...]
 
 
 def draw_bars(chart: BarChart) -> Any:
     """Return the figure: horizontal bars, each with its value and its interval."""
-    cases, names = _order(bar.case for bar in chart.bars), _order(bar.series for bar in chart.bars)
+    cases = _order(bar.case for bar in chart.bars)
     labels = {case: textwrap.fill(case, _LABEL_WIDTH) for case in cases}
     places, middles, depth = _places(chart.bars, cases, labels)
-    plot, axes = new_axes(height_in=depth + _AROUND_IN + (0.3 if len(names) > 1 else 0))
+    plot, axes = new_axes(height_in=depth + _AROUND_IN + (0.3 if len(chart.series) > 1 else 0))
     longest = max(_end(bar.measurement) for bar in chart.bars) or 1.0
-    for index, name in enumerate(names):
+    for index, name in enumerate(chart.series):
         own = [
             (place, bar.measurement) for place, bar in zip(places, chart.bars, strict=True) if bar.series == name
         ]
+        if not own:
+            continue
         values = [m.value or 0.0 for _, m in own]
         axes.barh([p for p, _ in own], values, 0.9 * _BAR_IN, color=COLOURS[index % len(COLOURS)], label=name)
         for place, measurement in own:
@@ -58,8 +65,8 @@ def draw_bars(chart: BarChart) -> Any:
     axes.grid(axis="x", linewidth=0.8)
     group_thousands(axes.xaxis)
     axes.set_title(chart.title, loc="left", fontweight="bold")
-    if len(names) > 1:
-        plot.legend(loc="outside lower center", ncols=min(len(names), 3))
+    if len(chart.series) > 1:
+        plot.legend(loc="outside lower center", ncols=min(len(chart.series), 3))
     return plot
 
 
@@ -113,7 +120,7 @@ def draw_shares(title: str, rows: Sequence[tuple[str, dict[str, float]]]) -> Any
     axes.set_yticks(range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, max(100.0, *lefts))
-    axes.set_xlabel("share of the time, %")
+    axes.set_xlabel("share of all threads' stage time, %")
     axes.tick_params(axis="y", length=0)
     axes.set_title(title, loc="left", fontweight="bold")
     plot.legend(loc="outside lower center", ncols=min(len(names), 5), handlelength=1.0, columnspacing=1.2)

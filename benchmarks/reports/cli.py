@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from benchmarks.reports.compare import Comparison
     from benchmarks.reports.series import Series
+    from runtime.errors import PptsnError
 
 _DEFAULT_BOUND = 10.0
 _DEFAULT_ACCURACY_BOUND = 1.0
@@ -52,20 +53,20 @@ def report(
     from benchmarks.publishing import check_outputs, print_last_line
     from benchmarks.reports.series import read_series
     from benchmarks.reports.terminal import output_console
-    from runtime.files import refuse_overwriting
 
-    check_outputs(output, suffixes=(".html", ".md"))
-    for name in output or ():
-        refuse_overwriting(name, files)
+    check_outputs(output, inputs=files, suffixes=(".html", ".md"))
     if plots:
         from benchmarks.reports.canvas import check_matplotlib
 
         check_matplotlib()
     series = read_series(files)
     comparisons = _where_possible(series)
+    errors = _write(series, comparisons, output or ())
+    written = [*(output or ()), *_write_plots(series, plots)]
     _show(series, output_console())
-    written = [*_write(series, comparisons, output or ()), *_write_plots(series, plots)]
     print_last_line({"schema": "pptsn.bench.files", "version": 1, "reports": files, "written": written})
+    if errors:
+        raise errors[0]
 
 
 def compare(
@@ -101,9 +102,7 @@ def compare(
         raise UsageError(
             "compare", "needs two reports or more", "name the base first, then what to compare with it"
         )
-    check_outputs(output)
-    for name in output or ():
-        refuse_overwriting(name, files)
+    check_outputs(output, inputs=files)
     series = read_series(files)
     base, *others = series
     bounds = Bounds(percent=max_regression, accuracy_points=max_accuracy_loss)
@@ -111,11 +110,13 @@ def compare(
         compare_reports(base.report, new.report, names=(base.name, new.name), bounds=bounds, raw=raw)
         for new in others
     ]
+    errors = _write(series, comparisons, output or (), is_comparison=True)
     console = output_console()
     for comparison in comparisons:
         _show_comparison(comparison, console)
-    _write(series, comparisons, output or (), is_comparison=True)
     print_last_line(summary_line(comparisons))
+    if errors:
+        raise errors[0]
     if any(comparison.regressions for comparison in comparisons):
         raise typer.Exit(1)
 
@@ -171,33 +172,41 @@ def _write(
     outputs: Sequence[str],
     *,
     is_comparison: bool = False,
-) -> list[str]:
-    """Write the outputs by their endings; return them."""
+) -> list[PptsnError]:
+    """Write the outputs by their endings; return why some could not be written."""
+    from runtime.errors import PptsnError
+    from runtime.files import write_text
+
+    errors = []
+    for output in outputs:
+        try:
+            write_text(output, _text_of(output, series, comparisons, is_comparison))
+        except PptsnError as error:
+            errors.append(error)
+    return errors
+
+
+def _text_of(output: str, series: Sequence[Series], comparisons: Sequence[Comparison], is_comparison: bool) -> str:
     import json
     from pathlib import Path
 
     from benchmarks.documents import plain
     from benchmarks.reports.markdown import comparisons_markdown, report_markdown
-    from runtime.files import write_text
 
-    for output in outputs:
-        suffix = Path(output).suffix
-        if suffix == ".html":
-            from benchmarks.reports.html import report_html
+    suffix = Path(output).suffix
+    if suffix == ".html":
+        from benchmarks.reports.html import report_html
 
-            text = report_html(series, comparisons)
-        elif suffix == ".md":
-            parts = [] if is_comparison else [report_markdown(one.report) for one in series]
-            text = "\n".join([*parts, *([comparisons_markdown(comparisons)] if comparisons else [])])
-        else:
-            document: dict[str, Any] = {
-                "schema": "pptsn.bench.comparison",
-                "version": 1,
-                "comparisons": [comparison.to_dict() for comparison in comparisons],
-            }
-            text = json.dumps(plain(document), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-        write_text(output, text)
-    return list(outputs)
+        return report_html(series, comparisons)
+    if suffix == ".md":
+        parts = [] if is_comparison else [report_markdown(one.report) for one in series]
+        return "\n".join([*parts, *([comparisons_markdown(comparisons)] if comparisons else [])])
+    document: dict[str, Any] = {
+        "schema": "pptsn.bench.comparison",
+        "version": 1,
+        "comparisons": [comparison.to_dict() for comparison in comparisons],
+    }
+    return json.dumps(plain(document), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def _write_plots(series: Sequence[Series], folder: str | None) -> list[str]:

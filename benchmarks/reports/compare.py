@@ -14,6 +14,8 @@ from runtime.errors import UsageError
 
 # Up to this the probes of one machine differ from run to run: figures are judged as they are.
 _ALIKE = 0.10
+# The probe runs on one core: it says nothing of how fast several are together.
+_NOT_PROBED = ("cores", "core quota")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,20 +73,19 @@ def compare(
 
     A figure is worse or better where it changed by more than the bound and the intervals of the two, where both
     have one, do not overlap.  It is judged as it was measured where the processors are the same and equally fast
-    within 10 %; else, unless `raw`, as it would be if they were.
+    within 10 %; else, unless `raw`, as it would be if they were.  With another number of cores, or another quota,
+    nobody can tell, and it is judged as it was measured.
 
     Raises UsageError where the two have no case in common.
     """
     before, after = _by_key(base), _by_key(new)
-    if not before.keys() & after.keys():
+    if not any(key in after or _failure_of(result, after) for key, result in before.items()):
         remedy = "compare reports of the same models and settings"
         raise UsageError(names[1], f"has no case in common with {names[0]}", remedy)
     slowness = slowness_between(base, new)
     differs = differences(base.machine, new.machine)
-    alike = slowness is None or (
-        "cpu" not in differs and "cores" not in differs and 1 / (1 + _ALIKE) <= slowness <= 1 + _ALIKE
-    )
-    is_adjusted = not (alike or raw)
+    alike = "cpu" not in differs and 1 / (1 + _ALIKE) <= (slowness or 1.0) <= 1 + _ALIKE
+    is_adjusted = not (slowness is None or alike or raw or any(what in differs for what in _NOT_PROBED))
     scale = slowness if slowness is not None and is_adjusted else 1.0
     return Comparison(
         base=names[0],
@@ -130,12 +131,18 @@ def _verdicts(
 
 
 def _failure_of(base: Result, after: Mapping[str, Result]) -> Result | None:
-    """Return the failed case that is `base`: one that never opened does not know all of its settings."""
-    for result in after.values():
+    """Return the failed case that is `base`, or the failed part of the suite that it would have come from.
+
+    A case that never opened does not know all of its settings, and a part knows its own name alone.
+    """
+    failed = [result for result in after.values() if result.error and result.section == base.section]
+    for result in failed:
         known = {name: value for name, value in result.settings.items() if value not in (None, "auto")}
-        if result.error and result.section == base.section and known.items() <= dict(base.settings).items():
+        if known.items() <= dict(base.settings).items():
             return result
-    return None
+    # The part `scenarios` has the section `scenario`; of the others both names are the same.
+    names = (base.section, f"{base.section}s")
+    return next((result for result in failed if result.settings in [{"part": name} for name in names]), None)
 
 
 def _is_measured(result: Result) -> bool:
@@ -169,7 +176,12 @@ def _notes(
 ) -> Iterator[str]:
     for what, (before, after) in differs.items():
         yield f"the machines differ in {what}: {before or 'none'} before, {after or 'none'} now"
-    if slowness is None:
+    if any(what in differs for what in _NOT_PROBED):
+        yield (
+            "figures were judged as they were measured, on unequal machines: how fast several cores are together "
+            "cannot be told from the probe, which runs on one"
+        )
+    elif slowness is None:
         yield "a report has no probe of its machine's speed: figures were judged as they were measured"
     elif is_adjusted:
         yield (

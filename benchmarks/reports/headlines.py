@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.reports.tables import shared_settings
-from benchmarks.reports.wording import case_in_words, figure, interval, name_in_words
-from benchmarks.results import Report, Result
+from benchmarks.reports.wording import case_in_words, figure, interval, name_in_words, with_unit
+from benchmarks.results import Report, Result, Setting
+from benchmarks.sweep.pareto import accuracy_name, recommended
 
 _MOST = 8
-_SECTIONS = ("scenario", "live")
+# LoadGen measures the same cases again to check ours: it adds no figure that is new.
+_SECOND_DRIVER = "loadgen"
+# What names a case that has no others to be told from; the table has the rest.
+_NAMING = ("scenario", "model", "source", "bound_ms", "latency_bound_ms", "fps")
 
 
 @dataclass(frozen=True)
@@ -24,27 +28,92 @@ class Headline:
 
 
 def headlines(report: Report) -> list[Headline]:
-    """Return the first figure that counts of each scenario and live search, and how many targets were met."""
-    return list(_headlines(report))[:_MOST]
+    """Return up to eight figures, in the order of the sections.
+
+    These are the figure that counts of each scenario and of each live search, the share of the stage that is the
+    bottleneck, the cell of the sweep to take, and how many targets were met.  Where there are too many, each
+    section keeps its first.
+    """
+    scenarios = _without_second_driver(report.of("scenario"))
+    groups = [
+        list(_figures_that_count(scenarios, "scenario")),
+        list(_figures_that_count(report.of("live"), "live streams")),
+        list(_bottlenecks(report.of("stages"))),
+        list(_recommendation(report.of("sweep"))),
+        list(_targets_met(report.of("targets"))),
+    ]
+    return list(_with_reserved_places([group for group in groups if group]))
 
 
-def _headlines(report: Report) -> Iterator[Headline]:
-    for section in _SECTIONS:
-        results = report.of(section)
-        shared = shared_settings(results)
-        for result in results:
-            if found := _headline(result, case_in_words(result, shared) or section):
-                yield found
-    targets = [result for result in report.of("targets") if "met" in result.facts]
-    if targets:
-        met = sum(bool(result.facts["met"]) for result in targets)
-        yield Headline(f"{met} of {len(targets)}", "", "targets met", "")
+def _with_reserved_places(groups: Sequence[Sequence[Headline]]) -> Iterator[Headline]:
+    """Yield the first of each group; the places that are left go to the groups in their order."""
+    left = _MOST - len(groups)
+    for group in groups:
+        more = min(left, len(group) - 1)
+        left -= more
+        yield from group[: 1 + more]
 
 
-def _headline(result: Result, case: str) -> Headline | None:
-    for measurement in result.measurements:
-        if measurement.better and measurement.value is not None:
-            words = name_in_words(measurement.name)
-            what = case if words == measurement.unit.split("/")[0] else f"{case}: {words}"
-            return Headline(figure(measurement.value), measurement.unit, what, interval(measurement))
-    return None
+def _without_second_driver(results: Iterable[Result]) -> list[Result]:
+    """Return `results` without those of the second driver where the first has figures of the same case."""
+    results = list(results)
+    known = [_case(result) for result in results if not _is_second(result) and not result.error]
+    return [result for result in results if not _is_second(result) or _case(result) not in known]
+
+
+def _is_second(result: Result) -> bool:
+    return result.settings.get("driver") == _SECOND_DRIVER
+
+
+def _case(result: Result) -> dict[str, Setting]:
+    return {name: value for name, value in result.settings.items() if name != "driver"}
+
+
+def _figures_that_count(results: Sequence[Result], otherwise: str) -> Iterator[Headline]:
+    """Yield the first figure of each result that can be better or worse; none where that one is not known."""
+    shared = shared_settings(results)
+    for result in results:
+        found = next((m for m in result.measurements if m.better), None)
+        if found is None or found.value is None:
+            continue
+        case, words = _named(result, shared) or otherwise, name_in_words(found.name)
+        what = case if words == found.unit.split("/")[0] else f"{case}: {words}"
+        yield Headline(figure(found.value), found.unit, what, interval(found))
+
+
+def _named(result: Result, shared: Mapping[str, Setting]) -> str:
+    """Return the case in words, without the driver, of which a reader sees but one."""
+    told = shared or {name: value for name, value in result.settings.items() if name not in _NAMING}
+    return case_in_words(result, {**told, "driver": result.settings.get("driver")})
+
+
+def _bottlenecks(results: Sequence[Result]) -> Iterator[Headline]:
+    shared = shared_settings(results)
+    for result in results:
+        name = str(result.facts.get("bottleneck", ""))
+        share = next((m for m in result.measurements if m.name == f"{name}_share_percent"), None)
+        if share is not None and share.value is not None:
+            case = case_in_words(result, shared) if len(results) > 1 else ""
+            what = f"of all threads' stage time is {name_in_words(name)}, the bottleneck"
+            yield Headline(figure(share.value), share.unit, f"{case}: {what}" if case else what, interval(share))
+
+
+def _recommendation(results: Sequence[Result]) -> Iterator[Headline]:
+    choice = recommended(results)
+    if choice is None:
+        return
+    taken = choice[0]
+    latency, accuracy = taken["latency_p50_ms"], taken[accuracy_name(results)]
+    case = case_in_words(taken, shared_settings(results)) or str(taken.settings.get("model", "sweep"))
+    told = f"{with_unit(accuracy.value, accuracy.unit)} {name_in_words(accuracy.name)}"
+    what = f"sweep's choice, {case}: latency p50, at {told}"
+    yield Headline(figure(latency.value), latency.unit, what, interval(latency))
+
+
+def _targets_met(results: Sequence[Result]) -> Iterator[Headline]:
+    """Yield how many of all targets were met; one that could not be measured was not."""
+    if results:
+        met = sum(bool(result.facts.get("met")) for result in results)
+        unknown = sum("met" not in result.facts for result in results)
+        what = f"targets met; {unknown} not measured" if unknown else "targets met"
+        yield Headline(f"{met} of {len(results)}", "", what, "")

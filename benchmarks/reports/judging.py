@@ -15,7 +15,8 @@ FAILED, MISSING, NEW = "failed", "missing", "new"
 _LEAST_STAGE_CHANGE_MS = 0.02
 _TIME_UNITS = ("s", "ms", "us")
 _ACCURACY = ("top1_percent", "top5_percent", "agreement_percent")
-_GPU_BACKENDS = ("cuda", "tensorrt")
+# What the backend or the device of a case has in its name where a GPU computes.
+_ON_GPU = ("cuda", "tensorrt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +151,13 @@ def _overlap(base: Measurement, new: Measurement, scale: float) -> bool:
 def _scale(measurement: Measurement, result: Result, slowness: float) -> float:
     """Return by what to multiply a figure to have what it would be on the base's machine.
 
-    The processor's speed says nothing of a GPU's, nor of memory, accuracy and ratios.
+    The processor's speed says nothing of a GPU's, nor of memory, accuracy and ratios; nor of how many streams it
+    would have been where no more were tried.
     """
-    backend = str(result.settings.get("backend", ""))
-    if any(name in backend for name in _GPU_BACKENDS):
+    runs_on = f"{result.settings.get('backend', '')} {result.settings.get('device', '')}"
+    if any(name in runs_on for name in _ON_GPU):
+        return 1.0
+    if measurement.unit == "streams" and measurement.value == result.facts.get("most_tried"):
         return 1.0
     if measurement.unit in _TIME_UNITS:
         return 1 / slowness

@@ -43,10 +43,14 @@ def gpu_names(machine: Mapping[str, Any]) -> list[str]:
 
 
 def differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return what tells two machines apart: "cpu", "cores", "gpu" and "power mode", each with both values."""
+    """Return what tells two machines apart, each with both values.
+
+    Its keys: "cpu", "cores", "core quota", "gpu" and "power mode".
+    """
     pairs = {
         "cpu": (_text(base.get("cpu")), _text(new.get("cpu"))),
         "cores": (_text(base.get("cores")), _text(new.get("cores"))),
+        "core quota": (_text(base.get("core_quota")), _text(new.get("core_quota"))),
         "gpu": (", ".join(gpu_names(base)), ", ".join(gpu_names(new))),
         "power mode": (_text(base.get("power_mode")), _text(new.get("power_mode"))),
     }
@@ -68,6 +72,8 @@ def _parts(machine: Mapping[str, Any]) -> Iterator[str]:
         yield str(cpu)
     if cores := machine.get("cores"):
         yield f"{cores} core{'' if cores == 1 else 's'}"
+    if quota := _text(machine.get("core_quota")):
+        yield f"a quota of {quota} core{'' if quota == '1' else 's'}"
     if isinstance(memory_mb := machine.get("memory_mb"), (int, float)):
         yield f"{memory_mb / 1000:.1f} GB"
     yield ", ".join(gpu_names(machine)) or "no GPU"
@@ -93,4 +99,6 @@ def _versions(machine: Mapping[str, Any]) -> Iterator[str]:
 def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return "" if value is None else str(value)

@@ -86,11 +86,23 @@ def _latency(series: Sequence[Series]) -> Plot | None:
         else:
             figure = next(m for m in result.measurements if _is_latency(m) and m.value is not None)
             bars.append(Bar(f"{_label(result, shared)}, {_percentile(figure)}", one.name, figure))
-    return _bars_plot("latency", "Latency by scenario", "Milliseconds; less is better.", bars, "latency, ms")
+    percentiles = tuple(_percentile_in_words(name) for name in _PERCENTILES)
+    names = _names(series) if len(series) > 1 else percentiles
+    return _bars_plot(
+        "latency", "Latency by scenario", "Milliseconds; less is better.", bars, "latency, ms", names
+    )
 
 
 def _percentile(measurement: Measurement) -> str:
-    return name_in_words(measurement.name).removeprefix("latency ")
+    return _percentile_in_words(measurement.name)
+
+
+def _percentile_in_words(name: str) -> str:
+    return name_in_words(name).removeprefix("latency ")
+
+
+def _names(series: Sequence[Series]) -> tuple[str, ...]:
+    return tuple(one.name for one in series)
 
 
 def _throughput(series: Sequence[Series]) -> Plot | None:
@@ -104,7 +116,7 @@ def _throughput(series: Sequence[Series]) -> Plot | None:
     shared = shared_settings([result for _, result in found])
     bars = [Bar(_label(r, shared), s.name, r[name]) for s, r in found]
     heading = heading_of(bars[0].measurement)
-    return _bars_plot("throughput", "Throughput by scenario", "More is better.", bars, heading)
+    return _bars_plot("throughput", "Throughput by scenario", "More is better.", bars, heading, _names(series))
 
 
 def _chart(series: Sequence[Series], name: str, section: str, title: str, caption: str) -> Plot | None:
@@ -113,7 +125,8 @@ def _chart(series: Sequence[Series], name: str, section: str, title: str, captio
     cases = [(s, _named_alone(result), figure) for s, result, figure in cases]
     shared = shared_settings([result for _, result, _ in cases])
     bars = [Bar(_label(result, shared), one.name, figure) for one, result, figure in cases]
-    return _bars_plot(name, title, caption, bars, heading_of(bars[0].measurement) if bars else "")
+    heading = heading_of(bars[0].measurement) if bars else ""
+    return _bars_plot(name, title, caption, bars, heading, _names(series))
 
 
 def _headline(result: Result, section: str) -> Measurement | None:
@@ -121,10 +134,12 @@ def _headline(result: Result, section: str) -> Measurement | None:
     return next((m for m in result.measurements if m.unit in units and m.value is not None), None)
 
 
-def _bars_plot(name: str, title: str, caption: str, bars: list[Bar], x_label: str) -> Plot | None:
+def _bars_plot(
+    name: str, title: str, caption: str, bars: list[Bar], x_label: str, names: tuple[str, ...]
+) -> Plot | None:
     if len(bars) < 2:  # a single bar says no more than its number
         return None
-    return Plot(name, title, caption, partial(draw_bars, BarChart(title, x_label, tuple(bars))))
+    return Plot(name, title, caption, partial(draw_bars, BarChart(title, x_label, tuple(bars), names)))
 
 
 def _stages(series: Sequence[Series]) -> Plot | None:
@@ -132,13 +147,17 @@ def _stages(series: Sequence[Series]) -> Plot | None:
     if not cases:
         return None
     shared = shared_settings([result for _, result in cases])
+    names = [one.name for one, _ in cases]
+    # Where no report has a second case, its name alone tells the rows apart.
+    are_named = len(names) > len(set(names))
     rows = []
     for one, result in cases:
-        label = _label(result, shared) if len(cases) > len(series) else ""
+        label = _label(result, shared) if are_named else ""
         label = ", ".join(filter(None, (label, one.name if len(series) > 1 else "")))
         rows.append((label, _shares(result)))
     title = "Where the time goes"
-    return Plot("stages", title, "Share of each stage, in percent.", partial(draw_shares, title, tuple(rows)))
+    caption = "Share of each stage in the time that all stages take, on all threads together."
+    return Plot("stages", title, caption, partial(draw_shares, title, tuple(rows)))
 
 
 def _shares(result: Result) -> dict[str, float]:
@@ -160,8 +179,8 @@ def _scatter(
                 for s in series
             ]
             if any(found for _, found in sets):
-                chart = ScatterChart(title, x_name, y_name, tuple(item for item in sets if item[1]))
-                caption = "The line joins the cases that no other case beats in both."
+                chart = ScatterChart(title, x_name, y_name, tuple(sets))
+                caption = "The line joins the cases that no other case of the same report beats in both."
                 return Plot(f"sweep-{name}", title, caption, partial(draw_scatter, chart))
     return None
 

@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
 _MOST_LISTED = 12
 _LISTED_WIDTH = 78
-# Where a number may stand beside its point, and the room that it takes, in points.
-_BESIDE = ((-9, 8), (10, -9), (-9, -9), (10, 8), (-9, 20), (10, -21))
-_NUMBER_PT = (16, 12)
+# Where the middle of a number may stand beside its point, in points of 1/72 inch; the nearer ones first.
+_NEAR = ((-9, 10), (10, -10), (-9, -10), (10, 10), (0, 12), (0, -12), (-13, 0), (13, 0))
+_BESIDE = (*_NEAR, *((1.8 * right, 1.8 * up) for right, up in _NEAR))
+# How far its middle keeps, across and up, from the middle of another number, and of a point.
+_NUMBER_PT, _POINT_PT = (15, 11), (11, 9)
 # More colours than this cannot be told apart.
 _MOST_COLOURS = 6
 
 
 @dataclass(frozen=True)
 class ScatterChart:
-    """The figures `y` over `x` of several sets of results; `sets` has a name for each."""
+    """The figures `y` over `x` of several sets of results.
+
+    sets: a name for each, and its results; of an empty one only the place counts, as it gives the others' colours.
+    """
 
     title: str
     x: str
@@ -37,13 +42,15 @@ class ScatterChart:
 def draw_scatter(chart: ScatterChart) -> Any:
     """Return the figure.  Colours tell the sets apart, or in a single set the precisions (models, backends).
 
-    The points on a front are numbered, and named below: of several sets those of the first.
+    The points on the front of a single set are numbered, and named below.  Of several sets they are not: the same
+    cases lie close to each other there, and a number would not say whose it is.
     """
     from benchmarks.sweep.pareto import pareto_points
 
     every = [result for _, results in chart.sets for result in results]
     sets = [(name, pareto_points(results, chart.x, chart.y)) for name, results in chart.sets]
-    listed = _listed(sets, shared_settings(every), chart)
+    drawn = [(name, points) for name, points in sets if points]
+    listed = _listed(*drawn[0], shared_settings(every), chart) if len(drawn) == 1 else []
     lines = sum(1 + text.count("\n") for text in listed)
     plot, axes = new_axes(height_in=3.9 + 0.17 * lines + 0.25)
     colour_of = _colours(sets)
@@ -52,14 +59,15 @@ def draw_scatter(chart: ScatterChart) -> Any:
         line_colour = COLOURS[index % len(COLOURS)] if len(sets) > 1 else INK
         _draw_front(axes, points, line_colour)
     _finish_axes(axes, every, [point for _, points in sets for point in points], chart)
-    _number_front(axes, sets[0][1])
     axes.set_title(chart.title, loc="left", fontweight="bold")
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
-    if len(unique) > 1:
-        axes.legend(unique.values(), unique.keys(), loc="best", fontsize=8.5, handletextpad=0.3)
     if listed:
         plot.supxlabel("\n".join(listed), x=0.02, ha="left", fontsize=8)
+        plot.draw_without_rendering()  # only now the axes have the place that they keep
+        _number_front(axes, drawn[0][1])
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    if len(unique) > 1 or len(sets) > 1:
+        axes.legend(unique.values(), unique.keys(), loc="best", fontsize=8.5, handletextpad=0.3)
     return plot
 
 
@@ -108,17 +116,26 @@ def _draw_front(axes: Any, points: Sequence[Point], colour: str) -> None:
 
 
 def _number_front(axes: Any, points: Sequence[Point]) -> None:
-    """Number the points on the front, each where no other number is; the axes must have their limits by now."""
-    taken: list[tuple[float, float]] = []
+    """Number the points on the front, each clear of points and other numbers, or else as clear as it can be.
+
+    The axes must have their limits and their place in the figure by now.
+    """
     scale = 72 / axes.figure.dpi
+    places = scale * axes.transData.transform([(point.x, point.y) for point in points])
+    taken = [(float(x), float(y), _POINT_PT) for x, y in places]
     for number, point in enumerate(_front(points)[:_MOST_LISTED], 1):
-        at_x, at_y = (scale * pixels for pixels in axes.transData.transform((point.x, point.y)))
-        for right, up in _BESIDE:
-            middle = (at_x + right, at_y + up)
-            if all(abs(middle[0] - x) > _NUMBER_PT[0] or abs(middle[1] - y) > _NUMBER_PT[1] for x, y in taken):
-                taken.append(middle)
-                _write_number(axes, number, point, (right, up))
-                break
+        at_x, at_y = (float(each) for each in scale * axes.transData.transform((point.x, point.y)))
+        # The first of the best: numbers stand alike where there is room.
+        right, up = max(
+            _BESIDE, key=lambda beside: min(1.0, _clearance(at_x + beside[0], at_y + beside[1], taken))
+        )
+        taken.append((at_x + right, at_y + up, _NUMBER_PT))
+        _write_number(axes, number, point, (right, up))
+
+
+def _clearance(x: float, y: float, taken: Sequence[tuple[float, float, tuple[float, float]]]) -> float:
+    """Return how far a number in this place is from what is there: from 1 on it touches nothing."""
+    return min(max(abs(x - its_x) / wide, abs(y - its_y) / high) for its_x, its_y, (wide, high) in taken)
 
 
 def _write_number(axes: Any, number: int, point: Point, offset_pt: tuple[float, float]) -> None:
@@ -148,9 +165,8 @@ def _figures(point: Point, chart: ScatterChart) -> str:
     return f"{with_unit(point.x, x.unit)}, {with_unit(point.y, y.unit)}"
 
 
-def _listed(sets: Sequence[tuple[str, Sequence[Point]]], shared: dict[str, Any], chart: ScatterChart) -> list[str]:
-    """Return a line for each numbered point."""
-    name, points = sets[0]
+def _listed(name: str, points: Sequence[Point], shared: dict[str, Any], chart: ScatterChart) -> list[str]:
+    """Return a line for each numbered point of the set `name`."""
     lines = [
         f"{number}  {case_in_words(point.result, shared) or name}  ({_figures(point, chart)})"
         for number, point in enumerate(_front(points), 1)

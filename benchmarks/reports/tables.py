@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks.reports.notes import notes_of
 from benchmarks.reports.wording import (
     TIMES,
     case_in_words,
@@ -102,7 +103,7 @@ def _view(name: str, results: Sequence[Result]) -> SectionView:
         shared=case_in_words(Result(section=name, settings=shared)) if shared else "",
         tables=tuple(_section_tables(name, whole, shared)),
         sentences=tuple(dict.fromkeys(result.sentence for result in results if result.sentence)),
-        notes=tuple(_notes(results, shared)),
+        notes=tuple(notes_of(results, shared)),
         failures=tuple(
             f"{case_in_words(result, shared) or name}: {result.error}" for result in results if result.error
         ),
@@ -229,19 +230,6 @@ def _cell(measurement: Measurement) -> Cell:
     if measurement.value is None or not spread:
         return Cell(figure(measurement.value))
     return Cell(figure(measurement.value, decimals_of(measurement.value)), spread)
-
-
-def _notes(results: Sequence[Result], shared: Mapping[str, Setting]) -> Iterator[str]:
-    """Yield the notes on figures: once each, with the cases that they are on, unless these are many or all."""
-    cases: dict[str, list[str]] = {}
-    for result in results:
-        for measurement in result.measurements:
-            if measurement.note:
-                line = f"{name_in_words(measurement.name)}: {measurement.note}"
-                cases.setdefault(line, []).append(case_in_words(result, shared))
-    for line, found in cases.items():
-        named = "; ".join(dict.fromkeys(filter(None, found)))
-        yield f"{line} ({named})" if named and len(found) <= 3 and len(results) > 1 else line
 
 
 def _sign(measurement: Measurement) -> str:

@@ -8,6 +8,7 @@ loadgen       MLPerf's LoadGen as the driver, where its wheels exist
 drivers       which of them a name stands for
 pacing        warm-up, and the size of each run
 search        the highest rate of Server whose p99 stays within a bound
+comparing     how well two drivers agree
 case          engine, samples and method of a measurement, and the settings of its results
 measuring     the front door: scenarios by one driver, or by two in turn, as results
 summarising   from observations to measurements and sentences

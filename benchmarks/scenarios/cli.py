@@ -33,10 +33,10 @@ def scenario(
     driver: Annotated[
         str,
         typer.Option(
-            help="Who sends the queries: own, loadgen (MLPerf's, where it is installed), both in turn, "
-            "or auto: both where LoadGen is installed."
+            help="Who sends the queries: own, loadgen (MLPerf's), both in turn, "
+            "or auto: loadgen where it is installed, else own."
         ),
-    ] = "own",
+    ] = "auto",
     views: ViewsOption = "ten",
     segments: SegmentsOption = 25,
     latency_bound: Annotated[
@@ -63,7 +63,7 @@ def scenario(
 
     offline: all frames at once; the throughput.
 
-    Example: pptsn bench scenario all --model model.onnx --driver auto -o scenarios.html
+    Example: pptsn bench scenario all --model model.onnx --driver both -o scenarios.html
     """
     from pathlib import Path
 

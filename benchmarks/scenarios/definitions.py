@@ -6,7 +6,7 @@ Source: "MLPerf Inference Rules", sections Scenarios and LoadGen Operation
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -45,7 +45,11 @@ class Observation:
     percentiles_ms: the latency of a query by share (0.5, 0.9, 0.99), as the driver itself computes it; {} for
         Offline.  The time runs from when the query was due to when the last of its frames was done.
     latencies_ms: of each query, in their order, or () where the driver only tells percentiles.
+    clocked_ms: for a driver that has its own clock, the latency of each query by ours, in their order; for Offline
+        the time of its one query.
+    frames: of all queries together.
     frames_per_s: Offline's throughput, or None.
+    arrivals_per_s: how often Server's queries came, over the whole run; None for the other scenarios.
     finished: False where the driver gave up early, since the bound could no longer be held.
     facts: what the driver says besides.
     """
@@ -53,9 +57,19 @@ class Observation:
     queries: int
     percentiles_ms: Mapping[float, float] = field(default_factory=dict)
     latencies_ms: tuple[float, ...] = ()
+    clocked_ms: tuple[float, ...] = ()
+    frames: int = 0
     frames_per_s: float | None = None
+    arrivals_per_s: float | None = None
     finished: bool = True
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def arrival_rate(moments_s: Sequence[float]) -> float | None:
+    """Return how many of `moments_s`, in their order, came a second; None where there are too few to tell."""
+    if len(moments_s) < 2 or moments_s[-1] <= moments_s[0]:
+        return None
+    return (len(moments_s) - 1) / (moments_s[-1] - moments_s[0])
 
 
 class Driver(Protocol):

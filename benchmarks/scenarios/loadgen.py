@@ -6,12 +6,13 @@ import importlib.metadata
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scenarios.definitions import LOADGEN, SHARES, Extent, Observation
+from benchmarks.scenarios.definitions import LOADGEN, SHARES, Extent, Observation, arrival_rate
 from benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
 from runtime.errors import MissingDependencyError, install_command
 
@@ -76,7 +77,7 @@ class LoadGenDriver:
         else:
             settings.multi_stream_expected_latency_ns = expected_ns
             settings.multi_stream_samples_per_query = frames_a_query
-        return self._run(system, settings)
+        return self._run(system, settings)[0]
 
     def server(
         self, system: SystemUnderTest, *, rate: float, queries: int, bound_ms: float, seed: int
@@ -88,7 +89,8 @@ class LoadGenDriver:
         settings.schedule_rng_seed = seed
         settings.min_duration_ms = 0
         settings.min_query_count = settings.max_query_count = queries
-        return self._run(system, settings)
+        observation, issued_s = self._run(system, settings)
+        return replace(observation, arrivals_per_s=arrival_rate(issued_s))
 
     def offline(self, system: SystemUnderTest, *, frames: int, expected_s: float) -> Observation:
         """See `Driver.offline`."""
@@ -96,7 +98,7 @@ class LoadGenDriver:
         settings.min_duration_ms = max(1, round(1000 * expected_s))
         settings.offline_expected_qps = frames / _OFFLINE_MARGIN / (settings.min_duration_ms / 1000)
         settings.min_query_count = frames
-        return self._run(system, settings)
+        return self._run(system, settings)[0]
 
     def _settings(self, scenario: str) -> Any:
         settings = self._loadgen.TestSettings()
@@ -104,8 +106,11 @@ class LoadGenDriver:
         settings.mode = self._loadgen.TestMode.PerformanceOnly
         return settings
 
-    def _run(self, system: SystemUnderTest, settings: Any) -> Observation:
-        """Run LoadGen once; what it writes goes to a temporary folder, and is gone afterwards."""
+    def _run(self, system: SystemUnderTest, settings: Any) -> tuple[Observation, list[float]]:
+        """Run LoadGen once, and return what it observed, and when it issued each query (time.perf_counter).
+
+        What it writes goes to a temporary folder, and is gone afterwards.
+        """
         client = _Client(self._loadgen, system)
         with tempfile.TemporaryDirectory(prefix="pptsn-loadgen-") as folder:
             test = threading.Thread(target=self._test, args=(client, system, settings, folder), name="loadgen")
@@ -120,12 +125,15 @@ class LoadGenDriver:
             summary = _read_summary(Path(folder))
         facts = {"source": f"summary of LoadGen {self._version}", "validity": summary.validity}
         offline = summary.frames_per_s is not None
-        return Observation(
-            queries=client.queries,
+        observation = Observation(
+            queries=len(client.queries),
             percentiles_ms={} if offline else summary.percentiles_ms,
+            clocked_ms=tuple(1000 * (query.done_s - query.issued_s) for query in client.queries),
+            frames=sum(query.frames for query in client.queries),
             frames_per_s=summary.frames_per_s,
             facts=facts,
         )
+        return observation, [query.issued_s for query in client.queries]
 
     def _test(self, client: _Client, system: SystemUnderTest, settings: Any, folder: str) -> None:
         """Run the test, in a thread of its own, so that Ctrl-C reaches the main one."""
@@ -146,6 +154,19 @@ class LoadGenDriver:
             loadgen.DestroySUT(sut)
 
 
+class _Query:
+    """One of LoadGen's queries, of `frames` frames, as our own clock sees it; done_s: when its last frame was."""
+
+    def __init__(self, frames: int) -> None:
+        self.frames = self._missing = frames
+        self.issued_s = self.done_s = time.perf_counter()
+
+    def completed(self, at_s: float) -> None:
+        self._missing -= 1
+        if not self._missing:
+            self.done_s = at_s
+
+
 class _Client:
     """What LoadGen calls: passes its queries to the system, and the system's completions back.
 
@@ -155,14 +176,17 @@ class _Client:
     def __init__(self, loadgen: Any, system: SystemUnderTest) -> None:
         self._loadgen = loadgen
         self._system = system
-        self.queries = 0
+        self.queries: list[_Query] = []
 
     def issue(self, query: Any) -> None:
-        self.queries += 1
-        self._system.issue([Sample(sample.id, sample.index) for sample in query], self._completed)
+        timed = _Query(len(query))
+        self.queries.append(timed)
 
-    def _completed(self, sample: int, at_s: float) -> None:
-        self._loadgen.QuerySamplesComplete([self._loadgen.QuerySampleResponse(sample, 0, 0)])
+        def completed(sample: int, at_s: float) -> None:
+            timed.completed(at_s)  # before LoadGen is told, which may end the run
+            self._loadgen.QuerySamplesComplete([self._loadgen.QuerySampleResponse(sample, 0, 0)])
+
+        self._system.issue([Sample(sample.id, sample.index) for sample in query], completed)
 
     def flush(self) -> None:
         """Nothing is held back until more comes."""

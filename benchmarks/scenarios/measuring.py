@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from benchmarks.method import Method
 from benchmarks.results import Measurement, Result
 from benchmarks.scenarios.case import BOUND_MS, Case
+from benchmarks.scenarios.comparing import (
+    COMPARED,
+    agreement_result,
+    ratio_measurement,
+    same_queries_measurement,
+)
 from benchmarks.scenarios.definitions import (
     FRAMES_A_QUERY,
     LOADGEN,
@@ -14,20 +21,17 @@ from benchmarks.scenarios.definitions import (
     OWN,
     SCENARIOS,
     SERVER,
-    SINGLE_STREAM,
     Driver,
     Observation,
 )
 from benchmarks.scenarios.drivers import new_drivers
-from benchmarks.scenarios.pacing import Pace, offline_frames, stream_extent, warm_up
+from benchmarks.scenarios.pacing import Pace, offline_run, stream_extent, warm_up
 from benchmarks.scenarios.samples import SampleLibrary
 from benchmarks.scenarios.search import highest_rate
 from benchmarks.scenarios.summarising import (
-    RATIOS,
     latency_measurements,
     observed_facts,
     offline_measurements,
-    ratio_measurement,
     sentence_of,
     server_measurements,
 )
@@ -36,9 +40,7 @@ from runtime.engines import Engine
 from runtime.errors import UsageError
 from runtime.recognizer import DEFAULT_SEGMENTS
 
-# The two drivers are to agree this well, on the same engine and in the same minutes.
-AGREEMENT_LIMIT = 0.03
-# Queries of each repeat, so that the drivers' definitions of p90 differ by one rank of many.
+# Queries of each repeat of the comparison, so that its p90 scatters little.
 _AGREEMENT_QUERIES = 100
 
 
@@ -79,8 +81,8 @@ def agreement(
 ) -> list[Result]:
     """Return SingleStream and Offline by both drivers in turn, and last how well they agree.
 
-    The last Result has the ratio of our driver's figure to LoadGen's for the two scenarios.  Raises
-    MissingDependencyError where LoadGen is missing.
+    The last Result has the ratio of our driver's figure to LoadGen's for the two scenarios, and that of our clock
+    to LoadGen's on the same queries; see `comparing`.  Raises MissingDependencyError where LoadGen is missing.
     """
     case = Case(
         engine=engine,
@@ -90,7 +92,7 @@ def agreement(
         batch=batch,
         each_repeat=_AGREEMENT_QUERIES,
     )
-    return run_scenarios(case, [SINGLE_STREAM, OFFLINE], driver="both")
+    return run_scenarios(case, COMPARED, driver="both")
 
 
 def run_scenarios(
@@ -98,8 +100,8 @@ def run_scenarios(
 ) -> list[Result]:
     """Return a result for each scenario and driver; with two drivers also how well they agree.
 
-    driver: a name in DRIVERS; `both` runs the two in turn, `auto` does so where LoadGen is installed and takes
-    our own elsewhere.  progress: is called with a line of text before each scenario.
+    driver: a name in DRIVERS; `both` runs the two in turn, `auto` is LoadGen where it is installed and our own
+    elsewhere.  progress: is called with a line of text before each scenario.
     """
     for scenario in scenarios:
         if scenario not in SCENARIOS:
@@ -108,29 +110,34 @@ def run_scenarios(
     drivers = new_drivers(driver)
     results: list[Result] = []
     ratios: list[Measurement] = []
+    same_queries: list[Measurement] = []
     for scenario in scenarios:
         progress(f"measuring {scenario} by {' and '.join(driver.name for driver in drivers)}")
         try:
-            found, ratio = _measured(case, scenario, drivers)
+            found, observed = _measured(case, scenario, drivers)
         except SystemFailure as failure:
             results += [_failed(case, scenario, driver.name, failure) for driver in drivers]
         else:
             results += found
-            ratios += ratio
-    return [*results, _agreement_result(case, ratios)] if ratios else results
+            if len(drivers) > 1 and scenario in COMPARED:
+                ratios.append(ratio_measurement(scenario, observed[OWN], observed[LOADGEN]))
+                same_queries.append(same_queries_measurement(scenario, observed[LOADGEN]))
+    return [*results, agreement_result(case, ratios, same_queries)] if ratios else results
 
 
-def _measured(case: Case, scenario: str, drivers: Sequence[Driver]) -> tuple[list[Result], list[Measurement]]:
-    """Return a result for each driver, and the ratio of the two where that is asked for."""
+def _measured(
+    case: Case, scenario: str, drivers: Sequence[Driver]
+) -> tuple[list[Result], Mapping[str, list[Observation]]]:
+    """Return a result for each driver, and what each observed in its repeats; Server has none."""
     with SystemUnderTest(case.engine, case.library, batch=case.batch) as system:
         pace = warm_up(system)
         if scenario == SERVER:
-            return [_server(case, driver, system, pace) for driver in drivers], []
+            return [_server(case, driver, system, pace) for driver in drivers], {}
         observed = _observe(case, scenario, drivers, system, pace)
     results = [_result(case, scenario, name, observations) for name, observations in observed.items()]
-    if len(observed) < 2 or scenario not in RATIOS:
-        return results, []
-    return results, [ratio_measurement(scenario, observed[OWN], observed[LOADGEN])]
+    # What the second driver found is for the comparison of the two; one sentence says what it means.
+    results[1:] = [replace(result, sentence="") for result in results[1:]]
+    return results, observed
 
 
 def _observe(
@@ -141,8 +148,7 @@ def _observe(
 
     def run(driver: Driver) -> Observation:
         if scenario == OFFLINE:
-            frames = offline_frames(system, pace, method)
-            return driver.offline(system, frames=frames, expected_s=method.least_s / method.repeats)
+            return offline_run(driver, system, pace, method)
         return driver.stream(
             system,
             frames_a_query=FRAMES_A_QUERY[scenario],
@@ -169,7 +175,7 @@ def _result(case: Case, scenario: str, driver: str, observations: Sequence[Obser
         settings=case.settings(scenario, driver),
         measurements=measurements,
         facts=observed_facts(observations, case.library),
-        sentence=sentence_of(scenario, measurements, bound_ms=case.bound_ms, segments=case.segments),
+        sentence=_sentence(case, scenario, measurements),
     )
 
 
@@ -185,44 +191,15 @@ def _server(case: Case, driver: Driver, system: SystemUnderTest, pace: Pace) -> 
             **observed_facts(observations, case.library),
             "trials": [trial.to_dict() for trial in peak.trials],
         },
-        sentence=sentence_of(SERVER, measurements, bound_ms=case.bound_ms, segments=case.segments),
+        sentence=_sentence(case, SERVER, measurements),
     )
+
+
+def _sentence(case: Case, scenario: str, measurements: Sequence[Measurement]) -> str:
+    sentence = sentence_of(scenario, measurements, bound_ms=case.bound_ms, segments=case.segments)
+    return f"{case.model}: {sentence}" if case.model and sentence else sentence
 
 
 def _failed(case: Case, scenario: str, driver: str, failure: SystemFailure) -> Result:
     error = f"the engine failed: {failure}"
     return Result(section="scenario", settings=case.settings(scenario, driver), error=error)
-
-
-def _agreement_result(case: Case, ratios: Sequence[Measurement]) -> Result:
-    apart = max(abs(ratio.value - 1) for ratio in ratios if ratio.value is not None)
-    return Result(
-        section="scenario",
-        settings=case.settings("agreement", "own / loadgen"),
-        measurements=tuple(ratios),
-        facts={"limit": AGREEMENT_LIMIT, "verdict": _verdict(ratios)},
-        sentence=(
-            f"Our driver and LoadGen {_VERDICTS[_verdict(ratios)]}: the larger difference of their figures is "
-            f"{apart:.1%}, the limit {AGREEMENT_LIMIT:.0%}."
-        ),
-    )
-
-
-_VERDICTS = {
-    "agree": "agree",
-    "unclear": "cannot be told to agree, as their repeats scatter more than that",
-    "disagree": "do not agree",
-}
-
-
-def _verdict(ratios: Sequence[Measurement]) -> str:
-    """Return a key of _VERDICTS: by the medians, or `unclear` where their intervals leave both possible."""
-    verdict = "agree"
-    for ratio in ratios:
-        value, low, high = ratio.value or 0.0, ratio.low or 0.0, ratio.high or 0.0
-        if abs(value - 1) <= AGREEMENT_LIMIT:
-            continue
-        if low > 1 + AGREEMENT_LIMIT or high < 1 - AGREEMENT_LIMIT:
-            return "disagree"
-        verdict = "unclear"
-    return verdict

@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.percentiles import percentile
-from benchmarks.scenarios.definitions import OWN, SERVER, SHARES, TARGET_SHARE, Extent, Observation
+from benchmarks.scenarios.definitions import (
+    OWN,
+    SERVER,
+    SHARES,
+    TARGET_SHARE,
+    Extent,
+    Observation,
+    arrival_rate,
+)
 from benchmarks.scenarios.system import Sample, SystemUnderTest
 
 # The rules ask for random samples, with replacement, by a fixed seed.
@@ -41,7 +50,7 @@ class OwnDriver:
             arrivals.wait()
             system.check()
             latencies_ms.append(1000 * (arrivals.last_s - started_s))
-        return _observation(latencies_ms)
+        return _observation(latencies_ms, frames=frames_a_query * len(latencies_ms))
 
     def server(
         self, system: SystemUnderTest, *, rate: float, queries: int, bound_ms: float, seed: int
@@ -69,7 +78,9 @@ class OwnDriver:
             system.discard()
         system.check()
         times_ms = 1000 * (arrivals.done_s - due_s)
-        return _observation(times_ms[~np.isnan(times_ms)].tolist(), finished=finished)
+        latencies_ms = times_ms[~np.isnan(times_ms)].tolist()
+        observation = _observation(latencies_ms, frames=len(latencies_ms), finished=finished)
+        return replace(observation, arrivals_per_s=arrival_rate(due_s.tolist()))
 
     def offline(self, system: SystemUnderTest, *, frames: int, expected_s: float) -> Observation:
         """See `Driver.offline`."""
@@ -79,7 +90,7 @@ class OwnDriver:
         system.issue(samples, arrivals.completed)
         arrivals.wait()
         system.check()
-        return Observation(queries=1, frames_per_s=frames / (arrivals.last_s - started_s))
+        return Observation(queries=1, frames=frames, frames_per_s=frames / (arrivals.last_s - started_s))
 
 
 def poisson_times(rate: float, count: int, *, seed: int) -> npt.NDArray[np.float64]:
@@ -157,11 +168,12 @@ def _sleep_until(moment_s: float) -> None:
         time.sleep(left_s)
 
 
-def _observation(latencies_ms: list[float], *, finished: bool = True) -> Observation:
+def _observation(latencies_ms: list[float], *, frames: int, finished: bool = True) -> Observation:
     percentiles_ms = {share: percentile(latencies_ms, share) for share in SHARES} if latencies_ms else {}
     return Observation(
         queries=len(latencies_ms),
         percentiles_ms=percentiles_ms,
         latencies_ms=tuple(latencies_ms),
+        frames=frames,
         finished=finished,
     )

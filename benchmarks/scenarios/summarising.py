@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.percentiles import least_samples, over_repeats, percentile_over_repeats
@@ -13,36 +14,43 @@ from benchmarks.scenarios.definitions import (
     OFFLINE,
     SERVER,
     SHARES,
-    SINGLE_STREAM,
     TARGET_SHARE,
     Observation,
 )
 from benchmarks.scenarios.samples import SampleLibrary
-from benchmarks.scenarios.search import Peak
+from benchmarks.scenarios.search import MLPERF_QUERIES, Peak
 from runtime.spec import ModelSpec
 
-RATIOS = {SINGLE_STREAM: "single_stream_p90_times", OFFLINE: "offline_throughput_times"}
+# The note of a percentile of repeats that have too few queries for LoadGen's own.
+_CLOCKED = "LoadGen's queries by our own clock, all repeats together: each has too few for LoadGen's summary"
 
 
 def latency_measurements(scenario: str, observations: Sequence[Observation]) -> tuple[Measurement, ...]:
-    """Return the latency of a query at p50, p90 and p99, the one that MLPerf reports first."""
-    target = TARGET_SHARE[scenario]
-    return tuple(
-        _latency(share, observations) for share in (target, *(share for share in SHARES if share != target))
-    )
+    """Return the latency of a query at p50, p90 and p99, the one that MLPerf reports first.
+
+    Server's are neither good nor bad: they are those of the rate that was found.
+    """
+    target, better = TARGET_SHARE[scenario], "" if scenario == SERVER else "lower"
+    shares = (target, *(share for share in SHARES if share != target))
+    return tuple(_latency(share, observations, better) for share in shares)
 
 
-def _latency(share: float, observations: Sequence[Observation]) -> Measurement:
+def _latency(share: float, observations: Sequence[Observation], better: str) -> Measurement:
     name, needed = _latency_name(share), least_samples(share)
     if all(observation.latencies_ms for observation in observations):
-        return percentile_over_repeats(name, share, [observation.latencies_ms for observation in observations])
+        told = [observation.latencies_ms for observation in observations]
+        return percentile_over_repeats(name, share, told, better=better)
     total = sum(observation.queries for observation in observations)
     fewest = min(observation.queries for observation in observations)
+    if fewest < needed and all(observation.clocked_ms for observation in observations):
+        clocked = [observation.clocked_ms for observation in observations]
+        measurement = percentile_over_repeats(name, share, clocked, better=better)
+        return replace(measurement, note=measurement.note or _CLOCKED)
     if fewest < needed:
         note = f"needs at least {needed} queries in each repeat, as LoadGen tells a summary alone; got {fewest}"
-        return _unknown(name, note, samples=total)
+        return Measurement(name=name, unit="ms", better=better, value=None, samples=total, note=note)
     values = [observation.percentiles_ms[share] for observation in observations]
-    return over_repeats(name, values, unit="ms", better="lower", samples=total)
+    return over_repeats(name, values, unit="ms", better=better, samples=total)
 
 
 def offline_measurements(
@@ -67,9 +75,10 @@ def offline_measurements(
 
 
 def server_measurements(peak: Peak) -> tuple[Measurement, ...]:
-    """Return the rate that was found, and the latencies of the run that verified it.
+    """Return the rate that was found, the arrivals and the latencies of the run that verified it.
 
-    Where no rate held the bound: a rate that is None, and no latencies.
+    The rate's interval ends at the lowest rate that failed.  `arrivals_per_s` differs from the rate by chance, as
+    the times of the arrivals are random.  Where no rate held the bound: a rate that is None, and no latencies.
     """
     if peak.rate is None or peak.observation is None:
         return (Measurement(name="frames_per_s", unit="frames/s", better="higher", value=None, note=peak.note),)
@@ -78,24 +87,27 @@ def server_measurements(peak: Peak) -> tuple[Measurement, ...]:
         unit="frames/s",
         better="higher",
         value=peak.rate,
+        low=peak.rate,
+        high=peak.failed,
         repeats=(peak.rate,),
         samples=peak.observation.queries,
-        note="the rate of one search, verified by one run",
+        note=_verification(peak.observation.queries),
     )
-    return (rate, *latency_measurements(SERVER, [peak.observation]))
+    came = Measurement(
+        name="arrivals_per_s",
+        unit="frames/s",
+        better="",
+        value=peak.observation.arrivals_per_s,
+        samples=peak.observation.queries,
+        note="how often frames came in the run that verified the rate",
+    )
+    return (rate, came, *latency_measurements(SERVER, [peak.observation]))
 
 
-def ratio_measurement(scenario: str, own: Sequence[Observation], other: Sequence[Observation]) -> Measurement:
-    """Return our driver's figure divided by LoadGen's, repeat by repeat: the p90 latency, or the throughput."""
-    ratios = [_figure(scenario, a) / _figure(scenario, b) for a, b in zip(own, other, strict=True)]
-    samples = sum(observation.queries for observation in (*own, *other))
-    return over_repeats(RATIOS[scenario], ratios, unit="times", better="", samples=samples)
-
-
-def _figure(scenario: str, observation: Observation) -> float:
-    if scenario == OFFLINE:
-        return observation.frames_per_s or 0.0
-    return observation.percentiles_ms[TARGET_SHARE[scenario]]
+def _verification(queries: int) -> str:
+    if queries >= MLPERF_QUERIES:
+        return f"verified by {queries} queries"
+    return f"verified by {queries} queries; MLPerf's rule for a p99 asks for {MLPERF_QUERIES}"
 
 
 def observed_facts(observations: Sequence[Observation], library: SampleLibrary) -> dict[str, Any]:
@@ -130,7 +142,3 @@ def sentence_of(scenario: str, measurements: Sequence[Measurement], *, bound_ms:
 
 def _latency_name(share: float) -> str:
     return f"latency_p{round(100 * share)}_ms"
-
-
-def _unknown(name: str, note: str, *, samples: int = 0) -> Measurement:
-    return Measurement(name=name, unit="ms", better="lower", value=None, samples=samples, note=note)

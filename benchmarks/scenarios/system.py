@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from benchmarks.scenarios.samples import SampleLibrary
 from runtime.closing import Closing
-from runtime.engines.base import Batch, Engine, Logits
+from runtime.engines.base import Batch, Engine
+from runtime.errors import UsageError
 
 # Is told the sample's id, and when it was done (time.perf_counter, in seconds), in the thread of the system.
 Completed: TypeAlias = Callable[[int, float], None]
@@ -58,12 +57,15 @@ class SystemUnderTest(Closing):
     Once the engine has failed, every sample that waits or comes is reported complete at once, so that no driver
     waits forever; `check` raises the error, and drivers call it before they believe a time.
 
-    batch: the most crops a call; None takes the engine's own number.
+    batch: the most crops a call; None takes the engine's own number.  The engine's `batch_size` is set to it until
+    `close`, as it may run more in pieces of that size.  Raises UsageError where the engine has no room for so
+    many, as that of a plan.
     """
 
     def __init__(self, engine: Engine, library: SampleLibrary, *, batch: int | None = None) -> None:
         self.library = library
         self.batch = batch or engine.batch_size
+        self._engine, self._own_batch = engine, engine.batch_size
         self._batches = _batches_of(engine, self.batch)
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
@@ -111,6 +113,7 @@ class SystemUnderTest(Closing):
         self._thread.join()
         for batch in self._batches:
             batch.close()
+        self._engine.batch_size = self._own_batch
 
     def _run(self) -> None:
         flights: deque[_Flight] = deque()
@@ -169,25 +172,13 @@ def _report(items: Sequence[_Waiting]) -> None:
 
 
 def _batches_of(engine: Engine, size: int) -> tuple[Batch, ...]:
-    if size <= engine.batch_size:
-        return engine.new_batches()
-    return (_LargerBatch(engine, size),)
-
-
-class _LargerBatch(Batch):
-    """More crops than the engine lends room for, through its `infer`, which takes any number."""
-
-    def __init__(self, engine: Engine, size: int) -> None:
-        side = engine.spec.crop_size
-        super().__init__(np.empty((size, side, side, 3), np.uint8))
-        self._engine = engine
-        self._logits = np.empty((0, 0), np.float32)
-
-    def _submit(self, count: int) -> None:
-        self._logits = self._engine.infer(self.crops[:count])
-
-    def _collect(self, count: int) -> Logits:
-        return self._logits
-
-    def close(self) -> None:
-        """There is nothing to give back."""
+    own_size, engine.batch_size = engine.batch_size, size
+    batches = engine.new_batches()
+    room = min(len(batch.crops) for batch in batches)
+    if room >= size:
+        return batches
+    for batch in batches:
+        batch.close()
+    engine.batch_size = own_size
+    remedy = f"give {room} or less, or build another plan: pptsn convert engine --batch 1,{size},{size}"
+    raise UsageError("--batch", f"{engine.description} takes batches of {room}, not of {size}", remedy)

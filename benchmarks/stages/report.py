@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.backend_name import backend_name
-from benchmarks.percentiles import over_repeats, percentile_over_repeats
+from benchmarks.percentiles import median_over_repeats, over_repeats, percentile_over_repeats
 from benchmarks.results import Measurement, Result, Setting
 from benchmarks.stages.advice import Balance, bottleneck, is_limited_by_decoding, sentence
 from benchmarks.stages.recording import Run
@@ -93,8 +92,8 @@ def _of_stages(
 
 
 def _per_clip(key: str, name: str, repeats: Sequence[Sequence[Run]], events: int) -> Measurement:
-    values = [1000 * statistics.median(run.total_s(name) / run.clips for run in repeat) for repeat in repeats]
-    return over_repeats(key, values, unit="ms", better="lower", samples=events)
+    took_ms = [[1000 * run.total_s(name) / run.clips for run in repeat] for repeat in repeats]
+    return replace(median_over_repeats(key, took_ms), samples=events)
 
 
 def _percentiles(key: str, name: str, repeats: Sequence[Sequence[Run]]) -> Iterator[Measurement]:
@@ -111,7 +110,7 @@ def _waits(repeats: Sequence[Sequence[Run]]) -> Iterator[Measurement]:
 
 def _notes(case: Case, totals_s: Mapping[str, float]) -> dict[str, str]:
     """Return what to know of stages that not every backend can tell apart."""
-    if backend_name(case.engine).endswith(" cpu"):
+    if " cpu" in backend_name(case.engine):
         return {COPY_IN: _NO_COPY, COPY_OUT: _NO_COPY}
     if totals_s[COPY_IN]:
         return {COMPUTE: _BOUND}
@@ -124,11 +123,11 @@ def _of_threads(repeats: Sequence[Sequence[Run]]) -> Iterator[Measurement]:
     def of_runs(repeat: Sequence[Run], part_s: Sequence[float]) -> float:
         return 100 * sum(part_s) / sum(run.wall_s for run in repeat)
 
-    walls = [1000 * statistics.median(run.wall_s / run.clips for run in repeat) for repeat in repeats]
+    walls_ms = [[1000 * run.wall_s / run.clips for run in repeat] for repeat in repeats]
     engine = [of_runs(repeat, [run.engine_waits_s for run in repeat]) for repeat in repeats]
     decoding = [of_runs(repeat, [run.decoding_waits_s for run in repeat]) for repeat in repeats]
     count = sum(map(len, repeats))
-    yield over_repeats("time_a_clip_ms", walls, unit="ms", better="lower", samples=count)
+    yield median_over_repeats("time_a_clip_ms", walls_ms)
     yield over_repeats("engine_waits_for_frames_percent", engine, unit="%", better="", samples=count)
     yield over_repeats("decoding_stands_still_percent", decoding, unit="%", better="", samples=count)
 

@@ -39,8 +39,12 @@ def run(
         typer.Option("--list", help="Labelled clips for the sweep: `path label` a line. Without it, no sweep."),
     ] = None,
     only: Annotated[
-        str, typer.Option(help="The parts to run, divided by commas: scenarios, live, stages, gains, sweep.")
-    ] = "scenarios,live,stages,gains,sweep",
+        str | None,
+        typer.Option(
+            help="The parts to run, divided by commas: scenarios, live, stages, gains, sweep. If not given, all "
+            "that the model and the list allow."
+        ),
+    ] = None,
     latency_bound: Annotated[
         float, typer.Option(min=1, help="Milliseconds: most that p99 may be, of Server and of live streams.")
     ] = 100.0,
@@ -59,22 +63,22 @@ def run(
 
     Example: pptsn bench run --model model.onnx --int8 model.int8-cpu.onnx --list test.txt -o report.html
     """
-    from benchmarks.publishing import check_outputs, publish
-    from benchmarks.suite.running import check_parts, run_parts
+    from benchmarks.publishing import check_outputs, end, gathered, publish
+    from benchmarks.suite.running import parts_to_run, run_parts
     from benchmarks.suite.subject import Subject
     from runtime.errors import UsageError
     from runtime.memory import return_freed_memory
     from runtime.progress import notes
 
-    parts = check_parts(name.strip() for name in only.split(",") if name.strip())
-    check_outputs(output)
+    def tell(line: str) -> None:
+        notes().print(f"pptsn: {line}", markup=False)
+
     if sweep_model and clips is None:
         raise UsageError("--sweep-model", "is for a sweep, which needs clips", "name their list by --list")
-    swept = tuple(sweep_model or [Path(model), *([int8] if int8 else [])])
     subject = Subject(
         model=Path(model),
         int8=int8,
-        swept=swept,
+        swept=tuple(sweep_model or [Path(model), *([int8] if int8 else [])]),
         clips=clips,
         folder=folder,
         latency_bound_ms=latency_bound,
@@ -82,19 +86,15 @@ def run(
         device=device,
         threads=threads,
     )
+    check_outputs(output, inputs=[model, int8, *subject.swept, clips])
+    subject.check()
+    parts, remarks = parts_to_run(only, subject)
+    for remark in remarks:
+        tell(f"note: {remark}")
     method = new_method(repeats, seconds)
     return_freed_memory()
-    results, interrupted = [], False
-    try:
-        for result in run_parts(
-            parts, subject, method, tell=lambda line: notes().print(f"pptsn: {line}", markup=False)
-        ):
-            results.append(result)
-    except KeyboardInterrupt:
-        interrupted = True
+    results, ending = gathered(run_parts(parts, subject, method, tell=tell))
+    if isinstance(ending, KeyboardInterrupt):
         notes().print("pptsn: stopped; what was measured until now is kept", style="red")
     publish(results, outputs=output, method=method)
-    if interrupted:
-        raise typer.Exit(130)
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+    end(results, ending)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks.gains import measure_gains
+from benchmarks.gains import CLIP, PREPROCESSING, WINDOWS, measure_gains
 from benchmarks.live.measure import measure_live
 from benchmarks.live.source import live_source
 from benchmarks.live.trial import LiveLoad, longest_s
+from benchmarks.live.wording import told
 from benchmarks.method import Method
 from benchmarks.results import Result
 from benchmarks.scenarios.case import Case
@@ -18,40 +19,44 @@ from benchmarks.scenarios.samples import drawn_samples
 from benchmarks.stages.measuring import Subject as StagesSubject
 from benchmarks.stages.measuring import measure_stages
 from benchmarks.suite.subject import Subject
-from benchmarks.sweep.cells import cells_of
-from benchmarks.sweep.run import sweep
+from benchmarks.sweep.outcomes import Outcome, results_of
+from benchmarks.sweep.run import run_cells
 from runtime.stream.settings import StreamSettings
 
 # One crop a frame for scenarios and live streams, as `pptsn stream` takes; ten for clips, as published.
 _STREAM_VIEWS, _CLIP_VIEWS = "center", "ten"
 # Of clips fewer frames than the published 25: on two cores such a clip takes some seconds, and each figure ten.
-_CLIP_SEGMENTS = 4
+_CLIP_SEGMENTS = 3
+_WINDOW_SEGMENTS = 25
 _TRIAL_S, _MOST_STREAMS = 4.0, 64
-_SWEPT_VIEWS, _SWEPT_SEGMENTS, _SWEPT_CLIPS = ("ten", "three", "center"), (1, 2, 4), 100
 
-Measure = Callable[[Subject, Method], Iterator[Result]]
+Tell = Callable[[str], None]
+Measure = Callable[[Subject, Method, Tell], Iterator[Result]]
 
 
-def scenarios(subject: Subject, method: Method) -> Iterator[Result]:
+def scenarios(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Measure MLPerf's scenarios on the fastest model, and the base model's speed beside it."""
+    name = subject.deployed.name
     with subject.open(subject.deployed) as engine:
         library = drawn_samples(engine.spec, _STREAM_VIEWS)
-        name = subject.deployed.name
         case = Case(engine=engine, library=library, method=method, model=name, bound_ms=subject.latency_bound_ms)
         names = [MULTI_STREAM, SERVER]
         if loadgen_is_installed():
+            tell(f"{SINGLE_STREAM} and {OFFLINE}, by our driver and by LoadGen in turn")
             yield from agreement(engine, library, method=method, model=name)
         else:
             names = [SINGLE_STREAM, OFFLINE, *names]
-        yield from run_scenarios(case, names, driver=OWN)
+        for scenario in names:
+            yield from run_scenarios(case, [scenario], driver=OWN, progress=tell)
     if subject.deployed != subject.model:
         with subject.open(subject.model) as engine:
             library = drawn_samples(engine.spec, _STREAM_VIEWS)
             case = Case(engine=engine, library=library, method=method, model=subject.model.name)
-            yield from run_scenarios(case, [SINGLE_STREAM, OFFLINE], driver=OWN)
+            for scenario in (SINGLE_STREAM, OFFLINE):
+                yield from run_scenarios(case, [scenario], driver=OWN, progress=tell)
 
 
-def live(subject: Subject, method: Method) -> Iterator[Result]:
+def live(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Find the most live streams that the fastest model serves in time."""
     settings = StreamSettings()
     bound_ms = subject.latency_bound_ms
@@ -61,10 +66,17 @@ def live(subject: Subject, method: Method) -> Iterator[Result]:
         subject.open(subject.deployed) as engine,
     ):
         load = LiveLoad(source=source, settings=settings, bound_ms=bound_ms, seconds=_TRIAL_S)
-        yield measure_live(engine, subject.deployed, load, most=_MOST_STREAMS, method=method)
+        yield measure_live(
+            engine,
+            subject.deployed,
+            load,
+            most=_MOST_STREAMS,
+            method=method,
+            tell=lambda trial: tell(told(trial)),
+        )
 
 
-def stages(subject: Subject, method: Method) -> Iterator[Result]:
+def stages(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Measure where the time of classifying a clip goes."""
     clip = subject.clip()
     with subject.open(subject.deployed) as engine:
@@ -72,25 +84,42 @@ def stages(subject: Subject, method: Method) -> Iterator[Result]:
         yield measure_stages(classified, method=method, segments=_CLIP_SEGMENTS, views=_CLIP_VIEWS)
 
 
-def gains(subject: Subject, method: Method) -> Iterator[Result]:
+def gains(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Measure what each part of the toolkit gains over the plain way; on the CPU, wherever the model runs."""
-    yield from measure_gains(
-        subject.model,
-        subject.int8,
-        subject.clip(),
-        segments=_CLIP_SEGMENTS,
-        views=_CLIP_VIEWS,
-        threads=subject.threads,
-        method=method,
+    parts = (
+        (CLIP, _CLIP_SEGMENTS, _CLIP_VIEWS),
+        (PREPROCESSING, _CLIP_SEGMENTS, _CLIP_VIEWS),
+        (WINDOWS, _WINDOW_SEGMENTS, _STREAM_VIEWS),
     )
+    for part, segments, views in parts:
+        yield from measure_gains(
+            subject.model,
+            subject.int8,
+            subject.clip(),
+            segments=segments,
+            views=views,
+            threads=subject.threads,
+            parts=[part],
+            method=method,
+            progress=tell,
+        )
 
 
-def sweeping(subject: Subject, method: Method) -> Iterator[Result]:
+def sweeping(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Measure accuracy, speed and memory of the combinations of models, views and segments."""
-    if subject.clips is None:
-        return
-    cells = cells_of(subject.swept, [subject.backend], _SWEPT_VIEWS, _SWEPT_SEGMENTS, device=subject.device)
-    yield from sweep(cells, list_path=subject.clips, method=method, limit=_SWEPT_CLIPS)
+    clips = subject.swept_clips()
+    outcomes: list[Outcome] = []
+    stopped: KeyboardInterrupt | None = None
+    try:
+        for outcome in run_cells(
+            subject.cells(), clips, method=method, before=lambda number, cell: tell(str(cell))
+        ):
+            outcomes.append(outcome)
+    except KeyboardInterrupt as stop:  # the cells that are done are told first
+        stopped = stop
+    yield from results_of(outcomes, clips)
+    if stopped is not None:
+        raise stopped
 
 
 PARTS: Mapping[str, Measure] = {

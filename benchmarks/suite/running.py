@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from benchmarks.engine_faults import engine_faults
 from benchmarks.method import Method
 from benchmarks.results import Result
 from benchmarks.suite.parts import PARTS
@@ -15,13 +16,26 @@ from runtime.errors import PptsnError, UsageError
 _SECTIONS = {"scenarios": "scenario", "live": "live", "stages": "stages", "gains": "gains", "sweep": "sweep"}
 
 
-def check_parts(names: Iterable[str]) -> list[str]:
-    """Return `names` in the order of the suite; raises UsageError for one that there is not."""
-    wanted = list(names) or [""]
-    for name in wanted:
+def parts_to_run(only: str | None, subject: Subject) -> tuple[list[str], list[str]]:
+    """Return the names of the parts to run, in the order of the suite, and why others are left out.
+
+    only: names divided by commas, or None for all that `subject` has what it takes for.
+    Raises UsageError for a part that there is not, and for one that is named and cannot run.
+    """
+    named = [name.strip() for name in only.split(",")] if only is not None else list(PARTS)
+    for name in named:
         if name not in PARTS:
             raise UsageError("--only", f"there is no part {name!r}", f"choose of {', '.join(PARTS)}")
-    return [name for name in PARTS if name in wanted]
+    lacking = {
+        "sweep": "takes clips: name them by --list" if subject.clips is None else "",
+        "gains": "" if subject.is_plain else "takes an .onnx model in FP32, which the plain way can run too",
+    }
+    left_out = [name for name in PARTS if name in named and lacking.get(name)]
+    if only is not None and left_out:
+        raise UsageError("--only", f"{left_out[0]} {lacking[left_out[0]]}")
+    return [name for name in PARTS if name in named and name not in left_out], [
+        f"{name} is left out: it {lacking[name]}" for name in left_out
+    ]
 
 
 def run_parts(
@@ -30,13 +44,14 @@ def run_parts(
     """Yield the results of the parts `names`, as they come.
 
     A part that fails gives a result with its error, and the others go on.  tell: takes a line before each part and
-    after it.
+    after it, and others in between.
     """
     for name in names:
         tell(f"{name} ...")
         started_s = time.perf_counter()
         try:
-            yield from PARTS[name](subject, method)
+            with engine_faults(subject.deployed):
+                yield from PARTS[name](subject, method, tell)
         except PptsnError as error:
             yield Result(section=_SECTIONS[name], settings={"part": name}, error=str(error))
         tell(f"{name} took {time.perf_counter() - started_s:.0f} s")

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.long_clip import long_clip
+from benchmarks.sweep.cells import Cell, cells_of
+from benchmarks.sweep.clips import Clip, read_clips
 from runtime.engines import Engine, open_engine
+from runtime.engines.device import Device
+from runtime.errors import ModelError, UsageError
+from runtime.onnx_file import read_spec
 
+_SWEPT_VIEWS, _SWEPT_SEGMENTS, _SWEPT_CLIPS = ("ten", "center"), (1, 2, 4), 100
 _CLIP_SIZE, _CLIP_SECONDS = (640, 360), 6
 
 
@@ -44,3 +50,33 @@ class Subject:
         """Return the path of a short clip, which is made if it is missing."""
         name = f"{_CLIP_SIZE[0]}x{_CLIP_SIZE[1]}-{_CLIP_SECONDS}s.mp4"
         return long_clip(self.folder / name, size=_CLIP_SIZE, seconds=_CLIP_SECONDS)
+
+    def cells(self) -> list[Cell]:
+        """Return the cells of the sweep; raises UsageError for models that cannot be told apart."""
+        return cells_of(
+            self.swept, [self.backend], _SWEPT_VIEWS, _SWEPT_SEGMENTS, device=self.device, threads=self.threads
+        )
+
+    def swept_clips(self) -> tuple[Clip, ...]:
+        """Return the clips of the sweep; raises InputError for a list that cannot be used."""
+        return read_clips(self.clips or "", limit=_SWEPT_CLIPS)
+
+    def check(self) -> None:
+        """Raise what would make a part fail that is long in coming: missing files, wrong names and numbers."""
+        for model in dict.fromkeys((self.model, *([self.int8] if self.int8 else []), *self.swept)):
+            if model.suffix.lower() == ".onnx":
+                read_spec(model)
+            elif not model.is_file():
+                raise ModelError(model, "there is no such file", "check the path")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError("--threads", f"expected at least 1, got {self.threads}")
+        if self.device != "auto":
+            Device.parse(self.device)
+        if self.clips is not None:
+            self.cells()
+            self.swept_clips()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the plain way can run the model: an FP32 graph."""
+        return self.model.suffix.lower() == ".onnx" and read_spec(self.model).precision == "fp32"

@@ -18,7 +18,10 @@ _PLAN_SUFFIX = ".engine"
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One combination.  batch: crops a call of the engine, or None for the engine's own choice."""
+    """One combination.
+
+    batch: crops a call of the engine, or None for the engine's own choice.  threads: on a CPU, None for all cores.
+    """
 
     model: Path
     backend: str = "auto"
@@ -26,6 +29,7 @@ class Cell:
     views: str = "ten"
     segments: int = 25
     batch: int | None = None
+    threads: int | None = None
 
     @property
     def opening(self) -> tuple[Path, str, str]:
@@ -56,6 +60,7 @@ def cells_of(
     batches: Iterable[int | None] = (None,),
     *,
     device: str = "auto",
+    threads: int | None = None,
 ) -> list[Cell]:
     """Return every combination, model by model, in the order of the arguments; repetitions count once.
 
@@ -68,7 +73,15 @@ def cells_of(
     counts, sizes = list(dict.fromkeys(segments)), list(dict.fromkeys(batches))
     _check(models, names, plans, counts, sizes, device)
     return [
-        Cell(model=model, backend=backend, device=device, views=plan, segments=count, batch=size)
+        Cell(
+            model=model,
+            backend=backend,
+            device=device,
+            views=plan,
+            segments=count,
+            batch=size,
+            threads=threads,
+        )
         for model in map(Path, models)
         for backend, plan, count, size in product(_backends_for(model, names), plans, counts, sizes)
     ]

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.options import DeviceOption, LeastOption, ModelsOption, OutputOption, RepeatsOption, new_method
+from benchmarks.options import (
+    DeviceOption,
+    LeastOption,
+    ModelsOption,
+    OutputOption,
+    RepeatsOption,
+    ThreadsOption,
+    new_method,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +48,7 @@ def sweep(
         str, typer.Option(help="What runs the models, as in `pptsn classify`, divided by commas.")
     ] = "auto",
     device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take this many clips, evenly spread.")] = None,
     cell_timeout: Annotated[
         float, typer.Option(min=1.0, help="Seconds after which a cell is given up and counts as failed.")
@@ -60,7 +69,7 @@ def sweep(
     from benchmarks.sweep.clips import read_clips
     from benchmarks.sweep.outcomes import results_of
 
-    check_outputs(output)
+    check_outputs(output, inputs=[*model, clips])
     cells = cells_of(
         model,
         _names(backend),
@@ -68,6 +77,7 @@ def sweep(
         _numbers("--segments", segments),
         [None if name == "auto" else _number("--batch", name) for name in _names(batch)],
         device=device,
+        threads=threads,
     )
     found_clips = read_clips(clips, limit=limit)
     method = new_method(repeats, seconds)

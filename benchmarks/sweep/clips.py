@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,16 @@ def read_clips(path: str | Path, *, limit: int | None = None) -> tuple[Clip, ...
         raise UsageError("--limit", f"expected at least 1 clip, got {limit}")
     clips = _labelled(path) if _has_labels(Path(path)) else _unlabelled(path)
     return tuple(clips if limit is None else evenly(clips, limit))
+
+
+def name_of(clips: Sequence[Clip]) -> str:
+    """Return what to call `clips` in a report: their number, and a mark of which they are and of their labels.
+
+    The mark does not depend on the folder that they lie in.
+    """
+    lines = [f"{Path(clip.path).name} {clip.frames} {clip.label}" for clip in clips]
+    mark = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:6]
+    return f"{len(clips)} #{mark}"
 
 
 def _has_labels(path: Path) -> bool:

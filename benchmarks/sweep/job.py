@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.sweep.clips import Clip
@@ -14,7 +14,8 @@ from benchmarks.sweep.clips import Clip
 class Job:
     """What to measure.
 
-    model .. batch: as in a Cell.  clips: all that the list names.  timed: the places of those that are timed.
+    model .. batch, threads: as in a Cell.  clips: all that the list names.  timed: the places of those that are
+    timed.
     answer_all: whether to classify all clips too, for the accuracy.
     repeats, least_s, least_iterations: as in a Method, for the latency and for the throughput each.
     """
@@ -31,6 +32,7 @@ class Job:
     repeats: int
     least_s: float
     least_iterations: int
+    threads: int | None = None
 
     def to_json(self) -> str:
         """Return it as JSON text."""
@@ -46,12 +48,16 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class FolderRun:
-    """One run over many clips: how many were answered, the crops and seconds it took, and joules if known."""
+    """One run over many clips: how many were answered, the crops and seconds it took, and joules if known.
+
+    joules_by_source: by the sensor's name, also where others are missing and the sum is not known.
+    """
 
     clips: int
     crops: int
     seconds: float
     joules: float | None
+    joules_by_source: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

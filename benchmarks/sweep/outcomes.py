@@ -11,8 +11,8 @@ from benchmarks.percentiles import over_repeats, percentile_over_repeats
 from benchmarks.results import Measurement, Result, Setting
 from benchmarks.sweep.accuracy import Answers, agreement, right_answers
 from benchmarks.sweep.cells import Cell
-from benchmarks.sweep.clips import Clip
-from benchmarks.sweep.job import Findings
+from benchmarks.sweep.clips import Clip, name_of
+from benchmarks.sweep.job import Findings, FolderRun
 from benchmarks.sweep.pareto import recommended
 from runtime.preprocess import VIEW_PLANS
 
@@ -56,7 +56,7 @@ def results_of(outcomes: Sequence[Outcome], clips: Sequence[Clip]) -> list[Resul
     results = []
     for outcome in outcomes:
         cell, found = outcome.cell, outcome.findings
-        settings = _settings(cell, opened.get(cell.opening))
+        settings = {**_settings(cell, opened.get(cell.opening)), "clips": name_of(clips)}
         if found is None:
             results.append(Result(section="sweep", settings=settings, error=outcome.error))
             continue
@@ -98,6 +98,8 @@ def _settings(cell: Cell, opened: Findings | None) -> dict[str, Setting]:
     if opened is not None and (match := _DESCRIPTION.match(opened.description)):
         backend = match["library"] + ("-tensorrt" if match["inside"] else "")
         device = match["device"]
+    if cell.threads is not None:
+        backend += f" {cell.threads} thread{'s' if cell.threads > 1 else ''}"
     return {
         "model": cell.model.name,
         "precision": None if opened is None else opened.precision,
@@ -150,9 +152,14 @@ def _joules(found: Findings) -> Measurement:
     if len(known) < len(found.folder_runs):
         note = "; ".join(found.energy_notes) or "this machine does not tell its energy"
         return Measurement(name="joules_per_clip", unit="J", better="lower", value=None, note=note)
-    figure = over_repeats("joules_per_clip", known, unit="J", better="lower")
-    # A source that could not be read makes the sum smaller: say which.
-    return replace(figure, note="; ".join(found.energy_notes))
+    return over_repeats("joules_per_clip", known, unit="J", better="lower")
+
+
+def _joules_by_source(runs: Sequence[FolderRun]) -> dict[str, float]:
+    """Return the joules a clip of each sensor that told them in all of `runs`."""
+    clips = sum(run.clips for run in runs)
+    names = [name for name in runs[0].joules_by_source if all(name in run.joules_by_source for run in runs)]
+    return {name: sum(run.joules_by_source[name] for run in runs) / clips for name in names}
 
 
 def _facts(cell: Cell, found: Findings, own: _Answered | None, clips: Sequence[Clip]) -> dict[str, Any]:
@@ -165,5 +172,6 @@ def _facts(cell: Cell, found: Findings, own: _Answered | None, clips: Sequence[C
         "clips_timed": found.clips_timed,
         "unreadable": len(unreadable),
         "unreadable_clips": [f"{path}: {reason}" for path, reason in unreadable.items()],
+        "joules_per_clip_by_source": _joules_by_source(found.folder_runs),
         "answers_of_batch": None if own is None else ("auto" if own.cell.batch is None else own.cell.batch),
     }

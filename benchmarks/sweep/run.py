@@ -60,6 +60,7 @@ def run_cells(
             model=str(cell.model),
             backend=cell.backend,
             device=cell.device,
+            threads=cell.threads,
             views=cell.views,
             segments=cell.segments,
             batch=cell.batch,

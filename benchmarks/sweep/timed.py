@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +21,8 @@ from runtime.results import Classification, Failure, printable
 from runtime.sampling import sampling_rule
 
 _LEADING = 5
+# As Engine.description names it.
+_DEVICE = re.compile(r" on (cpu|cuda:\d+)")
 
 
 def find(job: Job) -> Findings:
@@ -30,7 +33,7 @@ def find(job: Job) -> Findings:
     Raises the errors of `open_engine`, UsageError for a batch that the engine does not take, and InputError where
     none of the timed clips can be read.
     """
-    with open_engine(job.model, backend=job.backend, device=job.device) as engine:
+    with open_engine(job.model, backend=job.backend, device=job.device, threads=job.threads) as engine:
         if job.batch is not None:
             _set_batch(engine, job.batch, job.model)
         runner = _Runner(engine, job)
@@ -74,6 +77,8 @@ class _Runner:
     def __init__(self, engine: Engine, job: Job) -> None:
         self._job, self._spec = job, engine.spec
         self._recognizer = Recognizer(engine)
+        found = _DEVICE.search(engine.description)
+        self._device = found[1] if found else job.device
         self._timed = [job.clips[place] for place in job.timed]
         self.unreadable: dict[str, str] = {}
 
@@ -118,11 +123,19 @@ class _Runner:
         runs, notes = [], dict[str, None]()
         with energy_watch() as watch:
             for _ in range(self._job.repeats):
-                with watch.measure() as used:
+                with watch.measure(self._device) as used:
                     answered, seconds = self._folder_run()
                 notes.update(dict.fromkeys(used.notes))
                 crops = sum(self._crops_of(clip, result) for clip, result in answered)
-                runs.append(FolderRun(clips=len(answered), crops=crops, seconds=seconds, joules=used.joules))
+                runs.append(
+                    FolderRun(
+                        clips=len(answered),
+                        crops=crops,
+                        seconds=seconds,
+                        joules=used.joules,
+                        joules_by_source=used.by_source,
+                    )
+                )
         return runs, list(notes)
 
     def answers(self) -> dict[int, list[int]]:

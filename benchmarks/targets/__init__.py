@@ -10,5 +10,8 @@ where         what
 `decoding`    reading a long clip, against decord
 `folders`     many clips, against the engine alone
 `programs`    `pptsn` as a process: its memory, and the time to its first answer
+`pipelines`   the stream pipeline over files, and the same work without it
+`streams`     one stream and eight, segments, latency
+`long_runs`   memory over hundreds of thousands of frames
 `__main__`    the command line
 """

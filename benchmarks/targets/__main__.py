@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.gains import measure_gains
@@ -15,15 +19,24 @@ from benchmarks.results import Result
 from benchmarks.targets.decoding import measure_long
 from benchmarks.targets.folders import measure_folder, readable_clips
 from benchmarks.targets.gaining import targets_of
+from benchmarks.targets.long_runs import measure_growth
 from benchmarks.targets.programs import measure_memory, measure_start
-from runtime.engines import open_engine
+from benchmarks.targets.streams import (
+    measure_latency,
+    measure_many_streams,
+    measure_one_stream,
+    measure_segments,
+)
+from benchmarks.tiny_model import write_tiny_model
+from runtime.engines import Engine, open_engine
 from runtime.errors import PptsnError
 from runtime.onnx_file import read_spec
 from runtime.progress import notes
 from runtime.sources import expand_sources
 
-PARTS = ("gains", "long", "start", "memory", "folder")
 _SEGMENTS, _VIEWS, _CLIPS = 25, "ten", 100
+# More than 100 predictions a repeat, at five a second.
+_LIVE_S = 25
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -35,34 +48,92 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True, help="a short clip")
     parser.add_argument("--long-clip", type=Path, default=Path("output/bench/1080p.mp4"), help="made if missing")
     parser.add_argument("--folder", required=True, help=f"a folder with {_CLIPS} clips or more")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--frames", type=int, default=200_000, help="of the long stream")
+    parser.add_argument("--parts", nargs="+", choices=list(_MEASURES), default=list(_MEASURES))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("-o", "--output", action="append", default=[], help="NAME.json, .md or .html; repeatable")
     return parser.parse_args(arguments)
 
 
 def measure(options: argparse.Namespace, method: Method) -> Iterator[Result]:
-    """Yield the results of the parts that were asked for, as they come."""
-    if "gains" in options.parts:
-        gains = measure_gains(
-            options.model, options.int8, options.clip, method=method, segments=_SEGMENTS, views=_VIEWS
-        )
-        yield from gains
-        yield from targets_of(gains)
-    if "long" in options.parts:
-        clip = long_clip(options.long_clip)
-        yield measure_long(clip, read_spec(options.model), method, segments=_SEGMENTS)
-    if "start" in options.parts:
-        yield measure_start(options.small, options.clip, method, segments=_SEGMENTS, views=_VIEWS)
-    if "memory" in options.parts:
-        yield measure_memory([options.clip], "one clip", options.int8, method, segments=_SEGMENTS, views=_VIEWS)
-    if "folder" in options.parts:
-        with open_engine(options.int8, device="cpu") as engine:
-            found = [Path(name) for name in expand_sources([options.folder]) if isinstance(name, str)]
-            clips = readable_clips(found, engine)[:_CLIPS]
-            yield measure_folder(engine, clips, method, model=options.int8.name, segments=_SEGMENTS, views=_VIEWS)
-        once = Method(repeats=1, watch=method.watch)
-        yield measure_memory(clips, f"{len(clips)} clips", options.int8, once, segments=_SEGMENTS, views=_VIEWS)
+    """Yield the results of the parts that were asked for, as they come; a part that fails gives its error."""
+    for name in options.parts:
+        try:
+            yield from _MEASURES[name](options, method)
+        except (PptsnError, subprocess.SubprocessError) as error:
+            yield Result(section="targets", settings={"target": name}, error=str(error))
+
+
+def _gains(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    gains = measure_gains(
+        options.model, options.int8, options.clip, segments=_SEGMENTS, views=_VIEWS, method=method
+    )
+    yield from gains
+    yield from targets_of(gains)
+
+
+def _long(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    spec = read_spec(options.model)
+    yield measure_long(long_clip(options.long_clip), spec, method, segments=_SEGMENTS)
+
+
+def _start(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    yield measure_start(options.small, options.clip, method, segments=_SEGMENTS, views=_VIEWS)
+
+
+def _memory(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    yield measure_memory([options.clip], "one clip", options.int8, method, segments=_SEGMENTS, views=_VIEWS)
+
+
+def _folder(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    with open_engine(options.int8, device="cpu") as engine:
+        found = [Path(name) for name in expand_sources([options.folder]) if isinstance(name, str)]
+        clips = readable_clips(found, engine)[:_CLIPS]
+        yield measure_folder(engine, clips, method, model=options.int8.name, segments=_SEGMENTS, views=_VIEWS)
+    once = Method(repeats=1, watch=method.watch)
+    name = f"{len(clips)} clips"
+    yield measure_memory(clips, name, options.int8, once, segments=_SEGMENTS, views=_VIEWS)
+
+
+def _growth(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    with _tiny_engine() as engine:
+        yield measure_growth(engine, model="tiny", early=options.frames // 100, late=options.frames)
+
+
+def _streams(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    name, folder = options.model.name, options.long_clip.parent
+    long, short, shorter = (_clip(folder, seconds) for seconds in (60, 12, 6))
+    few = replace(method, least_iterations=method.repeats)  # each takes a minute or so
+    with open_engine(options.model, device="cpu") as engine:
+        yield measure_one_stream(engine, long, few, model=name)
+        yield measure_many_streams(engine, short, few, model=name, views="center")
+        yield measure_many_streams(engine, shorter, few, model=name, views="ten")
+        yield measure_segments(engine, long, few, model=name)
+    with _tiny_engine() as engine:
+        yield measure_latency(engine, method, model="tiny", seconds=_LIVE_S)
+
+
+def _clip(folder: Path, seconds: int) -> Path:
+    return long_clip(folder / f"640x360-{seconds}s.mp4", size=(640, 360), seconds=seconds)
+
+
+@contextmanager
+def _tiny_engine() -> Iterator[Engine]:
+    with tempfile.TemporaryDirectory() as folder:
+        model = write_tiny_model(Path(folder) / "tiny.onnx")
+        with open_engine(model, device="cpu") as engine:
+            yield engine
+
+
+_MEASURES: dict[str, Callable[[argparse.Namespace, Method], Iterator[Result]]] = {
+    "gains": _gains,
+    "long": _long,
+    "start": _start,
+    "memory": _memory,
+    "folder": _folder,
+    "streams": _streams,
+    "growth": _growth,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,6 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             results.append(result)
             notes().print(result.sentence or result.error, markup=False)
         publish(results, outputs=options.output, method=method)
+        sys.exit(1 if any(result.error for result in results) else 0)
     except PptsnError as error:
         print(f"targets: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.baseline import sampled_frames
 from benchmarks.decord_reader import frames_by_decord
 from benchmarks.method import Method, measure_in_turn
-from benchmarks.percentiles import over_repeats, percentile
+from benchmarks.percentiles import median_over_repeats, over_repeats, percentile
 from benchmarks.results import Measurement, Result, Setting
 from benchmarks.targets.target import Target
 from runtime.preprocess import resize_frame
@@ -39,7 +39,7 @@ def measure_long(clip: Path, spec: ModelSpec, method: Method, *, segments: int) 
         method,
     )
     gain = _ratios(times, "decord", "ours", LONG_GAIN.name)
-    milliseconds = [_medians(times[name], f"{name}_ms") for name in times]
+    milliseconds = [median_over_repeats(f"{name}_ms", times[name]) for name in times]
     facts = _decoded(clip, spec, segments)
     remark = (
         f"Of {facts['frames']} frames {facts['reached']} lie between a key frame and a wanted one; "
@@ -57,12 +57,6 @@ def _decoded(clip: Path, spec: ModelSpec, segments: int) -> dict[str, int]:
         frames = len(video.index)
         video.read(centre_indices(frames, segments), transform=resize)
         return {"frames": frames, "reached": video.effort.packets, "decoded": video.effort.frames}
-
-
-def _medians(repeats: list[list[float]], name: str) -> Measurement:
-    samples = sum(len(times_ms) for times_ms in repeats)
-    values = [percentile(times_ms, 0.5) for times_ms in repeats]
-    return over_repeats(name, values, unit="ms", better="lower", samples=samples)
 
 
 def _ratios(times: Mapping[str, list[list[float]]], slow: str, fast: str, name: str) -> Measurement:

@@ -29,7 +29,7 @@ _SPEEDUP = "speedup_over_plain_times"
 _TAKEN = (
     (PREPARE, "preprocessing", "toolkit", "clip_ms"),
     (PREPARE_GAIN, "preprocessing", "toolkit", _SPEEDUP),
-    (FP32_GAIN, "clip", "small batches", _SPEEDUP),
+    (FP32_GAIN, "clip", "overlap", _SPEEDUP),
     (INT8_GAIN, "clip", "int8", _SPEEDUP),
     (WINDOWS_GAIN, "windows", "frame reuse", _SPEEDUP),
 )

@@ -58,12 +58,13 @@ def measure_memory(
 def measure_start(model: Path, clip: Path, method: Method, *, segments: int, views: str) -> Result:
     """Return the time from starting the program to its end, with the answer printed: files are in the cache."""
     command = classify_command(model, [clip], segments=segments, views=views)
-    values = []
-    for repeat in range(method.repeats + 1):
+    values: list[float] = []
+    # The first warms the disk's cache up.
+    for repeat in range(max(method.repeats, method.least_iterations) + 1):
         method.watch.look()
         started_s = time.perf_counter()
         subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        if repeat:  # the first warms the disk's cache up
+        if repeat:
             values.append(time.perf_counter() - started_s)
     measured = over_repeats(START.name, values, unit=START.unit, better="lower")
     settings: dict[str, Setting] = {"model": model.name, "segments": segments, "views": views}

@@ -70,12 +70,14 @@ class Engine(Closing, ABC):
     description: backend, version and device, for people.
     batch_size: the number of crops a call at which this engine is fastest; any other number works too.
     notes: what a user should know of how it runs here: what `auto` took, and why not what was expected.
+    threads: the CPU threads that were asked for, or None for as many as there are cores.
     """
 
     spec: ModelSpec
     description: str
     batch_size: int
     notes: tuple[str, ...] = ()
+    threads: int | None = None
 
     def infer(self, crops: Frame) -> Logits:
         """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8 RGB, N >= 1.

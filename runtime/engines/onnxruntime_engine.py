@@ -64,6 +64,7 @@ class OnnxRuntimeEngine(Engine):
         self.spec = read_spec(path)
         on_cpu = _CPU_INT8_BATCH if self.spec.precision == "int8" else _CPU_BATCH
         self.batch_size = on_cpu if device.kind == "cpu" else _CUDA_BATCH
+        self.threads = threads
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cores()
         options.log_severity_level = 3  # errors come back as exceptions; warnings are of no use to our users

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from benchmarks.energy import energy_watch
-from benchmarks.energy.sensors import Meter, Sensor, SensorError
-from benchmarks.energy.watch import EnergyWatch
+from benchmarks.energy.nvml import nvml_sensors
+from benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError
+from benchmarks.energy.watch import EnergyUsed, EnergyWatch
 from runtime.errors import install_command
 
 NO_RAPL = "RAPL: this machine has no energy counters"
@@ -67,7 +68,7 @@ def values(*numbers: float | str) -> Callable[[], float]:
 
 
 def test_power_is_integrated_by_the_trapezoid_rule() -> None:
-    meter = Meter(Sensor(name="a", read=values(10, 20, 0), counts=False), 0.0)
+    meter = Meter(Sensor(name="a", part="cpu", read=values(10, 20, 0), counts=False), 0.0)
     meter.read(2.0)
     assert meter.joules == 30
     meter.read(3.0)
@@ -75,21 +76,21 @@ def test_power_is_integrated_by_the_trapezoid_rule() -> None:
 
 
 def test_a_counter_gives_what_it_grew_by() -> None:
-    meter = Meter(Sensor(name="a", read=values(100, 103, 110), counts=True), 0.0)
+    meter = Meter(Sensor(name="a", part="cpu", read=values(100, 103, 110), counts=True), 0.0)
     meter.read(1.0)
     meter.read(2.0)
     assert meter.joules == 10
 
 
 def test_a_counter_that_went_round_goes_on_from_nothing() -> None:
-    meter = Meter(Sensor(name="a", read=values(95, 5, 10, 2), counts=True, wraps_at_j=100), 0.0)
+    meter = Meter(Sensor(name="a", part="cpu", read=values(95, 5, 10, 2), counts=True, wraps_at_j=100), 0.0)
     for at_s in (1.0, 2.0, 3.0):
         meter.read(at_s)
     assert meter.joules == 10 + 5 + 92
 
 
 def test_a_counter_that_goes_backwards_for_no_reason_is_not_believed() -> None:
-    meter = Meter(Sensor(name="a", read=values(95, 5), counts=True), 0.0)
+    meter = Meter(Sensor(name="a", part="cpu", read=values(95, 5), counts=True), 0.0)
     with pytest.raises(SensorError, match="went backwards"):
         meter.read(1.0)
 
@@ -97,17 +98,54 @@ def test_a_counter_that_goes_backwards_for_no_reason_is_not_believed() -> None:
 # The watch
 
 
-def constant(watts: float) -> Sensor:
-    return Sensor(name=f"{watts:g} W", read=lambda: watts, counts=False)
+def constant(watts: float, part: str = "cpu") -> Sensor:
+    return Sensor(name=f"{watts:g} W", part=part, read=lambda: watts, counts=False)
 
 
-def test_the_sensors_of_all_parts_are_added_up() -> None:
+def measured(
+    sensors: Sequence[Sensor], lacks: Sequence[Lack] = (), *, device: str, seconds: float = 4.0
+) -> EnergyUsed:
     clock = Clock()
-    watch = EnergyWatch([constant(10), constant(5)], ["something is missing"], clock=clock)
-    with watch.measure() as used:
-        clock.now_s = 4.0
-    assert used.by_source == {"10 W": 40, "5 W": 20}
-    assert (used.joules, used.notes) == (60, ("something is missing",))
+    with EnergyWatch(sensors, lacks, clock=clock).measure(device) as used:
+        clock.now_s = seconds
+    return used
+
+
+def test_what_computes_counts_and_the_processor_always() -> None:
+    sensors = [constant(100, "cuda:0"), constant(200, "cuda:1"), constant(10), constant(5)]
+    on_processor, on_gpu = measured(sensors, device="cpu"), measured(sensors, device="cuda:1")
+    assert on_processor == EnergyUsed(joules=60, by_source={"10 W": 40, "5 W": 20}, notes=())
+    assert on_gpu == EnergyUsed(joules=860, by_source={"200 W": 800, "10 W": 40, "5 W": 20}, notes=())
+
+
+def test_without_the_processors_sensor_a_gpus_joules_are_no_sum() -> None:
+    lack = Lack("cpu", "RAPL: no permission")
+    used = measured([constant(100, "cuda:0")], [lack], device="cuda:0")
+    assert used == EnergyUsed(joules=None, by_source={"100 W": 400}, notes=("RAPL: no permission",))
+    assert measured([constant(100, "cuda:0")], [lack], device="cpu") == EnergyUsed(
+        joules=None, by_source={}, notes=("RAPL: no permission",)
+    )
+
+
+def test_one_package_of_two_is_no_sum() -> None:
+    used = measured([constant(10)], [Lack("cpu", "RAPL: package-1 is asleep")], device="cpu")
+    assert used == EnergyUsed(joules=None, by_source={"10 W": 40}, notes=("RAPL: package-1 is asleep",))
+
+
+def test_what_a_gpu_does_not_tell_is_nothing_to_the_processor_or_to_another_gpu() -> None:
+    sensors, lacks = [constant(10), constant(100, "cuda:1")], [Lack("cuda:0", "NVML: GPU 0 tells nothing")]
+    assert measured(sensors, lacks, device="cpu").joules == 40
+    assert measured(sensors, lacks, device="cuda:1").joules == 440
+    assert measured(sensors, lacks, device="cuda:0").notes == ("NVML: GPU 0 tells nothing",)
+    assert measured(sensors, lacks, device="cuda:2").notes == ("no sensor of cuda:2",)
+    of_all = [Lack("cuda", "NVML: no GPU to ask")]
+    assert measured(sensors[:1], of_all, device="cuda:3").notes == ("NVML: no GPU to ask",)
+    assert measured(sensors[:1], of_all, device="cpu").notes == ()
+
+
+def test_the_whole_boards_power_counts_whatever_computes() -> None:
+    for device in ("cpu", "cuda:0"):
+        assert measured([constant(12, "board")], device=device).joules == 48
 
 
 def test_a_watch_measures_one_piece_of_work_after_another() -> None:
@@ -122,7 +160,9 @@ def test_a_watch_measures_one_piece_of_work_after_another() -> None:
 
 
 def test_power_is_read_while_the_work_goes_on() -> None:
-    watch = EnergyWatch([Sensor(name="a", read=values(0, *[100.0] * 10_000), counts=False)], period_s=0.01)
+    watch = EnergyWatch(
+        [Sensor(name="a", part="cpu", read=values(0, *[100.0] * 10_000), counts=False)], period_s=0.01
+    )
     began_s = time.monotonic()
     with watch.measure() as used:
         time.sleep(0.3)
@@ -134,24 +174,26 @@ def test_power_is_read_while_the_work_goes_on() -> None:
 def test_without_any_sensor_there_are_no_joules_but_reasons(tmp_path: Path) -> None:
     with energy_watch(tmp_path) as watch, watch.measure() as used:
         pass
-    assert (used.joules, used.by_source) == (None, {})
-    assert used.notes == (NO_NVML, NO_RAPL)
+    assert (used.joules, used.by_source, used.notes) == (None, {}, (NO_RAPL,))
+    with energy_watch(tmp_path) as watch, watch.measure("cuda:0") as used:
+        pass
+    assert (used.joules, used.by_source, used.notes) == (None, {}, (NO_NVML, NO_RAPL))
 
 
-def test_a_sensor_that_fails_in_the_middle_leaves_the_others() -> None:
+def test_a_sensor_that_fails_in_the_middle_leaves_the_others_but_no_sum() -> None:
     clock = Clock()
-    failing = Sensor(name="bad", read=values(1, 1, "it was switched off"), counts=False)
+    failing = Sensor(name="bad", part="cpu", read=values(1, 1, "it was switched off"), counts=False)
     failed = threading.Event()
     watch = EnergyWatch([failing, constant(5)], period_s=0.001, clock=clock)
     with watch.measure() as used:
         failed.wait(0.2)
         clock.now_s = 2.0
     assert used.by_source == {"5 W": 10}
-    assert (used.joules, used.notes) == (10, ("bad: it was switched off",))
+    assert (used.joules, used.notes) == (None, ("bad: it was switched off",))
 
 
 def test_a_sensor_that_fails_at_once_is_told_as_well() -> None:
-    with EnergyWatch([Sensor(name="bad", read=values("it is asleep"), counts=True)]).measure() as used:
+    with EnergyWatch([Sensor(name="bad", part="cpu", read=values("it is asleep"), counts=True)]).measure() as used:
         pass
     assert (used.joules, used.notes) == (None, ("bad: it is asleep",))
 
@@ -193,7 +235,7 @@ def test_packages_and_memory_count_but_their_parts_and_the_platform_do_not(tmp_p
         f"{name} (RAPL)": pytest.approx(0.5) for name in ("package-0", "dram-0", "package-1", "dram-1")
     }
     assert used.joules == pytest.approx(2)
-    assert used.notes == (NO_NVML,)
+    assert used.notes == ()
 
 
 def test_a_rapl_counter_that_goes_round_is_followed(tmp_path: Path) -> None:
@@ -217,7 +259,7 @@ def test_counters_that_only_root_may_read_are_told(tmp_path: Path, monkeypatch: 
         pass
     assert used.joules is None
     note = f"RAPL: no permission to read {counter}: run as root, or allow it by: chmod a+r {counter}"
-    assert used.notes == (NO_NVML, note)
+    assert used.notes == (note,)
 
 
 def test_a_counter_that_vanishes_is_told(tmp_path: Path) -> None:
@@ -255,6 +297,9 @@ class FakeNvml(ModuleType):
     def nvmlDeviceGetHandleByIndex(self, index: int) -> dict[str, int]:  # noqa: N802
         return self.gpus[index]
 
+    def nvmlDeviceGetName(self, gpu: dict[str, int]) -> str:  # noqa: N802
+        return f"kind {gpu.get('kind', 0)}"
+
     def nvmlDeviceGetTotalEnergyConsumption(self, gpu: dict[str, int]) -> int:  # noqa: N802
         return self._ask(gpu, "energy_mj")
 
@@ -267,16 +312,46 @@ class FakeNvml(ModuleType):
         return gpu[what]
 
 
-def test_gpus_that_count_their_energy_are_asked_for_it(packages: Packages, tmp_path: Path) -> None:
+def test_a_gpu_that_counts_its_energy_is_asked_for_it(packages: Packages, tmp_path: Path) -> None:
     nvml = FakeNvml({"energy_mj": 1000}, {"energy_mj": 0})
     packages.add(nvml)
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", energy_uj=0)
     with energy_watch(tmp_path) as watch:
-        with watch.measure() as used:
+        with watch.measure("cuda:0") as used:
             nvml.gpus[0]["energy_mj"], nvml.gpus[1]["energy_mj"] = 3500, 250
+            counter.write_text("500000\n")
         assert nvml.is_open
-    assert used.by_source == {"GPU 0 (NVML)": 2.5, "GPU 1 (NVML)": 0.25}
-    assert (used.joules, used.notes) == (2.75, (NO_RAPL,))
+    assert used.by_source == {"GPU 0 (NVML)": 2.5, "package-0 (RAPL)": 0.5}
+    assert (used.joules, used.notes) == (3.0, ())
     assert not nvml.is_open
+
+
+@pytest.mark.parametrize(
+    ("environment", "sources"),
+    [
+        ({}, {"cuda:0": "GPU 0 (NVML)", "cuda:1": "GPU 1 (NVML)", "cuda:2": "GPU 2 (NVML)"}),
+        ({"CUDA_VISIBLE_DEVICES": "2,0"}, {"cuda:0": "GPU 2 (NVML)", "cuda:1": "GPU 0 (NVML)"}),
+        ({"CUDA_VISIBLE_DEVICES": ""}, {}),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-8932f937"}, {}),
+        ({"CUDA_VISIBLE_DEVICES": "7"}, {}),
+    ],
+)
+def test_gpus_are_counted_as_cuda_counts_them(
+    packages: Packages, environment: dict[str, str], sources: dict[str, str]
+) -> None:
+    packages.add(FakeNvml(*({"energy_mj": 0} for _ in range(3))))
+    sensors, lacks, close = nvml_sensors(environment)
+    close()
+    assert {sensor.part: sensor.name for sensor in sensors} == sources
+    assert [lack.part for lack in lacks] == ([] if sources else ["cuda"])
+
+
+def test_which_of_several_kinds_of_gpus_comes_first_is_not_guessed(packages: Packages) -> None:
+    packages.add(FakeNvml({"energy_mj": 0, "kind": 1}, {"energy_mj": 0, "kind": 2}))
+    sensors, lacks, _ = nvml_sensors({})
+    assert sensors == []
+    assert "set CUDA_DEVICE_ORDER=PCI_BUS_ID" in lacks[0].note
+    assert len(nvml_sensors({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"})[0]) == 2
 
 
 def test_an_older_gpus_power_is_integrated(
@@ -286,23 +361,26 @@ def test_an_older_gpus_power_is_integrated(
     clock = Clock()
     with energy_watch(tmp_path) as watch:
         monkeypatch.setattr(watch, "_clock", clock)
-        with watch.measure() as used:
+        with watch.measure("cuda:0") as used:
             clock.now_s = 3.0
-    assert used.joules == pytest.approx(150)
+    assert used.by_source == {"GPU 0 (NVML)": pytest.approx(150)}
 
 
 def test_a_gpu_that_tells_nothing_leaves_the_others(packages: Packages, tmp_path: Path) -> None:
     packages.add(FakeNvml({}, {"energy_mj": 0}))
-    with energy_watch(tmp_path) as watch, watch.measure() as used:
-        pass
-    assert list(used.by_source) == ["GPU 1 (NVML)"]
-    assert used.notes == ("NVML: GPU 0 tells nothing (Not Supported)", NO_RAPL)
+    with energy_watch(tmp_path) as watch:
+        with watch.measure("cuda:1") as of_other:
+            pass
+        with watch.measure("cuda:0") as of_silent:
+            pass
+    assert (list(of_other.by_source), of_other.notes) == (["GPU 1 (NVML)"], (NO_RAPL,))
+    assert of_silent.notes == ("NVML: GPU 0 tells nothing (Not Supported)", NO_RAPL)
 
 
 def test_a_gpu_that_falls_off_in_the_middle_is_told(packages: Packages, tmp_path: Path) -> None:
     nvml = FakeNvml({"energy_mj": 0})
     packages.add(nvml)
-    with energy_watch(tmp_path) as watch, watch.measure() as used:
+    with energy_watch(tmp_path) as watch, watch.measure("cuda:0") as used:
         nvml.gpus[0].clear()
     assert used.joules is None
     assert used.notes == (NO_RAPL, "GPU 0 (NVML): Not Supported")
@@ -314,7 +392,7 @@ def test_a_gpu_that_falls_off_in_the_middle_is_told(packages: Packages, tmp_path
 )
 def test_a_machine_without_gpus_says_so(packages: Packages, tmp_path: Path, nvml: FakeNvml, note: str) -> None:
     packages.add(nvml)
-    with energy_watch(tmp_path) as watch, watch.measure() as used:
+    with energy_watch(tmp_path) as watch, watch.measure("cuda:0") as used:
         pass
     assert used.notes == (note, NO_RAPL)
 
@@ -378,7 +456,7 @@ def test_a_board_without_sensors_is_told(packages: Packages, tmp_path: Path, pow
     packages.add(service)
     with energy_watch(tmp_path) as watch, watch.measure() as used:
         pass
-    assert used.notes == ("Jetson: this board tells no power to jetson-stats", NO_NVML, NO_RAPL)
+    assert used.notes == ("Jetson: this board tells no power to jetson-stats", NO_RAPL)
     assert service.closed == 1
 
 

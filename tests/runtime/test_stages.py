@@ -13,8 +13,11 @@ import pytest
 
 from runtime import stages
 from runtime.batching import CropBatcher
+from runtime.clips import ClipEnd, Source, clip_frames
 from runtime.engines import Device, open_engine
 from runtime.engines.io_binding import BoundSession
+from runtime.errors import InputError
+from runtime.preprocess import Frame
 from runtime.recognizer import Recognizer
 from runtime.results import Classification
 from runtime.stages import (
@@ -37,7 +40,7 @@ from runtime.stages import (
     timed,
 )
 from tests.clips import picture, write_clip
-from tests.models import write_tiny_model
+from tests.models import tiny_spec, write_tiny_model
 
 
 class Ear:
@@ -224,7 +227,7 @@ def test_a_video_goes_through_all_stages(model: Path, tmp_path: Path, ear: Ear, 
     assert counts[BATCH_WAIT] == 4
     assert counts[COMPUTE] == counts[AGGREGATE] == 4
     assert counts[FOR_FRAMES] >= 4
-    assert counts[FOR_ROOM] == 4
+    assert counts[FOR_ROOM] == 4 + 1  # each frame is handed over, and the clip's end
     assert not counts.keys() & {COPY_IN, COPY_OUT}
 
 
@@ -253,6 +256,30 @@ def test_a_frame_waits_from_when_it_is_ready_until_its_batch_is_submitted(
         batcher.flush()
     waits = [own_s for name, own_s in ear.heard if name == BATCH_WAIT]
     assert waits == [float(s) for s in range(engine.batch_size - 1, -1, -1)]
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_handing_over_anything_is_a_wait_for_room_and_no_decoding(
+    tmp_path: Path, ear: Ear, clock: Clock, monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    def resize(pixels: Frame, **_: object) -> Frame:
+        clock.now_s += 1
+        return pixels
+
+    monkeypatch.setattr("runtime.clips.time.perf_counter", clock)
+    monkeypatch.setattr("runtime.clips.resize_frame", resize)
+    path = write_clip(tmp_path / "a.mp4", frames=8) if readable else tmp_path / "none.mp4"
+    sources: list[Source] = [path, InputError("@list", "names nothing"), path]
+    handed = []
+    for item in clip_frames(sources, tiny_spec(), segments=2, rule="centre"):
+        handed.append(item)
+        clock.now_s += 10  # until the next one is asked for
+    ends = [item for item in handed if isinstance(item, ClipEnd)]
+    assert len(handed) == (2 * (2 + 1) + 1 if readable else 3)
+    assert [own_s for name, own_s in ear.heard if name == FOR_ROOM] == [10] * len(handed)
+    took_ms = 2 * 1000 if readable else 0
+    assert [end.decode_ms for end in ends] == [took_ms, 0, took_ms]
+    assert [end.error is None for end in ends] == [readable, False, readable]
 
 
 def test_copies_to_and_from_a_device_are_stages_of_their_own(model: Path, ear: Ear) -> None:

@@ -98,6 +98,16 @@ def test_a_transform_is_applied_to_each_picked_frame_at_once(clip: Path) -> None
         assert (one.index, one.pts_s) == (other.index, other.pts_s)
 
 
+def test_the_count_after_a_read_by_seeking_costs_no_further_decode(tmp_path: Path) -> None:
+    with VideoReader(write_clip(tmp_path / "a.mp4")) as video:
+        video.read_sampled(lambda count: [count // 2])
+        before = (video.effort.packets, video.effort.runs)
+        assert before[1] == 1
+        assert video.frame_count() == 48
+        assert (video.effort.packets, video.effort.runs) == before
+        assert video.seeks
+
+
 def test_a_file_whose_count_is_guessed_right_is_decoded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,3 +248,24 @@ def test_untrained_weights_depend_on_the_seed_alone():
     first, again, other = (untrained_checkpoint(18, 3, seed=seed) for seed in (1, 1, 2))
     assert weights_digest(first.arrays) == weights_digest(again.arrays)
     assert weights_digest(first.arrays) != weights_digest(other.arrays)
+
+
+def test_the_command_exports_untrained_weights_with_the_classes_of_a_label_file(run, labels, tmp_path):
+    options = ["--untrained", 1, "--depth", 18, "--labels", labels, "--crop-size", 32, "-o", tmp_path / "out"]
+    ending = run("export", *options)
+    assert ending.code == 0, ending.err
+    assert "ResNet18-vd, 3 classes" in ending.out
+    spec = ModelSpec.from_json((tmp_path / "out/spec.json").read_bytes(), source="spec.json")
+    assert spec.labels == ("run", "jump", "swim")
+
+
+@pytest.mark.parametrize("options", [[], ["--untrained", 1, "--weights", "w.pdparams"], ["--untrained", -1]])
+def test_the_command_takes_either_weights_or_a_seed(run, tmp_path, options):
+    ending = run("export", *options, "-o", tmp_path / "out")
+    assert ending.code == 2
+    assert "--untrained" in ending.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_seed_beyond_what_paddle_takes_is_wrong_usage(run, tmp_path):
+    assert run("export", "--untrained", 2**64, "-o", tmp_path / "out").code == 2

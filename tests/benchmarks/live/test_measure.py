@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,10 +64,11 @@ def measured(
 def test_the_streams_and_their_latency_are_reported(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     result = measured(engine, monkeypatch, capacity=7)
     assert (result["streams"].value, result["streams"].better) == (7, "higher")
+    assert {m.better for m in result.measurements if m.name.startswith("latency")} == {""}, "those of that number"
     assert result["latency_p50_ms"].value == pytest.approx(70.59)
     assert result["latency_p99_ms"].value == pytest.approx(71.18)
     assert result["latency_p99_ms"].samples == 240
-    assert [trial["streams"] for trial in result.facts["trials"]] == [9, 4, 6, 7, 8, 7]
+    assert [trial["streams"] for trial in result.facts["trials"]] == [9, 6, 7, 8, 8, 7]
     assert result.sentence == (
         "7 streams (pictures at 25 frames/s) with p99 latency within 100 ms; with 8: 3 sampled frames were dropped"
     )
@@ -88,6 +90,20 @@ def test_the_key_holds_nothing_that_changes_from_run_to_run(
         "bound_ms": 100,
         "fps": 25.0,
     }
+
+
+def test_where_decoding_is_left_out_of_the_latency_it_is_said(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = measured(engine, monkeypatch, capacity=7)
+    source = LiveSource(uri=parse_source("clip.mp4"), name="clip.mp4", fps=30.0)
+    paced = dataclasses.replace(load(), source=source)
+    file = measure_live(engine, "tiny.onnx", paced, most=64, method=Method())
+    assert (live.facts["latency_includes_decoding"], file.facts["latency_includes_decoding"]) == (True, False)
+    assert "after decoding" not in live.sentence
+    assert file.sentence.startswith(
+        "7 streams (clip.mp4 at 30 frames/s) with p99 latency after decoding within 100"
+    )
 
 
 def test_where_not_one_stream_holds_it_is_said_why(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

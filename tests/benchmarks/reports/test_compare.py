@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.percentiles import over_repeats
 from benchmarks.reports.compare import Comparison, compare
 from benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, REGRESSION, UNCHANGED, Bounds
 from benchmarks.results import Measurement, Result
 from runtime.errors import UsageError
-from tests.benchmarks.reports.fabricated import figure, report, results, scenario, stages
+from tests.benchmarks.reports.fabricated import figure, gains, report, results, scenario, stages
 
 NAMES = ("a", "b")
 
@@ -138,6 +139,26 @@ def test_a_failed_case_is_found_although_it_does_not_know_all_of_its_settings() 
     assert [v.outcome for v in compared([base, other], [elsewhere, other]).regressions] == [MISSING]
 
 
+@pytest.mark.parametrize(
+    ("base", "part"), [(scenario("offline", figure("a_ms", 1.0)), "scenarios"), (gains()[-1], "gains")]
+)
+def test_a_failed_part_of_the_suite_is_why_its_cases_are_missing(base: Result, part: str) -> None:
+    failed = Result(section=base.section, settings={"part": part}, error="the engine failed")
+    found = compared([base, stages("a.avi")], [failed, stages("a.avi")])
+    (lost,) = found.regressions
+    assert (lost.outcome, lost.reason) == (FAILED, "the engine failed")
+    assert compared([base], [failed]).regressions == (lost,)  # with nothing else in common
+    other = replace(failed, settings={"part": "another"})
+    assert [verdict.outcome for verdict in compared([base, other], [other]).regressions] == [MISSING]
+
+
+def test_where_a_figure_has_no_interval_the_bound_alone_decides() -> None:
+    once, five = over_repeats("a_ms", [100.0], unit="ms", better="lower"), figure("a_ms", 112.0, spread=0.1)
+    assert once.low is None
+    assert outcome(once, five) == REGRESSION
+    assert outcome(replace(five, value=108.0), once) == UNCHANGED
+
+
 def test_a_figure_that_is_not_known_any_more_says_why() -> None:
     base, new = figure("a_p99_ms", 1.0), figure("a_p99_ms", None, note="needs at least 100 samples")
     (missing,) = compared([one(base)], [one(new)]).regressions
@@ -221,6 +242,26 @@ def test_machines_alike_within_ten_percent_are_judged_as_measured() -> None:
     assert not machines(*fast_and_slow(1.0), slowness=0.92).is_adjusted
 
 
+@pytest.mark.parametrize("machine", [{"cores": 8}, {"core_quota": 1.5}])
+def test_the_probe_of_one_core_says_nothing_of_another_number_of_them(machine: dict[str, Any]) -> None:
+    found = machines(*fast_and_slow(1.5), slowness=1.5, machine=machine)
+    assert not found.is_adjusted
+    assert [verdict.name for verdict in found.regressions] == ["a_ms", "b_s", "views_per_s"]
+    assert any("cannot be told from the probe, which runs on one" in note for note in found.notes)
+    assert not any("SLOWER" in note for note in found.notes)
+
+
+def test_streams_are_adjusted_unless_no_more_were_tried() -> None:
+    def of(streams: float, most: int) -> list[Result]:
+        count = Measurement(name="streams", unit="streams", better="higher", value=streams)
+        return [one(count, section="live", facts={"most_tried": most})]
+
+    assert machines(of(64, 64), of(32, 64), slowness=2.0).verdicts[0].judged == 64
+    for slowness in (2.0, 0.5):
+        (verdict,) = machines(of(64, 64), of(64, 64), slowness=slowness).verdicts
+        assert (verdict.outcome, verdict.judged) == (UNCHANGED, 64)
+
+
 def test_other_processors_are_adjusted_even_if_they_are_alike() -> None:
     found = machines(*fast_and_slow(1.05), slowness=1.05, machine={"cpu": "Another"})
     assert found.is_adjusted
@@ -240,6 +281,13 @@ def test_the_speed_of_the_processor_says_nothing_of_a_gpu() -> None:
     found = machines(on_gpu, on_gpu, slowness=2.0, machine={"gpus": [{"name": "H200"}]})
     assert found.verdicts[0].judged == 100.0
     assert any("differ in gpu: none before, H200 now" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("device", "judged"), [("cuda:0", 100.0), ("cpu", 50.0)])
+def test_a_cell_of_a_sweep_tells_by_its_device_whether_a_gpu_computes(device: str, judged: float) -> None:
+    settings = {"model": "a.onnx", "backend": "onnxruntime", "device": device}
+    cell = Result(section="sweep", settings=settings, measurements=(figure("a_ms", 100.0),))
+    assert machines([cell], [cell], slowness=2.0).verdicts[0].judged == judged
 
 
 def test_warnings_of_either_report_are_told() -> None:

@@ -83,7 +83,8 @@ def test_every_section_plot_and_failure_is_on_the_page(page: str) -> None:
     assert "model <1>: is no ONNX file & cannot be read" in found.text
     assert "needs at least 100 samples, got 61" in found.text
     assert "43.2 ms 42.3\N{EN DASH}44.1" in " ".join(found.text.split())
-    assert "1 of 2" in found.text
+    assert "1 of 3" in found.text
+    assert "targets met; 1 not measured" in found.text
 
 
 def test_identifiers_are_unique_and_all_references_lead_to_one(page: str) -> None:

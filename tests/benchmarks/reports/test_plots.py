@@ -94,6 +94,92 @@ def test_the_front_is_numbered_and_listed_with_units() -> None:
     assert len(listed.splitlines()) == 11
 
 
+def numbers(plot: Any) -> list[Any]:
+    """Return the numbers beside the points of a scatter plot."""
+    return [text for text in plot.axes[0].texts if text.get_text().isdigit()]
+
+
+def legend_colours(plot: Any) -> dict[str, tuple[float, ...]]:
+    """Return the colour that the legend gives to each name."""
+    legend = plot.axes[0].get_legend() or plot.legends[0]
+    return {
+        text.get_text(): tuple(float(each) for each in handle.get_facecolor()[-4:])
+        if not hasattr(handle, "get_offsets")
+        else tuple(float(each) for each in handle.get_facecolor()[0])
+        for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True)
+    }
+
+
+def test_numbers_stand_clear_of_all_points_and_of_each_other() -> None:
+    # The second is so close to the first that its number has to stand at its lower right, where a lesser case is.
+    close = [(10.0, 90.0), (10.05, 90.05), (10.5, 89.8), (20.0, 92.0), (20.4, 92.4), (20.7, 92.7), (40.0, 95.0)]
+    cells = [
+        Result(
+            section="sweep",
+            settings={"segments": number},
+            measurements=(figure("latency_p50_ms", x), figure("top1_percent", y, unit="%", better="higher")),
+        )
+        for number, (x, y) in enumerate(close)
+    ]
+    plot = drawn("sweep-accuracy", Series("a", report(cells)))
+    renderer = plot.canvas.get_renderer()
+    plot.draw(renderer)
+    boxes = [number.get_window_extent(renderer) for number in numbers(plot)]
+    assert len(boxes) == 6
+    for x, y in plot.axes[0].transData.transform(close):
+        assert not any(box.contains(x, y) for box in boxes)
+    assert not any(box.overlaps(other) for index, box in enumerate(boxes) for other in boxes[index + 1 :])
+
+
+def test_the_points_of_several_reports_are_told_apart_and_not_numbered() -> None:
+    plot = drawn("sweep-accuracy", Series("old", report(sweep())), Series("new", report(sweep(1.2))))
+    assert numbers(plot) == []
+    assert not any("segments" in text for text in texts(plot))
+    assert list(legend_colours(plot)) == ["old", "new"]
+
+
+def test_of_several_reports_the_only_one_with_a_sweep_is_named_and_numbered() -> None:
+    plot = drawn("sweep-accuracy", Series("old", report(live())), Series("new", report(sweep())))
+    assert list(legend_colours(plot)) == ["new"]
+    assert [text.get_text() for text in numbers(plot)][:2] == ["1", "2"]
+
+
+def test_a_report_keeps_its_colour_where_another_lacks_a_section() -> None:
+    series = [
+        Series("a", report([*live(), *gains()])),
+        Series("b", report([*live(), *sweep()])),
+        Series("c", report([*live(), *sweep(), *gains()])),
+    ]
+    colours = legend_colours(drawn("live", *series))
+    assert len(set(colours.values())) == 3
+    for name, present in (("gains", "ac"), ("sweep-accuracy", "bc"), ("sweep-memory", "bc")):
+        found = legend_colours(drawn(name, *series))
+        assert found == {each: pytest.approx(colours[each]) for each in present}
+
+
+def test_a_percentile_keeps_its_colour_where_another_is_not_known() -> None:
+    both = [scenario("offline", figure("latency_p50_ms", 1.0), figure("latency_p99_ms", 2.0))]
+    lone = [scenario("offline", figure("latency_p99_ms", 2.0)), scenario("server", figure("latency_p99_ms", 2.0))]
+    one, other = (legend_colours(drawn("latency", Series("a", report(found)))) for found in (both, lone))
+    assert list(other) == ["p99"]
+    assert one["p99"] == other["p99"]
+
+
+def stage_rows(*series: Series) -> list[str]:
+    return [label.get_text() for label in drawn("stages", *series).axes[0].get_yticklabels()]
+
+
+def test_rows_of_stages_can_be_told_apart() -> None:
+    two = Series("b", report([stages("x.avi"), stages("y.avi")]))
+    assert stage_rows(Series("a", report(live())), two) == ["x.avi, b", "y.avi, b"]
+    assert stage_rows(Series("a", report([stages("x.avi")])), two) == ["x.avi, a", "x.avi, b", "y.avi, b"]
+    assert stage_rows(Series("a", report([stages("x.avi")])), Series("b", report([stages("x.avi")]))) == ["a", "b"]
+
+
+def test_shares_of_stages_are_named_as_what_they_are() -> None:
+    assert "share of all threads' stage time, %" in texts(drawn("stages", Series("a", report([stages("x.avi")]))))
+
+
 def test_latencies_have_a_logarithmic_axis_with_plain_numbers() -> None:
     axes = drawn("sweep-accuracy", Series("a", report(sweep()))).axes[0]
     assert axes.get_xscale() == "log"

@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
+from benchmarks.percentiles import over_repeats
 from benchmarks.reports.headlines import headlines
 from benchmarks.reports.machines import differences, machine_line
 from benchmarks.reports.markdown import report_markdown
@@ -114,6 +115,17 @@ def test_failures_are_told_beside_the_table() -> None:
 
 def test_a_note_that_all_cases_have_names_none() -> None:
     assert view(sweep()).notes == ("joules per clip: no permission to read the power sensors of this machine",)
+
+
+def test_a_note_that_both_of_two_cases_have_names_neither() -> None:
+    cases = [scenario(name, *latencies(1.0, p99=False)) for name in ("server", "single-stream")]
+    assert view(cases).notes == ("latency p99: needs at least 100 samples, got 61: measure for longer",)
+
+
+def test_a_figure_of_one_repeat_has_no_interval() -> None:
+    once = over_repeats("a_ms", [1.25], unit="ms", better="lower")
+    shown = view([scenario("server", once)])
+    assert cells(shown)[0][-1] == "1.25"
 
 
 def test_targets_tell_bound_and_verdict() -> None:
@@ -238,18 +250,20 @@ def test_a_machine_in_a_line_leaves_out_what_is_not_known() -> None:
     known = {
         "cpu": "A78AE",
         "cores": 1,
+        "core_quota": 0.5,
         "board": "Orin",
         "gpus": [{"name": "Orin GPU"}],
         "power_mode": ["MAXN", "0"],
     }
-    assert machine_line(known) == "Orin, A78AE, 1 core, Orin GPU, MAXN, 0"
+    assert machine_line(known) == "Orin, A78AE, 1 core, a quota of 0.5 cores, Orin GPU, MAXN, 0"
 
 
 def test_machines_differ_in_what_their_figures_depend_on() -> None:
     assert differences(MACHINE, {**MACHINE, "commit": "other", "temperatures_c": {}}) == {}
-    other = {**MACHINE, "cores": 8, "gpus": [{"name": "H200"}], "power_mode": ["15W"]}
+    other = {**MACHINE, "cores": 8, "core_quota": 2.5, "gpus": [{"name": "H200"}], "power_mode": ["15W"]}
     assert differences(MACHINE, other) == {
         "cores": ("2", "8"),
+        "core quota": ("", "2.5"),
         "gpu": ("", "H200"),
         "power mode": ("", "15W"),
     }

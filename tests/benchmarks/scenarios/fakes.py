@@ -66,7 +66,9 @@ class QueueDriver:
             free_ms = max(free_ms, due_ms) + self._service_ms
             latencies_ms.append(free_ms - due_ms)
         percentiles_ms = {share: percentile(latencies_ms, share) for share in SHARES}
-        return Observation(queries=queries, percentiles_ms=percentiles_ms, latencies_ms=tuple(latencies_ms))
+        return Observation(
+            queries=queries, percentiles_ms=percentiles_ms, latencies_ms=tuple(latencies_ms), arrivals_per_s=rate
+        )
 
     def stream(
         self, system: SystemUnderTest, *, frames_a_query: int, extent: Extent, expected_ms: float

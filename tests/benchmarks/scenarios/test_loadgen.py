@@ -3,19 +3,17 @@ from __future__ import annotations
 import platform
 import sys
 import threading
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks.scenarios.case import Case
+from benchmarks.scenarios.comparing import loadgen_percentile
 from benchmarks.scenarios.definitions import Extent
 from benchmarks.scenarios.drivers import new_drivers
 from benchmarks.scenarios.loadgen import LoadGenDriver, parse_summary
 from benchmarks.scenarios.measuring import run_scenarios
-from benchmarks.scenarios.samples import SampleLibrary
-from benchmarks.scenarios.system import Completed, Sample, SystemFailure, SystemUnderTest
+from benchmarks.scenarios.system import SystemFailure, SystemUnderTest
 from runtime.errors import MissingDependencyError
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
 
@@ -75,8 +73,9 @@ def test_a_missing_loadgen_is_told_where_it_was_asked_for(monkeypatch: pytest.Mo
 
 
 @needs_loadgen
-def test_auto_takes_both_drivers_where_loadgen_is_installed() -> None:
-    assert [driver.name for driver in new_drivers("auto")] == ["own", "loadgen"]
+def test_auto_takes_loadgen_where_it_is_installed() -> None:
+    assert [driver.name for driver in new_drivers("auto")] == ["loadgen"]
+    assert [driver.name for driver in new_drivers("both")] == ["own", "loadgen"]
 
 
 @needs_loadgen
@@ -142,38 +141,24 @@ def test_an_interrupt_ends_loadgen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "loadgen"]
 
 
-class Timed(SystemUnderTest):
-    """Times each query as our own driver does, whoever sends it: from its issue to its last completion."""
-
-    def __init__(self, engine: SleepingEngine, library: SampleLibrary) -> None:
-        super().__init__(engine, library)
-        self.latencies_ms: list[float] = []
-
-    def issue(self, samples: Sequence[Sample], completed: Completed) -> None:
-        started_s, left = time.perf_counter(), len(samples)
-
-        def timed(sample: int, at_s: float) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                self.latencies_ms.append(1000 * (at_s - started_s))
-            completed(sample, at_s)
-
-        super().issue(samples, timed)
-
-
 @needs_loadgen
 def test_loadgen_and_our_clock_tell_the_same_of_the_same_queries() -> None:
     # However busy the machine is, both see the same, so that this is exact where the comparison of runs is not.
     extent = Extent(least_s=0.0, least_queries=60, most_s=20.0)
-    with Timed(SleepingEngine(0.01, batch_size=4), numbered_library(8)) as system:
+    with SystemUnderTest(SleepingEngine(0.01, batch_size=4), numbered_library(8)) as system:
         found = LoadGenDriver().stream(system, frames_a_query=8, extent=extent, expected_ms=20.0)
         for share in (0.5, 0.9):
-            rank = int(share * 60)  # LoadGen's definition
-            assert found.percentiles_ms[share] == pytest.approx(sorted(system.latencies_ms)[rank], rel=0.03)
-        system.latencies_ms.clear()
+            assert found.percentiles_ms[share] == pytest.approx(
+                loadgen_percentile(found.clocked_ms, share), rel=0.03
+            )
+        assert (len(found.clocked_ms), found.frames) == (60, 480)
         offline = LoadGenDriver().offline(system, frames=100, expected_s=0.25)
-        assert offline.frames_per_s == pytest.approx(1000 * 100 / system.latencies_ms[0], rel=0.03)
+        assert offline.frames == 100
+        assert offline.frames_per_s == pytest.approx(1000 * 100 / offline.clocked_ms[0], rel=0.03)
+        server = LoadGenDriver().server(system, rate=200, queries=120, bound_ms=50, seed=1)
+        assert len(server.clocked_ms) == 120
+        assert server.percentiles_ms[0.5] == pytest.approx(loadgen_percentile(server.clocked_ms, 0.5), rel=0.03)
+        assert 120 < server.arrivals_per_s < 300
 
 
 @needs_loadgen
@@ -193,4 +178,6 @@ def test_our_driver_agrees_with_loadgen() -> None:
     assert [len(result.measurements[0].repeats) for result in results] == [3, 3, 3, 3]
     assert agreement["single_stream_p90_times"].value == pytest.approx(1, abs=0.03)
     assert agreement["offline_throughput_times"].value == pytest.approx(1, abs=0.03)
-    assert "agree" in agreement.sentence
+    assert "agree within 3%" in agreement.sentence
+    assert agreement["same_queries_p90_times"].value == pytest.approx(1, abs=0.03)
+    assert agreement["same_queries_throughput_times"].value == pytest.approx(1, abs=0.03)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,18 @@ import pytest
 from benchmarks.scenarios.case import backend_name
 from benchmarks.scenarios.definitions import Observation
 from benchmarks.scenarios.measuring import run_scenario
+from benchmarks.scenarios.own import OwnDriver
+from benchmarks.scenarios.pacing import offline_run, warm_up
 from benchmarks.scenarios.samples import clip_samples, drawn_samples
-from benchmarks.scenarios.summarising import latency_measurements, ratio_measurement
+from benchmarks.scenarios.summarising import latency_measurements
+from benchmarks.scenarios.system import SystemUnderTest
 from benchmarks.tiny_model import write_tiny_model
 from runtime.engines import open_engine
+from runtime.engines.base import Batch, Logits
 from runtime.errors import InputError, UsageError
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
 from tests.clips import write_clip
+from tests.models import CROP_SIZE, LABELS
 
 
 def test_single_stream_of_a_real_engine(tmp_path: Path) -> None:
@@ -32,7 +39,7 @@ def test_single_stream_of_a_real_engine(tmp_path: Path) -> None:
     assert 0 < result["latency_p50_ms"].value <= p90.value <= result["latency_p99_ms"].value
     assert sum(result.facts["queries"]) == p90.samples
     assert result.facts["sample"] == "one frame of 10 crops, from drawn pictures"
-    assert result.sentence == f"1 frame alone takes {p90.value:.4g} ms or less, 90 of 100 times."
+    assert result.sentence == f"tiny.onnx: 1 frame alone takes {p90.value:.4g} ms or less, 90 of 100 times."
 
 
 def test_offline_counts_frames_crops_views_and_clips() -> None:
@@ -59,7 +66,49 @@ def test_offline_runs_last_as_long_as_asked_in_whole_batches() -> None:
     assert frames / result["frames_per_s"].value > 0.4
 
 
-def test_too_few_samples_for_a_percentile_are_said() -> None:
+class Pipelined(SleepingEngine):
+    """An engine with two batches in flight, each with a delay of its own, so that one alone seems half as fast."""
+
+    def new_batches(self) -> tuple[Batch, ...]:
+        return Room(self), Room(self)
+
+
+class Room(Batch):
+    def __init__(self, engine: SleepingEngine) -> None:
+        super().__init__(np.empty((engine.batch_size, CROP_SIZE, CROP_SIZE, 3), np.uint8))
+        self.engine, self.ready_s = engine, 0.0
+
+    def _submit(self, count: int) -> None:
+        self.ready_s = time.perf_counter() + 0.02
+
+    def _collect(self, count: int) -> Logits:
+        time.sleep(max(0.0, self.ready_s - time.perf_counter()))
+        return np.zeros((count, len(LABELS)), np.float32)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("supposed_share", [0.1, 1.0])
+def test_offline_runs_last_as_long_as_asked_however_fast_the_system_seemed(supposed_share: float) -> None:
+    method = quick_method(repeats=2, least_s=0.6)
+    with SystemUnderTest(Pipelined(batch_size=4), numbered_library(4)) as system:
+        pace = warm_up(system)
+        supposed = replace(pace, frames_per_s=supposed_share * pace.frames_per_s)
+        found = offline_run(OwnDriver(), system, supposed, method)
+    assert pace.frames_per_s > 1.3 * 4 / 0.02  # more than one batch at a time can do
+    assert found.frames / found.frames_per_s >= 0.3
+
+
+def test_a_stream_goes_on_until_its_percentile_has_its_queries() -> None:
+    engine = SleepingEngine(0.004, batch_size=8)
+    result = run_scenario(engine, "multi-stream", numbered_library(8), method=quick_method(least_s=0.1))
+    assert result["latency_p99_ms"].value is not None
+    assert result.facts["queries"] == [50, 50]
+
+
+def test_too_few_samples_for_a_percentile_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.scenarios.pacing.PATIENCE_S", 0.5)
     engine = SleepingEngine(0.03, batch_size=8)
     result = run_scenario(
         engine, "multi-stream", numbered_library(8), method=quick_method(repeats=1, least_s=0.15)
@@ -81,13 +130,18 @@ def test_loadgen_percentiles_need_queries_in_each_repeat() -> None:
     assert latency_measurements("multi-stream", [many, many])[0].value == 5.0
 
 
-def test_the_ratio_is_of_repeats_side_by_side() -> None:
-    def at(ms: float) -> Observation:
-        return Observation(queries=10, percentiles_ms={0.9: ms})
-
-    ratio = ratio_measurement("single-stream", [at(2.0), at(20.0), at(2.2)], [at(2.0), at(20.0), at(2.0)])
-    assert ratio.value == 1.0
-    assert (ratio.low, ratio.high) == (1.0, pytest.approx(1.1))
+def test_loadgens_queries_are_clocked_by_us_where_each_repeat_has_too_few() -> None:
+    summary = {0.5: 1.0, 0.9: 2.0, 0.99: 3.0}
+    repeats = [
+        Observation(
+            queries=60, percentiles_ms=summary, clocked_ms=tuple(float(n) for n in range(begin, begin + 60))
+        )
+        for begin in (1, 61)
+    ]
+    p99, p50, _ = latency_measurements("multi-stream", repeats)
+    assert (p99.value, p99.samples) == (119.0, 120)
+    assert "by our own clock" in p99.note
+    assert (p50.value, p50.note) == (1.0, "")
 
 
 @pytest.mark.parametrize("scenario", ["single-stream", "multi-stream", "server", "offline"])
@@ -117,6 +171,15 @@ def test_server_reports_the_run_that_verified_its_rate() -> None:
     rate = result["frames_per_s"].value
     assert 50 < rate < 1300  # about four frames a call of 4 ms, less what other programs take
     assert result["latency_p50_ms"].value <= result["latency_p90_ms"].value <= result["latency_p99_ms"].value <= 60
+    assert {m.name: m.better for m in result.measurements} == {
+        "frames_per_s": "higher",
+        "arrivals_per_s": "",
+        "latency_p99_ms": "",
+        "latency_p50_ms": "",
+        "latency_p90_ms": "",
+    }
+    assert result["arrivals_per_s"].value == pytest.approx(rate, rel=0.2)
+    assert result["frames_per_s"].low == rate < result["frames_per_s"].high
     assert result.settings["latency_bound_ms"] == 60
     assert result.facts["trials"][-1]["frames_per_s"] == rate
     assert result.facts["queries"] == [result["frames_per_s"].samples]

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
 from runtime.engines.base import Batch, Logits
+from runtime.errors import UsageError
 from runtime.preprocess import Frame
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library
 
@@ -81,14 +82,27 @@ def test_a_sample_is_complete_with_its_last_crop() -> None:
 
 
 @pytest.mark.parametrize(("batch", "counts"), [(2, [2, 2, 2]), (None, [4, 2]), (6, [6])])
-def test_a_batch_size_is_kept_whether_the_engine_lends_as_much_or_not(
-    batch: int | None, counts: list[int]
-) -> None:
+def test_a_batch_size_is_the_engines_for_as_long_as_the_system_runs(batch: int | None, counts: list[int]) -> None:
     engine, log = SleepingEngine(batch_size=4), Log()
     with SystemUnderTest(engine, numbered_library(6), batch=batch) as system:
         system.issue([Sample(i, i) for i in range(6)], log)
         log.wait(6)
+        assert engine.batch_size == (batch or 4)  # an engine on a GPU runs no more in one piece
     assert engine.counts == counts
+    assert engine.batch_size == 4
+
+
+def test_a_batch_that_the_engine_has_no_room_for_is_refused() -> None:
+    class Fixed(SleepingEngine):
+        """Lends room for four crops, whatever its `batch_size`, as a plan does."""
+
+        def new_batches(self) -> tuple[Batch, ...]:
+            return SleepingEngine(batch_size=4).new_batches()
+
+    engine = Fixed(batch_size=4)
+    with pytest.raises(UsageError, match="takes batches of 4, not of 8"):
+        SystemUnderTest(engine, numbered_library(2), batch=8)
+    assert engine.batch_size == 4
 
 
 def test_two_batches_are_filled_while_the_engine_works() -> None:

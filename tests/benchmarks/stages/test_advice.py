@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.results import Setting
 from benchmarks.stages.advice import Balance, bottleneck, sentence
-from runtime.stages import COMPUTE, CROP, DECODE, DECODING, DEMUX, INFERENCE
+from runtime.stages import AGGREGATE, COMPUTE, CROP, DECODE, DECODING, DEMUX, INFERENCE
 
 CPU: dict[str, Setting] = {"precision": "fp32", "backend": "onnxruntime cpu", "views": "ten", "segments": 25}
 
@@ -65,6 +65,19 @@ def test_nothing_is_advised_that_is_done_already(
     advice = sentence(balance(0.0, 9.0, compute=9.0), CPU | settings, clips=3).split("; try ")[1]
     assert [words for words in told if words not in advice] == []
     assert [words for words in not_told if words in advice] == []
+
+
+@pytest.mark.parametrize("stage", [CROP, AGGREGATE])
+@pytest.mark.parametrize("backend", ["onnxruntime cpu 1 thread", "onnxruntime cuda:0", "tensorrt cuda:0"])
+@pytest.mark.parametrize(("views", "segments"), [("center", 1), ("ten", 25)])
+def test_what_the_processor_does_is_not_cured_by_a_gpu(
+    stage: str, backend: str, views: str, segments: int
+) -> None:
+    settings = CPU | {"backend": backend, "views": views, "segments": segments}
+    told = sentence(balance(0.0, 9.0, **{stage: 6.0}, compute=2.0), settings, clips=3)
+    assert told.startswith(stage)
+    assert told.endswith("a faster processor")
+    assert "GPU" not in told
 
 
 def test_a_single_clip_that_the_engine_waits_for_is_told_of_several_at_once() -> None:

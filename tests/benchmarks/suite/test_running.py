@@ -1,16 +1,21 @@
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.method import Method
+from benchmarks.publishing import gathered
 from benchmarks.results import Result
 from benchmarks.suite import running
-from benchmarks.suite.running import check_parts, run_parts
+from benchmarks.suite.running import parts_to_run, run_parts
+from benchmarks.suite.subject import Subject
 from runtime.errors import ModelError, UsageError
+from tests.models import write_tiny_model
 
 METHOD = Method(repeats=1)
 
 
 def part(name, error=None):
-    def measure(subject, method):
+    def measure(subject, method, tell):
         yield Result(section="live", settings={"part": name})
         if error:
             raise error
@@ -18,29 +23,70 @@ def part(name, error=None):
     return measure
 
 
-def test_parts_run_in_the_order_of_the_suite_each_once():
-    assert check_parts(["sweep", "live", "sweep"]) == ["live", "sweep"]
+@pytest.fixture
+def subject(tmp_path):
+    return Subject(
+        model=write_tiny_model(tmp_path / "m.onnx"), int8=None, swept=(), clips="list.txt", folder=tmp_path
+    )
 
 
-@pytest.mark.parametrize("names", [["livee"], [""], []])
-def test_a_part_that_there_is_not_is_refused_with_those_that_there_are(names):
+def test_parts_run_in_the_order_of_the_suite_each_once(subject):
+    assert parts_to_run("sweep, live,sweep", subject) == (["live", "sweep"], [])
+    assert parts_to_run(None, subject) == (["scenarios", "live", "stages", "gains", "sweep"], [])
+
+
+@pytest.mark.parametrize("only", ["livee", "", "live,,sweep"])
+def test_a_part_that_there_is_not_is_refused_with_those_that_there_are(only, subject):
     with pytest.raises(UsageError, match="scenarios, live, stages, gains, sweep"):
-        check_parts(names)
+        parts_to_run(only, subject)
 
 
-def test_a_part_that_fails_keeps_what_it_had_says_why_and_lets_the_others_go_on(monkeypatch):
+def test_a_part_that_cannot_run_is_left_out_with_a_reason_or_refused_where_it_is_named(subject):
+    without = replace(subject, clips=None)
+    names, remarks = parts_to_run(None, without)
+    assert names == ["scenarios", "live", "stages", "gains"]
+    assert remarks == ["sweep is left out: it takes clips: name them by --list"]
+    with pytest.raises(UsageError, match="sweep takes clips"):
+        parts_to_run("sweep", without)
+
+
+def test_gains_need_a_model_that_the_plain_way_can_run(subject, tmp_path):
+    plan = replace(subject, model=tmp_path / "m.engine")
+    assert "gains" not in parts_to_run(None, plan)[0]
+    int8 = replace(subject, model=write_tiny_model(tmp_path / "int8.onnx", precision="int8"))
+    with pytest.raises(UsageError, match="FP32"):
+        parts_to_run("gains", int8)
+
+
+def test_a_part_that_fails_keeps_what_it_had_says_why_and_lets_the_others_go_on(monkeypatch, subject):
     monkeypatch.setattr(
         running, "PARTS", {"live": part("a", ModelError("m.onnx", "is broken")), "sweep": part("b")}
     )
     told = []
-    results = list(run_parts(["live", "sweep"], None, METHOD, tell=told.append))
+    results = list(run_parts(["live", "sweep"], subject, METHOD, tell=told.append))
     assert [result.settings["part"] for result in results] == ["a", "live", "b"]
     assert [bool(result.error) for result in results] == [False, True, False]
     assert "m.onnx: is broken" in results[1].error
     assert len(told) == 4
 
 
-def test_a_mistake_in_the_program_is_not_hidden(monkeypatch):
+def test_a_mistake_in_the_program_is_not_hidden(monkeypatch, subject):
     monkeypatch.setattr(running, "PARTS", {"live": part("a", TypeError("oops"))})
     with pytest.raises(TypeError):
-        list(run_parts(["live"], None, METHOD))
+        list(run_parts(["live"], subject, METHOD))
+
+
+def test_what_an_engine_raises_while_it_runs_is_the_error_of_its_part(monkeypatch, subject):
+    class Fail(Exception):  # noqa: N818 - as ONNX Runtime calls it
+        __module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
+
+    monkeypatch.setattr(running, "PARTS", {"live": part("a", Fail("bad shape\nmore"))})
+    (_, result) = run_parts(["live"], subject, METHOD)
+    assert "m.onnx: the engine failed while it ran (bad shape)" in result.error
+
+
+def test_ctrl_c_leaves_what_was_measured(monkeypatch, subject):
+    monkeypatch.setattr(running, "PARTS", {"live": part("a", KeyboardInterrupt())})
+    results, ending = gathered(run_parts(["live"], subject, METHOD))
+    assert [result.settings["part"] for result in results] == ["a"]
+    assert isinstance(ending, KeyboardInterrupt)

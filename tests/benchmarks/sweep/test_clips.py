@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sweep.clips import Clip, read_clips
+from benchmarks.sweep.clips import Clip, name_of, read_clips
 from runtime.errors import InputError, UsageError
 
 
@@ -61,3 +61,11 @@ def test_a_list_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | No
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"list\.txt"):
         read_clips(path)
+
+
+def test_the_name_of_clips_tells_lists_apart_wherever_they_lie() -> None:
+    clips = [Clip("/a/1.mp4", label=0), Clip("/a/2.mp4", label=1)]
+    assert name_of(clips) == name_of([Clip("/b/1.mp4", label=0), Clip("/b/2.mp4", label=1)])
+    assert name_of(clips).startswith("2 #")
+    assert name_of(clips) != name_of([Clip("/a/1.mp4", label=0), Clip("/a/2.mp4", label=2)])
+    assert name_of(clips) != name_of(list(reversed(clips)))

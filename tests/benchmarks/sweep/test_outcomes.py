@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.results import Result
 from benchmarks.sweep.cells import Cell, cells_of
-from benchmarks.sweep.clips import Clip
+from benchmarks.sweep.clips import Clip, name_of
 from benchmarks.sweep.job import FolderRun
 from benchmarks.sweep.outcomes import Outcome, results_of
 from tests.benchmarks.sweep.findings import findings
@@ -30,12 +30,13 @@ def test_a_result_has_every_figure_with_its_unit_at_the_end() -> None:
         "views": "center",
         "segments": 1,
         "batch": "auto",
+        "clips": name_of(LABELLED),
     }
     assert {m.name: m.value for m in result.measurements} == {
         "top1_percent": 25.0,  # 0 of 0, 3 in the five of 1, 4 not in 2's, and 3 that was not answered
         "top5_percent": 50.0,
-        "latency_p50_ms": 6.0,  # the median of 5 and 7
-        "latency_p90_ms": 10.0,  # of 9 and 11
+        "latency_p50_ms": 6.0,
+        "latency_p90_ms": 10.0,
         "clips_per_s": 7.5,
         "crops_per_s": 37.5,
         "views_per_s": 75.0,
@@ -55,6 +56,15 @@ def test_joules_are_those_of_a_clip() -> None:
     partly = findings(folder_runs=runs, energy_notes=["RAPL: no permission"])
     (result,) = results_of([Outcome(CELLS[0], partly)], LABELLED)
     assert (result["joules_per_clip"].value, result["joules_per_clip"].note) == (None, "RAPL: no permission")
+
+
+def test_what_each_sensor_told_is_kept_where_the_sum_is_not_known() -> None:
+    runs = [
+        FolderRun(clips=10, crops=50, seconds=1.0, joules=None, joules_by_source=told)
+        for told in ({"GPU 0": 20.0, "package-0": 5.0}, {"GPU 0": 30.0})
+    ]
+    (result,) = results_of([Outcome(CELLS[0], findings(folder_runs=runs))], LABELLED)
+    assert result.facts["joules_per_clip_by_source"] == {"GPU 0": 2.5}
 
 
 def test_cells_that_differ_in_their_batch_share_their_answers() -> None:

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sweep.timed import _set_batch
+from benchmarks.energy import EnergyWatch
+from benchmarks.energy.sensors import Sensor
+from benchmarks.sweep.timed import _Runner, _set_batch
 from runtime.engines import Engine, open_engine
 from runtime.engines.base import Batch
 from runtime.errors import UsageError
+from tests.benchmarks.sweep.test_child import new_job
 from tests.models import write_tiny_model
 
 
@@ -30,3 +33,25 @@ def test_an_engine_takes_the_batch_or_the_cell_says_that_it_does_not(tmp_path: P
         _set_batch(plan, 7, "m.engine")  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=r"m\.engine takes batches of 7, not of 8.*--batch 1,8,8"):
             _set_batch(plan, 8, "m.engine")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "sources"),
+    [("onnxruntime 1.22.0 on cpu", ["cpu"]), ("onnxruntime 1.22.0 by TensorRT on cuda:1 (X)", ["cpu", "cuda:1"])],
+)
+def test_joules_are_those_of_the_device_that_the_cell_ran_on(
+    clips_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs_on: str, sources: list[str]
+) -> None:
+    parts = ("cpu", "cuda:0", "cuda:1")
+    sensors = [Sensor(name=part, part=part, read=lambda: 10.0, counts=False) for part in parts]
+    monkeypatch.setattr("benchmarks.energy.energy_watch", lambda: EnergyWatch(sensors))
+    job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, device="auto")
+    with open_engine(job.model, device="cpu") as engine:
+        engine.description = runs_on
+        runner = _Runner(engine, job)
+        runner.warm_up()
+        runs, notes = runner.folder_runs()
+    assert [list(run.joules_by_source) for run in runs] == [sources] * 2
+    assert notes == []
+    for run in runs:
+        assert run.joules == pytest.approx(sum(run.joules_by_source.values()))

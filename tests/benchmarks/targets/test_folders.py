@@ -1,8 +1,10 @@
 import pytest
 
 from benchmarks.method import Method
+from benchmarks.targets import folders
 from benchmarks.targets.folders import measure_folder, readable_clips
 from runtime.engines import open_engine
+from runtime.errors import UsageError
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 
@@ -29,11 +31,21 @@ def test_the_share_is_of_what_the_engine_does_alone_before_and_after_each_part(t
     # This model costs nothing, so that decoding is nearly all there is.
     assert 0 < result["share_of_engine_percent"].value < 97
     assert not result.facts["met"]
-    assert 0 < result.facts["decode_share_of_time"] <= 1.05
+    assert 0 < result.facts["decode_share_of_a_core"] <= 2
 
 
-def test_frames_that_a_short_clip_gives_several_times_count_once(tmp_path, engine):
-    clip = write_clip(tmp_path / "short.mp4", frames=2)
+@pytest.mark.parametrize(("frames", "inferred"), [(2, 1), (60, 25)])
+def test_crops_are_counted_as_the_engine_gets_them(tmp_path, engine, monkeypatch, frames, inferred):
+    clip = write_clip(tmp_path / "short.mp4", frames=frames)
+    got = []
+    real = engine.infer
+    monkeypatch.setattr(engine, "infer", lambda crops: got.append(len(crops)) or real(crops))
+    monkeypatch.setattr(folders, "_ENGINE_CROPS", 5)
     method = Method(repeats=1)
     result = measure_folder(engine, [clip], method, model="m.onnx", segments=25, views="center")
-    assert result.facts["crops"] == 2
+    assert result.facts["crops"] == inferred == sum(got) - 5 - 5 - 5
+
+
+def test_a_folder_without_clips_is_an_error(engine):
+    with pytest.raises(UsageError, match="no clip"):
+        measure_folder(engine, [], Method(repeats=1), model="m.onnx", segments=25, views="ten")
