@@ -87,14 +87,7 @@ def live(
 
 def _tell(trial: Trial) -> None:
     """Say how a trial went, on standard error."""
+    from benchmarks.live.wording import told
     from runtime.progress import notes
 
-    count = f"{trial.streams} stream{'s' if trial.streams > 1 else ''}"
-    notes().print(f"{count}: {_verdict(trial)}", markup=False)
-
-
-def _verdict(trial: Trial) -> str:
-    if not trial.held:
-        return "; ".join(trial.failures)
-    p99_ms = trial.to_dict()["latency_p99_ms"]
-    return "in time" if p99_ms is None else f"in time, p99 latency {p99_ms:.0f} ms"
+    notes().print(told(trial), markup=False)

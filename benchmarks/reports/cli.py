@@ -96,7 +96,6 @@ def compare(
     from benchmarks.reports.terminal import output_console
     from benchmarks.reports.verdicts import summary_line
     from runtime.errors import UsageError
-    from runtime.files import refuse_overwriting
 
     if len(files) < 2:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from benchmarks.options import (
     ViewsOption,
     new_method,
 )
+
+if TYPE_CHECKING:
+    from benchmarks.results import Result
 
 
 def add_to(bench: typer.Typer) -> None:
@@ -67,7 +70,7 @@ def scenario(
     """
     from pathlib import Path
 
-    from benchmarks.publishing import check_outputs, publish
+    from benchmarks.publishing import check_outputs, end, publish
     from benchmarks.scenarios.case import Case
     from benchmarks.scenarios.definitions import SCENARIOS
     from benchmarks.scenarios.drivers import new_drivers
@@ -76,12 +79,16 @@ def scenario(
     from runtime.engines import open_engine
     from runtime.errors import UsageError
     from runtime.progress import notes
+    from runtime.sampling import check_segments
 
     if name not in (*SCENARIOS, "all"):
         raise UsageError("NAME", f"unknown scenario {name!r}", f"choose one of {', '.join(SCENARIOS)}, all")
-    check_outputs(output)
+    check_outputs(output, inputs=[model, clip])
+    check_segments(segments)
     new_drivers(driver)  # so that a missing one is told before the model is loaded
     method = new_method(repeats, seconds)
+    results: list[Result] = []
+    stopped: KeyboardInterrupt | None = None
     with open_engine(model, backend=backend, device=device, threads=threads) as engine:
         case = Case(
             engine=engine,
@@ -94,14 +101,17 @@ def scenario(
             segments=segments,
             bound_ms=latency_bound,
         )
-        results = run_scenarios(
-            case,
-            SCENARIOS if name == "all" else [name],
-            driver=driver,
-            progress=lambda line: notes().print(f"pptsn: {line}", markup=False),
-        )
-    publish(
-        results, outputs=output or [], method=method, top_line=" ".join(r.sentence for r in results if r.sentence)
-    )
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+        try:
+            run_scenarios(
+                case,
+                SCENARIOS if name == "all" else [name],
+                driver=driver,
+                progress=lambda line: notes().print(f"pptsn: {line}", markup=False),
+                results=results,
+            )
+        except KeyboardInterrupt as stop:
+            notes().print("pptsn: stopped; the scenarios that were measured are kept", style="red")
+            stopped = stop
+    sentences = " ".join(result.sentence for result in results if result.sentence)
+    publish(results, outputs=output, method=method, top_line=sentences)
+    end(results, stopped)

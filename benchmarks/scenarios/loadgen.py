@@ -60,7 +60,7 @@ class LoadGenDriver:
 
     def __init__(self) -> None:
         self._loadgen = _import_loadgen()
-        self._version = importlib.metadata.version("mlcommons-loadgen")
+        self._version = _version()
 
     def stream(
         self, system: SystemUnderTest, *, frames_a_query: int, extent: Extent, expected_ms: float
@@ -113,14 +113,21 @@ class LoadGenDriver:
         """
         client = _Client(self._loadgen, system)
         with tempfile.TemporaryDirectory(prefix="pptsn-loadgen-") as folder:
-            test = threading.Thread(target=self._test, args=(client, system, settings, folder), name="loadgen")
+            done = threading.Event()
+            test = threading.Thread(
+                target=self._test, args=(client, system, settings, folder, done), name="loadgen"
+            )
             test.start()
+            # An event, as a join that is interrupted takes the thread for ended in some versions of Python; and
+            # LoadGen's own threads, left alone, end the process with a crash.
             try:
-                test.join()
+                done.wait()
             except BaseException as interruption:  # Ctrl-C: LoadGen cannot be stopped, but soon has its answers
                 system.give_up(interruption)
-                test.join()
+                done.wait()
                 raise
+            finally:
+                test.join()
             system.check()
             summary = _read_summary(Path(folder))
         facts = {"source": f"summary of LoadGen {self._version}", "validity": summary.validity}
@@ -135,8 +142,10 @@ class LoadGenDriver:
         )
         return observation, [query.issued_s for query in client.queries]
 
-    def _test(self, client: _Client, system: SystemUnderTest, settings: Any, folder: str) -> None:
-        """Run the test, in a thread of its own, so that Ctrl-C reaches the main one."""
+    def _test(
+        self, client: _Client, system: SystemUnderTest, settings: Any, folder: str, done: threading.Event
+    ) -> None:
+        """Run the test, in a thread of its own, so that Ctrl-C reaches the main one; then set `done`."""
         loadgen, frames = self._loadgen, len(system.library)
         logs = loadgen.LogSettings()
         logs.enable_trace = False
@@ -152,6 +161,7 @@ class LoadGenDriver:
         finally:
             loadgen.DestroyQSL(library)
             loadgen.DestroySUT(sut)
+            done.set()
 
 
 class _Query:
@@ -214,6 +224,13 @@ def _read_summary(folder: Path) -> Summary:
         return parse_summary((folder / "mlperf_log_summary.txt").read_text())
     except (OSError, ValueError) as error:
         raise SystemFailure(f"LoadGen left no summary ({error})") from error
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("mlcommons-loadgen")
+    except importlib.metadata.PackageNotFoundError:  # built from source
+        return "of unknown version"
 
 
 def _import_loadgen() -> Any:

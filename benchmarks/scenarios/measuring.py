@@ -39,6 +39,7 @@ from benchmarks.scenarios.system import SystemFailure, SystemUnderTest
 from runtime.engines import Engine
 from runtime.errors import UsageError
 from runtime.recognizer import DEFAULT_SEGMENTS
+from runtime.sampling import check_segments
 
 # Queries of each repeat of the comparison, so that its p90 scatters little.
 _AGREEMENT_QUERIES = 100
@@ -96,19 +97,26 @@ def agreement(
 
 
 def run_scenarios(
-    case: Case, scenarios: Sequence[str], *, driver: str, progress: Callable[[str], object] = lambda line: None
+    case: Case,
+    scenarios: Sequence[str],
+    *,
+    driver: str,
+    progress: Callable[[str], object] = lambda line: None,
+    results: list[Result] | None = None,
 ) -> list[Result]:
     """Return a result for each scenario and driver; with two drivers also how well they agree.
 
     driver: a name in DRIVERS; `both` runs the two in turn, `auto` is LoadGen where it is installed and our own
     elsewhere.  progress: is called with a line of text before each scenario.
+    results: the list to add results to, for a caller who keeps what there is when the run is interrupted.
     """
+    check_segments(case.segments)
     for scenario in scenarios:
         if scenario not in SCENARIOS:
             names = ", ".join(SCENARIOS)
             raise UsageError("scenario", f"unknown scenario {scenario!r}", f"choose one of {names}")
     drivers = new_drivers(driver)
-    results: list[Result] = []
+    results = [] if results is None else results
     ratios: list[Measurement] = []
     same_queries: list[Measurement] = []
     for scenario in scenarios:
@@ -122,7 +130,9 @@ def run_scenarios(
             if len(drivers) > 1 and scenario in COMPARED:
                 ratios.append(ratio_measurement(scenario, observed[OWN], observed[LOADGEN]))
                 same_queries.append(same_queries_measurement(scenario, observed[LOADGEN]))
-    return [*results, agreement_result(case, ratios, same_queries)] if ratios else results
+    if ratios:
+        results.append(agreement_result(case, ratios, same_queries))
+    return results
 
 
 def _measured(

@@ -13,5 +13,6 @@ where         what
 `pipelines`   the stream pipeline over files, and the same work without it
 `streams`     one stream and eight, segments, latency
 `long_runs`   memory over hundreds of thousands of frames
+`gpu`         a clip, and views a second, on a GPU
 `__main__`    the command line
 """

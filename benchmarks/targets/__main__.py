@@ -19,6 +19,7 @@ from benchmarks.results import Result
 from benchmarks.targets.decoding import measure_long
 from benchmarks.targets.folders import measure_folder, readable_clips
 from benchmarks.targets.gaining import targets_of
+from benchmarks.targets.gpu import measure_gpu_clip, measure_gpu_offline
 from benchmarks.targets.long_runs import measure_growth
 from benchmarks.targets.programs import measure_memory, measure_start
 from benchmarks.targets.streams import (
@@ -29,7 +30,7 @@ from benchmarks.targets.streams import (
 )
 from benchmarks.tiny_model import write_tiny_model
 from runtime.engines import Engine, open_engine
-from runtime.errors import PptsnError
+from runtime.errors import PptsnError, UsageError
 from runtime.onnx_file import read_spec
 from runtime.progress import notes
 from runtime.sources import expand_sources
@@ -48,8 +49,9 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True, help="a short clip")
     parser.add_argument("--long-clip", type=Path, default=Path("output/bench/1080p.mp4"), help="made if missing")
     parser.add_argument("--folder", required=True, help=f"a folder with {_CLIPS} clips or more")
+    parser.add_argument("--fp16", type=Path, help="the model in FP16, for the part gpu")
     parser.add_argument("--frames", type=int, default=200_000, help="of the long stream")
-    parser.add_argument("--parts", nargs="+", choices=list(_MEASURES), default=list(_MEASURES))
+    parser.add_argument("--parts", nargs="+", choices=list(_MEASURES), default=_DEFAULT)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("-o", "--output", action="append", default=[], help="NAME.json, .md or .html; repeatable")
     return parser.parse_args(arguments)
@@ -100,6 +102,13 @@ def _growth(options: argparse.Namespace, method: Method) -> Iterator[Result]:
         yield measure_growth(engine, model="tiny", early=options.frames // 100, late=options.frames)
 
 
+def _gpu(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+    if options.fp16 is None:
+        raise UsageError("--fp16", "is missing, and the part gpu runs it", "name the model in FP16")
+    yield measure_gpu_clip(options.fp16, options.clip, method, device="cuda", segments=_SEGMENTS, views=_VIEWS)
+    yield measure_gpu_offline(options.fp16, method, device="cuda")
+
+
 def _streams(options: argparse.Namespace, method: Method) -> Iterator[Result]:
     name, folder = options.model.name, options.long_clip.parent
     long, short, shorter = (_clip(folder, seconds) for seconds in (60, 12, 6))
@@ -133,7 +142,10 @@ _MEASURES: dict[str, Callable[[argparse.Namespace, Method], Iterator[Result]]] =
     "folder": _folder,
     "streams": _streams,
     "growth": _growth,
+    "gpu": _gpu,
 }
+# What needs no GPU.
+_DEFAULT = [name for name in _MEASURES if name != "gpu"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

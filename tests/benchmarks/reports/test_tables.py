@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from benchmarks.percentiles import over_repeats
-from benchmarks.reports.headlines import headlines
 from benchmarks.reports.machines import differences, machine_line
 from benchmarks.reports.markdown import report_markdown
 from benchmarks.reports.series import short_names
@@ -136,18 +135,6 @@ def test_targets_tell_bound_and_verdict() -> None:
     ]
 
 
-def test_headlines_are_the_first_figures_that_count() -> None:
-    found = headlines(report())
-    assert [(shown.value, shown.unit) for shown in found] == [
-        ("43.2", "ms"),
-        ("298", "ms"),
-        ("21.5", "queries/s"),
-        ("27.6", "frames/s"),
-        ("6", "streams"),
-        ("1 of 2", ""),
-    ]
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -210,13 +197,6 @@ def test_figures_stay_whole_on_a_narrow_terminal(width: int) -> None:
     assert "…" not in text
     for shown in ("43.2", "57.6", "397", "3,451", "0.319", "NOT met"):
         assert shown in text
-
-
-def test_intervals_go_first_where_there_is_no_room() -> None:
-    found = report(sweep())
-    assert "(3,382" in on_terminal(found, 240)
-    assert "(3,382" not in on_terminal(found, 120)
-    assert "latency p90, ms: 3,451 (3,382" in on_terminal(found, 80)
 
 
 def test_markdown_names_machine_and_day_and_warns() -> None:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from benchmarks import publishing
 from benchmarks.scenarios.cli import add_to
 from benchmarks.tiny_model import write_tiny_model
 from runtime.errors import PptsnError, UsageError
@@ -19,14 +18,12 @@ from tests.clips import write_clip
 def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What the command publishes, instead of printing it."""
     calls: list[tuple[Any, ...]] = []
-    checked: list[object] = []
 
     def publish(results: Any, *, outputs: Any, method: Any, top_line: str) -> None:
         calls.append((results, outputs, method, top_line))
 
-    monkeypatch.setitem(
-        sys.modules, "benchmarks.publishing", SimpleNamespace(publish=publish, check_outputs=checked.append)
-    )
+    monkeypatch.setattr(publishing, "publish", publish)
+    monkeypatch.setattr(publishing, "check_outputs", lambda outputs, *, inputs: None)
     return calls
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import platform
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -121,23 +123,15 @@ def test_an_engine_that_fails_under_loadgen_ends_the_run_with_its_error() -> Non
 
 
 @needs_loadgen
-def test_an_interrupt_ends_loadgen(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted(threading.Thread):
-        """A thread whose first join is interrupted, as Ctrl-C does it in the main thread."""
-
-        joins = 0
-
-        def join(self, timeout: float | None = None) -> None:
-            self.joins += 1
-            if self.name == "loadgen" and self.joins == 1:
-                raise KeyboardInterrupt
-            super().join(timeout)
-
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_ends_loadgen() -> None:
     with SystemUnderTest(SleepingEngine(0.01), numbered_library(8)) as system:
-        monkeypatch.setattr("benchmarks.scenarios.loadgen.threading.Thread", Interrupted)
         extent = Extent(least_s=0.1, least_queries=1000, most_s=60.0)
+        interrupt = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+        interrupt.start()
         with pytest.raises(KeyboardInterrupt):
             LoadGenDriver().stream(system, frames_a_query=1, extent=extent, expected_ms=10.0)
+        interrupt.join()
     assert not [thread for thread in threading.enumerate() if thread.name == "loadgen"]
 
 
