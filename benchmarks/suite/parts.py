@@ -26,7 +26,7 @@ from runtime.stream.settings import StreamSettings
 # One crop a frame for scenarios and live streams, as `pptsn stream` takes; ten for clips, as published.
 _STREAM_VIEWS, _CLIP_VIEWS = "center", "ten"
 # Of clips fewer frames than the published 25: on two cores such a clip takes some seconds, and each figure ten.
-_CLIP_SEGMENTS = 3
+_CLIP_SEGMENTS = 2
 _WINDOW_SEGMENTS = 25
 _TRIAL_S, _MOST_STREAMS = 4.0, 64
 
