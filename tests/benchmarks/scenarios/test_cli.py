@@ -42,6 +42,7 @@ def bench(*arguments: object) -> int:
     return result.exit_code
 
 
+@pytest.mark.slow
 def test_all_scenarios_are_measured_and_published(published: list[Any], model: Path) -> None:
     options = (
         "--model",

@@ -137,29 +137,34 @@ def test_an_interrupt_ends_loadgen() -> None:
 
 @needs_loadgen
 def test_loadgen_and_our_clock_tell_the_same_of_the_same_queries() -> None:
-    # However busy the machine is, both see the same, so that this is exact where the comparison of runs is not.
+    # They read their clocks one after the other, so that a busy machine may come between, but not every time.
     extent = Extent(least_s=0.0, least_queries=60, most_s=20.0)
+    ratios = []
     with SystemUnderTest(SleepingEngine(0.01, batch_size=4), numbered_library(8)) as system:
-        found = LoadGenDriver().stream(system, frames_a_query=8, extent=extent, expected_ms=20.0)
-        for share in (0.5, 0.9):
-            assert found.percentiles_ms[share] == pytest.approx(
-                loadgen_percentile(found.clocked_ms, share), rel=0.03
+        while len(ratios) < 5 and ratios[-1:] != [pytest.approx([1, 1, 1, 1], rel=0.03)]:
+            found = LoadGenDriver().stream(system, frames_a_query=8, extent=extent, expected_ms=20.0)
+            assert (len(found.clocked_ms), found.frames) == (60, 480)
+            offline = LoadGenDriver().offline(system, frames=100, expected_s=0.25)
+            assert offline.frames == 100
+            server = LoadGenDriver().server(system, rate=200, queries=120, bound_ms=50, seed=1)
+            assert len(server.clocked_ms) == 120
+            assert 120 < server.arrivals_per_s < 300
+            ratios.append(
+                [
+                    *(found.percentiles_ms[s] / loadgen_percentile(found.clocked_ms, s) for s in (0.5, 0.9)),
+                    offline.frames_per_s / (1000 * 100 / offline.clocked_ms[0]),
+                    server.percentiles_ms[0.5] / loadgen_percentile(server.clocked_ms, 0.5),
+                ]
             )
-        assert (len(found.clocked_ms), found.frames) == (60, 480)
-        offline = LoadGenDriver().offline(system, frames=100, expected_s=0.25)
-        assert offline.frames == 100
-        assert offline.frames_per_s == pytest.approx(1000 * 100 / offline.clocked_ms[0], rel=0.03)
-        server = LoadGenDriver().server(system, rate=200, queries=120, bound_ms=50, seed=1)
-        assert len(server.clocked_ms) == 120
-        assert server.percentiles_ms[0.5] == pytest.approx(loadgen_percentile(server.clocked_ms, 0.5), rel=0.03)
-        assert 120 < server.arrivals_per_s < 300
+    assert ratios[-1] == pytest.approx([1, 1, 1, 1], rel=0.03)
 
 
+@pytest.mark.slow
 @needs_loadgen
 def test_our_driver_agrees_with_loadgen() -> None:
     engine, method = SleepingEngine(0.03, batch_size=4), quick_method(repeats=3, least_s=1.2)
     case = Case(engine=engine, library=numbered_library(8), method=method, model="sleeping.onnx")
-    for _ in range(3):  # other programs may disturb a run; a driver that measures something else fails them all
+    for _ in range(5):  # other programs may disturb a run; a driver that measures something else fails them all
         *results, agreement = run_scenarios(case, ["single-stream", "offline"], driver="both")
         if agreement.facts["verdict"] == "agree":
             break

@@ -23,6 +23,7 @@ def test_a_command_that_fails_gives_no_figure():
         peak_memory_mb([sys.executable, "-c", "raise SystemExit(3)"])
 
 
+@pytest.mark.slow
 def test_the_program_is_measured_as_a_user_starts_it(tmp_path):
     model, clip = write_tiny_model(tmp_path / "m.onnx"), write_clip(tmp_path / "c.mp4")
     method = Method(repeats=1)
