@@ -6,6 +6,7 @@ decodes the file from its beginning, which is always right.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,9 @@ _SKIPS_NONREF = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
 _MOST_WORKERS = 4
 # Below this many pixels to decode, a second decoder costs more than it saves.
 _PARALLEL_PIXELS = 30_000_000
+# From here on, decoders of a file that is done are looked for at once.  PyAV's containers and streams hold each
+# other, so that their pictures, 60 MB a decoder at 1080p, would stay until Python comes to look for such circles.
+_LARGE_AREA = 1_000_000
 
 
 class IndexSurpriseError(Exception):
@@ -296,6 +300,8 @@ def read_by_seeking(
         return {frame.index: frame for run in made for frame in run}
     finally:
         crew.close()
+        if area >= _LARGE_AREA:
+            gc.collect()
 
 
 def _worker_count(runs: Sequence[Run], area: int) -> int:
