@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
-EXTRAS ?= cpu,train,convert,rtx,web,mqtt,bench,dev
+EXTRAS ?= cpu,train,convert,rtx,web,mqtt,webhook,bench,docs,dev
 OUTPUT ?= output
 CONFIG ?= configs/demo.yaml
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
@@ -206,7 +206,7 @@ format: $(READY)  ## Format the code
 
 constraints:  ## Pin the newest versions again, for all Pythons at once (needs uv)
 	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra train --extra convert \
-	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --extra web --extra mqtt --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
+	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --extra web --extra mqtt --extra webhook --extra docs --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
 
 clean:  ## Remove environments, caches and everything under output/
 	rm -rf $(VENV) .venvs $(OUTPUT) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

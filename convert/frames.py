@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from convert.progress import Progress
-from runtime.clips import ClipEnd, ClipFrame, Source, clip_frames
-from runtime.errors import InputError, UsageError
-from runtime.lists import evenly, read_any_list, source_of
-from runtime.preprocess import Frame, crop_views, cut_crop
-from runtime.sources import expand_sources
-from runtime.spec import ModelSpec
+from pptsn.convert.progress import Progress
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
+from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
+from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+from pptsn.runtime.model.spec import ModelSpec
 
 # With fewer, a range is guessed rather than measured.
 MINIMUM_FRAMES = 32

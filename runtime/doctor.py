@@ -12,11 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.cores import available_cores
-from runtime.engines.device import Device
-from runtime.engines.providers import JETSON_INSTALL, has_gpu_wheels
-from runtime.engines.tensorrt_api import BUILDERS
-from runtime.errors import PptsnError, install_command
+from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.errors import PptsnError, install_command
+from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.onnxruntime.providers import JETSON_INSTALL, has_gpu_wheels
+from pptsn.runtime.engines.tensorrt.api import BUILDERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,8 +159,8 @@ def _run_onnxruntime(name: str, device: Device) -> None:
     """Run a model of one node on `device`."""
     import numpy as np
 
-    from runtime.engines.onnxruntime_engine import import_onnxruntime
-    from runtime.engines.providers import (
+    from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
+    from pptsn.runtime.engines.onnxruntime.providers import (
         TENSORRT,
         execution_providers,
         gpu_loading,
@@ -185,8 +185,8 @@ def _run_onnxruntime(name: str, device: Device) -> None:
 
 def _start_tensorrt(name: str, device: Device) -> None:
     """Start TensorRT's runtime and reserve a little page-locked memory on `device`."""
-    from runtime.engines.cuda import open_cuda
-    from runtime.engines.tensorrt_api import import_tensorrt
+    from pptsn.runtime.engines.tensorrt.api import import_tensorrt
+    from pptsn.runtime.engines.tensorrt.cuda import open_cuda
 
     library = import_tensorrt(name)
     cuda = open_cuda(device.index)

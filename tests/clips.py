@@ -12,7 +12,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from runtime.video.container import open_options
+from pptsn.runtime.video.container import open_options
 
 Pixels = npt.NDArray[np.uint8]
 

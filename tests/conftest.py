@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import pptsn
+from pptsn.cli.program import main
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +59,7 @@ def _run_program(
 ) -> Ending:
     monkeypatch.setattr(sys, "argv", ["pptsn", *map(str, arguments)])
     with pytest.raises(SystemExit) as ending:
-        pptsn.main()
+        main()
     captured = capture.readouterr()
     code = ending.value.code
     return Ending(code if isinstance(code, int) else 0, captured.out, captured.err)

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from onnx import helper, numpy_helper, parser
 
-from convert.deployment import compose_deployment
-from convert.model_file import write_model
-from convert.paddle_to_onnx import OPSET
-from runtime.spec import ModelSpec
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.paddle_to_onnx import OPSET
+from pptsn.runtime.model.spec import ModelSpec
 
 LABELS = ("red", "green", "blue", "left")
 CROP_SIZE = 32

@@ -172,7 +172,7 @@ def test_a_missing_package_is_code_3(run, model: Path, folder: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     ending = run("classify", folder / "a.mp4", "--model", model)
     assert ending.code == 3
-    assert "pip install -e '.[cpu]'" in ending.err
+    assert "pip install 'pptsn[cpu]'" in ending.err
 
 
 def test_unusable_models_are_one_line(run, model: Path, folder: Path, tmp_path: Path) -> None:

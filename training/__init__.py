@@ -1,4 +1,7 @@
 """Training PP-TSN in Paddle: network, data, recipe, trainer, evaluation, export.
 
-Imports `runtime`, never `convert` or `benchmarks`.
+Imports `pptsn.runtime`, never `convert` or `benchmarks`.
 """
+
+if __name__ != "pptsn.training":  # a checkout holds the folder under its bare name too
+    raise ImportError(f"{__name__} is a part of the package pptsn; write: import pptsn.training")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from training._paddle import paddle
+from pptsn.training.network._paddle import paddle
 
 _COUNTS = ("incr_count", "decr_count")
 

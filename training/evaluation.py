@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from runtime.engines import Device, Engine, open_engine
-from runtime.engines.base import Logits
-from runtime.errors import ModelError, UsageError
-from runtime.lists import read_list, source_of
-from runtime.preprocess import view_count
-from runtime.ranking import correct_counts
-from runtime.recognizer import Recognizer
-from runtime.results import Failure, printable
-from training.inputs import labels_of
-from training.progress import Display
-from training.recipe import Recipe
+from pptsn.runtime.base.errors import ModelError, UsageError
+from pptsn.runtime.classify.lists import read_list, source_of
+from pptsn.runtime.classify.ranking import correct_counts
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.results import Failure, printable
+from pptsn.runtime.engines import Device, Engine, open_engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import view_count
+from pptsn.training.data.inputs import labels_of
+from pptsn.training.progress import Display
+from pptsn.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def evaluate(
     views (ten, three, center) and segments (frames a clip) default to the recipe's, and so does device (auto,
     cpu, cuda or cuda:N), but for an `.engine`, which takes the first GPU.  A checkpoint sees frames and crops of
     the recipe's sizes, other models those of their own spec.
-    backend: what runs an `.onnx` file or an `.engine`, see `runtime.engines.open_engine`.
+    backend: what runs an `.onnx` file or an `.engine`, see `pptsn.runtime.engines.open_engine`.
     Raises UsageError without a test list and for a backend that is not Paddle's with a checkpoint, ModelError for
     weights of another depth or number of classes, and what `read_list` and `open_engine` raise; unreadable clips
     are counted and named.
@@ -119,8 +119,8 @@ def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: s
     if backend != "auto":
         cause = f"{backend} runs .onnx and .engine files, {weights} is run by Paddle"
         raise UsageError("--backend", cause, "leave it out, or name a converted model")
-    from training._paddle import select_device
-    from training.paddle_engine import PaddleEngine
+    from pptsn.training.network._paddle import select_device
+    from pptsn.training.paddle_engine import PaddleEngine
 
     if device not in (None, "auto"):
         Device.parse(device)  # refuses unknown names

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runtime.clips import Source
-from runtime.errors import InputError, ModelError, UsageError, VerificationError
-from runtime.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
-from runtime.files import atomic_folder
-from runtime.labels import kinetics400, read_labels
-from runtime.pictures import drawn_crops
-from runtime.preprocess import RESIZE_RULES, normalise
-from runtime.spec import DEPTHS, ModelSpec
-from training._paddle import paddle
-from training.graph import Logits, eager_view_function, save_graph
-from training.network import PPTSN
-from training.reference import real_crops
-from training.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.runtime.base.files import atomic_folder
+from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.runtime.frames.preprocess import RESIZE_RULES, normalise
+from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
+from pptsn.runtime.model.labels import kinetics400, read_labels
+from pptsn.runtime.model.spec import DEPTHS, ModelSpec
+from pptsn.training.graph import Logits, eager_view_function, save_graph
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
+from pptsn.training.reference import real_crops
 
 MODEL_NAME = "model"
 _CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME}

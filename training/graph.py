@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training._paddle import CPU_THREADS, paddle
-from training.network import PPTSN, PerViewNetwork
+from pptsn.training.network._paddle import CPU_THREADS, paddle
+from pptsn.training.network.network import PPTSN, PerViewNetwork
 
 Logits = npt.NDArray[np.float32]
 # Normalised crops (N, 3, S, S) float32 → logits (N, C) float32.

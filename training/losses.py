@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from training._paddle import nn
+from pptsn.training.network._paddle import nn
 
 
 def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import InputError
+from pptsn.runtime.base.errors import InputError
 
 
 class MetricsLog:

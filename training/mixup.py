@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training._paddle import paddle
+from pptsn.training.network._paddle import paddle
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import ModelError
-from training._paddle import paddle
-from training.pickles import Array
+from pptsn.runtime.base.errors import ModelError
+from pptsn.training.checkpoint.pickles import Array
+from pptsn.training.network._paddle import paddle
 
 CLASSIFIER_WEIGHT_RATE = 5.0
 CLASSIFIER_BIAS_RATE = 10.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtime.engines import Engine
-from runtime.errors import ModelError
-from runtime.preprocess import Frame, normalise
-from training.graph import Logits, ViewFunction, view_function
-from training.inputs import labels_of, model_spec
-from training.network import PPTSN
-from training.recipe import Recipe
-from training.weights import apply_checkpoint, read_checkpoint, weights_digest
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.frames.preprocess import Frame, normalise
+from pptsn.training.data.inputs import labels_of, model_spec
+from pptsn.training.graph import Logits, ViewFunction, view_function
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, weights_digest
+from pptsn.training.recipe import Recipe
 
 
 class PaddleEngine(Engine):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import MissingDependencyError, install_command
-from runtime.files import atomic_file
+from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.files import atomic_file
 
 _TRAIN, _VALIDATION, _SECOND = "#4477aa", "#ee6677", "#ccbb44"
 _GRID = "#dddddd"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from runtime.progress import notes, progress_bar
+from pptsn.runtime.base.progress import notes, progress_bar
 
 
 class Display:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from runtime.errors import InputError, MissingDependencyError, UsageError, install_command
-from runtime.spec import DEPTHS
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
+from pptsn.runtime.model.spec import DEPTHS
 
 try:
     import yaml

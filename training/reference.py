@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.clips import ClipFrame, Source, clip_frames
-from runtime.preprocess import Frame, crop_views, cut_crop
-from runtime.spec import ModelSpec
+from pptsn.runtime.classify.clips import ClipFrame, Source, clip_frames
+from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+from pptsn.runtime.model.spec import ModelSpec
 
 
 def real_crops(clips: Sequence[Source], spec: ModelSpec) -> Frame:

@@ -14,23 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from runtime.errors import PptsnError, UsageError
-from training._paddle import paddle, select_device
-from training.amp import load_scaling, loss_scaler, scaling_state
-from training.checkpoint import Resumption, RunFolder, TrainingState
-from training.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
-from training.loader import Batch, Loader, batch_count
-from training.losses import mixup_cross_entropy
-from training.metrics import MetricsLog, read_metrics
-from training.mixup import draw_mix
-from training.network import PPTSN
-from training.optimizer import RecipeOptimizer
-from training.plot import plot_metrics
-from training.progress import Bar, Display
-from training.recipe import Recipe
-from training.schedule import learning_rate
-from training.validation import validate
-from training.weights import apply_checkpoint, load_weights, state_of, weights_digest
+from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.training.amp import load_scaling, loss_scaler, scaling_state
+from pptsn.training.checkpoint.checkpoint import Resumption, RunFolder, TrainingState
+from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
+from pptsn.training.data.loader import Batch, Loader, batch_count
+from pptsn.training.losses import mixup_cross_entropy
+from pptsn.training.metrics import MetricsLog, read_metrics
+from pptsn.training.mixup import draw_mix
+from pptsn.training.network._paddle import paddle, select_device
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
+from pptsn.training.optimizer import RecipeOptimizer
+from pptsn.training.plot import plot_metrics
+from pptsn.training.progress import Bar, Display
+from pptsn.training.recipe import Recipe
+from pptsn.training.schedule import learning_rate
+from pptsn.training.validation import validate
 
 # Streams of random numbers, so that none of them repeats another: the loader draws from (seed, epoch, ...) itself.
 _WEIGHTS_STREAM, _DROPOUT_STREAM, _MIXUP_STREAM = 101, 102, 103

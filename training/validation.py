@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from runtime.lists import Sample
-from runtime.ranking import correct_counts
-from training._paddle import paddle
-from training.loader import Loader
-from training.losses import cross_entropy
-from training.progress import Display
+from pptsn.runtime.classify.lists import Sample
+from pptsn.runtime.classify.ranking import correct_counts
+from pptsn.training.data.loader import Loader
+from pptsn.training.losses import cross_entropy
+from pptsn.training.network._paddle import paddle
+from pptsn.training.progress import Display
 
 
 @dataclass(frozen=True, kw_only=True)

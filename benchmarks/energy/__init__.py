@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from benchmarks.energy.watch import EnergyUsed, EnergyWatch, energy_watch
+from pptsn.benchmarks.energy.watch import EnergyUsed, EnergyWatch, energy_watch
 
 __all__ = ["EnergyUsed", "EnergyWatch", "energy_watch"]

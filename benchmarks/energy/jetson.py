@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.energy.sensors import BOARD, Lack, Sensor, SensorError
+from pptsn.benchmarks.energy.sensors import BOARD, Lack, Sensor, SensorError
 
 _MILLI = 1e-3
 # How often its service looks at the sensors for us.

@@ -10,8 +10,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from benchmarks.energy.sensors import Lack, Sensor, SensorError
-from runtime.errors import install_command
+from pptsn.benchmarks.energy.sensors import Lack, Sensor, SensorError
+from pptsn.runtime.base.errors import install_command
 
 _MILLI = 1e-3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from benchmarks.energy.sensors import PROCESSOR, Lack, Sensor, SensorError
+from pptsn.benchmarks.energy.sensors import PROCESSOR, Lack, Sensor, SensorError
 
 _FOLDER = "sys/class/powercap"
 _MICROJOULES = 1e-6

@@ -9,11 +9,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.energy.jetson import jetson_sensors
-from benchmarks.energy.nvml import nvml_sensors
-from benchmarks.energy.rapl import rapl_sensors
-from benchmarks.energy.sensors import BOARD, PROCESSOR, Lack, Meter, Sensor, SensorError
-from runtime.closing import Closing
+from pptsn.benchmarks.energy.jetson import jetson_sensors
+from pptsn.benchmarks.energy.nvml import nvml_sensors
+from pptsn.benchmarks.energy.rapl import rapl_sensors
+from pptsn.benchmarks.energy.sensors import BOARD, PROCESSOR, Lack, Meter, Sensor, SensorError
+from pptsn.runtime.base.closing import Closing
 
 # How often power is read.  Counters are read as often, long before any of them can have gone round twice.
 _PERIOD_S = 0.1

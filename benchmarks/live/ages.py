@@ -6,8 +6,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runtime.stream.messages import Message, StreamPrediction
-from runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.actions.messages import Message, StreamPrediction
+from pptsn.runtime.stream.sinks.base import Sink
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.live.ages import StreamAges
-from benchmarks.percentiles import least_samples, percentile
-from runtime.stream.health import StreamHealth
+from pptsn.benchmarks.live.ages import StreamAges
+from pptsn.benchmarks.measure.percentiles import least_samples, percentile
+from pptsn.runtime.stream.health.snapshots import StreamHealth
 
 # The percentile that the bound is for.
 SHARE = 0.99

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.backend_name import backend_name
-from benchmarks.live.criteria import SHARE
-from benchmarks.live.search import of_count, search
-from benchmarks.live.trial import SHARES, LiveLoad, Trial, run_trial
-from benchmarks.method import Method
-from benchmarks.percentiles import percentile_over_repeats
-from benchmarks.results import Measurement, Result, Setting
-from runtime.engines import Engine
-from runtime.errors import ModelError, PptsnError
+from pptsn.benchmarks.live.criteria import SHARE
+from pptsn.benchmarks.live.search import of_count, search
+from pptsn.benchmarks.live.trial import SHARES, LiveLoad, Trial, run_trial
+from pptsn.benchmarks.measure.backend_name import backend_name
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.percentiles import percentile_over_repeats
+from pptsn.benchmarks.measure.results import Measurement, Result, Setting
+from pptsn.runtime.base.errors import ModelError, PptsnError
+from pptsn.runtime.engines import Engine
 
 
 def measure_live(

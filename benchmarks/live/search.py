@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.live.trial import Trial
+from pptsn.benchmarks.live.trial import Trial
 
 # So many trials decide about a count: two that hold, or two that fail, of at most three.
 DECISIVE = 2

@@ -15,10 +15,10 @@ import av
 import av.error
 from av.video.stream import VideoStream
 
-from benchmarks.long_clip import FPS, long_clip
-from runtime.errors import InputError, UsageError
-from runtime.stream.capture.opening import open_source
-from runtime.stream.uri import SourceUri, parse_source
+from pptsn.benchmarks.measure.long_clip import FPS, long_clip
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.stream.sources.opening import open_source
+from pptsn.runtime.stream.sources.uri import SourceUri, parse_source
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.live.ages import Ages, StreamAges
-from benchmarks.live.criteria import (
+from pptsn.benchmarks.live.ages import Ages, StreamAges
+from pptsn.benchmarks.live.criteria import (
     SHARE,
     dropped_frames,
     failed_streams,
@@ -20,12 +20,12 @@ from benchmarks.live.criteria import (
     number_late,
     slow_streams,
 )
-from benchmarks.live.source import LiveSource
-from benchmarks.percentiles import least_samples, percentile
-from runtime.engines import Engine
-from runtime.errors import MissingDependencyError
-from runtime.stream.pipeline import StreamPipeline
-from runtime.stream.settings import StreamSettings
+from pptsn.benchmarks.live.source import LiveSource
+from pptsn.benchmarks.measure.percentiles import least_samples, percentile
+from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
 SHARES = (0.5, 0.9, 0.99)
 # Until all streams have made a prediction, and what each adds to that: its process has to start.

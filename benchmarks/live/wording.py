@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.live.trial import Trial
+from pptsn.benchmarks.live.trial import Trial
 
 
 def told(trial: Trial) -> str:

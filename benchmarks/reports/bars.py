@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.reports.canvas import COLOURS, INK, group_thousands, new_axes
-from benchmarks.reports.wording import decimals_of, figure, interval
-from benchmarks.results import Measurement
+from pptsn.benchmarks.measure.results import Measurement
+from pptsn.benchmarks.reports.canvas import COLOURS, INK, group_thousands, new_axes
+from pptsn.benchmarks.reports.wording import decimals_of, figure, interval
 
 _LABEL_WIDTH = 30
 _BAR_IN, _LINE_IN, _GAP_IN, _AROUND_IN = 0.2, 0.16, 0.14, 0.9

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import MissingDependencyError, install_command
-from runtime.files import atomic_file
+from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.files import atomic_file
 
 # Told apart by people who do not see all colours (Okabe and Ito), and seen on white as well as on black.
 COLOURS = (

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, UNCHANGED, Bounds, Verdict, judge
-from benchmarks.reports.machines import differences, slowness_between
-from benchmarks.reports.wording import case_in_words
-from benchmarks.results import SECTIONS, Measurement, Report, Result
-from runtime.errors import UsageError
+from pptsn.benchmarks.measure.results import SECTIONS, Measurement, Report, Result
+from pptsn.benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, UNCHANGED, Bounds, Verdict, judge
+from pptsn.benchmarks.reports.machines import differences, slowness_between
+from pptsn.benchmarks.reports.wording import case_in_words
+from pptsn.runtime.base.errors import UsageError
 
 # Up to this the probes of one machine differ from run to run: figures are judged as they are.
 _ALIKE = 0.10

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.reports.tables import shared_settings
-from benchmarks.reports.wording import case_in_words, figure, interval, name_in_words, with_unit
-from benchmarks.results import Report, Result, Setting
-from benchmarks.sweep.pareto import accuracy_name, recommended
+from pptsn.benchmarks.measure.results import Report, Result, Setting
+from pptsn.benchmarks.reports.tables import shared_settings
+from pptsn.benchmarks.reports.wording import case_in_words, figure, interval, name_in_words, with_unit
+from pptsn.benchmarks.sweep.pareto import accuracy_name, recommended
 
 _MOST = 8
 # LoadGen measures the same cases again to check ours: it adds no figure that is new.

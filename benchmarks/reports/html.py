@@ -8,17 +8,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reports.canvas import check_matplotlib, inline_svg
-from benchmarks.reports.compare import Comparison
-from benchmarks.reports.headlines import headlines
-from benchmarks.reports.machines import machine_line, run_line
-from benchmarks.reports.plots import Plot, plots_of
-from benchmarks.reports.series import Series
-from benchmarks.reports.tables import section_views
-from benchmarks.reports.verdicts import changed_table, counts, unchanged_table
-from benchmarks.reports.wording import machine_facts_in_words
-from runtime.errors import MissingDependencyError, install_command
-from runtime.results import printable
+from pptsn.benchmarks.reports.canvas import check_matplotlib, inline_svg
+from pptsn.benchmarks.reports.compare import Comparison
+from pptsn.benchmarks.reports.headlines import headlines
+from pptsn.benchmarks.reports.machines import machine_line, run_line
+from pptsn.benchmarks.reports.plots import Plot, plots_of
+from pptsn.benchmarks.reports.series import Series
+from pptsn.benchmarks.reports.tables import section_views
+from pptsn.benchmarks.reports.verdicts import changed_table, counts, unchanged_table
+from pptsn.benchmarks.reports.wording import machine_facts_in_words
+from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.classify.results import printable
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 # Beside which section's tables a plot stands when there is one report.

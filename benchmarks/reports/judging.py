@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.reports.wording import NOT_KNOWN, name_in_words, with_unit
-from benchmarks.results import Measurement, Result
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.reports.wording import NOT_KNOWN, name_in_words, with_unit
 
 REGRESSION, IMPROVEMENT, UNCHANGED = "regression", "improvement", "unchanged"
 FAILED, MISSING, NEW = "failed", "missing", "new"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.results import Report
+from pptsn.benchmarks.measure.results import Report
 
 # The package that matters to figures most; the page lists all of them.
 _NAMED_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_rtx_cu13_bindings")

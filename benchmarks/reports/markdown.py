@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from benchmarks.reports.compare import Comparison
-from benchmarks.reports.machines import machine_line, run_line
-from benchmarks.reports.tables import SectionView, Table, section_views
-from benchmarks.reports.verdicts import changed_table, counts, unchanged_table
-from benchmarks.results import Report
-from runtime.results import printable
+from pptsn.benchmarks.measure.results import Report
+from pptsn.benchmarks.reports.compare import Comparison
+from pptsn.benchmarks.reports.machines import machine_line, run_line
+from pptsn.benchmarks.reports.tables import SectionView, Table, section_views
+from pptsn.benchmarks.reports.verdicts import changed_table, counts, unchanged_table
+from pptsn.runtime.classify.results import printable
 
 # What Markdown or the HTML in it would take for more than text.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~])")

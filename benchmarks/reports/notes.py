@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from benchmarks.reports.wording import case_in_words, name_in_words
-from benchmarks.results import Result, Setting
+from pptsn.benchmarks.measure.results import Result, Setting
+from pptsn.benchmarks.reports.wording import case_in_words, name_in_words
 
 _NAMED_CASES = 3
 

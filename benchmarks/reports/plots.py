@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.reports.bars import Bar, BarChart, draw_bars, draw_shares
-from benchmarks.reports.canvas import plot_style, write_png
-from benchmarks.reports.scatter import ScatterChart, draw_scatter
-from benchmarks.reports.series import Series
-from benchmarks.reports.tables import shared_settings
-from benchmarks.reports.wording import case_in_words, heading_of, name_in_words
-from benchmarks.results import Measurement, Result, Setting
+from pptsn.benchmarks.measure.results import Measurement, Result, Setting
+from pptsn.benchmarks.reports.bars import Bar, BarChart, draw_bars, draw_shares
+from pptsn.benchmarks.reports.canvas import plot_style, write_png
+from pptsn.benchmarks.reports.scatter import ScatterChart, draw_scatter
+from pptsn.benchmarks.reports.series import Series
+from pptsn.benchmarks.reports.tables import shared_settings
+from pptsn.benchmarks.reports.wording import case_in_words, heading_of, name_in_words
 
 _PERCENTILES = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms")
 _SHARE = "_share_percent"

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.reports.canvas import BEHIND, COLOURS, INK, MARKERS, group_thousands, log_axis, new_axes
-from benchmarks.reports.tables import shared_settings
-from benchmarks.reports.wording import case_in_words, heading_of, setting_in_words, with_unit
-from benchmarks.results import Result
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.reports.canvas import BEHIND, COLOURS, INK, MARKERS, group_thousands, log_axis, new_axes
+from pptsn.benchmarks.reports.tables import shared_settings
+from pptsn.benchmarks.reports.wording import case_in_words, heading_of, setting_in_words, with_unit
 
 if TYPE_CHECKING:
-    from benchmarks.sweep.pareto import Point
+    from pptsn.benchmarks.sweep.pareto import Point
 
 _MOST_LISTED = 12
 _LISTED_WIDTH = 78
@@ -45,7 +45,7 @@ def draw_scatter(chart: ScatterChart) -> Any:
     The points on the front of a single set are numbered, and named below.  Of several sets they are not: the same
     cases lie close to each other there, and a number would not say whose it is.
     """
-    from benchmarks.sweep.pareto import pareto_points
+    from pptsn.benchmarks.sweep.pareto import pareto_points
 
     every = [result for _, results in chart.sets for result in results]
     sets = [(name, pareto_points(results, chart.x, chart.y)) for name, results in chart.sets]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.documents import read_report
-from benchmarks.results import Report
+from pptsn.benchmarks.measure.documents import read_report
+from pptsn.benchmarks.measure.results import Report
 
 
 @dataclass(frozen=True)

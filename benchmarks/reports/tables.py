@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.reports.notes import notes_of
-from benchmarks.reports.wording import (
+from pptsn.benchmarks.measure.results import SECTIONS, Measurement, Report, Result, Setting
+from pptsn.benchmarks.reports.notes import notes_of
+from pptsn.benchmarks.reports.wording import (
     TIMES,
     case_in_words,
     decimals_of,
@@ -18,7 +19,6 @@ from benchmarks.reports.wording import (
     setting_heading,
     setting_in_words,
 )
-from benchmarks.results import SECTIONS, Measurement, Report, Result, Setting
 
 TITLES = {
     "scenario": "Scenarios",

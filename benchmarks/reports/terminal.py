@@ -12,10 +12,10 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from benchmarks.reports.tables import Cell, SectionView, Table, section_views
-from benchmarks.reports.wording import NOT_KNOWN, TIMES
-from benchmarks.results import Report
-from runtime.results import printable
+from pptsn.benchmarks.measure.results import Report
+from pptsn.benchmarks.reports.tables import Cell, SectionView, Table, section_views
+from pptsn.benchmarks.reports.wording import NOT_KNOWN, TIMES
+from pptsn.runtime.classify.results import printable
 
 # What is piped has no width of its own; a table takes no more than it needs.
 _PIPED_WIDTH = 240

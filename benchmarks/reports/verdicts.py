@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.reports.compare import Comparison
-from benchmarks.reports.judging import (
+from pptsn.benchmarks.reports.compare import Comparison
+from pptsn.benchmarks.reports.judging import (
     FAILED,
     IMPROVEMENT,
     MISSING,
@@ -15,8 +15,8 @@ from benchmarks.reports.judging import (
     Verdict,
     with_change,
 )
-from benchmarks.reports.tables import TITLES, Cell, Column, Table
-from benchmarks.reports.wording import name_in_words, with_unit
+from pptsn.benchmarks.reports.tables import TITLES, Cell, Column, Table
+from pptsn.benchmarks.reports.wording import name_in_words, with_unit
 
 _ORDER = (FAILED, MISSING, REGRESSION, IMPROVEMENT, NEW)
 _WORDS = {

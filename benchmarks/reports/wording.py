@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.results import Measurement, Result, Setting
+from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 
 NOT_KNOWN = "—"
 TIMES = "\N{MULTIPLICATION SIGN}"

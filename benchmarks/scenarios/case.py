@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.backend_name import backend_name
-from benchmarks.method import Method
-from benchmarks.results import Setting
-from benchmarks.scenarios.definitions import OFFLINE, SERVER
-from benchmarks.scenarios.samples import SampleLibrary
-from benchmarks.scenarios.search import SEARCH_S
-from runtime.engines import Engine
-from runtime.recognizer import DEFAULT_SEGMENTS
+from pptsn.benchmarks.measure.backend_name import backend_name
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Setting
+from pptsn.benchmarks.scenarios.definitions import OFFLINE, SERVER
+from pptsn.benchmarks.scenarios.samples import SampleLibrary
+from pptsn.benchmarks.scenarios.search import SEARCH_S
+from pptsn.runtime.classify.recognizer import DEFAULT_SEGMENTS
+from pptsn.runtime.engines import Engine
 
 BOUND_MS = 100.0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.percentiles import over_repeats
-from benchmarks.results import Measurement, Result
-from benchmarks.scenarios.case import Case
-from benchmarks.scenarios.definitions import OFFLINE, SINGLE_STREAM, TARGET_SHARE, Observation
+from pptsn.benchmarks.measure.percentiles import over_repeats
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.scenarios.case import Case
+from pptsn.benchmarks.scenarios.definitions import OFFLINE, SINGLE_STREAM, TARGET_SHARE, Observation
 
 # The two drivers are to agree this well, on the same engine and in the same minutes.
 AGREEMENT_LIMIT = 0.03

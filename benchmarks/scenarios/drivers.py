@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks.scenarios.definitions import LOADGEN, OWN, Driver
-from benchmarks.scenarios.loadgen import LoadGenDriver, loadgen_is_installed
-from benchmarks.scenarios.own import OwnDriver
-from runtime.errors import UsageError
+from pptsn.benchmarks.scenarios.definitions import LOADGEN, OWN, Driver
+from pptsn.benchmarks.scenarios.loadgen import LoadGenDriver, loadgen_is_installed
+from pptsn.benchmarks.scenarios.own import OwnDriver
+from pptsn.runtime.base.errors import UsageError
 
 DRIVERS = (OWN, LOADGEN, "both", "auto")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scenarios.definitions import LOADGEN, SHARES, Extent, Observation, arrival_rate
-from benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
-from runtime.errors import MissingDependencyError, install_command
+from pptsn.benchmarks.scenarios.definitions import LOADGEN, SHARES, Extent, Observation, arrival_rate
+from pptsn.benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
+from pptsn.runtime.base.errors import MissingDependencyError, install_command
 
 _NS_PER_MS = 1e6
 # LoadGen makes an Offline query a tenth larger than its expected rate asks for.

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from benchmarks.method import Method
-from benchmarks.results import Measurement, Result
-from benchmarks.scenarios.case import BOUND_MS, Case
-from benchmarks.scenarios.comparing import (
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.scenarios.case import BOUND_MS, Case
+from pptsn.benchmarks.scenarios.comparing import (
     COMPARED,
     agreement_result,
     ratio_measurement,
     same_queries_measurement,
 )
-from benchmarks.scenarios.definitions import (
+from pptsn.benchmarks.scenarios.definitions import (
     FRAMES_A_QUERY,
     LOADGEN,
     OFFLINE,
@@ -24,22 +24,22 @@ from benchmarks.scenarios.definitions import (
     Driver,
     Observation,
 )
-from benchmarks.scenarios.drivers import new_drivers
-from benchmarks.scenarios.pacing import Pace, offline_run, stream_extent, warm_up
-from benchmarks.scenarios.samples import SampleLibrary
-from benchmarks.scenarios.search import highest_rate
-from benchmarks.scenarios.summarising import (
+from pptsn.benchmarks.scenarios.drivers import new_drivers
+from pptsn.benchmarks.scenarios.pacing import Pace, offline_run, stream_extent, warm_up
+from pptsn.benchmarks.scenarios.samples import SampleLibrary
+from pptsn.benchmarks.scenarios.search import highest_rate
+from pptsn.benchmarks.scenarios.summarising import (
     latency_measurements,
     observed_facts,
     offline_measurements,
     sentence_of,
     server_measurements,
 )
-from benchmarks.scenarios.system import SystemFailure, SystemUnderTest
-from runtime.engines import Engine
-from runtime.errors import UsageError
-from runtime.recognizer import DEFAULT_SEGMENTS
-from runtime.sampling import check_segments
+from pptsn.benchmarks.scenarios.system import SystemFailure, SystemUnderTest
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.classify.recognizer import DEFAULT_SEGMENTS
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.frames.sampling import check_segments
 
 # Queries of each repeat of the comparison, so that its p90 scatters little.
 _AGREEMENT_QUERIES = 100

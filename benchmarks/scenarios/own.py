@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.percentiles import percentile
-from benchmarks.scenarios.definitions import (
+from pptsn.benchmarks.measure.percentiles import percentile
+from pptsn.benchmarks.scenarios.definitions import (
     OWN,
     SERVER,
     SHARES,
@@ -20,7 +20,7 @@ from benchmarks.scenarios.definitions import (
     Observation,
     arrival_rate,
 )
-from benchmarks.scenarios.system import Sample, SystemUnderTest
+from pptsn.benchmarks.scenarios.system import Sample, SystemUnderTest
 
 # The rules ask for random samples, with replacement, by a fixed seed.
 _SEED = 0

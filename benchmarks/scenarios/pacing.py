@@ -6,11 +6,11 @@ import math
 import time
 from dataclasses import dataclass, replace
 
-from benchmarks.method import Method
-from benchmarks.percentiles import least_samples
-from benchmarks.scenarios.definitions import TARGET_SHARE, Driver, Extent, Observation
-from benchmarks.scenarios.own import OwnDriver
-from benchmarks.scenarios.system import SystemUnderTest
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.percentiles import least_samples
+from pptsn.benchmarks.scenarios.definitions import TARGET_SHARE, Driver, Extent, Observation
+from pptsn.benchmarks.scenarios.own import OwnDriver
+from pptsn.benchmarks.scenarios.system import SystemUnderTest
 
 _WARM_UP_S = 0.3
 # A run that tells the pace has so many batches at least, that several are in flight, and lasts so long.

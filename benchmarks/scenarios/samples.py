@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bare_engine import cut_crops
-from runtime.clips import ClipEnd, ClipFrame, clip_frames
-from runtime.engines import Engine
-from runtime.pictures import drawn_crops
-from runtime.preprocess import Frame, view_count
-from runtime.spec import ModelSpec
+from pptsn.benchmarks.measure.bare_engine import cut_crops
+from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, clip_frames
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.runtime.frames.preprocess import Frame, view_count
+from pptsn.runtime.model.spec import ModelSpec
 
 # Frames to choose from, and pictures that they are made of.
 _FRAMES = 16

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.method import Method
-from benchmarks.percentiles import least_samples, percentile
-from benchmarks.scenarios.definitions import SERVER, TARGET_SHARE, Driver, Observation
-from benchmarks.scenarios.pacing import Pace
-from benchmarks.scenarios.system import SystemUnderTest
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.percentiles import least_samples, percentile
+from pptsn.benchmarks.scenarios.definitions import SERVER, TARGET_SHARE, Driver, Observation
+from pptsn.benchmarks.scenarios.pacing import Pace
+from pptsn.benchmarks.scenarios.system import SystemUnderTest
 
 _SHARE = TARGET_SHARE[SERVER]
 # Arrivals of the search, and others for the run that verifies what it found.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.percentiles import least_samples, over_repeats, percentile_over_repeats
-from benchmarks.results import Measurement
-from benchmarks.scenarios.definitions import (
+from pptsn.benchmarks.measure.percentiles import least_samples, over_repeats, percentile_over_repeats
+from pptsn.benchmarks.measure.results import Measurement
+from pptsn.benchmarks.scenarios.definitions import (
     FRAMES_A_QUERY,
     MULTI_STREAM,
     OFFLINE,
@@ -17,9 +17,9 @@ from benchmarks.scenarios.definitions import (
     TARGET_SHARE,
     Observation,
 )
-from benchmarks.scenarios.samples import SampleLibrary
-from benchmarks.scenarios.search import MLPERF_QUERIES, Peak
-from runtime.spec import ModelSpec
+from pptsn.benchmarks.scenarios.samples import SampleLibrary
+from pptsn.benchmarks.scenarios.search import MLPERF_QUERIES, Peak
+from pptsn.runtime.model.spec import ModelSpec
 
 # The note of a percentile of repeats that have too few queries for LoadGen's own.
 _CLOCKED = "LoadGen's queries by our own clock, all repeats together: each has too few for LoadGen's summary"

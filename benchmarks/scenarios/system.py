@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from benchmarks.scenarios.samples import SampleLibrary
-from runtime.closing import Closing
-from runtime.engines.base import Batch, Engine
-from runtime.errors import UsageError
+from pptsn.benchmarks.scenarios.samples import SampleLibrary
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.base import Batch, Engine
 
 # Is told the sample's id, and when it was done (time.perf_counter, in seconds), in the thread of the system.
 Completed: TypeAlias = Callable[[int, float], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.results import Setting
-from runtime.stages import (
+from pptsn.benchmarks.measure.results import Setting
+from pptsn.runtime.base.stages import (
     AGGREGATE,
     COLOUR,
     COMPUTE,

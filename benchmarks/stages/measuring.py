@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from benchmarks.method import Method, measure_in_turn
-from benchmarks.results import Result
-from benchmarks.stages.recording import Recorder, Run
-from benchmarks.stages.report import Case, result_of
-from runtime.clips import Source
-from runtime.engines import Engine
-from runtime.errors import InputError
-from runtime.recognizer import DEFAULT_SEGMENTS, DEFAULT_VIEWS, Recognizer
-from runtime.results import Failure
-from runtime.sinks import JsonLines
-from runtime.stages import EMIT, listening, stage
+from pptsn.benchmarks.measure.method import Method, measure_in_turn
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.stages.recording import Recorder, Run
+from pptsn.benchmarks.stages.report import Case, result_of
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.stages import EMIT, listening, stage
+from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.classify.recognizer import DEFAULT_SEGMENTS, DEFAULT_VIEWS, Recognizer
+from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.classify.sinks import JsonLines
+from pptsn.runtime.engines import Engine
 
 _TOP = 5
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runtime.stages import DECODING, FOR_FRAMES, FOR_ROOM, INFERENCE, WAITS
+from pptsn.runtime.base.stages import DECODING, FOR_FRAMES, FOR_ROOM, INFERENCE, WAITS
 
 
 class Recorder:
-    """A `runtime.stages.Listener` that keeps the seconds of each stage, in the order in which stages ended."""
+    """A `stages.Listener` that keeps the seconds of each stage, in the order in which stages ended."""
 
     def __init__(self) -> None:
         # All there from the start: appending to a list is safe from several threads, adding one would not be.
         self.taken_s: dict[str, list[float]] = {name: [] for name in (*DECODING, *INFERENCE, *WAITS)}
 
     def took(self, name: str, own_s: float) -> None:
-        """Keep one time; raises KeyError for a name that `runtime.stages` does not list."""
+        """Keep one time; raises KeyError for a name that `pptsn.runtime.base.stages` does not list."""
         self.taken_s[name].append(own_s)
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.backend_name import backend_name
-from benchmarks.percentiles import median_over_repeats, over_repeats, percentile_over_repeats
-from benchmarks.results import Measurement, Result, Setting
-from benchmarks.stages.advice import Balance, bottleneck, is_limited_by_decoding, sentence
-from benchmarks.stages.recording import Run
-from runtime.engines import Engine
-from runtime.results import Failure, printable
-from runtime.stages import BATCH_WAIT, COMPUTE, COPY_IN, COPY_OUT, CROP, DECODING, INFERENCE
+from pptsn.benchmarks.measure.backend_name import backend_name
+from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repeats, percentile_over_repeats
+from pptsn.benchmarks.measure.results import Measurement, Result, Setting
+from pptsn.benchmarks.stages.advice import Balance, bottleneck, is_limited_by_decoding, sentence
+from pptsn.benchmarks.stages.recording import Run
+from pptsn.runtime.base.stages import BATCH_WAIT, COMPUTE, COPY_IN, COPY_OUT, CROP, DECODING, INFERENCE
+from pptsn.runtime.classify.results import Failure, printable
+from pptsn.runtime.engines import Engine
 
 WORK = (*DECODING, *INFERENCE)
 _PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from benchmarks.gains import CLIP, PREPROCESSING, WINDOWS, measure_gains
-from benchmarks.live.measure import measure_live
-from benchmarks.live.source import live_source
-from benchmarks.live.trial import LiveLoad, longest_s
-from benchmarks.live.wording import told
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.scenarios.case import Case
-from benchmarks.scenarios.definitions import MULTI_STREAM, OFFLINE, OWN, SERVER, SINGLE_STREAM
-from benchmarks.scenarios.loadgen import loadgen_is_installed
-from benchmarks.scenarios.measuring import agreement, run_scenarios
-from benchmarks.scenarios.samples import drawn_samples
-from benchmarks.stages.measuring import Subject as StagesSubject
-from benchmarks.stages.measuring import measure_stages
-from benchmarks.suite.subject import Subject
-from benchmarks.sweep.outcomes import Outcome, results_of
-from benchmarks.sweep.run import run_cells
-from runtime.stream.settings import StreamSettings
+from pptsn.benchmarks.live.measure import measure_live
+from pptsn.benchmarks.live.source import live_source
+from pptsn.benchmarks.live.trial import LiveLoad, longest_s
+from pptsn.benchmarks.live.wording import told
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.scenarios.case import Case
+from pptsn.benchmarks.scenarios.definitions import MULTI_STREAM, OFFLINE, OWN, SERVER, SINGLE_STREAM
+from pptsn.benchmarks.scenarios.loadgen import loadgen_is_installed
+from pptsn.benchmarks.scenarios.measuring import agreement, run_scenarios
+from pptsn.benchmarks.scenarios.samples import drawn_samples
+from pptsn.benchmarks.stages.measuring import Subject as StagesSubject
+from pptsn.benchmarks.stages.measuring import measure_stages
+from pptsn.benchmarks.suite.subject import Subject
+from pptsn.benchmarks.sweep.outcomes import Outcome, results_of
+from pptsn.benchmarks.sweep.run import run_cells
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
 # One crop a frame for scenarios and live streams, as `pptsn stream` takes; ten for clips, as published.
 _STREAM_VIEWS, _CLIP_VIEWS = "center", "ten"
 # Of clips fewer frames than the published 25: on two cores such a clip takes some seconds, and each figure ten.
 _CLIP_SEGMENTS = 2
-_WINDOW_SEGMENTS = 25
 _TRIAL_S, _MOST_STREAMS = 4.0, 64
 
 Tell = Callable[[str], None]
@@ -84,27 +82,6 @@ def stages(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
         yield measure_stages(classified, method=method, segments=_CLIP_SEGMENTS, views=_CLIP_VIEWS)
 
 
-def gains(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
-    """Measure what each part of the toolkit gains over the plain way; on the CPU, wherever the model runs."""
-    parts = (
-        (CLIP, _CLIP_SEGMENTS, _CLIP_VIEWS),
-        (PREPROCESSING, _CLIP_SEGMENTS, _CLIP_VIEWS),
-        (WINDOWS, _WINDOW_SEGMENTS, _STREAM_VIEWS),
-    )
-    for part, segments, views in parts:
-        yield from measure_gains(
-            subject.model,
-            subject.int8,
-            subject.clip(),
-            segments=segments,
-            views=views,
-            threads=subject.threads,
-            parts=[part],
-            method=method,
-            progress=tell,
-        )
-
-
 def sweeping(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Measure accuracy, speed and memory of the combinations of models, views and segments."""
     clips = subject.swept_clips()
@@ -126,6 +103,5 @@ PARTS: Mapping[str, Measure] = {
     "scenarios": scenarios,
     "live": live,
     "stages": stages,
-    "gains": gains,
     "sweep": sweeping,
 }

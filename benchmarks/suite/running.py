@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from benchmarks.engine_faults import engine_faults
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.suite.parts import PARTS
-from benchmarks.suite.subject import Subject
-from runtime.errors import PptsnError, UsageError
+from pptsn.benchmarks.measure.engine_faults import engine_faults
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.suite.parts import PARTS
+from pptsn.benchmarks.suite.subject import Subject
+from pptsn.runtime.base.errors import PptsnError, UsageError
 
 # The section of a result that says why a part has none.
-_SECTIONS = {"scenarios": "scenario", "live": "live", "stages": "stages", "gains": "gains", "sweep": "sweep"}
+_SECTIONS = {"scenarios": "scenario", "live": "live", "stages": "stages", "sweep": "sweep"}
 
 
 def parts_to_run(only: str | None, subject: Subject) -> tuple[list[str], list[str]]:
@@ -26,10 +26,7 @@ def parts_to_run(only: str | None, subject: Subject) -> tuple[list[str], list[st
     for name in named:
         if name not in PARTS:
             raise UsageError("--only", f"there is no part {name!r}", f"choose of {', '.join(PARTS)}")
-    lacking = {
-        "sweep": "takes clips: name them by --list" if subject.clips is None else "",
-        "gains": "" if subject.is_plain else "takes an .onnx model in FP32, which the plain way can run too",
-    }
+    lacking = {"sweep": "takes clips: name them by --list"} if subject.clips is None else {}
     left_out = [name for name in PARTS if name in named and lacking.get(name)]
     if only is not None and left_out:
         raise UsageError("--only", f"{left_out[0]} {lacking[left_out[0]]}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.long_clip import long_clip
-from benchmarks.sweep.cells import Cell, cells_of
-from benchmarks.sweep.clips import Clip, read_clips
-from runtime.engines import Engine, open_engine
-from runtime.engines.device import Device
-from runtime.errors import ModelError, UsageError
-from runtime.onnx_file import read_spec
+from pptsn.benchmarks.measure.long_clip import long_clip
+from pptsn.benchmarks.sweep.cells import Cell, cells_of
+from pptsn.benchmarks.sweep.clips import Clip, read_clips
+from pptsn.runtime.base.errors import ModelError, UsageError
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.device import Device
+from pptsn.runtime.model.onnx_file import read_spec
 
 _SWEPT_VIEWS, _SWEPT_SEGMENTS, _SWEPT_CLIPS = ("ten", "center"), (1, 2, 4), 100
 _CLIP_SIZE, _CLIP_SECONDS = (640, 360), 6
@@ -21,8 +21,8 @@ _CLIP_SIZE, _CLIP_SECONDS = (640, 360), 6
 class Subject:
     """Models, clips, and where they run.
 
-    model: the one to deploy, in FP32 where gains are to be measured.  int8: the same in INT8, or None; where there
-    is one, it is what scenarios, live streams and stages run.
+    model: the one to deploy.  int8: the same in INT8, or None; where there is one, it is what scenarios, live
+    streams and stages run.
     swept: the models of the sweep.  clips: its list, or None for no sweep.  folder: where missing clips are made.
     backend, device, threads: as `open_engine` takes them.
     """
@@ -75,8 +75,3 @@ class Subject:
         if self.clips is not None:
             self.cells()
             self.swept_clips()
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the plain way can run the model: an FP32 graph."""
-        return self.model.suffix.lower() == ".onnx" and read_spec(self.model).precision == "fp32"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.results import Measurement
-from benchmarks.sweep.clips import Clip
+from pptsn.benchmarks.measure.results import Measurement
+from pptsn.benchmarks.sweep.clips import Clip
 
-# The leading classes of each clip, by its place in the list; see benchmarks.sweep.job.Findings.
+# The leading classes of each clip, by its place in the list; see pptsn.benchmarks.sweep.job.Findings.
 Answers = Mapping[int, Sequence[int]]
 
 

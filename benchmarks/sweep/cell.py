@@ -18,10 +18,10 @@ def main(folder: Path) -> int:
     # Ctrl-C reaches the whole group; the process that started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
-    from benchmarks.sweep.job import Job
-    from benchmarks.sweep.timed import find
-    from runtime.errors import PptsnError
-    from runtime.memory import return_freed_memory
+    from pptsn.benchmarks.sweep.job import Job
+    from pptsn.benchmarks.sweep.timed import find
+    from pptsn.runtime.base.errors import PptsnError
+    from pptsn.runtime.base.memory import return_freed_memory
 
     return_freed_memory()  # as `pptsn classify` does
     try:
@@ -41,6 +41,6 @@ def _end_with_standard_input() -> None:
 
 if __name__ == "__main__":
     # Python puts a script's own folder first; its modules are no packages for others to find.
-    own = Path(__file__).resolve().parent
-    sys.path[:] = [str(own.parents[1]), *(entry for entry in sys.path if Path(entry).resolve() != own)]
+    own = Path(__file__).absolute().parent  # PACKAGE/benchmarks/sweep, by way of the link in a checkout
+    sys.path[:] = [str(own.parents[2]), *sys.path[1:]]
     sys.exit(main(Path(sys.argv[1])))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from runtime.engines.device import Device
-from runtime.engines.selection import BACKENDS
-from runtime.errors import UsageError
-from runtime.preprocess import VIEW_PLANS, view_count
-from runtime.sampling import check_segments
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.selection import BACKENDS
+from pptsn.runtime.frames.preprocess import VIEW_PLANS, view_count
+from pptsn.runtime.frames.sampling import check_segments
 
 _PLAN_SUFFIX = ".engine"
 

@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.sweep.job import Findings, Job
+from pptsn.benchmarks.sweep.job import Findings, Job
 
-_SCRIPT = Path(__file__).resolve().with_name("cell.py")
+_SCRIPT = Path(__file__).absolute().with_name("cell.py")
 _LONGEST_LINE = 300
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.clips import Excerpt, Source
-from runtime.errors import InputError, UsageError
-from runtime.lists import evenly, read_any_list
-from runtime.sources import expand_sources
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import Excerpt, Source
+from pptsn.runtime.classify.lists import evenly, read_any_list
+from pptsn.runtime.classify.sources import expand_sources
 
 # Lines to look at for whether a list has labels; the clips that the first ones name may be missing.
 _LINES_TO_GUESS = 100
@@ -27,15 +27,15 @@ class Clip:
 
     @property
     def source(self) -> Source:
-        """What stands for it in `runtime.clips.clip_frames`."""
+        """What stands for it in `pptsn.runtime.classify.clips.clip_frames`."""
         return self.path if self.frames is None else Excerpt(Path(self.path), self.frames)
 
 
 def read_clips(path: str | Path, *, limit: int | None = None) -> tuple[Clip, ...]:
     """Return the clips of the list at `path`, or of a folder, as absolute paths; either all have labels or none.
 
-    A list with labels has lines `path label` or `directory frame_count label` (`runtime.lists.read_any_list`), one
-    without has a path a line (`runtime.sources.expand_sources`).  limit: take as many, evenly spread.
+    A list with labels has lines `path label` or `directory frame_count label` (`lists.read_any_list`), one
+    without has a path a line (`sources.expand_sources`).  limit: take as many, evenly spread.
     Raises InputError for a list that cannot be used or names nothing, UsageError for a limit below 1.
     """
     if limit is not None and limit < 1:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.sweep.clips import Clip
+from pptsn.benchmarks.sweep.clips import Clip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.percentiles import over_repeats, percentile_over_repeats
-from benchmarks.results import Measurement, Result, Setting
-from benchmarks.sweep.accuracy import Answers, agreement, right_answers
-from benchmarks.sweep.cells import Cell
-from benchmarks.sweep.clips import Clip, name_of
-from benchmarks.sweep.job import Findings, FolderRun
-from benchmarks.sweep.pareto import recommended
-from runtime.preprocess import VIEW_PLANS
+from pptsn.benchmarks.measure.percentiles import over_repeats, percentile_over_repeats
+from pptsn.benchmarks.measure.results import Measurement, Result, Setting
+from pptsn.benchmarks.sweep.accuracy import Answers, agreement, right_answers
+from pptsn.benchmarks.sweep.cells import Cell
+from pptsn.benchmarks.sweep.clips import Clip, name_of
+from pptsn.benchmarks.sweep.job import Findings, FolderRun
+from pptsn.benchmarks.sweep.pareto import recommended
+from pptsn.runtime.frames.preprocess import VIEW_PLANS
 
 # `onnxruntime 1.22.0 on cpu`, `tensorrt 10.3.0 on cuda:0 (Orin) with CUDA graphs`: Engine.description.
 _DESCRIPTION = re.compile(r"(?P<library>\S+) \S+(?P<inside> by TensorRT)? on (?P<device>cpu|cuda:\d+)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.results import Result
+from pptsn.benchmarks.measure.results import Result
 
 # How much accuracy to give for speed, in points of a hundred.
 _TOLERANCE_POINTS = 1.0

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-import runtime.progress
-from benchmarks.sweep.cells import Cell
-from runtime.closing import Closing
+import pptsn.runtime.base.progress
+from pptsn.benchmarks.sweep.cells import Cell
+from pptsn.runtime.base.closing import Closing
 
 # What a cell's process costs beside its crops, in crops: the start, decoding, the small things.
 _OVERHEAD_CROPS = 10
@@ -25,7 +25,7 @@ class SweepProgress(Closing):
 
     def __init__(self, cells: Sequence[Cell]) -> None:
         self._cells = cells
-        console = runtime.progress.notes()
+        console = pptsn.runtime.base.progress.notes()
         self._bar = Progress(
             BarColumn(bar_width=_BAR_WIDTH, table_column=Column(min_width=_BAR_WIDTH)),
             TextColumn(
@@ -33,7 +33,7 @@ class SweepProgress(Closing):
                 table_column=Column(no_wrap=True, overflow="ellipsis"),
             ),
             console=console,
-            disable=runtime.progress.QUIET or not console.is_terminal,
+            disable=pptsn.runtime.base.progress.QUIET or not console.is_terminal,
             transient=True,
             auto_refresh=False,
         )

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.sweep.cells import Cell
-from benchmarks.sweep.child import CellError, find_in_child
-from benchmarks.sweep.clips import Clip, read_clips
-from benchmarks.sweep.job import Job
-from benchmarks.sweep.outcomes import Outcome, results_of
-from runtime.lists import evenly
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.sweep.cells import Cell
+from pptsn.benchmarks.sweep.child import CellError, find_in_child
+from pptsn.benchmarks.sweep.clips import Clip, read_clips
+from pptsn.benchmarks.sweep.job import Job
+from pptsn.benchmarks.sweep.outcomes import Outcome, results_of
+from pptsn.runtime.classify.lists import evenly
 
 CELL_TIMEOUT_S = 3600.0
 
@@ -27,7 +27,7 @@ def sweep(
 ) -> list[Result]:
     """Measure each of `cells` on the clips of a list; return a result for each, in their order.
 
-    list_path, limit: see `benchmarks.sweep.clips.read_clips`.  cell_timeout_s: after that a cell counts as failed.
+    list_path, limit: see `clips.read_clips`.  cell_timeout_s: after that a cell counts as failed.
     Raises InputError for a list that cannot be used.  A cell that fails has an `error`, and the others go on.
     """
     clips = read_clips(list_path, limit=limit)
@@ -46,7 +46,7 @@ def run_cells(
 
     Each cell has one process of its own for all its repeats.  A process shared by the cells of a model would start
     faster, but a peak of memory is a process's, and cannot be taken back: it would be that of the largest cell so
-    far.  A process for each repeat would let cells take turns, as candidates do in `benchmarks.method`, at the
+    far.  A process for each repeat would let cells take turns, as candidates do in `measure.method`, at the
     price of a start and a warm-up each; differences between cells are mostly larger than what a machine varies
     by, so the machine is watched before each cell instead, and what it did is in the report.
     """

@@ -8,17 +8,17 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmarks.sweep.clips import Clip
-from benchmarks.sweep.job import Findings, FolderRun, Job
-from benchmarks.sweep.memory import peak_memory_mb
-from runtime.clips import Source
-from runtime.engines import Engine, open_engine
-from runtime.errors import InputError, UsageError
-from runtime.preprocess import view_count
-from runtime.ranking import leading_classes
-from runtime.recognizer import DEFAULT_SAMPLING, Recognizer
-from runtime.results import Classification, Failure, printable
-from runtime.sampling import sampling_rule
+from pptsn.benchmarks.sweep.clips import Clip
+from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
+from pptsn.benchmarks.sweep.memory import peak_memory_mb
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.classify.ranking import leading_classes
+from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
+from pptsn.runtime.classify.results import Classification, Failure, printable
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.frames.preprocess import view_count
+from pptsn.runtime.frames.sampling import sampling_rule
 
 _LEADING = 5
 # As Engine.description names it.
@@ -118,7 +118,7 @@ class _Runner:
 
     def folder_runs(self) -> tuple[list[FolderRun], list[str]]:
         """Return what runs over all timed clips took, one a repeat, and why joules are not known."""
-        from benchmarks.energy import energy_watch
+        from pptsn.benchmarks.energy import energy_watch
 
         runs, notes = [], dict[str, None]()
         with energy_watch() as watch:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import onnx
 
-from convert.checks import interface, operators, quantization
-from convert.checks.finding import Finding
-from convert.checks.view import GraphView
-from convert.model_file import load_model
-from runtime.errors import ModelError
+from pptsn.convert.checks import interface, operators, quantization
+from pptsn.convert.checks.finding import Finding
+from pptsn.convert.checks.view import GraphView
+from pptsn.convert.graph.model_file import load_model
+from pptsn.runtime.base.errors import ModelError
 
 __all__ = ["RULES", "Finding", "check_file", "find_faults", "require_buildable"]
 

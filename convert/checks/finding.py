@@ -10,7 +10,7 @@ class Finding:
     """One fault, or one piece of advice.
 
     place: the node, or the input or tensor where there is no node, as the graph names it.
-    cause, remedy: as in runtime.errors.
+    cause, remedy: as in pptsn.runtime.base.errors.
     refused: whether TensorRT refuses the model for it, or builds another one than was meant; False for advice.
     rule: the name of the rule that found it; `find_faults` fills it in.
     """

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from onnx import TensorProto
 
-from convert.checks.finding import Finding
-from convert.checks.view import DEFAULT_DOMAINS, GraphView, node_name
+from pptsn.convert.checks.finding import Finding
+from pptsn.convert.checks.view import DEFAULT_DOMAINS, GraphView, node_name
 
 # What the parser of TensorRT 10.3 reads; later ones read more (11.x: up to 25).
 OLDEST_OPSET, NEWEST_OPSET = 9, 20

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import TensorProto
 
-from convert.checks.finding import Finding
-from convert.checks.view import DEFAULT_DOMAINS, GraphView, node_name, type_name
+from pptsn.convert.checks.finding import Finding
+from pptsn.convert.checks.view import DEFAULT_DOMAINS, GraphView, node_name, type_name
 
 # An allow-list: a new operator has to be looked up before it passes.  These are listed as supported in the
 # operator table of onnx-tensorrt since release 8.4, and answered for by the parser of TensorRT-RTX 1.7

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from convert.checks.finding import Finding
-from convert.checks.view import GraphView, attribute, node_name, type_name
+from pptsn.convert.checks.finding import Finding
+from pptsn.convert.checks.view import GraphView, attribute, node_name, type_name
 
 # The first operator set in which a scale may be FP16.
 FP16_SCALE_OPSET = 19

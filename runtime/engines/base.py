@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
-from runtime.closing import Closing
-from runtime.preprocess import Frame
-from runtime.spec import ModelSpec
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.model.spec import ModelSpec
 
 Logits = npt.NDArray[np.float32]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtime.engines.base import Engine
-from runtime.engines.device import Device, DeviceError, driver_is_here
-from runtime.errors import MissingDependencyError, UsageError
-from runtime.onnx_file import quantization_target
+from pptsn.runtime.base.errors import MissingDependencyError, UsageError
+from pptsn.runtime.engines.base import Engine
+from pptsn.runtime.engines.device import Device, DeviceError, driver_is_here
+from pptsn.runtime.model.onnx_file import quantization_target
 
-# The backends that run plans; the same names as runtime.engines.tensorrt_api.BUILDERS, which opening an .onnx file
+# The backends that run plans; the same names as tensorrt.api.BUILDERS, which opening an .onnx file
 # has no need to load.
 _PLAN_BACKENDS = ("tensorrt", "tensorrt-rtx")
 BACKENDS = ("auto", "onnxruntime", "onnxruntime-tensorrt", *_PLAN_BACKENDS)
@@ -63,7 +63,7 @@ def _open_plan(path: str | Path, backend: str, device: Device | None) -> Engine:
         raise UsageError(
             "--device", f"{path} is a TensorRT plan, which needs a GPU", "use --device cuda, or name an .onnx file"
         )
-    from runtime.engines.tensorrt_engine import TensorRtEngine
+    from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
 
     return TensorRtEngine(path, backend=None if backend == "auto" else backend, device=device)
 
@@ -78,7 +78,7 @@ def _open_graph(
             f"{backend} runs plans, {path} is an .onnx file",
             f"build one: pptsn convert engine {path} -o {plan} --builder {backend}",
         )
-    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
+    from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 
     if backend == "onnxruntime-tensorrt":
         place = device or Device("cuda")
@@ -99,8 +99,8 @@ def _open_graph(
 
 def _open_anywhere(path: str | Path, threads: int | None, optimise: bool) -> Engine:
     """Open an .onnx file on the first GPU where that works, else on the CPU, with a note that says why."""
-    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine, import_onnxruntime
-    from runtime.engines.providers import CUDA, idle_gpu_note
+    from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine, import_onnxruntime
+    from pptsn.runtime.engines.onnxruntime.providers import CUDA, idle_gpu_note
 
     onnxruntime = import_onnxruntime()
     note = idle_gpu_note(onnxruntime)
@@ -127,7 +127,7 @@ def _open_on_cpu(path: str | Path, threads: int | None, optimise: bool) -> Engin
 
     What ONNX Runtime's CPU kernels fuse of that encoding changes its answers: 12 of 100 clips got another one.
     """
-    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
+    from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 
     foreign = quantization_target(path) == "tensorrt"
     engine = OnnxRuntimeEngine(path, device=Device("cpu"), threads=threads, optimise=optimise and not foreign)

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.video.frame import Choose, FrameSource, Pixels, Transform, VideoFrame
+from pptsn.runtime.video.frame import Choose, FrameSource, Pixels, Transform, VideoFrame
 
 if TYPE_CHECKING:
-    from runtime.video.folder import ImageFolderReader
-    from runtime.video.reader import VideoReader
+    from pptsn.runtime.video.folder import ImageFolderReader
+    from pptsn.runtime.video.reader import VideoReader
 
 __all__ = [
     "Choose",
@@ -30,10 +30,10 @@ def open_video(path: str | Path) -> VideoReader | ImageFolderReader:
     Raises InputError, in one line, where there is nothing to read frames from.
     """
     if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, never raises
-        from runtime.video.folder import ImageFolderReader
+        from pptsn.runtime.video.folder import ImageFolderReader
 
         return ImageFolderReader(path)
-    from runtime.video.reader import VideoReader
+    from pptsn.runtime.video.reader import VideoReader
 
     return VideoReader(path)
 
@@ -41,11 +41,11 @@ def open_video(path: str | Path) -> VideoReader | ImageFolderReader:
 def __getattr__(name: str) -> Any:
     """Import the readers, and PyAV with them, when they are first named."""
     if name == "VideoReader":
-        from runtime.video.reader import VideoReader
+        from pptsn.runtime.video.reader import VideoReader
 
         return VideoReader
     if name == "ImageFolderReader":
-        from runtime.video.folder import ImageFolderReader
+        from pptsn.runtime.video.folder import ImageFolderReader
 
         return ImageFolderReader
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

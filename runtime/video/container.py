@@ -11,7 +11,7 @@ import av
 import av.error
 from av.video.stream import VideoStream
 
-from runtime.errors import InputError
+from pptsn.runtime.base.errors import InputError
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from runtime.closing import Closing
-from runtime.errors import InputError, UsageError
-from runtime.stages import COLOUR, DECODE, DEMUX, stage
-from runtime.video.frame import Choose, Pixels, Transform, VideoFrame
-from runtime.video.wall import check_stop, input_errors_only
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.stages import COLOUR, DECODE, DEMUX, stage
+from pptsn.runtime.video.frame import Choose, Pixels, Transform, VideoFrame
+from pptsn.runtime.video.wall import check_stop, input_errors_only
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)

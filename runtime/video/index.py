@@ -10,9 +10,9 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from runtime.stages import DEMUX, stage, timed
-from runtime.video.bitstream import PacketInspector
-from runtime.video.container import OpenVideo
+from pptsn.runtime.base.stages import DEMUX, stage, timed
+from pptsn.runtime.video.bitstream import PacketInspector
+from pptsn.runtime.video.container import OpenVideo
 
 if TYPE_CHECKING:
     from av.packet import Packet

@@ -8,9 +8,9 @@ from typing import Any
 import av
 from av.video.reformatter import VideoReformatter
 
-from runtime.stages import COLOUR, stage
-from runtime.video.frame import Transform, VideoFrame
-from runtime.video.upright import turn_of, upright
+from pptsn.runtime.base.stages import COLOUR, stage
+from pptsn.runtime.video.frame import Transform, VideoFrame
+from pptsn.runtime.video.upright import turn_of, upright
 
 
 def _reformat_options() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from av.sidedata.sidedata import Type
 
-from runtime.video.frame import Pixels
+from pptsn.runtime.video.frame import Pixels
 
 if TYPE_CHECKING:
     import av

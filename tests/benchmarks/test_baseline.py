@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import baseline
-from benchmarks.baseline import PLAIN, SwitchedClassifier, Switches, decode_whole, float_views, ladder
-from benchmarks.windows import plan_windows, recomputed_windows, stream_frames, streamed_windows
-from runtime.errors import InputError, ModelError
-from runtime.preprocess import normalise, ten_crop
-from runtime.recognizer import Recognizer
+from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.frames.preprocess import normalise, ten_crop
 from tests.clips import decode_plainly, write_clip, write_sound
 from tests.models import tiny_spec, write_tiny_model
+from tools.gains import baseline
+from tools.gains.baseline import PLAIN, SwitchedClassifier, Switches, decode_whole, float_views, ladder
+from tools.gains.stream_frames import stream_frames
+from tools.gains.windows import plan_windows, recomputed_windows, streamed_windows
 
 SEGMENTS = 7
 RUNGS = ladder(int8=True)
@@ -38,8 +39,8 @@ def model(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def int8_model(folder: Path) -> Path:
     """A model that says it is in INT8, and whose answers are no other model's: its network sees other colours."""
-    from convert.deployment import compose_deployment
-    from convert.model_file import write_model
+    from pptsn.convert.graph.deployment import compose_deployment
+    from pptsn.convert.graph.model_file import write_model
     from tests.models import tiny_network
 
     network = tiny_network()
@@ -185,7 +186,7 @@ def test_without_an_int8_model_its_rung_says_so(model: Path, clip: Path) -> None
 def test_recomputed_windows_are_those_of_the_stream(classifier: SwitchedClassifier, clip: Path) -> None:
     engine = classifier.engine(int8=False)
     plan = plan_windows(clip, frames=12, segments=SEGMENTS, views="ten")
-    frames = stream_frames(clip, engine, plan)
+    frames = stream_frames(str(clip), engine.spec, step_s=plan.step_s)
     streamed = streamed_windows(clip, engine, plan)
     assert len(streamed) == len(frames) == 12
     recomputed = recomputed_windows(classifier, frames, predictions=3)

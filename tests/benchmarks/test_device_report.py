@@ -10,17 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import device_models, device_report
-from benchmarks.device_facts import device_facts, temperatures_c
-from benchmarks.device_models import Answers, accuracy, latency, placements
-from benchmarks.device_report import attempt, make_report, parse_options, read_outcome
-from convert.deployment import compose_deployment
-from convert.model_file import write_model
-from runtime.engines import open_engine
-from runtime.errors import InputError
-from runtime.lists import Sample
+from pptsn.benchmarks.measure.device_facts import device_facts, temperatures_c
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.classify.lists import Sample
+from pptsn.runtime.engines import open_engine
+from pptsn.training.synthetic.mp4 import write_mp4
 from tests.models import tiny_network, tiny_spec, write_tiny_model
-from training.mp4 import write_mp4
+from tools.device import models as device_models
+from tools.device import report as device_report
+from tools.device.models import Answers, accuracy, latency, placements
+from tools.device.report import attempt, make_report, parse_options, read_outcome
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "pale": (150, 140, 135)}
 
@@ -112,7 +113,7 @@ def test_the_program_ends_with_the_figures(demo: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "benchmarks.device_report",
+        "tools.device.report",
         "--demo",
         str(demo),
         "--no-tests",

@@ -13,10 +13,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-import benchmarks
-from benchmarks.documents import read_report, report_document, write_report
-from benchmarks.results import Measurement, Report, Result
-from runtime.errors import InputError
+from pptsn import benchmarks
+from pptsn.benchmarks.measure.documents import read_report, report_document, write_report
+from pptsn.benchmarks.measure.results import Measurement, Report, Result
+from pptsn.runtime.base.errors import InputError
 from tests.benchmarks.reports.fabricated import ODD_NAME, figure, report
 
 SCHEMA = json.loads((Path(benchmarks.__file__).parent / "report.schema.json").read_text())

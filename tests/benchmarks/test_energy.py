@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.energy import energy_watch
-from benchmarks.energy.nvml import nvml_sensors
-from benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError
-from benchmarks.energy.watch import EnergyUsed, EnergyWatch
-from runtime.errors import install_command
+from pptsn.benchmarks.energy import energy_watch
+from pptsn.benchmarks.energy.nvml import nvml_sensors
+from pptsn.benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError
+from pptsn.benchmarks.energy.watch import EnergyUsed, EnergyWatch
+from pptsn.runtime.base.errors import install_command
 
 NO_RAPL = "RAPL: this machine has no energy counters"
 NO_NVML = f"NVML: nvidia-ml-py is not installed; {install_command('bench')}"

@@ -11,14 +11,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import gains, gains_cli
-from benchmarks.baseline import SwitchedClassifier
-from benchmarks.gains import Part, Rung, clip_part, measure_gains, preprocessing_part, results_of, windows_part
-from benchmarks.method import Method, measure_in_turn
-from benchmarks.results import Result
-from runtime.errors import InputError, UsageError
+from pptsn.benchmarks.measure.method import Method, measure_in_turn
+from pptsn.benchmarks.measure.results import Result
+from pptsn.runtime.base.errors import InputError, UsageError
 from tests.clips import write_clip
 from tests.models import write_tiny_model
+from tools.gains import cli as gains_cli
+from tools.gains import ladder as gains
+from tools.gains.baseline import SwitchedClassifier
+from tools.gains.ladder import Part, Rung, clip_part, measure_gains, preprocessing_part, results_of, windows_part
 
 QUICK = Method(repeats=1, least_s=0.001, least_iterations=1)
 SEGMENTS = 4

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from benchmarks import method as timing
-from benchmarks.method import Method, measure, measure_in_turn, timed_ms
+from pptsn.benchmarks.measure import method as timing
+from pptsn.benchmarks.measure.method import Method, measure, measure_in_turn, timed_ms
 
 
 class Watch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.percentiles import (
+from pptsn.benchmarks.measure.percentiles import (
     interval_of,
     least_samples,
     over_repeats,

@@ -8,16 +8,16 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmarks import tiny_model
-from benchmarks.plain_network import PlainNetwork, write_plain_network
-from convert.deployment import compose_deployment
-from convert.model_file import write_model
-from runtime.engines import open_engine
-from runtime.errors import MissingDependencyError, ModelError
-from runtime.preprocess import normalise
-from runtime.spec import ModelSpec
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.preprocess import normalise
+from pptsn.runtime.model.spec import ModelSpec
 from tests.convert.residual_network import SIZE, residual_network
 from tests.models import tiny_network, tiny_spec, write_tiny_model
+from tools.gains.plain_network import PlainNetwork, write_plain_network
+from tools.targets import tiny_model
 
 
 def random_crops(size: int, count: int = 3) -> np.ndarray:

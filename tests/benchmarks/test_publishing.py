@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.documents import read_report
-from benchmarks.method import Method
-from benchmarks.publishing import called, check_outputs, publish
-from runtime.errors import InputError, MissingDependencyError, UsageError
+from pptsn.benchmarks.measure.documents import read_report
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.publishing import called, check_outputs, publish
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from tests.benchmarks.reports.fabricated import figure, live, results, scenario, stages
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.files import write_text
+from pptsn.runtime.base.files import write_text
 
 
 @pytest.fixture(scope="session")
@@ -15,9 +15,9 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("paddle")
     import paddle
 
-    from training.export import ExportOptions, export_model
-    from training.network import PPTSN
-    from training.weights import save_weights
+    from pptsn.training.export import ExportOptions, export_model
+    from pptsn.training.network.network import PPTSN
+    from pptsn.training.network.weights import save_weights
 
     folder = tmp_path_factory.mktemp("export")
     paddle.seed(0)
@@ -34,10 +34,10 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def seeded_model(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The FP32 model of the seeded checkpoint beside the project: a ResNet-50 of 400 classes."""
-    from convert.to_onnx import convert_to_onnx
+    from pptsn.convert.graph.to_onnx import convert_to_onnx
+    from pptsn.training.export import export_model
+    from pptsn.training.network.weights import save_weights
     from tests.training.published import seeded_state
-    from training.export import export_model
-    from training.weights import save_weights
 
     folder = tmp_path_factory.mktemp("seeded")
     save_weights(seeded_state(shared_dir), folder / "seeded.pdparams")

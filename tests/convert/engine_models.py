@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from convert.deployment import compose_deployment
-from convert.fp16 import to_fp16
-from convert.model_file import write_model
-from convert.quantization.placement import make_plan
-from convert.quantization.qdq import quantize
-from convert.quantization.scales import symmetric_scale
-from runtime.spec import ModelSpec
+from pptsn.convert.fp16.cast import to_fp16
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.int8.placement import make_plan
+from pptsn.convert.int8.qdq import quantize
+from pptsn.convert.int8.scales import symmetric_scale
+from pptsn.runtime.model.spec import ModelSpec
 
 
 def in_fp16(network: onnx.ModelProto) -> onnx.ModelProto:

@@ -7,12 +7,12 @@ from pathlib import Path
 import onnx
 from onnx import numpy_helper
 
-from convert.frames import calibration_sources, read_frames
-from convert.model_file import write_model
-from convert.network import recompose
-from convert.network_session import NetworkSession
-from runtime.preprocess import normalise
-from runtime.spec import ModelSpec
+from pptsn.convert.frames import calibration_sources, read_frames
+from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.network import recompose
+from pptsn.convert.graph.network_session import NetworkSession
+from pptsn.runtime.frames.preprocess import normalise
+from pptsn.runtime.model.spec import ModelSpec
 from tests.clips import write_clip
 from tests.convert.residual_network import SIZE, residual_network
 from tests.models import tiny_spec

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, parser
 
-from convert.paddle_to_onnx import OPSET
+from pptsn.convert.graph.paddle_to_onnx import OPSET
 
 SIZE, CLASSES = 16, 4
 CONVOLUTIONS = ("stem", "main1", "main2", "short", "same1", "same2")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from convert.agreement import agreement, normalised_errors
-from convert.verify_limits import FP16_ERROR
+from pptsn.convert.verify.agreement import agreement, normalised_errors
+from pptsn.convert.verify.limits import FP16_ERROR
 
 
 def logits(*rows: list[float]) -> np.ndarray:

@@ -7,20 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert import chain as chain_module
-from convert import verify_logits
-from convert.chain import verify_chain
-from convert.paddle_engine import PaddleExportEngine
-from convert.to_onnx import convert_to_onnx
-from convert.verify import verify_reference
-from convert.verify_limits import Gates, Limits
-from convert.verify_logits import Runs, clip_logits, opened
-from runtime.engines import open_engine
-from runtime.errors import InputError, ModelError, UsageError, VerificationError
-from runtime.pictures import drawn_crops
-from runtime.recognizer import Recognizer
+from pptsn.convert.graph.to_onnx import convert_to_onnx
+from pptsn.convert.verify import chain as chain_module
+from pptsn.convert.verify import logits as verify_logits
+from pptsn.convert.verify.chain import verify_chain
+from pptsn.convert.verify.limits import Gates, Limits
+from pptsn.convert.verify.logits import Runs, clip_logits, opened
+from pptsn.convert.verify.paddle_engine import PaddleExportEngine
+from pptsn.convert.verify.verify import verify_reference
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.training.synthetic.mp4 import write_mp4
 from tests.models import write_tiny_model
-from training.mp4 import write_mp4
 
 RUNS = Runs(segments=2, views="ten")
 # A clip of one colour is what the tiny model says it is, when what it subtracts is grey.

@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from convert.checks import RULES, check_file, find_faults, require_buildable
-from convert.checks.operators import SUPPORTED
-from convert.checks.view import GraphView
-from runtime.engines.tensorrt_api import import_tensorrt
-from runtime.errors import ModelError
+from pptsn.convert.checks import RULES, check_file, find_faults, require_buildable
+from pptsn.convert.checks.operators import SUPPORTED
+from pptsn.convert.checks.view import GraphView
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines.tensorrt.api import import_tensorrt
 from tests.convert.broken_models import FAULTS, Fault, broken, good, node_of
 from tests.convert.engine_models import VARIANTS, write_variant
 from tests.models import tiny_network, tiny_spec, write_foreign_model

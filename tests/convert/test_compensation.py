@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from convert.compensation import compensate, input_moments, round_convolutions, to_nearest_fp16, with_rounded
-from convert.network_session import NetworkSession
+from pptsn.convert.graph.compensation import (
+    compensate,
+    input_moments,
+    round_convolutions,
+    to_nearest_fp16,
+    with_rounded,
+)
+from pptsn.convert.graph.network_session import NetworkSession
 from tests.convert.residual_network import CONVOLUTIONS, residual_network, views
 from tests.models import tiny_network
 

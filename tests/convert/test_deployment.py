@@ -4,11 +4,11 @@ import numpy as np
 import onnx
 import pytest
 
-from convert.deployment import compose_deployment
-from convert.model_file import load_model, write_model
-from runtime.engines import open_engine
-from runtime.errors import ModelError
-from runtime.preprocess import normalise
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import load_model, write_model
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.preprocess import normalise
 from tests.models import tiny_network, tiny_spec
 
 

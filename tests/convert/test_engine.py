@@ -15,21 +15,21 @@ from typing import Any
 import onnx
 import pytest
 
-from convert import engine as engine_module
-from convert import engine_build
-from convert.deployment import compose_deployment
-from convert.engine import convert_to_engine
-from convert.engine_build import build_plan
-from convert.engine_options import BuildOptions
-from convert.engine_progress import BuildMonitor, make_monitor
-from convert.engine_target import RTX_DEFAULT, Target
-from convert.model_file import write_model
-from runtime.engines.manifest import manifest_path, read_manifest
-from runtime.engines.tensorrt_api import import_tensorrt
-from runtime.errors import InputError, MissingDependencyError, ModelError, UsageError
-from runtime.files import sha256_of
-from runtime.progress import progress_bar
-from runtime.spec import ModelSpec
+from pptsn.convert.engine import build as engine_build
+from pptsn.convert.engine import engine as engine_module
+from pptsn.convert.engine.build import build_plan
+from pptsn.convert.engine.engine import convert_to_engine
+from pptsn.convert.engine.options import BuildOptions
+from pptsn.convert.engine.progress import BuildMonitor, make_monitor
+from pptsn.convert.engine.target import RTX_DEFAULT, Target
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, ModelError, UsageError
+from pptsn.runtime.base.files import sha256_of
+from pptsn.runtime.base.progress import progress_bar
+from pptsn.runtime.engines.tensorrt.api import import_tensorrt
+from pptsn.runtime.model.manifest import manifest_path, read_manifest
+from pptsn.runtime.model.spec import ModelSpec
 from tests.convert.broken_models import good, node_of
 from tests.convert.engine_models import VARIANTS, residual_int8, write_variant
 from tests.models import tiny_network, tiny_spec, write_tiny_model
@@ -53,9 +53,9 @@ def library() -> Any:
 @pytest.fixture(scope="module")
 def resnet(export: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     """The per-view network of depth 18, and its spec."""
-    from convert.paddle_to_onnx import network_from_export
-    from convert.simplify import simplify
-    from convert.to_onnx import read_export_spec
+    from pptsn.convert.graph.paddle_to_onnx import network_from_export
+    from pptsn.convert.graph.simplify import simplify
+    from pptsn.convert.graph.to_onnx import read_export_spec
 
     network = network_from_export(export)
     simplify(network)
@@ -459,7 +459,7 @@ def test_without_tensorrt_the_error_says_where_it_comes_from(
 def test_without_a_gpu_tensorrt_does_not_build_and_rtx_does(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any
 ) -> None:
-    from runtime.engines import cuda
+    from pptsn.runtime.engines.tensorrt import cuda
 
     def no_gpu(index: int) -> Any:
         raise MissingDependencyError("device cuda:0", "CUDA does not start", "check the driver")
@@ -476,7 +476,7 @@ def test_with_a_gpu_the_manifest_names_it(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: Any
 ) -> None:
     """TensorRT's own options and facts, with the RTX library in its place: their names are the same."""
-    from runtime.engines import cuda
+    from pptsn.runtime.engines.tensorrt import cuda
 
     gpu = SimpleNamespace(name="Orin", compute_capability="8.7", cuda_version="12.6")
     monkeypatch.setattr(cuda, "open_cuda", lambda index: gpu)

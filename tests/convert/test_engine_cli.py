@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
-from convert.checks import find_faults
-from convert.engine import EngineReport
-from convert.engine_cli import engine
-from convert.engine_options import DEFAULT_BATCH, parse_batch
-from convert.model_file import write_model
-from runtime.engines.manifest import read_manifest
+from pptsn.cli.convert.engine import engine
+from pptsn.convert.checks import find_faults
+from pptsn.convert.engine.engine import EngineReport
+from pptsn.convert.engine.options import DEFAULT_BATCH, parse_batch
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.model.manifest import read_manifest
 from tests.convert.broken_models import good
 from tests.convert.engine_models import write_variant
 from tests.models import tiny_network, tiny_spec, write_tiny_model
@@ -88,7 +88,7 @@ def test_without_onnx_the_command_names_the_extra(convert, model: Path, monkeypa
     for command in (["check", model], ["engine", model, "-o", "m.engine"]):
         ending = convert(*command)
         assert ending.code == 3
-        assert "pip install -e '.[tensorrt]'" in ending.err
+        assert "pip install 'pptsn[tensorrt]'" in ending.err
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_help_says_what_the_largest_batch_costs(convert) -> None:
 def test_what_went_wrong_beside_the_plan_is_a_note(
     convert, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from convert import engine as engine_module
+    from pptsn.convert.engine import engine as engine_module
 
     require_rtx()
     real = engine_module.convert_to_engine

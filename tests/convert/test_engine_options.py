@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from convert.engine_options import DEFAULT_BATCH, BuildOptions, parse_batch, parse_compute_capabilities
-from runtime.errors import UsageError
+from pptsn.convert.engine.options import DEFAULT_BATCH, BuildOptions, parse_batch, parse_compute_capabilities
+from pptsn.runtime.base.errors import UsageError
 
 
 def test_a_batch_is_three_numbers_in_order() -> None:

@@ -3,11 +3,11 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from convert.agreement import normalised_errors
-from convert.fp16 import to_fp16
-from convert.fp16_proof import with_rounded_results
-from convert.network_session import NetworkSession
-from runtime.errors import ModelError
+from pptsn.convert.fp16.cast import to_fp16
+from pptsn.convert.fp16.proof import with_rounded_results
+from pptsn.convert.graph.network_session import NetworkSession
+from pptsn.convert.verify.agreement import normalised_errors
+from pptsn.runtime.base.errors import ModelError
 from tests.convert.residual_network import residual_network, views
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.frames import MINIMUM_FRAMES, calibration_sources, read_frames
-from runtime.clips import Excerpt
-from runtime.errors import InputError, UsageError
+from pptsn.convert.frames import MINIMUM_FRAMES, calibration_sources, read_frames
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import Excerpt
 from tests.clips import write_clip
 from tests.models import tiny_spec
 
@@ -59,7 +59,7 @@ def test_few_frames_of_many_clips_leave_clips_out_evenly(folder: Path) -> None:
 
 def test_no_clip_is_on_both_sides(folder: Path, tmp_path: Path) -> None:
     # Each clip has a brightness of its own.
-    from training.mp4 import write_mp4
+    from pptsn.training.synthetic.mp4 import write_mp4
 
     for number in range(8):
         grey = np.full((48, 64, 3), 20 + 25 * number, np.uint8)
@@ -87,7 +87,7 @@ def test_the_same_clips_give_the_same_frames(folder: Path) -> None:
 
 
 def test_frames_are_cut_at_all_places_and_mirrored(tmp_path: Path) -> None:
-    from training.mp4 import write_mp4
+    from pptsn.training.synthetic.mp4 import write_mp4
 
     slope = np.tile(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], (48, 1, 3))
     clip = tmp_path / "slope.mp4"
@@ -119,7 +119,7 @@ def test_clips_none_of_which_can_be_read_are_refused(tmp_path: Path) -> None:
 
 
 def test_frames_of_a_clip_that_breaks_off_are_left_out(folder: Path, tmp_path: Path) -> None:
-    from runtime.clips import ClipEnd, clip_frames
+    from pptsn.runtime.classify.clips import ClipEnd, clip_frames
 
     good = read_frames(calibration_sources(str(folder)), SPEC, frames=48)
     stated = [*calibration_sources(str(folder)), Excerpt(folder / "0.mp4", 99)]

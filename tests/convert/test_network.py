@@ -4,13 +4,13 @@ import numpy as np
 import onnx
 import pytest
 
-from convert.deployment import compose_deployment
-from convert.model_file import load_model, write_model
-from convert.network import extract_network, load_network, recompose
-from convert.network_session import NetworkSession
-from runtime.engines import open_engine
-from runtime.errors import ModelError
-from runtime.preprocess import normalise
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import load_model, write_model
+from pptsn.convert.graph.network import extract_network, load_network, recompose
+from pptsn.convert.graph.network_session import NetworkSession
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.preprocess import normalise
 from tests.models import tiny_network, tiny_spec, write_foreign_model, write_tiny_model
 
 CROPS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.clips import ClipEnd, ClipFrame, clip_frames
-from runtime.preprocess import ten_crop
-from runtime.recognizer import Recognizer
+from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, clip_frames
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.frames.preprocess import ten_crop
 from tests.models import tiny_spec
 
 pytestmark = pytest.mark.shared

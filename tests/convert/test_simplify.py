@@ -6,8 +6,8 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper, parser
 
-from convert.simplify import simplify
-from runtime.errors import ModelError
+from pptsn.convert.graph.simplify import simplify
+from pptsn.runtime.base.errors import ModelError
 
 
 def network() -> onnx.ModelProto:

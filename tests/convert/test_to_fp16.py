@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convert.checks import check_file
-from convert.frames import calibration_sources
-from convert.to_fp16 import convert_to_fp16
-from runtime.engines import open_engine
-from runtime.errors import ModelError, UsageError, VerificationError
+from pptsn.convert.checks import check_file
+from pptsn.convert.fp16.to_fp16 import convert_to_fp16
+from pptsn.convert.frames import calibration_sources
+from pptsn.runtime.base.errors import ModelError, UsageError, VerificationError
+from pptsn.runtime.engines import open_engine
 from tests.convert.precision_models import residual_spec, write_clips, write_residual_model
 from tests.convert.residual_network import residual_network
 from tests.convert.test_fp16 import replace

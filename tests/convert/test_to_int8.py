@@ -7,18 +7,18 @@ import numpy as np
 import onnx
 import pytest
 
-import pptsn
-from convert import to_int8
-from convert.checks import check_file
-from convert.frames import calibration_sources
-from convert.quantization import search
-from convert.quantization.scales import Scale
-from convert.quantization.skipping import SkipLayers
-from convert.quantization.thresholds import METHODS
-from convert.to_int8 import Int8Options, Int8Result, convert_to_int8
-from runtime.engines import onnxruntime_engine, open_engine
-from runtime.errors import InputError, ModelError, UsageError, VerificationError
-from runtime.onnx_file import read_quantization
+from pptsn.cli.program import main
+from pptsn.convert.checks import check_file
+from pptsn.convert.frames import calibration_sources
+from pptsn.convert.int8 import search, to_int8
+from pptsn.convert.int8.scales import Scale
+from pptsn.convert.int8.skipping import SkipLayers
+from pptsn.convert.int8.thresholds import METHODS
+from pptsn.convert.int8.to_int8 import Int8Options, Int8Result, convert_to_int8
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.onnxruntime import engine as onnxruntime_engine
+from pptsn.runtime.model.onnx_file import read_quantization
 from tests.convert.precision_models import balanced_network, write_clips, write_residual_model
 from tests.convert.residual_network import residual_network
 from tests.convert.test_fp16 import replace
@@ -179,7 +179,7 @@ def test_a_second_run_takes_the_ranges_from_the_cache(
     model: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = convert(model, clips, method="min-max")
-    monkeypatch.setattr("convert.quantization.calibration.observe", None)
+    monkeypatch.setattr("pptsn.convert.int8.calibration.observe", None)
     assert convert(model, clips, method="min-max").report.figures == first.report.figures
     with pytest.raises(TypeError):
         monkeypatch.setattr(to_int8, "observe", None)
@@ -255,7 +255,7 @@ def test_the_command_prints_its_trials_and_what_it_wrote(
     ]
     monkeypatch.setattr("sys.argv", ["pptsn", *map(str, arguments), "--skip-layers", "auto:1"])
     with pytest.raises(SystemExit) as ending:
-        pptsn.main()
+        main()
     (clips / "broken.mp4").unlink()
     assert not ending.value.code
     printed = capsys.readouterr()
@@ -274,7 +274,7 @@ def test_a_model_that_fails_its_gate_shows_its_trials_first(
     arguments = ["convert", "int8", model, "-o", model.with_name("m.int8.onnx"), "--target", "tensorrt"]
     monkeypatch.setattr("sys.argv", ["pptsn", *map(str, arguments), "--calibration", str(clips), "--frames", "48"])
     with pytest.raises(SystemExit) as ending:
-        pptsn.main()
+        main()
     printed = capsys.readouterr()
     assert ending.value.code == 1
     assert " entropy " in printed.out

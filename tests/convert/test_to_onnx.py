@@ -10,12 +10,12 @@ import numpy as np
 import onnx
 import pytest
 
-import pptsn
-from convert import paddle_to_onnx, to_onnx
-from convert.model_file import load_model
-from convert.to_onnx import convert_to_onnx
-from runtime.engines import open_engine
-from runtime.errors import MissingDependencyError, ModelError, UsageError, VerificationError
+from pptsn.cli.program import main
+from pptsn.convert.graph import paddle_to_onnx, to_onnx
+from pptsn.convert.graph.model_file import load_model
+from pptsn.convert.graph.to_onnx import convert_to_onnx
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError, VerificationError
+from pptsn.runtime.engines import open_engine
 
 
 @pytest.fixture(scope="module")
@@ -151,9 +151,9 @@ def test_without_the_extra_the_command_names_it(
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setattr(sys, "argv", ["pptsn", "convert", "onnx", str(tmp_path), "-o", str(tmp_path / "m.onnx")])
     with pytest.raises(SystemExit) as ending:
-        pptsn.main()
+        main()
     assert ending.value.code == 3
-    assert "pip install -e '.[convert]'" in capsys.readouterr().err
+    assert "pip install 'pptsn[convert]'" in capsys.readouterr().err
 
 
 def test_a_package_without_a_spec_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:

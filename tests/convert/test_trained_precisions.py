@@ -8,16 +8,16 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from convert.chain import Chain, verify_chain
-from convert.frames import calibration_sources
-from convert.model_file import load_model, write_model
-from convert.to_fp16 import convert_to_fp16
-from convert.to_int8 import Int8Options, convert_to_int8
-from convert.to_onnx import convert_to_onnx
-from convert.verify_limits import Gates
-from convert.verify_logits import Runs
-from runtime.errors import VerificationError
-from runtime.lists import read_list
+from pptsn.convert.fp16.to_fp16 import convert_to_fp16
+from pptsn.convert.frames import calibration_sources
+from pptsn.convert.graph.model_file import load_model, write_model
+from pptsn.convert.graph.to_onnx import convert_to_onnx
+from pptsn.convert.int8.to_int8 import Int8Options, convert_to_int8
+from pptsn.convert.verify.chain import Chain, verify_chain
+from pptsn.convert.verify.limits import Gates
+from pptsn.convert.verify.logits import Runs
+from pptsn.runtime.base.errors import VerificationError
+from pptsn.runtime.classify.lists import read_list
 from tests.convert.test_to_int8 import no_bar
 
 pytestmark = pytest.mark.slow
@@ -26,10 +26,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of a network that was trained for some minutes, and the lists of its data set."""
-    from training.export import export_model
-    from training.recipe import load_recipe
-    from training.synthetic import SyntheticSettings, make_dataset
-    from training.trainer import train
+    from pptsn.training.export import export_model
+    from pptsn.training.recipe import load_recipe
+    from pptsn.training.synthetic.synthetic import SyntheticSettings, make_dataset
+    from pptsn.training.trainer import train
 
     folder = tmp_path_factory.mktemp("trained")
     found = make_dataset(folder / "set", settings=SyntheticSettings(val_per_class=2), workers=2)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convert import verify_logits
-from convert.verify import report_path, verify_models, verify_reference
-from convert.verify_limits import Gates, Limits
-from convert.verify_logits import Runs
-from runtime.engines import Engine, open_engine
-from runtime.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.convert.verify import logits as verify_logits
+from pptsn.convert.verify.limits import Gates, Limits
+from pptsn.convert.verify.logits import Runs
+from pptsn.convert.verify.verify import report_path, verify_models, verify_reference
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.runtime.engines import Engine, open_engine
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 
@@ -92,7 +92,7 @@ def test_no_readable_clip_is_an_error(models: tuple[Path, Path]) -> None:
 def test_models_of_other_classes_are_not_comparable(
     models: tuple[Path, Path], export: Path, clips: list[str], tmp_path: Path
 ) -> None:
-    from convert.to_onnx import convert_to_onnx
+    from pptsn.convert.graph.to_onnx import convert_to_onnx
 
     convert_to_onnx(export, tmp_path / "three.onnx")
     with pytest.raises(ModelError, match="same number of classes"):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pptsn
-from convert import verify_logits
-from convert.verify import report_path
-from convert.verify_cli import _default_place
-from runtime.errors import InputError
+from pptsn.cli.program import main
+from pptsn.cli.verify import _default_place
+from pptsn.convert.verify import logits as verify_logits
+from pptsn.convert.verify.verify import report_path
+from pptsn.runtime.base.errors import InputError
+from pptsn.training.synthetic.mp4 import write_mp4
 from tests.clips import write_clip
 from tests.models import write_tiny_model
-from training.mp4 import write_mp4
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     """Run `pptsn verify` in this process and return its exit code."""
     monkeypatch.setattr(sys, "argv", ["pptsn", "verify", *map(str, arguments)])
     with pytest.raises(SystemExit) as ending:
-        pptsn.main()
+        main()
     return int(ending.value.code or 0)
 
 
@@ -246,8 +246,8 @@ def test_figures_are_shown_where_the_report_cannot_be_written(
     def full(path: Path, text: str) -> None:
         raise InputError(path, "cannot be written (No space left on device)")
 
-    monkeypatch.setattr("convert.chain.write_text", full)
-    monkeypatch.setattr("convert.verify.write_text", full)
+    monkeypatch.setattr("pptsn.convert.verify.chain.write_text", full)
+    monkeypatch.setattr("pptsn.convert.verify.verify.write_text", full)
     names = [models[0], models[0]] if form == "chain" else [models[0], "--against", models[0]]
     assert run(monkeypatch, *names, "--clips", clip) == 1
     printed = capsys.readouterr()

@@ -3,9 +3,9 @@ import re
 
 import pytest
 
-from convert.agreement import Agreement
-from convert.verify_limits import Gates, Limits
-from runtime.errors import UsageError
+from pptsn.convert.verify.agreement import Agreement
+from pptsn.convert.verify.limits import Gates, Limits
+from pptsn.runtime.base.errors import UsageError
 
 CLOSE = Agreement(rows=200, max_abs=5e-4, mean_abs=1e-4, top1=0.98, top5=1.0, error_median=0.004, error_worst=0.01)
 

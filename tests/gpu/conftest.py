@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from convert.deployment import compose_deployment
-from convert.fp16 import to_fp16
-from convert.model_file import write_model
-from runtime.errors import MissingDependencyError
+from pptsn.convert.fp16.cast import to_fp16
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.base.errors import MissingDependencyError
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 
 

@@ -1,4 +1,4 @@
-"""PyCUDA as `runtime.engines.cuda` uses it."""
+"""PyCUDA as `pptsn.runtime.engines.tensorrt.cuda` uses it."""
 
 import threading
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runtime.engines import DeviceError
-from runtime.engines.cuda import CudaDevice, open_cuda
+from pptsn.runtime.engines import DeviceError
+from pptsn.runtime.engines.tensorrt.cuda import CudaDevice, open_cuda
 
 pytestmark = pytest.mark.gpu
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.batching import CropBatcher
-from runtime.engines import Engine, open_engine
-from runtime.engines.cuda import open_cuda
-from runtime.engines.tensorrt_api import BUILDERS, import_tensorrt
-from runtime.engines.tensorrt_engine import TensorRtEngine
+from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.tensorrt.api import BUILDERS, import_tensorrt
+from pptsn.runtime.engines.tensorrt.cuda import open_cuda
+from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
 
 pytestmark = pytest.mark.gpu
 
@@ -65,7 +65,7 @@ def plan(request: pytest.FixtureRequest, needs: Needs, model: Path, tmp_path: Pa
     needs(lambda: open_cuda(0))
     needs(lambda: import_tensorrt(request.param))
     path = tmp_path / "m.engine"
-    command = [sys.executable, str(ROOT / "pptsn.py"), "convert", "engine", str(model), "-o", str(path)]
+    command = [sys.executable, "-m", "pptsn", "convert", "engine", str(model), "-o", str(path)]
     command += ["--builder", request.param, "--batch", "2,5,64"]
     if request.param == "tensorrt-rtx":
         command += ["--compute-capability", open_cuda(0).compute_capability]

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.plain_network import write_plain_network
-from benchmarks.targets.gpu import DeviceNetwork, measure_gpu_clip, measure_gpu_offline
-from runtime.engines import open_engine
+from pptsn.benchmarks.measure.method import Method
+from pptsn.runtime.engines import open_engine
 from tests.clips import write_clip
 from tests.models import write_tiny_model
+from tools.gains.plain_network import write_plain_network
+from tools.targets.gpu import DeviceNetwork, measure_gpu_clip, measure_gpu_offline
 
 pytestmark = pytest.mark.gpu
 

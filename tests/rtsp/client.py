@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runtime.closing import Closing
+from pptsn.runtime.base.closing import Closing
 from tests.servers import free_port
 
 # The interpreter for which Debian's python3-gi is installed.

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import threading
 
-from runtime.closing import Closing
+from pptsn.runtime.base.closing import Closing
 
 HTML = (
     b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\nContent-Length: 44\r\nConnection: close\r\n\r\n"

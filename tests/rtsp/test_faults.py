@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engines import open_engine
-from runtime.stream.messages import StreamNotice, StreamPrediction
-from runtime.stream.pipeline import StreamPipeline
-from runtime.stream.settings import StreamSettings
-from runtime.stream.uri import parse_source
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.stream.actions.messages import StreamNotice, StreamPrediction
+from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.sources.uri import parse_source
 from tests.models import write_tiny_model
 from tests.rtsp.client import RtspServer, require_gstreamer
 from tests.rtsp.faults import FAULTS, Fault, nothing

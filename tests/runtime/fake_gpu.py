@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtime.engines.cuda import open_cuda
+from pptsn.runtime.engines.tensorrt.cuda import open_cuda
 
 
 class CudaError(Exception):
@@ -396,8 +396,8 @@ def install_pycuda(monkeypatch: pytest.MonkeyPatch, gpu: FakeGpu) -> None:
     driver = _Driver(gpu)
     monkeypatch.setitem(sys.modules, "pycuda", _module("pycuda", driver=driver))
     monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
-    monkeypatch.setattr("runtime.engines.cuda.open_cuda", open_cuda.__wrapped__)
-    monkeypatch.setattr("runtime.engines.tensorrt_engine.open_cuda", open_cuda.__wrapped__)
+    monkeypatch.setattr("pptsn.runtime.engines.tensorrt.cuda.open_cuda", open_cuda.__wrapped__)
+    monkeypatch.setattr("pptsn.runtime.engines.tensorrt.engine.open_cuda", open_cuda.__wrapped__)
 
 
 def install_cuda_bindings(monkeypatch: pytest.MonkeyPatch, gpu: FakeGpu) -> None:

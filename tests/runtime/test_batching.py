@@ -3,9 +3,9 @@ import time
 import numpy as np
 import pytest
 
-from runtime.batching import CropBatcher
-from runtime.engines import Batch, Engine
-from runtime.preprocess import crop_views
+from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.engines import Batch, Engine
+from pptsn.runtime.frames.preprocess import crop_views
 from tests.models import tiny_spec
 
 

@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-import runtime.engines.cuda_graphs
+import pptsn.runtime.engines.tensorrt.cuda_graphs
 
 
 def test_every_name_that_the_code_takes_from_cuda_bindings_exists() -> None:
     driver = pytest.importorskip("cuda.bindings.driver", exc_type=ImportError)
-    source = Path(runtime.engines.cuda_graphs.__file__).read_text()
+    source = Path(pptsn.runtime.engines.tensorrt.cuda_graphs.__file__).read_text()
     functions = set(re.findall(r"\bcu[A-Z]\w+", source))
     assert len(functions) == 6
     for name in functions:

@@ -5,7 +5,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from runtime.doctor import examine, render
+from pptsn.runtime.doctor import examine, render
 from tests.runtime.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
 
 
@@ -31,19 +31,19 @@ def test_a_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     findings = examine()
     assert not any(e["works"] for e in findings["engines"])
-    assert "pip install -e '.[cpu]'" in text(findings)
+    assert "pip install 'pptsn[cpu]'" in text(findings)
 
 
 def test_missing_packages_are_listed_with_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: None)
     shown = text(examine())
-    assert "pip install -e '.[convert]'" in shown
-    assert "pip install -e '.[train]'" in shown
+    assert "pip install 'pptsn[convert]'" in shown
+    assert "pip install 'pptsn[train]'" in shown
 
 
 def test_what_streams_need_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.doctor.shutil.which", lambda name: None)
-    monkeypatch.setattr("runtime.doctor.Path.glob", lambda path, pattern: iter([]))
+    monkeypatch.setattr("pptsn.runtime.doctor.shutil.which", lambda name: None)
+    monkeypatch.setattr("pptsn.runtime.doctor.Path.glob", lambda path, pattern: iter([]))
     shown = text(examine())
     assert "gst-launch-1.0: apt-get install gstreamer1.0-tools" in shown
     assert "the web page of streams" in shown
@@ -51,7 +51,7 @@ def test_what_streams_need_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_conflicting_packages_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.doctor._version", lambda name: "1.0")
+    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: "1.0")
     notes = " ".join(examine()["notes"])
     assert "onnxruntime and onnxruntime-gpu" in notes
     assert "paddlepaddle and paddlepaddle-gpu" in notes
@@ -98,20 +98,20 @@ def test_a_tensorrt_that_starts_works(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gpu_packages_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: None)
     shown = text(examine())
     assert "tensorrt: pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson" in shown
-    assert "pycuda: pip install -e '.[tensorrt]' (PyCUDA is compiled: it needs a C++ compiler and the CU" in shown
+    assert "pycuda: pip install 'pptsn[tensorrt]' (PyCUDA is compiled: it needs a C++ compiler and the CU" in shown
     assert "with nvcc on the PATH)" in shown
-    assert "tensorrt_rtx_cu13_bindings: pip install -e '.[rtx]'" in shown
-    assert "cuda-bindings: pip install -e '.[tensorrt]'" in shown
-    assert "onnx: pip install -e '.[convert]'; on a device pip install -e '.[tensorrt]'" in shown
+    assert "tensorrt_rtx_cu13_bindings: pip install 'pptsn[rtx]'" in shown
+    assert "cuda-bindings: pip install 'pptsn[tensorrt]'" in shown
+    assert "onnx: pip install 'pptsn[convert]'; on a device pip install 'pptsn[tensorrt]'" in shown
 
 
 def test_onnxruntime_gpu_for_a_jetson_is_not_in_our_extras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: None)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    assert "onnxruntime-gpu: pip install -e '.[gpu]'" in text(examine())
+    assert "onnxruntime-gpu: pip install 'pptsn[gpu]'" in text(examine())
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     shown = text(examine())
     assert "onnxruntime-gpu: onnxruntime-gpu for a Jetson comes from NVIDIA" in shown

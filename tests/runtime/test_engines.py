@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runtime.engines import Device, DeviceError, open_engine
-from runtime.engines.io_binding import BoundSession
-from runtime.errors import MissingDependencyError, ModelError, UsageError
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError
+from pptsn.runtime.engines import Device, DeviceError, open_engine
+from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 
@@ -67,7 +67,7 @@ def test_closing_twice_is_harmless_and_final(model: Path) -> None:
 def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path: Path) -> None:
     from onnx import helper
 
-    from runtime.onnx_file import DIGEST_KEY, SPEC_KEY, content_digest
+    from pptsn.runtime.model.onnx_file import DIGEST_KEY, SPEC_KEY, content_digest
 
     broken = tiny_network()
     broken.graph.node[0].op_type = "NoSuchOperator"
@@ -80,7 +80,7 @@ def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path: Path) -> No
 
 
 def test_a_graph_with_another_interface_is_a_model_error(tmp_path: Path) -> None:
-    from convert.model_file import write_model
+    from pptsn.convert.graph.model_file import write_model
 
     write_model(tiny_network(), tiny_spec(), tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=r"expected .*crops.*uint8"):
@@ -259,7 +259,7 @@ def test_a_gpu_that_does_not_start_leaves_the_cpu_and_a_note(
 def test_a_driver_without_a_gpu_package_is_noted(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
     with open_engine(model) as engine:
         assert engine.notes == ()
-    monkeypatch.setattr("runtime.engines.providers.driver_is_here", lambda: True)
+    monkeypatch.setattr("pptsn.runtime.engines.onnxruntime.providers.driver_is_here", lambda: True)
     with open_engine(model) as engine:
         assert "an NVIDIA driver is here, but this ONNX Runtime has no CUDA" in engine.notes[0]
     with open_engine(model, device="cpu") as engine:
@@ -273,7 +273,7 @@ def test_without_wheels_for_this_processor_the_gpu_hints_name_nvidia(
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    monkeypatch.setattr("runtime.engines.providers.driver_is_here", lambda: True)
+    monkeypatch.setattr("pptsn.runtime.engines.onnxruntime.providers.driver_is_here", lambda: True)
     with open_engine(model) as engine:
         assert "comes from NVIDIA" in engine.notes[0]
         assert "[gpu]" not in engine.notes[0]
@@ -283,8 +283,8 @@ def test_without_wheels_for_this_processor_the_gpu_hints_name_nvidia(
 
 def write_int8(path: Path, target: str) -> Path:
     """Write the tiny model with the metadata of one that was quantized for `target`."""
-    from convert.deployment import compose_deployment
-    from convert.model_file import write_model
+    from pptsn.convert.graph.deployment import compose_deployment
+    from pptsn.convert.graph.model_file import write_model
 
     graph, spec = compose_deployment(tiny_network(), tiny_spec(precision="int8"), mirror=True)
     write_model(graph, spec, path, quantization={"target": target})
@@ -297,7 +297,7 @@ def test_a_model_quantized_for_cpus_runs_on_one_beside_a_gpu(
 ) -> None:
     model = write_int8(tmp_path / "m.onnx", "cpu")
     for place in ("providers", "selection"):
-        monkeypatch.setattr(f"runtime.engines.{place}.driver_is_here", lambda: driver)
+        monkeypatch.setattr(f"pptsn.runtime.engines.{place}.driver_is_here", lambda: driver)
     with open_engine(model) as engine:
         assert engine.notes == ()  # no ONNX Runtime with CUDA is worth having for this file
     build = CudaBuild(monkeypatch, CUDA)
@@ -332,16 +332,16 @@ def test_a_model_quantized_for_cpus_on_a_gpu_is_noted(
 def test_classify_prints_the_notes_unless_it_is_to_be_quiet(
     monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import pptsn
-    from runtime import progress
+    from pptsn.cli.program import main
+    from pptsn.runtime.base import progress
 
-    monkeypatch.setattr("runtime.engines.providers.driver_is_here", lambda: True)
+    monkeypatch.setattr("pptsn.runtime.engines.onnxruntime.providers.driver_is_here", lambda: True)
     clip = str(write_clip(tmp_path / "a.mp4"))
     said = []
     for options in ([], ["--quiet"]):
         monkeypatch.setattr(sys, "argv", ["pptsn", *options, "classify", clip, "--model", str(model)])
         with pytest.raises(SystemExit) as ending:
-            pptsn.main()
+            main()
         assert not ending.value.code
         said.append(capsys.readouterr().err)
     progress.set_quiet(False)

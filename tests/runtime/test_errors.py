@@ -1,6 +1,6 @@
 import pickle
 
-from runtime.errors import InputError, MissingDependencyError, PptsnError, UsageError, install_command
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, PptsnError, UsageError, install_command
 
 
 def test_an_error_is_one_line_with_thing_cause_and_remedy() -> None:
@@ -25,4 +25,4 @@ def test_errors_survive_a_trip_between_processes() -> None:
 
 
 def test_install_commands_name_the_extra() -> None:
-    assert install_command("gpu") == "pip install -e '.[gpu]'"
+    assert install_command("gpu") == "pip install 'pptsn[gpu]'"

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError
-from runtime.files import atomic_file, atomic_folder, sha256_of, write_text
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.files import atomic_file, atomic_folder, sha256_of, write_text
 
 
 def names(folder: Path) -> list[str]:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError
-from runtime.labels import kinetics400, read_labels
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.model.labels import kinetics400, read_labels
 
 
 def test_kinetics_has_400_classes_in_alphabetical_order() -> None:

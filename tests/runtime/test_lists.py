@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.clips import Excerpt
-from runtime.errors import InputError, UsageError
-from runtime.lists import Sample, evenly, read_any_list, read_list, source_of
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import Excerpt
+from pptsn.runtime.classify.lists import Sample, evenly, read_any_list, read_list, source_of
 
 
 def write(folder: Path, text: str) -> Path:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.engines.manifest import (
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.files import sha256_of
+from pptsn.runtime.model.manifest import (
     Manifest,
     check_fits,
     check_onnx_file,
@@ -16,8 +18,6 @@ from runtime.engines.manifest import (
     manifest_path,
     read_manifest,
 )
-from runtime.errors import ModelError
-from runtime.files import sha256_of
 from tests.models import tiny_spec
 
 

@@ -6,7 +6,7 @@ import pytest
 # Frees a large block, which makes glibc keep such blocks from then on, and then leaves holes below a small one.
 _CODE = """
 import sys
-from runtime.memory import return_freed_memory
+from pptsn.runtime.base.memory import return_freed_memory
 
 def resident_mb():
     lines = open("/proc/self/status").read().splitlines()

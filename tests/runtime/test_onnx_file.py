@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import ModelError
-from runtime.onnx_file import read_spec
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.model.onnx_file import read_spec
 from tests.models import tiny_spec, write_foreign_model, write_tiny_model
 
 

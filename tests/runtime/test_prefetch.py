@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.prefetch import Exhausted, Prefetcher
+from pptsn.runtime.classify.prefetch import Exhausted, Prefetcher
 
 
 def test_items_come_in_order_and_end() -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, UsageError
-from runtime.preprocess import (
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.frames.preprocess import (
     RESIZE_RULES,
     View,
     crop_views,

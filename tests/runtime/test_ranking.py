@@ -1,6 +1,6 @@
 import numpy as np
 
-from runtime.ranking import correct_counts, leading_classes
+from pptsn.runtime.classify.ranking import correct_counts, leading_classes
 
 
 def test_top_1_and_top_5_are_counted() -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.clips import Excerpt
-from runtime.engines import open_engine
-from runtime.errors import InputError, UsageError
-from runtime.preprocess import normalise, resize_frame, ten_crop
-from runtime.recognizer import Recognizer
-from runtime.results import Classification, Failure
-from runtime.sampling import centre_indices
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import Excerpt
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
+from pptsn.runtime.frames.sampling import centre_indices
 from tests.clips import decode_plainly, write_clip
 from tests.models import tiny_spec, write_tiny_model
 
@@ -173,7 +173,7 @@ def test_no_file_stays_open(model: Path, clips: list[Path]) -> None:
 def test_leaving_early_stops_the_decoding_of_a_long_file(
     model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.video import VideoReader
+    from pptsn.runtime.video import VideoReader
 
     decoding, stopped = threading.Event(), []
 

@@ -1,7 +1,7 @@
 import numpy as np
 
-from runtime.errors import InputError
-from runtime.results import Classification, Failure, Timing, softmax
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.classify.results import Classification, Failure, Timing, softmax
 
 
 def classification(**changes: object) -> Classification:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from runtime.errors import UsageError
-from runtime.sampling import centre_indices, linspace_indices, sampling_rule, training_indices
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.frames.sampling import centre_indices, linspace_indices, sampling_rule, training_indices
 
 
 def test_centre_takes_the_middle_of_each_part() -> None:

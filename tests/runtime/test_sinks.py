@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runtime.errors import InputError
-from runtime.results import Failure
-from runtime.sinks import JsonLines, Table, shorten_middle
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.classify.sinks import JsonLines, Table, shorten_middle
 from tests.runtime.test_results import classification
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError, UsageError
-from runtime.sources import expand_sources
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.sources import expand_sources
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from runtime.errors import ModelError
-from runtime.spec import ModelSpec
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.model.spec import ModelSpec
 from tests.models import tiny_spec
 
 

@@ -11,16 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime import stages
-from runtime.batching import CropBatcher
-from runtime.clips import ClipEnd, Source, clip_frames
-from runtime.engines import Device, open_engine
-from runtime.engines.io_binding import BoundSession
-from runtime.errors import InputError
-from runtime.preprocess import Frame
-from runtime.recognizer import Recognizer
-from runtime.results import Classification
-from runtime.stages import (
+from pptsn.runtime.base import stages
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.stages import (
     AGGREGATE,
     BATCH_WAIT,
     COLOUR,
@@ -39,6 +32,13 @@ from runtime.stages import (
     stage_in_parts,
     timed,
 )
+from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.classify.clips import ClipEnd, Source, clip_frames
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.results import Classification
+from pptsn.runtime.engines import Device, open_engine
+from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
+from pptsn.runtime.frames.preprocess import Frame
 from tests.clips import picture, write_clip
 from tests.models import tiny_spec, write_tiny_model
 
@@ -244,7 +244,7 @@ def test_a_folder_of_pictures_goes_through_the_stages(model: Path, tmp_path: Pat
 def test_a_frame_waits_from_when_it_is_ready_until_its_batch_is_submitted(
     model: Path, ear: Ear, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.batching.time.perf_counter", clock)
+    monkeypatch.setattr("pptsn.runtime.classify.batching.time.perf_counter", clock)
     frame = picture(0)[:40, :40]
     with open_engine(model, device="cpu") as engine, CropBatcher(engine, views="center") as batcher:
         for clip in range(engine.batch_size - 1):
@@ -266,8 +266,8 @@ def test_handing_over_anything_is_a_wait_for_room_and_no_decoding(
         clock.now_s += 1
         return pixels
 
-    monkeypatch.setattr("runtime.clips.time.perf_counter", clock)
-    monkeypatch.setattr("runtime.clips.resize_frame", resize)
+    monkeypatch.setattr("pptsn.runtime.classify.clips.time.perf_counter", clock)
+    monkeypatch.setattr("pptsn.runtime.classify.clips.resize_frame", resize)
     path = write_clip(tmp_path / "a.mp4", frames=8) if readable else tmp_path / "none.mp4"
     sources: list[Source] = [path, InputError("@list", "names nothing"), path]
     handed = []

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from runtime.engines.tensorrt_api import BUILDERS, CapturingLogger, import_tensorrt, parse_version
-from runtime.errors import MissingDependencyError, UsageError
+from pptsn.runtime.base.errors import MissingDependencyError, UsageError
+from pptsn.runtime.engines.tensorrt.api import BUILDERS, CapturingLogger, import_tensorrt, parse_version
 from tests.rtx import require_rtx
 
 ROOT = Path(__file__).parents[2]

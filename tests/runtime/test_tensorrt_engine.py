@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.batching import CropBatcher
-from runtime.engines import DeviceError, Engine, open_engine
-from runtime.engines.manifest import Manifest
-from runtime.engines.tensorrt_engine import TensorRtEngine
-from runtime.errors import MissingDependencyError, ModelError, UsageError
-from runtime.files import sha256_of
-from runtime.recognizer import Recognizer
-from runtime.results import Classification
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError
+from pptsn.runtime.base.files import sha256_of
+from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.results import Classification
+from pptsn.runtime.engines import DeviceError, Engine, open_engine
+from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
+from pptsn.runtime.model.manifest import Manifest
 from tests.clips import write_clip
 from tests.models import tiny_spec
 from tests.runtime.fake_gpu import (

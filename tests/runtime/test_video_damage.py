@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, UsageError
-from runtime.video import open_video
-from runtime.video.bitstream import PacketInspector
-from runtime.video.picture import PictureMaker
-from runtime.video.reader import VideoReader
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.video import open_video
+from pptsn.runtime.video.bitstream import PacketInspector
+from pptsn.runtime.video.picture import PictureMaker
+from pptsn.runtime.video.reader import VideoReader
 from tests.clips import (
     X264,
     cut_file,
@@ -199,7 +199,7 @@ def test_damage_met_when_looking_frames_up_is_told(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_on_gives_the_frames_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.video import index, sequential
+    from pptsn.runtime.video import index, sequential
 
     def breaking(video: index.OpenVideo) -> Iterator[object]:
         for number, packet in enumerate(all_packets(video)):
@@ -221,8 +221,8 @@ def test_a_file_that_cannot_be_read_on_gives_the_frames_so_far(
 
 
 def test_a_stream_that_appears_on_the_way_does_not_end_in_an_error(tmp_path: Path) -> None:
-    from runtime.video.container import OpenVideo, open_container
-    from runtime.video.index import build_index
+    from pptsn.runtime.video.container import OpenVideo, open_container
+    from pptsn.runtime.video.index import build_index
 
     class AppearingStream:
         """Fails after the last packet, as PyAV's container does when there is a stream that it did not expect."""
@@ -242,8 +242,8 @@ def test_a_stream_that_appears_on_the_way_does_not_end_in_an_error(tmp_path: Pat
 
 
 def test_every_packet_of_a_sound_file_holds_a_picture_and_only_key_frames_are_starts(tmp_path: Path) -> None:
-    from runtime.video.container import open_container
-    from runtime.video.index import video_packets
+    from pptsn.runtime.video.container import open_container
+    from pptsn.runtime.video.index import video_packets
 
     for name in ("a.mp4", "a.ts", "a.h264"):
         video = open_container(write_clip(tmp_path / name))
@@ -260,7 +260,7 @@ def test_a_packet_that_does_not_add_up_holds_no_picture(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4")
     offset, size = packet_places(path)[5]
     packet = bytearray(path.read_bytes()[offset : offset + size])
-    from runtime.video.container import open_container
+    from pptsn.runtime.video.container import open_container
 
     video = open_container(path)
     inspector = PacketInspector("h264", video.codec.extradata)

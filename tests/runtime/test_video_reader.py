@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.errors import InputError, UsageError
-from runtime.sampling import centre_indices
-from runtime.video import ImageFolderReader, VideoFrame, VideoReader, open_video
-from runtime.video import reader as reader_module
-from runtime.video.upright import upright
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.video import ImageFolderReader, VideoFrame, VideoReader, open_video
+from pptsn.runtime.video import reader as reader_module
+from pptsn.runtime.video.upright import upright
 from tests.clips import ORIENTATIONS, decode_plainly, picture, turn_mp4, write_clip, write_joined
 
 Pixels = npt.NDArray[np.uint8]
@@ -215,7 +215,7 @@ def test_closing_twice_is_fine_and_reading_then_is_not(clip: Path) -> None:
 
 
 def test_the_package_is_imported_without_pyav() -> None:
-    code = "import sys, runtime.video; print([m for m in ('av', 'cv2') if m in sys.modules])"
+    code = "import sys, pptsn.runtime.video; print([m for m in ('av', 'cv2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -305,7 +305,7 @@ def test_a_picture_whose_name_is_no_utf8_is_read(tmp_path: Path) -> None:
         pytest.skip("this file system takes no such name")
     coded = cv2.imencode(".png", picture(3)[:, :, ::-1])[1]
     (folder / "img_1.png").write_bytes(coded.tobytes())
-    code = "import os, sys, runtime.video as v; print(v.open_video(sys.argv[1]).read([0])[0].pixels.shape)"
+    code = "import os, sys, pptsn.runtime.video as v; print(v.open_video(sys.argv[1]).read([0])[0].pixels.shape)"
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "(64, 96, 3)"), done.stderr
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
-from runtime.video.container import OpenVideo, open_container
-from runtime.video.index import video_packets
-from runtime.video.picture import PictureMaker
-from runtime.video.reader import VideoReader
-from runtime.video.seek import Effort, IndexSurpriseError, Run, RunDecoder, plan_runs, read_by_seeking
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.video.container import OpenVideo, open_container
+from pptsn.runtime.video.index import video_packets
+from pptsn.runtime.video.picture import PictureMaker
+from pptsn.runtime.video.reader import VideoReader
+from pptsn.runtime.video.seek import Effort, IndexSurpriseError, Run, RunDecoder, plan_runs, read_by_seeking
 from tests.clips import X264, decode_plainly, write_clip
 
 OPEN_GOP = X264 | {"x264-params": "open-gop=1"}
@@ -116,8 +116,8 @@ def test_key_frames_that_need_what_came_before_are_not_begun_at(tmp_path: Path) 
 def test_several_decoders_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_clip(tmp_path / "a.mp4", frames=96)
     expected = list(decode_plainly(path))
-    monkeypatch.setattr("runtime.video.seek._PARALLEL_PIXELS", 0)
-    monkeypatch.setattr("runtime.video.seek.available_cores", lambda: 4)
+    monkeypatch.setattr("pptsn.runtime.video.seek._PARALLEL_PIXELS", 0)
+    monkeypatch.setattr("pptsn.runtime.video.seek.available_cores", lambda: 4)
     with VideoReader(path) as video:
         for _ in range(3):
             for frame in video.read([3, 16, 30, 41, 55, 62, 75, 90]):
@@ -218,7 +218,7 @@ def test_a_stop_ends_the_decode_soon_and_the_file_can_be_read_again(
         stop.set()
         return pixels
 
-    monkeypatch.setattr("runtime.video.seek._worker_count", lambda runs, area: workers)
+    monkeypatch.setattr("pptsn.runtime.video.seek._worker_count", lambda runs, area: workers)
     with VideoReader(write_clip(tmp_path / name)) as video:
         seeks = video.seeks
         with pytest.raises(InputError, match=f"{name}: reading was stopped$"):
@@ -242,7 +242,7 @@ def test_a_stop_ends_a_decode_to_the_end_of_the_file(tmp_path: Path, monkeypatch
                 stop.set()
             yield packet
 
-    monkeypatch.setattr("runtime.video.sequential.video_packets", stopping)
+    monkeypatch.setattr("pptsn.runtime.video.sequential.video_packets", stopping)
     reader = VideoReader(write_clip(tmp_path / "a.h264"))
     with reader as video, pytest.raises(InputError, match="reading was stopped"):
         video.read_sampled(lambda count: [0], stop=stop)

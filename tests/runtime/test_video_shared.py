@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
-from runtime.sampling import centre_indices, linspace_indices
-from runtime.video import VideoReader, open_video
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.frames.sampling import centre_indices, linspace_indices
+from pptsn.runtime.video import VideoReader, open_video
 from tests.clips import decode_plainly_at
 
 pytestmark = pytest.mark.shared

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from training.network import PPTSN
-from training.weights import state_of
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import state_of
 
 DEPTH_18_BLOCKS = [f"bb_{stage}_{block}" for stage in range(4) for block in range(2)]
 

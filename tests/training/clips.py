@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.lists import Sample
-from training.mp4 import write_mp4
+from pptsn.runtime.classify.lists import Sample
+from pptsn.training.synthetic.mp4 import write_mp4
 
 _STEP = 10
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pptsn.training.recipe import Recipe, parse_recipe
+from pptsn.training.synthetic.mp4 import write_mp4
 from tests.training.clips import level_frame
-from training.mp4 import write_mp4
-from training.recipe import Recipe, parse_recipe
 
 LEVELS = (30, 120, 220)
 
@@ -47,8 +47,8 @@ def tiny_recipe(folder: Path, **optimizer: object) -> Recipe:
 def start_training(recipe_file: Path, output: Path) -> subprocess.Popen[bytes]:
     """Train in a process of its own, resuming whatever is there."""
     code = (
-        "import sys; from training.recipe import load_recipe; from training.trainer import train\n"
-        "from runtime.errors import PptsnError\n"
+        "import sys; from pptsn.training.recipe import load_recipe; from pptsn.training.trainer import train\n"
+        "from pptsn.runtime.base.errors import PptsnError\n"
         "try: train(load_recipe(sys.argv[1]), sys.argv[2], resume=True)\n"
         "except PptsnError as error: sys.exit(f'pptsn: {error}')\n"
     )

@@ -3,8 +3,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
-from training.augment import Box, crop_boxes, crop_sizes, draw_crop, training_crops, validation_crops
+from pptsn.runtime.base.errors import InputError
+from pptsn.training.data.augment import Box, crop_boxes, crop_sizes, draw_crop, training_crops, validation_crops
 
 
 def ramp(width: int, height: int) -> np.ndarray:

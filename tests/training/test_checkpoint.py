@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, ModelError, UsageError
-from runtime.spec import ModelSpec
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder, TrainingState
+from pptsn.training.network.weights import read_checkpoint, weights_digest
+from pptsn.training.recipe import Recipe, parse_recipe
 from tests.training.checkpoints import named_state
-from training.checkpoint import WEIGHTS_NAME, RunFolder, TrainingState
-from training.recipe import Recipe, parse_recipe
-from training.weights import read_checkpoint, weights_digest
 
 RECIPE = parse_recipe({"data": {"train": "a", "val": "b"}}, source="x")
 OTHER = parse_recipe({"data": {"train": "a", "val": "b"}, "seed": 4, "optimizer": {"epochs": 7}}, source="x")

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, UsageError
-from runtime.lists import Sample
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.lists import Sample
+from pptsn.training.data.dataset import ClipSettings, clip_crops
 from tests.training.clips import counting_clip, counting_folder, frame_numbers, level_frame
-from training.dataset import ClipSettings, clip_crops
 
 SETTINGS = ClipSettings(num_seg=4, short_side=32, crop_size=24)
 
@@ -91,6 +91,7 @@ def test_settings_and_modes_that_make_no_sense_are_refused() -> None:
 
 
 def test_what_worker_processes_import_is_light() -> None:
-    code = "import sys, training.loader, training.synthetic; print('paddle' in sys.modules)"
+    code = "from pptsn.training.data import loader\nfrom pptsn.training.synthetic import synthetic\n"
+    code += "import sys; print('paddle' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

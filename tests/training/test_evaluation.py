@@ -4,25 +4,25 @@ import sys
 import numpy as np
 import pytest
 
-import pptsn
-from convert.to_onnx import convert_to_onnx
-from runtime.errors import InputError, ModelError, UsageError
-from runtime.preprocess import normalise, resize_frame, ten_crop
-from runtime.recognizer import Recognizer
-from runtime.sampling import centre_indices
-from runtime.spec import IMAGENET_MEAN, IMAGENET_STD
-from runtime.video import open_video
+from pptsn.cli.program import main
+from pptsn.convert.graph.to_onnx import convert_to_onnx
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
+from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
+from pptsn.runtime.video import open_video
+from pptsn.training import evaluation
+from pptsn.training.evaluation import evaluate
+from pptsn.training.export import ExportOptions, export_model
+from pptsn.training.graph import eager_view_function
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights
+from pptsn.training.paddle_engine import PaddleEngine
+from pptsn.training.recipe import parse_recipe
 from tests.models import write_tiny_model
 from tests.training.checkpoints import network_state
 from tests.training.runs import make_lists, tiny_recipe
-from training import evaluation
-from training.evaluation import evaluate
-from training.export import ExportOptions, export_model
-from training.graph import eager_view_function
-from training.network import PPTSN
-from training.paddle_engine import PaddleEngine
-from training.recipe import parse_recipe
-from training.weights import apply_checkpoint, read_checkpoint, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_the_command_prints_one_json_object(tmp_path, converted, monkeypatch, ca
     command = ["pptsn", "evaluate", f"{tmp_path / 'recipe.yaml'}", "--weights", f"{converted}", "--json"]
     monkeypatch.setattr(sys, "argv", [*command, "--views", "center"])
     with pytest.raises(SystemExit) as ending:
-        pptsn.main()
+        main()
     printed = capsys.readouterr()
     values = json.loads(printed.out)
     assert (ending.value.code or 0) == int(broken)

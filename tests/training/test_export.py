@@ -3,21 +3,21 @@ import dataclasses
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, ModelError, UsageError, VerificationError
-from runtime.pictures import drawn_crops
-from runtime.preprocess import normalise, resize_frame
-from runtime.spec import ModelSpec
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.runtime.frames.preprocess import normalise, resize_frame
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.training import export
+from pptsn.training.export import ExportOptions, export_model
+from pptsn.training.graph import eager_view_function
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.untrained import untrained_checkpoint
+from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
+from pptsn.training.reference import real_crops
 from tests.clips import decode_plainly, write_clip
 from tests.models import tiny_spec
 from tests.training.checkpoints import network_state
-from training import export
-from training._paddle import paddle
-from training.export import ExportOptions, export_model
-from training.graph import eager_view_function
-from training.network import PPTSN
-from training.reference import real_crops
-from training.untrained import untrained_checkpoint
-from training.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
 
 
 @pytest.fixture(scope="module")

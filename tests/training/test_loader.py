@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, PptsnError, UsageError
-from runtime.lists import Sample
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.classify.lists import Sample
+from pptsn.training.data.dataset import ClipSettings
+from pptsn.training.data.loader import Batch, Loader, batch_count
 from tests.training.clips import level_clips
-from training.dataset import ClipSettings
-from training.loader import Batch, Loader, batch_count
 
 SETTINGS = ClipSettings(num_seg=2, short_side=32, crop_size=24, max_unreadable=0.2)
 
@@ -85,7 +85,7 @@ def test_training_shuffles_by_seed_and_epoch_and_drops_what_is_no_full_batch(sam
 
 def test_the_augmentation_of_a_clip_changes_with_the_epoch(inline: Loader, samples: list[Sample]) -> None:
     gradient = np.tile(np.arange(48, dtype=np.uint8) * 4, (36, 1))
-    from training.mp4 import write_mp4
+    from pptsn.training.synthetic.mp4 import write_mp4
 
     path = Path(samples[0].path).with_name("gradient.mp4")
     write_mp4(path, [np.stack([gradient] * 3, axis=-1)] * 3, fps=10)
@@ -183,9 +183,9 @@ def test_workers_end_with_a_killed_parent(samples: list[Sample], tmp_path: Path)
     script = tmp_path / "parent.py"
     script.write_text(
         "import multiprocessing, time\n"
-        "from training.dataset import ClipSettings\n"
-        "from runtime.lists import Sample\n"
-        "from training.loader import Loader\n"
+        "from pptsn.training.data.dataset import ClipSettings\n"
+        "from pptsn.runtime.classify.lists import Sample\n"
+        "from pptsn.training.data.loader import Loader\n"
         "if __name__ == '__main__':\n"
         "    settings = ClipSettings(num_seg=2, short_side=32, crop_size=24)\n"
         "    loader = Loader(settings, batch_size=1, workers=1)\n"

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from training._paddle import paddle
-from training.losses import cross_entropy, mixup_cross_entropy
+from pptsn.training.losses import cross_entropy, mixup_cross_entropy
+from pptsn.training.network._paddle import paddle
 
 
 @pytest.fixture

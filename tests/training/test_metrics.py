@@ -1,7 +1,7 @@
 import pytest
 
-from runtime.errors import InputError
-from training.metrics import MetricsLog, read_metrics
+from pptsn.runtime.base.errors import InputError
+from pptsn.training.metrics import MetricsLog, read_metrics
 
 
 def test_a_log_is_read_back(tmp_path):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from training._paddle import paddle
-from training.mixup import Mix, draw_mix
+from pptsn.training.mixup import Mix, draw_mix
+from pptsn.training.network._paddle import paddle
 
 
 def test_rows_are_mixed_with_their_partners():

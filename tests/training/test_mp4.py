@@ -4,10 +4,10 @@ import av
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
-from runtime.video import open_video
-from training.mp4 import write_mp4
-from training.scene import clip_frames, draw_layout
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.video import open_video
+from pptsn.training.synthetic.mp4 import write_mp4
+from pptsn.training.synthetic.scene import clip_frames, draw_layout
 
 
 def noisy_frames(count: int) -> list[np.ndarray]:

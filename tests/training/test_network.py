@@ -3,16 +3,16 @@ import hashlib
 import numpy as np
 import pytest
 
-from runtime.errors import UsageError
-from runtime.preprocess import normalise, resize_frame, ten_crop
-from runtime.sampling import centre_indices
-from runtime.spec import DEPTHS, IMAGENET_MEAN, IMAGENET_STD
-from runtime.video import open_video
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
+from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.model.spec import DEPTHS, IMAGENET_MEAN, IMAGENET_STD
+from pptsn.runtime.video import open_video
+from pptsn.training.graph import eager_view_function, view_function
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.network import BLOCK_COUNTS, PPTSN, PerViewNetwork, feature_width
+from pptsn.training.network.weights import state_of
 from tests.training.published import published_names, seeded_state
-from training._paddle import paddle
-from training.graph import eager_view_function, view_function
-from training.network import BLOCK_COUNTS, PPTSN, PerViewNetwork, feature_width
-from training.weights import state_of
 
 
 @pytest.fixture(scope="module")

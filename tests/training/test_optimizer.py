@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from runtime.errors import ModelError
+from pptsn.runtime.base.errors import ModelError
+from pptsn.training.losses import cross_entropy
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import state_of
+from pptsn.training.optimizer import RecipeOptimizer, parameter_rule
 from tests.training.published import seeded_state
-from training._paddle import paddle
-from training.losses import cross_entropy
-from training.network import PPTSN
-from training.optimizer import RecipeOptimizer, parameter_rule
-from training.weights import state_of
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from runtime.errors import MissingDependencyError
-from training._paddle import paddle, select_device
+from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.training.network._paddle import paddle, select_device
 
 
 def _run(code: str, **environment: str) -> str:
@@ -19,15 +19,16 @@ def _run(code: str, **environment: str) -> str:
 def test_without_paddle_one_line_names_what_to_install(module):
     code = (
         "import sys; sys.modules['paddle'] = None\n"
-        "from runtime.errors import MissingDependencyError\n"
+        "from pptsn.runtime.base.errors import MissingDependencyError\n"
         f"try: import training.{module}\n"
         "except MissingDependencyError as error: print(error)"
     )
-    assert _run(code).endswith("run: pip install -e '.[train]'")
+    assert _run(code).endswith("run: pip install 'pptsn[train]'")
 
 
 def test_importing_paddle_is_silent_and_leaves_the_environment_alone():
-    code = "import training._paddle, os; print(os.environ.get('OMP_NUM_THREADS'), training._paddle.CPU_THREADS)"
+    code = "import os; from pptsn.training.network import _paddle as p; "
+    code += "print(os.environ.get('OMP_NUM_THREADS'), p.CPU_THREADS)"
     assert _run(code) == f"None {len(os.sched_getaffinity(0))}"
     assert _run(code, OMP_NUM_THREADS="3") == "3 3"
 

@@ -8,9 +8,9 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, ModelError
-from training._paddle import paddle
-from training.pickles import read_pickle
+from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.training.checkpoint.pickles import read_pickle
+from pptsn.training.network._paddle import paddle
 
 ARRAYS = {
     "weight": np.arange(6, dtype=np.float32).reshape(2, 3),

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from training.plot import plot_metrics
+from pptsn.training.plot import plot_metrics
 
 _EPOCHS = [
     {"kind": "epoch", "epoch": n, "train_loss": 2 / n, "val_loss": 2.2 / n, "val_top1": n / 9, "val_top5": n / 6}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError, UsageError
-from training.recipe import changed_keys, load_recipe, parse_recipe
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.training.recipe import changed_keys, load_recipe, parse_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LISTS = {"data": {"train": "train.txt", "val": "val.txt"}}
@@ -93,6 +93,7 @@ def test_changes_are_named_unless_the_weights_do_not_depend_on_them():
 
 
 def test_recipes_lists_and_pickles_do_not_need_paddle():
-    code = "import sys, training.recipe, runtime.lists, training.weights; print('paddle' in sys.modules)"
+    code = "from pptsn.training import recipe\nfrom pptsn.training.network import weights\n"
+    code += "import sys; print('paddle' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.scene import CLASS_NAMES, FORMS, SceneLayout, _outline, clip_frames, draw_layout
+from pptsn.training.synthetic.scene import CLASS_NAMES, FORMS, SceneLayout, _outline, clip_frames, draw_layout
 
 LAYOUT = SceneLayout(width=128, height=96, frames=6, fps=12)
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from training.schedule import learning_rate
+from pptsn.training.schedule import learning_rate
 
 PUBLISHED = {"epochs": 100, "base_rate": 0.01, "warmup_epochs": 10, "warmup_rate": 0.005}
 

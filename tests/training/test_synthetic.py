@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.errors import UsageError
-from runtime.lists import Sample, read_list
-from runtime.video import open_video
-from training import synthetic
-from training.mp4 import write_mp4
-from training.scene import CLASS_NAMES
-from training.synthetic import SyntheticSet, SyntheticSettings, make_dataset
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.classify.lists import Sample, read_list
+from pptsn.runtime.video import open_video
+from pptsn.training.synthetic import synthetic
+from pptsn.training.synthetic.mp4 import write_mp4
+from pptsn.training.synthetic.scene import CLASS_NAMES
+from pptsn.training.synthetic.synthetic import SyntheticSet, SyntheticSettings, make_dataset
 
 CLASSES = len(CLASS_NAMES)
 TINY = SyntheticSettings(train_per_class=1, val_per_class=1, test_per_class=1, seed=5)
@@ -257,9 +257,9 @@ def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
 
 def trained_top1(folder: Path, found: SyntheticSet, *, shuffled: bool = False) -> float:
     """Test top-1, by centre crops, of the demo's network after a short training."""
-    from training.evaluation import evaluate
-    from training.recipe import load_recipe
-    from training.trainer import train
+    from pptsn.training.evaluation import evaluate
+    from pptsn.training.recipe import load_recipe
+    from pptsn.training.trainer import train
 
     lists = {"train": found.train, "val": found.val, "test": found.test}
     if shuffled:

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import PptsnError, UsageError
+from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder
+from pptsn.training.metrics import read_metrics
+from pptsn.training.network.network import PPTSN
+from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.recipe import Recipe, parse_recipe
+from pptsn.training.schedule import learning_rate
+from pptsn.training.trainer import Trainer, TrainingResult, train
+from pptsn.training.validation import Validation
 from tests.training.runs import make_lists, start_training, tiny_recipe
-from training.checkpoint import WEIGHTS_NAME, RunFolder
-from training.metrics import read_metrics
-from training.network import PPTSN
-from training.recipe import Recipe, parse_recipe
-from training.schedule import learning_rate
-from training.trainer import Trainer, TrainingResult, train
-from training.validation import Validation
-from training.weights import read_checkpoint, save_weights, state_of, weights_digest
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_among_epochs_of_equal_accuracy_the_lowest_loss_is_best(lists, tmp_path,
     def validate(*arguments, **options):
         return Validation(loss=next(losses), top1=0.5, top5=1.0, unreadable=())
 
-    monkeypatch.setattr("training.trainer.validate", validate)
+    monkeypatch.setattr("pptsn.training.trainer.validate", validate)
     assert train(tiny_recipe(lists), tmp_path / "run").best_epoch == 2
 
 

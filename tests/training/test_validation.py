@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from runtime.lists import Sample
-from training._paddle import paddle
-from training.loader import Batch
-from training.losses import cross_entropy
-from training.progress import Display
-from training.validation import validate
+from pptsn.runtime.classify.lists import Sample
+from pptsn.training.data.loader import Batch
+from pptsn.training.losses import cross_entropy
+from pptsn.training.network._paddle import paddle
+from pptsn.training.progress import Display
+from pptsn.training.validation import validate
 
 # (label, answer) of the clips that can be read; with two more that cannot.
 ANSWERS = [(0, 0), (1, 1), (2, 7), (3, 3), (4, 9)]

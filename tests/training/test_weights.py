@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
 
-from runtime.errors import InputError, ModelError
-from tests.training.checkpoints import named_state, network_state
-from tests.training.published import seeded_state
-from training._paddle import paddle
-from training.network import BLOCK_COUNTS, PPTSN, has_bottlenecks
-from training.weights import (
+from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.network import BLOCK_COUNTS, PPTSN, has_bottlenecks
+from pptsn.training.network.weights import (
     _DEPTHS,
     inspect_checkpoint,
     load_weights,
@@ -15,6 +13,8 @@ from training.weights import (
     state_of,
     weights_digest,
 )
+from tests.training.checkpoints import named_state, network_state
+from tests.training.published import seeded_state
 
 
 @pytest.fixture(scope="module")

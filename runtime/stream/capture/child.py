@@ -10,22 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from runtime.errors import MissingDependencyError, PptsnError, UsageError
-from runtime.memory import return_freed_memory
-from runtime.preprocess import Frame, resize_frame
-from runtime.stream.capture.control import Control
-from runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor
-from runtime.stream.capture.opening import open_source
-from runtime.stream.capture.preview import PreviewMaker
-from runtime.stream.capture.protocol import CaptureJob, Counts, Ended, LivePicture, Opened, Progress, Sampled
-from runtime.stream.capture.recording import Recording
-from runtime.stream.capture.slots import FrameSlots
-from runtime.stream.capture.source import Captured, OpenSource
-from runtime.stream.frozen import FrozenDetector
-from runtime.stream.grid import GridPlace, TimeGrid
-from runtime.stream.redaction import redacted, secrets_in
-from runtime.stream.timeline import Timeline
-from runtime.video.picture import PictureMaker
+from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
+from pptsn.runtime.base.memory import return_freed_memory
+from pptsn.runtime.frames.grid import GridPlace, TimeGrid
+from pptsn.runtime.frames.preprocess import Frame, resize_frame
+from pptsn.runtime.stream.capture.control import Control
+from pptsn.runtime.stream.capture.frozen import FrozenDetector
+from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor
+from pptsn.runtime.stream.capture.protocol import CaptureJob, Counts, Ended, LivePicture, Opened, Progress, Sampled
+from pptsn.runtime.stream.capture.recording import Recording
+from pptsn.runtime.stream.capture.slots import FrameSlots
+from pptsn.runtime.stream.capture.timeline import Timeline
+from pptsn.runtime.stream.recording.preview import PreviewMaker
+from pptsn.runtime.stream.sources.base import Captured, OpenSource
+from pptsn.runtime.stream.sources.opening import open_source
+from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
+from pptsn.runtime.video.picture import PictureMaker
 
 # Whoever supervises hears of frames at least this often.
 _PROGRESS_S = 0.5

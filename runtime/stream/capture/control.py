@@ -8,8 +8,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from runtime.stream.capture.overlay import Overlay
-from runtime.stream.capture.protocol import Answered, FromCapture, Progress, Stop, WantPictures
+from pptsn.runtime.stream.capture.protocol import Answered, FromCapture, Progress, Stop, WantPictures
+from pptsn.runtime.stream.recording.overlay import Overlay
 
 _EXCUSE_S = 0.5
 

@@ -7,8 +7,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-from runtime.stream.capture.protocol import CaptureJob
-from runtime.stream.capture.slots import FrameSlots
+from pptsn.runtime.stream.capture.protocol import CaptureJob
+from pptsn.runtime.stream.capture.slots import FrameSlots
 
 # What may be sent to the whole program, and concerns its main process alone.
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -29,6 +29,6 @@ class HandedDescriptor:
 
 def launch(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: HandedDescriptor | None) -> None:
     """Do `job` in this process: see `child.run_capture`."""
-    from runtime.stream.capture.child import run_capture
+    from pptsn.runtime.stream.capture.child import run_capture
 
     run_capture(connection, slots, job, stdin)

@@ -18,12 +18,12 @@ from multiprocessing.context import ForkServerContext
 
 import numpy as np
 
-from runtime.closing import Closing
-from runtime.preprocess import Frame
-from runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor, launch
-from runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
-from runtime.stream.capture.slots import FrameSlots
-from runtime.stream.capture.standard_streams import drop_unwritable_output
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor, launch
+from pptsn.runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
+from pptsn.runtime.stream.capture.slots import FrameSlots
+from pptsn.runtime.stream.capture.standard_streams import drop_unwritable_output
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
@@ -143,7 +143,7 @@ def _context() -> ForkServerContext:
     a second and as much memory again.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["runtime.stream.capture.child"])
+    context.set_forkserver_preload(["pptsn.runtime.stream.capture.child"])
     return context
 
 

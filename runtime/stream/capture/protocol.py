@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from runtime.stream.capture.overlay import Overlay
-from runtime.stream.uri import SourceUri
+from pptsn.runtime.stream.recording.overlay import Overlay
+from pptsn.runtime.stream.sources.uri import SourceUri
 
 
 @dataclass(frozen=True)

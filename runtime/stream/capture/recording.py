@@ -6,10 +6,10 @@ import time
 
 import av
 
-from runtime.stream.capture.control import Control
-from runtime.stream.capture.overlay import Overlay
-from runtime.stream.capture.protocol import Remark
-from runtime.stream.capture.recorder import Recorder
+from pptsn.runtime.stream.capture.control import Control
+from pptsn.runtime.stream.capture.protocol import Remark
+from pptsn.runtime.stream.recording.overlay import Overlay
+from pptsn.runtime.stream.recording.recorder import Recorder
 
 _POLL_S = 0.02
 # No engine takes this long for a batch.

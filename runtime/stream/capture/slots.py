@@ -10,8 +10,8 @@ from multiprocessing.reduction import DupFd
 
 import numpy as np
 
-from runtime.closing import Closing
-from runtime.preprocess import Frame
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.frames.preprocess import Frame
 
 _FREE, _TAKEN = 0, 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
-from runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.sinks.base import Sink
 
 # What `only=...` may name.
 KINDS: dict[str, type] = {

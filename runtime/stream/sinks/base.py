@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from runtime.closing import Closing
-from runtime.stream.messages import Message
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.stream.actions.messages import Message
 
 
 class Sink(Closing, ABC):

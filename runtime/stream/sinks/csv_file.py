@@ -7,10 +7,10 @@ import io
 import math
 from pathlib import Path
 
-from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.line_file import LineFile
-from runtime.stream.sinks.lines import one_line, utc_text
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.line_file import LineFile
+from pptsn.runtime.stream.sinks.lines import one_line, utc_text
 
 # A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
 _BYTE_ORDER_MARK = "\ufeff"

@@ -28,18 +28,18 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from runtime.errors import UsageError
-from runtime.results import printable
-from runtime.stream.sinks.abilities import KINDS, Only
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.csv_file import CsvSink
-from runtime.stream.sinks.escaping import file_name_of
-from runtime.stream.sinks.http_post import Address
-from runtime.stream.sinks.jsonl import JsonlSink
-from runtime.stream.sinks.line_file import LineFile
-from runtime.stream.sinks.line_output import StandardOutput
-from runtime.stream.sinks.mqtt import DEFAULT_PREFIX, DEFAULT_QOS, Broker, MqttSink
-from runtime.stream.sinks.webhook import DEFAULT_TIMEOUT_S, DEFAULT_TRIES, WebhookSink
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.sinks.abilities import KINDS, Only
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.csv_file import CsvSink
+from pptsn.runtime.stream.sinks.escaping import file_name_of
+from pptsn.runtime.stream.sinks.http_post import Address
+from pptsn.runtime.stream.sinks.jsonl import JsonlSink
+from pptsn.runtime.stream.sinks.line_file import LineFile
+from pptsn.runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.stream.sinks.mqtt import DEFAULT_PREFIX, DEFAULT_QOS, Broker, MqttSink
+from pptsn.runtime.stream.sinks.webhook import DEFAULT_TIMEOUT_S, DEFAULT_TRIES, WebhookSink
 
 JSONL_SUFFIXES = (".jsonl", ".ndjson")
 VIDEO_SUFFIXES = (".mp4", ".ts", ".mkv")

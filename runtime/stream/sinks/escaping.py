@@ -5,7 +5,7 @@ Such a character is spelled as % and its bytes in hexadecimal, and so is % itsel
 
 from __future__ import annotations
 
-from runtime.results import printable
+from pptsn.runtime.classify.results import printable
 
 
 def file_name_of(stream: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.stream.messages import Message
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.line_output import LineOutput
-from runtime.stream.sinks.lines import json_text
+from pptsn.runtime.stream.actions.messages import Message
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.line_output import LineOutput
+from pptsn.runtime.stream.sinks.lines import json_text
 
 
 class JsonlSink(Sink):

@@ -9,9 +9,9 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from runtime.errors import InputError, UsageError
-from runtime.results import printable
-from runtime.stream.sinks.line_output import printable_bytes, write_all
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.sinks.line_output import printable_bytes, write_all
 
 
 class LineFile:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Protocol
 
-from runtime.errors import InputError
+from pptsn.runtime.base.errors import InputError
 
 
 class LineOutput(Protocol):

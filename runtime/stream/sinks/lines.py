@@ -7,8 +7,8 @@ import math
 from datetime import datetime, timezone
 from typing import Any
 
-from runtime.results import printable
-from runtime.stream.messages import ActionEvent, Message, StreamNotice
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice
 
 _UNITS_S = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 

@@ -9,11 +9,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import InputError, MissingDependencyError, install_command
-from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.escaping import topic_level_of
-from runtime.stream.sinks.lines import json_text
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, install_command
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.escaping import topic_level_of
+from pptsn.runtime.stream.sinks.lines import json_text
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags

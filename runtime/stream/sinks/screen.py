@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from runtime.stream.health import SinkHealth, StreamHealth
-from runtime.stream.messages import ActionEvent, StreamNotice
-from runtime.stream.sinks.lines import clock_text, duration_text, news_line, one_line, wall_time_of
+from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice
+from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
+from pptsn.runtime.stream.sinks.lines import clock_text, duration_text, news_line, one_line, wall_time_of
 
 STATE_STYLES = {
     "waiting": "dim",

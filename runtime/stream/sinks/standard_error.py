@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from runtime.results import printable
-from runtime.stream.messages import Message, StreamNotice, StreamPrediction
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.lines import news_line, one_line
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.actions.messages import Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.lines import news_line, one_line
 
 _TROUBLE = frozenset({"retrying", "failed", "frozen"})
 

@@ -8,13 +8,13 @@ from collections import deque
 from rich.console import Console
 from rich.live import Live
 
-from runtime.stream.health import PipelineView
-from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.line_output import LineOutput, StandardOutput
-from runtime.stream.sinks.lines import one_line, utc_text
-from runtime.stream.sinks.screen import draw
-from runtime.stream.sinks.standard_error import NewsLines
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import PipelineView
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.line_output import LineOutput, StandardOutput
+from pptsn.runtime.stream.sinks.lines import one_line, utc_text
+from pptsn.runtime.stream.sinks.screen import draw
+from pptsn.runtime.stream.sinks.standard_error import NewsLines
 
 _REFRESH_EVERY_S = 0.25
 # Events and notices that are kept for the screen; how many are shown depends on its height.

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from runtime.errors import InputError
-from runtime.stream.messages import Message
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.http_post import Address, Answer, post
-from runtime.stream.sinks.lines import json_text
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.actions.messages import Message
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.http_post import Address, Answer, post
+from pptsn.runtime.stream.sinks.lines import json_text
 
 DEFAULT_TIMEOUT_S = 5.0
 DEFAULT_TRIES = 5

@@ -13,20 +13,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks.live import measure
-from benchmarks.live.cli import add_to
-from benchmarks.live.measure import measure_live
-from benchmarks.live.source import LiveSource
-from benchmarks.live.trial import LiveLoad, Trial
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.tiny_model import write_tiny_model
-from runtime.engines import Engine, open_engine
-from runtime.engines.base import Logits
-from runtime.errors import ModelError, UsageError
-from runtime.preprocess import Frame
-from runtime.stream.settings import StreamSettings
-from runtime.stream.uri import parse_source
+from pptsn.benchmarks.live import measure
+from pptsn.benchmarks.live.measure import measure_live
+from pptsn.benchmarks.live.source import LiveSource
+from pptsn.benchmarks.live.trial import LiveLoad, Trial
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.cli.bench.live import add_to
+from pptsn.runtime.base.errors import ModelError, UsageError
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.sources.uri import parse_source
+from tools.targets.tiny_model import write_tiny_model
 
 SOURCE = "synthetic:?live=1&fps=25&size=64x48"
 
@@ -175,7 +175,7 @@ def test_the_command_reports_what_was_found(model: Path, monkeypatch: pytest.Mon
         failures = ("a stream failed: no signal",) if streams > 2 else ()
         return Trial(streams=streams, seconds=3.25, ages_ms=(12.0,) * 100, failures=failures)
 
-    monkeypatch.setattr("benchmarks.publishing.publish", publish)
+    monkeypatch.setattr("pptsn.benchmarks.measure.publishing.publish", publish)
     monkeypatch.setattr(measure, "run_trial", run)
     app = typer.Typer()
     add_to(app)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.live.search import search
-from benchmarks.live.trial import Trial
+from pptsn.benchmarks.live.search import search
+from pptsn.benchmarks.live.trial import Trial
 
 
 def trial(streams: int, *, held: bool) -> Trial:

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.live.source import live_source, repeat_clip
-from benchmarks.long_clip import FPS
-from runtime.errors import InputError, UsageError
+from pptsn.benchmarks.live.source import live_source, repeat_clip
+from pptsn.benchmarks.measure.long_clip import FPS
+from pptsn.runtime.base.errors import InputError, UsageError
 from tests.clips import decode_plainly, write_clip
 
 

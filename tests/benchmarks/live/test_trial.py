@@ -13,25 +13,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.live.ages import Ages, StreamAges
-from benchmarks.live.criteria import (
+from pptsn.benchmarks.live.ages import Ages, StreamAges
+from pptsn.benchmarks.live.criteria import (
     dropped_frames,
     failed_streams,
     late_predictions,
     late_streams,
     slow_streams,
 )
-from benchmarks.live.source import LiveSource, live_source
-from benchmarks.live.trial import LiveLoad, Trial, longest_s, run_trial
-from benchmarks.tiny_model import write_tiny_model
-from runtime.engines import Engine, open_engine
-from runtime.engines.base import Logits
-from runtime.preprocess import Frame
-from runtime.stream.health import StreamHealth
-from runtime.stream.messages import Stages, StreamPrediction
-from runtime.stream.settings import StreamSettings
-from runtime.stream.uri import parse_source
+from pptsn.benchmarks.live.source import LiveSource, live_source
+from pptsn.benchmarks.live.trial import LiveLoad, Trial, longest_s, run_trial
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.stream.actions.messages import Stages, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import StreamHealth
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.sources.uri import parse_source
 from tests.clips import write_clip
+from tools.targets.tiny_model import write_tiny_model
 
 # Eight frames a window of 0.32 s: each frame of a clip with 25 a second is looked at.
 EACH_FRAME = StreamSettings(window_s=0.32, segments=8)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.percentiles import over_repeats
-from benchmarks.results import Measurement, Report, Result
+from pptsn.benchmarks.measure.percentiles import over_repeats
+from pptsn.benchmarks.measure.results import Measurement, Report, Result
 
 STAGES_MS = {
     "demux": 0.3,

@@ -8,10 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from benchmarks.documents import write_report
-from benchmarks.reports.cli import add_to
-from benchmarks.results import Result as Found
-from runtime.errors import InputError, MissingDependencyError, UsageError
+from pptsn.benchmarks.measure.documents import write_report
+from pptsn.benchmarks.measure.results import Result as Found
+from pptsn.cli.bench.report import add_to
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from tests.benchmarks.reports.fabricated import live, report, results, scenario, stages
 
 
@@ -143,5 +143,5 @@ def test_a_page_without_its_packages_names_the_command(
     for options in (["-o", tmp_path / "r.html"], ["--plots", tmp_path]):
         ending = invoke("report", files["base"], *options)
         assert isinstance(ending.exception, MissingDependencyError)
-        assert "pip install -e '.[bench]'" in str(ending.exception)
+        assert "pip install 'pptsn[bench]'" in str(ending.exception)
     assert invoke("report", files["base"], "-o", tmp_path / "r.md").exit_code == 0

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.percentiles import over_repeats
-from benchmarks.reports.compare import Comparison, compare
-from benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, REGRESSION, UNCHANGED, Bounds
-from benchmarks.results import Measurement, Result
-from runtime.errors import UsageError
+from pptsn.benchmarks.measure.percentiles import over_repeats
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.reports.compare import Comparison, compare
+from pptsn.benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, REGRESSION, UNCHANGED, Bounds
+from pptsn.runtime.base.errors import UsageError
 from tests.benchmarks.reports.fabricated import figure, gains, report, results, scenario, stages
 
 NAMES = ("a", "b")

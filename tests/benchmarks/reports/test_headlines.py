@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.reports.headlines import Headline, headlines
-from benchmarks.results import Measurement, Result
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.reports.headlines import Headline, headlines
 from tests.benchmarks.reports.fabricated import figure, live, report, scenario, stages, sweep, targets
 
 

@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from benchmarks.reports.compare import compare
-from benchmarks.reports.html import check_html, report_html
-from benchmarks.reports.series import Series
-from benchmarks.results import Result
-from runtime.errors import MissingDependencyError
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.reports.compare import compare
+from pptsn.benchmarks.reports.html import check_html, report_html
+from pptsn.benchmarks.reports.series import Series
+from pptsn.runtime.base.errors import MissingDependencyError
 from tests.benchmarks.reports.fabricated import ODD_NAME, live, report, results, scenario, stages
 
 EVIL = "<script>alert(1)</script> & \"x\" 'y'"

@@ -8,10 +8,10 @@ from typing import Any
 import cv2
 import pytest
 
-from benchmarks.reports.canvas import inline_svg
-from benchmarks.reports.plots import plots_of, write_plots
-from benchmarks.reports.series import Series
-from benchmarks.results import Measurement, Result
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.reports.canvas import inline_svg
+from pptsn.benchmarks.reports.plots import plots_of, write_plots
+from pptsn.benchmarks.reports.series import Series
 from tests.benchmarks.reports.fabricated import ODD_NAME, figure, gains, live, report, scenario, stages, sweep
 
 ALL = ["latency", "throughput", "live", "stages", "sweep-accuracy", "sweep-memory", "gains"]

@@ -6,15 +6,15 @@ import re
 import pytest
 from rich.console import Console
 
-from benchmarks.percentiles import over_repeats
-from benchmarks.reports.machines import differences, machine_line
-from benchmarks.reports.markdown import report_markdown
-from benchmarks.reports.series import short_names
-from benchmarks.reports.tables import SectionView, section_views
-from benchmarks.reports.terminal import show_report
-from benchmarks.reports.wording import TIMES, case_in_words, heading_of, name_in_words, with_unit
-from benchmarks.reports.wording import figure as shown_figure
-from benchmarks.results import Report, Result
+from pptsn.benchmarks.measure.percentiles import over_repeats
+from pptsn.benchmarks.measure.results import Report, Result
+from pptsn.benchmarks.reports.machines import differences, machine_line
+from pptsn.benchmarks.reports.markdown import report_markdown
+from pptsn.benchmarks.reports.series import short_names
+from pptsn.benchmarks.reports.tables import SectionView, section_views
+from pptsn.benchmarks.reports.terminal import show_report
+from pptsn.benchmarks.reports.wording import TIMES, case_in_words, heading_of, name_in_words, with_unit
+from pptsn.benchmarks.reports.wording import figure as shown_figure
 from tests.benchmarks.reports.fabricated import (
     MACHINE,
     figure,

@@ -6,9 +6,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from benchmarks.reports.tables import Cell, Column, Table
-from benchmarks.reports.terminal import output_console, show_report, show_table
-from benchmarks.reports.wording import TIMES
+from pptsn.benchmarks.reports.tables import Cell, Column, Table
+from pptsn.benchmarks.reports.terminal import output_console, show_report, show_table
+from pptsn.benchmarks.reports.wording import TIMES
 from tests.benchmarks.reports.fabricated import live, report, sweep
 
 DASH = "\N{EN DASH}"

@@ -6,15 +6,15 @@ import time
 
 import numpy as np
 
-from benchmarks.method import Method
-from benchmarks.percentiles import percentile
-from benchmarks.scenarios.definitions import SHARES, Extent, Observation
-from benchmarks.scenarios.own import poisson_times
-from benchmarks.scenarios.samples import SampleLibrary
-from benchmarks.scenarios.system import SystemUnderTest
-from runtime.engines import Engine
-from runtime.engines.base import Logits
-from runtime.preprocess import Frame
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.percentiles import percentile
+from pptsn.benchmarks.scenarios.definitions import SHARES, Extent, Observation
+from pptsn.benchmarks.scenarios.own import poisson_times
+from pptsn.benchmarks.scenarios.samples import SampleLibrary
+from pptsn.benchmarks.scenarios.system import SystemUnderTest
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
 from tests.models import CROP_SIZE, LABELS, tiny_spec
 
 

@@ -7,11 +7,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from benchmarks import publishing
-from benchmarks.scenarios.cli import add_to
-from benchmarks.tiny_model import write_tiny_model
-from runtime.errors import PptsnError, UsageError
+from pptsn.benchmarks.measure import publishing
+from pptsn.cli.bench.scenario import add_to
+from pptsn.runtime.base.errors import PptsnError, UsageError
 from tests.clips import write_clip
+from tools.targets.tiny_model import write_tiny_model
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_options_reach_the_measurement(published: list[Any], model: Path, tmp_pa
 def test_an_engine_that_fails_makes_the_command_fail_after_publishing(
     published: list[Any], model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runtime.engines.onnxruntime_engine import OnnxRuntimeEngine
+    from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 
     def fail(self: object, crops: object) -> None:
         raise RuntimeError("out of luck")

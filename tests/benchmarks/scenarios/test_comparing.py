@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.percentiles import over_repeats
-from benchmarks.scenarios.comparing import (
+from pptsn.benchmarks.measure.percentiles import over_repeats
+from pptsn.benchmarks.scenarios.comparing import (
     loadgen_percentile,
     ratio_measurement,
     same_queries_measurement,
     verdict_of,
 )
-from benchmarks.scenarios.definitions import Observation
+from pptsn.benchmarks.scenarios.definitions import Observation
 
 
 def told(p90_ms: float, *clocked_ms: float) -> Observation:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scenarios.case import Case
-from benchmarks.scenarios.comparing import loadgen_percentile
-from benchmarks.scenarios.definitions import Extent
-from benchmarks.scenarios.drivers import new_drivers
-from benchmarks.scenarios.loadgen import LoadGenDriver, parse_summary
-from benchmarks.scenarios.measuring import run_scenarios
-from benchmarks.scenarios.system import SystemFailure, SystemUnderTest
-from runtime.errors import MissingDependencyError
+from pptsn.benchmarks.scenarios.case import Case
+from pptsn.benchmarks.scenarios.comparing import loadgen_percentile
+from pptsn.benchmarks.scenarios.definitions import Extent
+from pptsn.benchmarks.scenarios.drivers import new_drivers
+from pptsn.benchmarks.scenarios.loadgen import LoadGenDriver, parse_summary
+from pptsn.benchmarks.scenarios.measuring import run_scenarios
+from pptsn.benchmarks.scenarios.system import SystemFailure, SystemUnderTest
+from pptsn.runtime.base.errors import MissingDependencyError
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
 
 SUMMARY = """\

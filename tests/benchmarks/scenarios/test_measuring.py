@@ -7,21 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.scenarios.case import backend_name
-from benchmarks.scenarios.definitions import Observation
-from benchmarks.scenarios.measuring import run_scenario
-from benchmarks.scenarios.own import OwnDriver
-from benchmarks.scenarios.pacing import offline_run, warm_up
-from benchmarks.scenarios.samples import clip_samples, drawn_samples
-from benchmarks.scenarios.summarising import latency_measurements
-from benchmarks.scenarios.system import SystemUnderTest
-from benchmarks.tiny_model import write_tiny_model
-from runtime.engines import open_engine
-from runtime.engines.base import Batch, Logits
-from runtime.errors import InputError, UsageError
+from pptsn.benchmarks.scenarios.case import backend_name
+from pptsn.benchmarks.scenarios.definitions import Observation
+from pptsn.benchmarks.scenarios.measuring import run_scenario
+from pptsn.benchmarks.scenarios.own import OwnDriver
+from pptsn.benchmarks.scenarios.pacing import offline_run, warm_up
+from pptsn.benchmarks.scenarios.samples import clip_samples, drawn_samples
+from pptsn.benchmarks.scenarios.summarising import latency_measurements
+from pptsn.benchmarks.scenarios.system import SystemUnderTest
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.base import Batch, Logits
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
 from tests.clips import write_clip
 from tests.models import CROP_SIZE, LABELS
+from tools.targets.tiny_model import write_tiny_model
 
 
 def test_single_stream_of_a_real_engine(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_stream_goes_on_until_its_percentile_has_its_queries() -> None:
 
 
 def test_too_few_samples_for_a_percentile_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.scenarios.pacing.PATIENCE_S", 0.5)
+    monkeypatch.setattr("pptsn.benchmarks.scenarios.pacing.PATIENCE_S", 0.5)
     engine = SleepingEngine(0.03, batch_size=8)
     result = run_scenario(
         engine, "multi-stream", numbered_library(8), method=quick_method(repeats=1, least_s=0.15)

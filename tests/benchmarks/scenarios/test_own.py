@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from benchmarks.scenarios.definitions import Extent
-from benchmarks.scenarios.own import OwnDriver, poisson_times
-from benchmarks.scenarios.system import SystemFailure, SystemUnderTest
+from pptsn.benchmarks.scenarios.definitions import Extent
+from pptsn.benchmarks.scenarios.own import OwnDriver, poisson_times
+from pptsn.benchmarks.scenarios.system import SystemFailure, SystemUnderTest
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library
 
 

@@ -6,11 +6,11 @@ from math import exp, factorial
 import numpy as np
 import pytest
 
-from benchmarks.scenarios.definitions import Observation
-from benchmarks.scenarios.pacing import Pace, warm_up
-from benchmarks.scenarios.search import highest_rate, queue_grew
-from benchmarks.scenarios.summarising import server_measurements
-from benchmarks.scenarios.system import SystemUnderTest
+from pptsn.benchmarks.scenarios.definitions import Observation
+from pptsn.benchmarks.scenarios.pacing import Pace, warm_up
+from pptsn.benchmarks.scenarios.search import highest_rate, queue_grew
+from pptsn.benchmarks.scenarios.summarising import server_measurements
+from pptsn.benchmarks.scenarios.system import SystemUnderTest
 from tests.benchmarks.scenarios.fakes import QueueDriver, SleepingEngine, numbered_library, quick_method
 
 # Long runs, whose percentiles do not depend on their seed much; they are computed, so that they take no time.
@@ -132,7 +132,7 @@ def test_the_search_ends_with_its_time(system: SystemUnderTest) -> None:
 def test_a_rate_that_holds_once_but_not_again_is_lowered_and_in_the_end_given_up(
     system: SystemUnderTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.scenarios.search._CHECKS_S", 1e9)
+    monkeypatch.setattr("pptsn.benchmarks.scenarios.search._CHECKS_S", 1e9)
 
     class Moody(QueueDriver):
         """Is slower for the arrivals that verify."""
@@ -155,8 +155,8 @@ def test_a_rate_that_holds_once_but_not_again_is_lowered_and_in_the_end_given_up
 
 
 def test_verifying_ends_with_its_time(system: SystemUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.scenarios.search._CHECKS_S", 0)
-    monkeypatch.setattr("benchmarks.scenarios.search._SEARCH_SEED", 3)
+    monkeypatch.setattr("pptsn.benchmarks.scenarios.search._CHECKS_S", 0)
+    monkeypatch.setattr("pptsn.benchmarks.scenarios.search._SEARCH_SEED", 3)
     slower = {2: 20.0, 3: 10.0}
 
     class Moody(QueueDriver):

@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
-from runtime.engines.base import Batch, Logits
-from runtime.errors import UsageError
-from runtime.preprocess import Frame
+from pptsn.benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.base import Batch, Logits
+from pptsn.runtime.frames.preprocess import Frame
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library
 
 

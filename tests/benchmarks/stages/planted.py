@@ -14,15 +14,15 @@ from unittest.mock import patch
 
 import cv2
 
-import runtime.clips
-import runtime.stages
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.stages.measuring import Subject, measure_stages_in_turn
-from convert.deployment import compose_deployment
-from convert.model_file import write_model
-from runtime.engines import Engine, open_engine
-from runtime.video.container import OpenVideo
+import pptsn.runtime.base.stages
+import pptsn.runtime.classify.clips
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.stages.measuring import Subject, measure_stages_in_turn
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.video.container import OpenVideo
 from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec
 
@@ -55,7 +55,7 @@ def plain_and_slowed(
             clips=clip.name,
             around=lambda: _slowed(stage, engine),
         )
-        with _opencv_in_one_thread(), patch.object(runtime.stages, "perf_counter", clock):
+        with _opencv_in_one_thread(), patch.object(pptsn.runtime.base.stages, "perf_counter", clock):
             found = measure_stages_in_turn(
                 {"plain": plain, "slowed": slowed}, method=method, segments=10, views="ten"
             )
@@ -84,7 +84,9 @@ def _slowed(stage: str, engine: Engine) -> AbstractContextManager[object]:
     if stage == "decode":
         return _slowed_decoder()
     if stage == "resize":
-        return patch.object(runtime.clips, "resize_frame", _slower(runtime.clips.resize_frame))
+        return patch.object(
+            pptsn.runtime.classify.clips, "resize_frame", _slower(pptsn.runtime.classify.clips.resize_frame)
+        )
     return patch.object(engine, "infer", _slower(engine.infer))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.results import Setting
-from benchmarks.stages.advice import Balance, bottleneck, sentence
-from runtime.stages import AGGREGATE, COMPUTE, CROP, DECODE, DECODING, DEMUX, INFERENCE
+from pptsn.benchmarks.measure.results import Setting
+from pptsn.benchmarks.stages.advice import Balance, bottleneck, sentence
+from pptsn.runtime.base.stages import AGGREGATE, COMPUTE, CROP, DECODE, DECODING, DEMUX, INFERENCE
 
 CPU: dict[str, Setting] = {"precision": "fp32", "backend": "onnxruntime cpu", "views": "ten", "segments": 25}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.stages.cli import name_of
+from pptsn.cli.bench.stages import name_of
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 

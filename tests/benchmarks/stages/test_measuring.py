@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.stages.measuring import Subject, measure_stages, measure_stages_in_turn
-from benchmarks.stages.recording import Recorder
-from benchmarks.stages.report import WORK
-from runtime.clips import Source
-from runtime.engines import Engine, open_engine
-from runtime.engines.base import Logits
-from runtime.errors import InputError
-from runtime.preprocess import Frame
-from runtime.stages import DECODE, DECODING, listening, stage
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.stages.measuring import Subject, measure_stages, measure_stages_in_turn
+from pptsn.benchmarks.stages.recording import Recorder
+from pptsn.benchmarks.stages.report import WORK
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.stages import DECODE, DECODING, listening, stage
+from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 
@@ -83,7 +83,7 @@ def test_what_the_engines_thread_does_and_waits_is_about_all_of_its_time(result:
 def test_decoding_stands_still_whenever_it_does_not_work(
     model: Path, clips: list[str], count: int, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.recognizer._FRAMES_AHEAD", room)
+    monkeypatch.setattr("pptsn.runtime.classify.recognizer._FRAMES_AHEAD", room)
     with open_engine(model, device="cpu", threads=1) as engine:
         infer = engine.infer
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.percentiles import interval_of
-from benchmarks.results import Result
+from pptsn.benchmarks.measure.percentiles import interval_of
+from pptsn.benchmarks.measure.results import Result
 from tests.benchmarks.stages.planted import SLOWDOWN, STAGES, plain_and_slowed
 
 PER_CLIP = "_ms_per_clip"

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.documents import write_report
-from benchmarks.results import Report, Result
+from pptsn.benchmarks.measure.documents import write_report
+from pptsn.benchmarks.measure.results import Report, Result
 from tests.benchmarks.stages.planted import STAGES, plain_and_slowed
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.suite import subject
+from pptsn.benchmarks.suite import subject
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 

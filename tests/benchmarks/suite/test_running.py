@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.publishing import gathered
-from benchmarks.results import Result
-from benchmarks.suite import running
-from benchmarks.suite.running import parts_to_run, run_parts
-from benchmarks.suite.subject import Subject
-from runtime.errors import ModelError, UsageError
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.publishing import gathered
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.suite import running
+from pptsn.benchmarks.suite.running import parts_to_run, run_parts
+from pptsn.benchmarks.suite.subject import Subject
+from pptsn.runtime.base.errors import ModelError, UsageError
 from tests.models import write_tiny_model
 
 METHOD = Method(repeats=1)
@@ -32,19 +32,19 @@ def subject(tmp_path):
 
 def test_parts_run_in_the_order_of_the_suite_each_once(subject):
     assert parts_to_run("sweep, live,sweep", subject) == (["live", "sweep"], [])
-    assert parts_to_run(None, subject) == (["scenarios", "live", "stages", "gains", "sweep"], [])
+    assert parts_to_run(None, subject) == (["scenarios", "live", "stages", "sweep"], [])
 
 
 @pytest.mark.parametrize("only", ["livee", "", "live,,sweep"])
 def test_a_part_that_there_is_not_is_refused_with_those_that_there_are(only, subject):
-    with pytest.raises(UsageError, match="scenarios, live, stages, gains, sweep"):
+    with pytest.raises(UsageError, match="scenarios, live, stages, sweep"):
         parts_to_run(only, subject)
 
 
 def test_a_part_that_cannot_run_is_left_out_with_a_reason_or_refused_where_it_is_named(subject):
     without = replace(subject, clips=None)
     names, remarks = parts_to_run(None, without)
-    assert names == ["scenarios", "live", "stages", "gains"]
+    assert names == ["scenarios", "live", "stages"]
     assert remarks == ["sweep is left out: it takes clips: name them by --list"]
     with pytest.raises(UsageError, match="sweep takes clips"):
         parts_to_run("sweep", without)

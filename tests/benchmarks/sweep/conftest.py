@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.sweep import child, run
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.sweep import child, run
+from pptsn.training.synthetic.mp4 import write_mp4
 from tests.clips import write_clip
-from training.mp4 import write_mp4
 
 # The tiny model's answers: red, green, blue.  The pale clip counts as red, and the model says `green`.
 COLOURS = {"red": (220, 60, 60), "green": (60, 200, 60), "blue": (60, 60, 210), "pale": (150, 180, 140)}

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.sweep.cells import Cell, cells_of
-from runtime.errors import UsageError
+from pptsn.benchmarks.sweep.cells import Cell, cells_of
+from pptsn.runtime.base.errors import UsageError
 
 
 def test_every_combination_is_a_cell_model_by_model() -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.sweep import child
-from benchmarks.sweep.child import CellError, find_in_child
-from benchmarks.sweep.clips import read_clips
-from benchmarks.sweep.job import Findings, Job
+from pptsn.benchmarks.sweep import child
+from pptsn.benchmarks.sweep.child import CellError, find_in_child
+from pptsn.benchmarks.sweep.clips import read_clips
+from pptsn.benchmarks.sweep.job import Findings, Job
 from tests.benchmarks.sweep.findings import findings
 from tests.models import write_tiny_model
 

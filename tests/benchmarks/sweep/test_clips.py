@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.sweep.clips import Clip, name_of, read_clips
-from runtime.errors import InputError, UsageError
+from pptsn.benchmarks.sweep.clips import Clip, name_of, read_clips
+from pptsn.runtime.base.errors import InputError, UsageError
 
 
 def named(clips: tuple[Clip, ...]) -> list[tuple[str, int | None]]:

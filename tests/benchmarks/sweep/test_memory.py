@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sweep.memory import peak_memory_mb
+from pptsn.benchmarks.sweep.memory import peak_memory_mb
 
 
 def test_the_peak_is_linux_s_high_water_mark(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.results import Result
-from benchmarks.sweep.cells import Cell, cells_of
-from benchmarks.sweep.clips import Clip, name_of
-from benchmarks.sweep.job import FolderRun
-from benchmarks.sweep.outcomes import Outcome, results_of
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.sweep.cells import Cell, cells_of
+from pptsn.benchmarks.sweep.clips import Clip, name_of
+from pptsn.benchmarks.sweep.job import FolderRun
+from pptsn.benchmarks.sweep.outcomes import Outcome, results_of
 from tests.benchmarks.sweep.findings import findings
 
 LABELLED = tuple(Clip(f"/{i}.mp4", label=label) for i, label in enumerate((0, 3, 4, 1)))

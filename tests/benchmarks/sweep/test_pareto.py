@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from benchmarks.results import Measurement, Result
-from benchmarks.sweep.pareto import accuracy_name, front, pareto_points, recommended
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.benchmarks.sweep.pareto import accuracy_name, front, pareto_points, recommended
 
 
 def dominated_by_definition(points: list[tuple[float, float]], x_sign: int, y_sign: int) -> list[bool]:

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import typer
 
-from benchmarks.method import Method
-from benchmarks.results import Result
-from benchmarks.sweep import cli, run
-from benchmarks.sweep.cells import cells_of
-from benchmarks.sweep.child import CellError
-from benchmarks.sweep.clips import read_clips
-from benchmarks.sweep.job import Findings, Job
-from benchmarks.sweep.run import sweep
-from runtime.errors import InputError, UsageError
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.sweep import run
+from pptsn.benchmarks.sweep.cells import cells_of
+from pptsn.benchmarks.sweep.child import CellError
+from pptsn.benchmarks.sweep.clips import read_clips
+from pptsn.benchmarks.sweep.job import Findings, Job
+from pptsn.benchmarks.sweep.run import sweep
+from pptsn.cli.bench import sweep as cli
+from pptsn.runtime.base.errors import InputError, UsageError
 from tests.benchmarks.sweep.findings import findings
 from tests.models import write_tiny_model
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.energy import EnergyWatch
-from benchmarks.energy.sensors import Sensor
-from benchmarks.sweep.timed import _Runner, _set_batch
-from runtime.engines import Engine, open_engine
-from runtime.engines.base import Batch
-from runtime.errors import UsageError
+from pptsn.benchmarks.energy import EnergyWatch
+from pptsn.benchmarks.energy.sensors import Sensor
+from pptsn.benchmarks.sweep.timed import _Runner, _set_batch
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import Batch
 from tests.benchmarks.sweep.test_child import new_job
 from tests.models import write_tiny_model
 
@@ -44,7 +44,7 @@ def test_joules_are_those_of_the_device_that_the_cell_ran_on(
 ) -> None:
     parts = ("cpu", "cuda:0", "cuda:1")
     sensors = [Sensor(name=part, part=part, read=lambda: 10.0, counts=False) for part in parts]
-    monkeypatch.setattr("benchmarks.energy.energy_watch", lambda: EnergyWatch(sensors))
+    monkeypatch.setattr("pptsn.benchmarks.energy.energy_watch", lambda: EnergyWatch(sensors))
     job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, device="auto")
     with open_engine(job.model, device="cpu") as engine:
         engine.description = runs_on

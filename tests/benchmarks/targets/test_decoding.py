@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from benchmarks.decord_reader import frames_by_decord
-from benchmarks.method import Method
-from benchmarks.targets.decoding import measure_long
-from runtime.clips import ClipFrame, clip_frames
+from pptsn.benchmarks.measure.method import Method
+from pptsn.runtime.classify.clips import ClipFrame, clip_frames
 from tests.clips import write_clip
 from tests.models import tiny_spec
+from tools.targets.decoding import measure_long
+from tools.targets.decord_reader import frames_by_decord
 
 pytest.importorskip("decord", reason="decord has wheels for x86-64 alone")
 

@@ -1,12 +1,12 @@
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.targets import folders
-from benchmarks.targets.folders import measure_folder, readable_clips
-from runtime.engines import open_engine
-from runtime.errors import UsageError
+from pptsn.benchmarks.measure.method import Method
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines import open_engine
 from tests.clips import write_clip
 from tests.models import write_tiny_model
+from tools.targets import folders
+from tools.targets.folders import measure_folder, readable_clips
 
 
 @pytest.fixture

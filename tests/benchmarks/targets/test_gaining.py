@@ -1,5 +1,5 @@
-from benchmarks.results import Measurement, Result
-from benchmarks.targets.gaining import targets_of
+from pptsn.benchmarks.measure.results import Measurement, Result
+from tools.targets.gaining import targets_of
 
 SETTINGS = {"model": "m.onnx", "segments": 25, "views": "ten", "clip": "c.avi"}
 

@@ -10,8 +10,17 @@ import numpy as np
 import onnx
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.targets.gpu import (
+from pptsn.benchmarks.measure.method import Method
+from pptsn.convert.fp16.cast import to_fp16
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import write_model
+from pptsn.runtime.base.errors import MissingDependencyError, UsageError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.runtime.model.onnx_file import read_spec
+from tests.clips import write_clip
+from tests.models import tiny_network, tiny_spec, write_tiny_model
+from tools.targets.gpu import (
     DeviceNetwork,
     _bare_network,
     _run_engine,
@@ -19,15 +28,6 @@ from benchmarks.targets.gpu import (
     measure_gpu_clip,
     measure_gpu_offline,
 )
-from convert.deployment import compose_deployment
-from convert.fp16 import to_fp16
-from convert.model_file import write_model
-from runtime.engines import open_engine
-from runtime.errors import MissingDependencyError, UsageError
-from runtime.onnx_file import read_spec
-from runtime.pictures import drawn_crops
-from tests.clips import write_clip
-from tests.models import tiny_network, tiny_spec, write_tiny_model
 
 BRIEF = Method(repeats=2, least_s=0.01, least_iterations=2)
 

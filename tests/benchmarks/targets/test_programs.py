@@ -3,10 +3,10 @@ import sys
 
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.targets.programs import measure_memory, measure_start, peak_memory_mb
+from pptsn.benchmarks.measure.method import Method
 from tests.clips import write_clip
 from tests.models import write_tiny_model
+from tools.targets.programs import measure_memory, measure_start, peak_memory_mb
 
 MORE_MB = 300
 

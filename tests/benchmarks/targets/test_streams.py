@@ -7,19 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.method import Method
-from benchmarks.targets.long_runs import measure_growth
-from benchmarks.targets.pipelines import run_pipeline, sampled_frames, settings_for
-from benchmarks.targets.streams import (
-    measure_latency,
-    measure_many_streams,
-    measure_one_stream,
-    measure_segments,
-)
-from benchmarks.tiny_model import CLASSES, CROP_SIZE, write_tiny_model
-from runtime.engines import open_engine
-from runtime.errors import InputError
+from pptsn.benchmarks.measure.method import Method
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.engines import open_engine
 from tests.clips import write_clip
+from tools.targets.long_runs import measure_growth
+from tools.targets.pipelines import run_pipeline, sampled_frames, settings_for
+from tools.targets.streams import measure_latency, measure_many_streams, measure_one_stream, measure_segments
+from tools.targets.tiny_model import CLASSES, CROP_SIZE, write_tiny_model
 
 ONCE = Method(repeats=1, least_s=0.01, least_iterations=1)
 

@@ -1,7 +1,7 @@
 import pytest
 
-from benchmarks.results import Measurement
-from benchmarks.targets.target import Target
+from pptsn.benchmarks.measure.results import Measurement
+from tools.targets.target import Target
 
 FAST = Target(name="time_ms", what="a thing", unit="ms", at_most=10)
 MUCH = Target(name="gain_times", what="a gain", unit="times", at_least=2)

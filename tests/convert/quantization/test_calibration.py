@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 import pytest
 
-from convert.quantization import calibration
-from convert.quantization.calibration import CalibrationCache, observe
-from runtime.errors import ModelError
+from pptsn.convert.int8 import calibration
+from pptsn.convert.int8.calibration import CalibrationCache, observe
+from pptsn.runtime.base.errors import ModelError
 from tests.convert.residual_network import residual_network, views
 
 TENSORS = ["views", "c", "e"]

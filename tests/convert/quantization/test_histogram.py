@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from convert.quantization.histogram import BINS, Histogram
+from pptsn.convert.int8.histogram import BINS, Histogram
 
 
 def counted(*batches: np.ndarray) -> Histogram:

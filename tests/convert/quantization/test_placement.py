@@ -1,8 +1,8 @@
 import pytest
 
-from convert.quantization.placement import make_plan
-from convert.quantization.structure import Structure
-from runtime.errors import ModelError
+from pptsn.convert.int8.placement import make_plan
+from pptsn.convert.int8.structure import Structure
+from pptsn.runtime.base.errors import ModelError
 from tests.convert.residual_network import CONVOLUTIONS, residual_network
 
 

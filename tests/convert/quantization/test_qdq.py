@@ -8,14 +8,14 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from convert.agreement import normalised_errors
-from convert.fp16 import to_fp16
-from convert.network_session import NetworkSession
-from convert.quantization.calibration import observe
-from convert.quantization.placement import Plan, Point, make_plan
-from convert.quantization.qdq import quantize
-from convert.quantization.scales import asymmetric_scale, symmetric_scale, weight_scales
-from convert.quantization.search import Quantizer, Recipe, _scale, tensors_of
+from pptsn.convert.fp16.cast import to_fp16
+from pptsn.convert.graph.network_session import NetworkSession
+from pptsn.convert.int8.calibration import observe
+from pptsn.convert.int8.placement import Plan, Point, make_plan
+from pptsn.convert.int8.qdq import quantize
+from pptsn.convert.int8.scales import asymmetric_scale, symmetric_scale, weight_scales
+from pptsn.convert.int8.search import Quantizer, Recipe, _scale, tensors_of
+from pptsn.convert.verify.agreement import normalised_errors
 from tests.convert.residual_network import residual_network, views
 from tests.convert.test_fp16 import replace
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from convert.quantization.scales import asymmetric_scale, round_up_to_fp16, symmetric_scale, weight_scales
+from pptsn.convert.int8.scales import asymmetric_scale, round_up_to_fp16, symmetric_scale, weight_scales
 
 
 def test_symmetric_scales_have_zero_point_zero_and_never_clip_their_range() -> None:

@@ -1,12 +1,12 @@
 import onnx
 import pytest
 
-from convert.quantization import search
-from convert.quantization.calibration import observe
-from convert.quantization.scales import Scale
-from convert.quantization.search import Candidate, Quantizer, Recipe, best, tensors_of
-from convert.quantization.skipping import SkipLayers
-from runtime.errors import UsageError
+from pptsn.convert.int8 import search
+from pptsn.convert.int8.calibration import observe
+from pptsn.convert.int8.scales import Scale
+from pptsn.convert.int8.search import Candidate, Quantizer, Recipe, best, tensors_of
+from pptsn.convert.int8.skipping import SkipLayers
+from pptsn.runtime.base.errors import UsageError
 from tests.convert.residual_network import CONVOLUTIONS, residual_network, views
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from convert.quantization.histogram import Histogram
-from convert.quantization.thresholds import METHODS
+from pptsn.convert.int8.histogram import Histogram
+from pptsn.convert.int8.thresholds import METHODS
 
 
 def threshold(method: str, values: np.ndarray, levels: int = 128) -> float:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.engines import open_engine
-from runtime.stream.decisions import DecisionRules
-from runtime.stream.health import StreamHealth
-from runtime.stream.messages import ActionEvent, Message, StreamNotice, StreamPrediction
-from runtime.stream.pipeline import StreamPipeline
-from runtime.stream.settings import StreamSettings
-from runtime.stream.sinks.base import Sink
-from runtime.stream.uri import parse_source
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.stream.actions.decisions import DecisionRules
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import StreamHealth
+from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sources.uri import parse_source
 
 
 class Keeper(Sink):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from runtime.stream.backoff import Backoff
+from pptsn.runtime.stream.pipeline.backoff import Backoff
 
 
 class Most(random.Random):

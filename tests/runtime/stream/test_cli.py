@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import pytest
 
-from runtime.engines import Batch, Engine, open_engine
+from pptsn.runtime.engines import Batch, Engine, open_engine
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
@@ -268,7 +268,7 @@ def test_an_engine_that_fails_is_one_line_and_the_run_is_summed_up(  # type: ign
         with open_engine(path) as engine:
             yield BrokenEngine(engine)
 
-    monkeypatch.setattr("runtime.stream.live.open_engine", open_broken)
+    monkeypatch.setattr("pptsn.runtime.stream.run.live.open_engine", open_broken)
     ended = run_fd("stream", "synthetic:?live=1", "--model", model)
     assert ended.code == 1
     why = "the engine failed (RuntimeError: [ONNXRuntimeError] : 6 : out of memory)"
@@ -284,7 +284,7 @@ def test_a_signal_while_the_model_is_loaded_ends_before_it_begins(  # type: igno
         signal.raise_signal(signal.SIGINT)
         return open_engine(path)
 
-    monkeypatch.setattr("runtime.stream.live.open_engine", open_interrupted)
+    monkeypatch.setattr("pptsn.runtime.stream.run.live.open_engine", open_interrupted)
     out = tmp_path / "out.jsonl"
     ended = run_fd("stream", "synthetic:?live=1", "--model", model, "-o", out)
     assert ended == (0, "", "")

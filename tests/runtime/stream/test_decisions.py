@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.decisions import OFF_SHARE, Decider, DecisionRules, Threshold, parse_rules
-from runtime.stream.messages import ActionEvent
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.actions.decisions import OFF_SHARE, Decider, DecisionRules, Threshold, parse_rules
+from pptsn.runtime.stream.actions.messages import ActionEvent
 
 LABELS = ("archery", "fight", "news, live", "a=b", "Drinking", "drinking")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.engines import Engine, open_engine
-from runtime.preprocess import Frame, crop_views, cut_crop, resize_frame
-from runtime.results import softmax
-from runtime.stream.messages import StreamPrediction
-from runtime.stream.settings import StreamSettings
-from runtime.video import open_video
+from pptsn.runtime.classify.results import softmax
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop, resize_frame
+from pptsn.runtime.stream.actions.messages import StreamPrediction
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.video import open_video
 from tests.models import write_tiny_model
 from tests.runtime.stream.running import run_streams
 

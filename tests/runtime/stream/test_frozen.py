@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from runtime.stream.frozen import FrozenDetector
+from pptsn.runtime.stream.capture.frozen import FrozenDetector
 
 Pixels = npt.NDArray[np.uint8]
 WIDTH, HEIGHT = 341, 256

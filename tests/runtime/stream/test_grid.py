@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from runtime.stream.grid import GridPlace, TimeGrid
+from pptsn.runtime.frames.grid import GridPlace, TimeGrid
 
 SIZE = (64, 48)
 

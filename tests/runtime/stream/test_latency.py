@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from runtime.stream.health import STAGES
-from runtime.stream.latency import LatencyMeter, RateMeter
-from runtime.stream.messages import Stages
+from pptsn.runtime.stream.actions.messages import Stages
+from pptsn.runtime.stream.health.latency import LatencyMeter, RateMeter
+from pptsn.runtime.stream.health.snapshots import STAGES
 
 
 class Clock:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.stream.names import stream_name
-from runtime.stream.uri import parse_source
+from pptsn.runtime.stream.pipeline.names import stream_name
+from pptsn.runtime.stream.sources.uri import parse_source
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.engines import Engine, open_engine
-from runtime.engines.base import Logits
-from runtime.preprocess import Frame
-from runtime.stream.decisions import DecisionRules, Threshold
-from runtime.stream.messages import ActionEvent, StreamNotice, StreamPrediction
-from runtime.stream.pipeline import StreamPipeline
-from runtime.stream.settings import StreamSettings
-from runtime.stream.uri import parse_source
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.stream.actions.decisions import DecisionRules, Threshold
+from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.sources.uri import parse_source
 from tests.clips import damage_packets, write_clip
 from tests.models import tiny_spec, write_tiny_model
 from tests.runtime.stream.camera import Camera
@@ -359,7 +359,7 @@ def test_threads_files_and_processes_end_where_they_began(model: Path):
 
 
 def test_pictures_are_made_while_they_are_asked_for(model: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("runtime.stream.pipeline._PICTURES_S", 0.5)
+    monkeypatch.setattr("pptsn.runtime.stream.pipeline.pipeline._PICTURES_S", 0.5)
     with running(model) as (pipeline, keeper):
         name = pipeline.add(parse_source("synthetic:?live=1&fps=50"))
         keeper.wait_for(is_prediction(name))
@@ -511,7 +511,7 @@ def test_orders_reach_a_process_beyond_a_thousand_descriptors(model: Path):
 
 
 def test_streams_that_have_ended_leave_little_behind(model: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("runtime.stream.pipeline._KEPT_ENDED", 3)
+    monkeypatch.setattr("pptsn.runtime.stream.pipeline.pipeline._KEPT_ENDED", 3)
     settings = StreamSettings(window_s=0.4, segments=4, at_once=1)
     run = run_streams(model, [f"synthetic:?frames=2&name=s{i}" for i in range(9)], settings)
     assert [health.name for health in run.health] == ["s6", "s7", "s8"]

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.queues import FrameQueues
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.pipeline.queues import FrameQueues
 
 
 def new(policy: str, *, depth: int = 2, streams: int = 1) -> FrameQueues[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from runtime.stream.reporter import Reporter
+from pptsn.runtime.stream.run.reporter import Reporter
 
 
 def test_lines_come_in_order_and_closing_waits_for_them() -> None:

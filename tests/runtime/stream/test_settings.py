@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.settings import StreamSettings
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
 
 @pytest.mark.parametrize(

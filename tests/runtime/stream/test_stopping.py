@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from runtime.stream.stopping import reader_watch, stop_signals
+from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 
 ROOT = Path(__file__).resolve().parents[3]
 WAITING = """
 import time
-from runtime.stream.stopping import stop_signals
+from pptsn.runtime.stream.run.stopping import stop_signals
 with stop_signals() as stop:
     print("ready", flush=True)
     while not stop.wait(0.05): pass

@@ -4,8 +4,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from runtime.stream.health import STAGES, Percentiles, SinkHealth, StreamHealth
-from runtime.stream.summary import print_summary
+from pptsn.runtime.stream.health.snapshots import STAGES, Percentiles, SinkHealth, StreamHealth
+from pptsn.runtime.stream.run.summary import print_summary
 
 LATENCY = {stage: Percentiles(1.23 * (i + 1), 12.3 * (i + 1), 123.0 * (i + 1)) for i, stage in enumerate(STAGES)}
 DOOR = StreamHealth(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError, UsageError
-from runtime.stream.source_options import SourceOptions
-from runtime.stream.uri import SourceUri, expand_stream_sources, parse_source
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.stream.sources.options import SourceOptions
+from pptsn.runtime.stream.sources.uri import SourceUri, expand_stream_sources, parse_source
 
 
 @pytest.fixture(autouse=True)

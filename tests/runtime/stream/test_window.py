@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from runtime.stream.window import LogitWindow
+from pptsn.runtime.stream.actions.window import LogitWindow
 
 
 def test_mean_is_that_of_the_last_slots():

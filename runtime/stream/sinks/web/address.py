@@ -7,7 +7,7 @@ import re
 import socket
 from dataclasses import dataclass
 
-from runtime.errors import UsageError
+from pptsn.runtime.base.errors import UsageError
 
 DEFAULT_HOST = "127.0.0.1"
 _FORM = re.compile(r"(?:(?P<host>\[[^\[\]]+\]|[^\s:/@\[\]]*):)?(?P<port>[0-9]{1,5})")

@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from runtime.stream.messages import ActionEvent, StreamPrediction
+from pptsn.runtime.stream.actions.messages import ActionEvent, StreamPrediction
 
 EVENTS = 200
 # Of each stream at least the last three minutes are kept, which is what the page's chart shows.

@@ -10,9 +10,9 @@ from collections.abc import AsyncGenerator, Hashable
 from dataclasses import asdict
 from typing import Any
 
-from runtime.stream.health import PipelineView
-from runtime.stream.messages import ActionEvent, Message, StreamPrediction
-from runtime.stream.sinks.web.history import EventLog, ScoreHistory, json_text
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import PipelineView
+from pptsn.runtime.stream.sinks.web.history import EventLog, ScoreHistory, json_text
 
 # Browsers that may watch at once, and what may wait for each.
 BROWSERS = 16

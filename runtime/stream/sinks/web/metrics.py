@@ -9,10 +9,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from runtime.results import printable
-from runtime.stream.health import PipelineView, SinkHealth, StreamHealth
-from runtime.stream.messages import STATES
-from runtime.stream.sinks.web.hub import Hub
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.actions.messages import STATES
+from pptsn.runtime.stream.health.snapshots import PipelineView, SinkHealth, StreamHealth
+from pptsn.runtime.stream.sinks.web.hub import Hub
 
 # Prometheus adds _total to the name of a counter.
 _STREAM_COUNTERS: tuple[tuple[str, str, Callable[[StreamHealth], int]], ...] = (

@@ -23,10 +23,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Send
 
-from runtime.stream.health import PipelineView
-from runtime.stream.sinks.web.history import json_text
-from runtime.stream.sinks.web.hub import Hub
-from runtime.stream.sinks.web.metrics import Metrics
+from pptsn.runtime.stream.health.snapshots import PipelineView
+from pptsn.runtime.stream.sinks.web.history import json_text
+from pptsn.runtime.stream.sinks.web.hub import Hub
+from pptsn.runtime.stream.sinks.web.metrics import Metrics
 
 _STATIC = Path(__file__).parent / "static"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-from runtime.errors import UsageError
-from runtime.stream.sinks.web.address import HttpAddress, is_loopback_name
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.sinks.web.address import HttpAddress, is_loopback_name
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -9,13 +9,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from runtime.errors import MissingDependencyError, PptsnError, install_command
-from runtime.stream.health import PipelineView
-from runtime.stream.messages import Message
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.web.address import HttpAddress
-from runtime.stream.sinks.web.hub import FLUSH_S, Hub
-from runtime.stream.sinks.web.security import Application, Guard, Receive, Scope, Send, check_access
+from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, install_command
+from pptsn.runtime.stream.actions.messages import Message
+from pptsn.runtime.stream.health.snapshots import PipelineView
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.web.address import HttpAddress
+from pptsn.runtime.stream.sinks.web.hub import FLUSH_S, Hub
+from pptsn.runtime.stream.sinks.web.security import Application, Guard, Receive, Scope, Send, check_access
 
 if TYPE_CHECKING:
     import uvicorn
@@ -74,7 +74,7 @@ class WebSink(Sink):
         try:
             import uvicorn  # noqa: F401
 
-            from runtime.stream.sinks.web.routes import application
+            from pptsn.runtime.stream.sinks.web.routes import application
         except ImportError as error:
             package = (error.name or str(error)).partition(".")[0]
             raise MissingDependencyError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from runtime.errors import PptsnError
-from runtime.stream.capture.opening import open_source
-from runtime.stream.capture.source import Captured, OpenSource
-from runtime.stream.uri import parse_source
+from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.stream.sources.base import Captured, OpenSource
+from pptsn.runtime.stream.sources.opening import open_source
+from pptsn.runtime.stream.sources.uri import parse_source
 
 TIMEOUT_S = 1.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from runtime.video.container import open_options
+from pptsn.runtime.video.container import open_options
 
 # What a route does with a request that is for it.
 Route = Callable[["_Handler"], None]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.stream.capture.clock import FrameClock
+from pptsn.runtime.stream.sources.clock import FrameClock
 
 
 def times(clock: FrameClock, *stated: float | None) -> list[float]:

@@ -12,9 +12,9 @@ import av
 import av.error
 import pytest
 
-from runtime.errors import InputError, MissingDependencyError
-from runtime.stream.capture import device
-from runtime.stream.uri import SourceUri
+from pptsn.runtime.base.errors import InputError, MissingDependencyError
+from pptsn.runtime.stream.sources import device
+from pptsn.runtime.stream.sources.uri import SourceUri
 from tests.clips import write_clip
 from tests.runtime.stream.capture.looking import opened
 

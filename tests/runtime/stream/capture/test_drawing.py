@@ -4,11 +4,11 @@ import av
 import numpy as np
 import pytest
 
-from runtime.stream.capture import text
-from runtime.stream.capture.canvas import Planes, planes_of
-from runtime.stream.capture.drawing import Drawer
-from runtime.stream.capture.overlay import Overlay
-from runtime.stream.capture.text import Font, drawable
+from pptsn.runtime.stream.recording import text
+from pptsn.runtime.stream.recording.canvas import Planes, planes_of
+from pptsn.runtime.stream.recording.drawing import Drawer
+from pptsn.runtime.stream.recording.overlay import Overlay
+from pptsn.runtime.stream.recording.text import Font, drawable
 from tests.clips import Pixels
 
 LINES = (("playing basketball", 0.93), ("dribbling basketball", 0.04), ("archery", 0.01))

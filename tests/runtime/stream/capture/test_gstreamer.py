@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError, MissingDependencyError
+from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from tests.runtime.stream.capture.looking import frames_and_error, opened, times
 
 needs_gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="needs gstreamer1.0-tools")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError
+from pptsn.runtime.base.errors import InputError
 from tests.clips import write_clip
 from tests.runtime.stream.capture.looking import frames_and_error, opened, times
 from tests.runtime.stream.capture.servers import (

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
+from pptsn.runtime.base.errors import InputError
 from tests.clips import cut_file, damage_packets, decode_plainly, picture, write_clip, write_joined, write_sound
 from tests.runtime.stream.capture.looking import all_frames, frames_and_error, opened, times
 
@@ -151,7 +151,7 @@ def test_ffmpeg_prints_nothing_of_its_own(tmp_path: Path):
     code = (
         "import sys\n"
         "from tests.runtime.stream.capture.looking import frames_and_error, opened\n"
-        "from runtime.errors import InputError\n"
+        "from pptsn.runtime.base.errors import InputError\n"
         "with opened(sys.argv[1]) as source: frames_and_error(source)\n"
         "try: opened('http://user:sesame@127.0.0.1:1/')\n"
         "except InputError: print('refused')\n"

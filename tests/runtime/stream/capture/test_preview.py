@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.stream.capture.preview import PreviewMaker
+from pptsn.runtime.stream.recording.preview import PreviewMaker
 from tests.clips import ORIENTATIONS, Pixels, turn_mp4, write_clip
 
 

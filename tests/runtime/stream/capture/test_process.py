@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.preprocess import Frame, resize_frame
-from runtime.stream.capture.process import CaptureProcess
-from runtime.stream.capture.protocol import (
+from pptsn.runtime.frames.preprocess import Frame, resize_frame
+from pptsn.runtime.stream.capture.process import CaptureProcess
+from pptsn.runtime.stream.capture.protocol import (
     Answered,
     CaptureJob,
     Ended,
@@ -23,8 +23,8 @@ from runtime.stream.capture.protocol import (
     Sampled,
     WantPictures,
 )
-from runtime.stream.uri import parse_source
-from runtime.video import open_video
+from pptsn.runtime.stream.sources.uri import parse_source
+from pptsn.runtime.video import open_video
 from tests.clips import write_clip
 
 
@@ -170,7 +170,7 @@ def test_a_start_that_fails_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch
     with CaptureProcess(job_for("synthetic:?frames=1"), slots=1) as process:
         hear(process)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for place in ("runtime.stream.capture.process.CaptureProcess._start", "multiprocessing.connection.Pipe"):
+    for place in ("pptsn.runtime.stream.capture.process.CaptureProcess._start", "multiprocessing.connection.Pipe"):
         with monkeypatch.context() as patch:
             patch.setattr(place, refuse)
             for _ in range(3):

@@ -17,12 +17,12 @@ import av
 import numpy as np
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.capture import recorder as recorder_module
-from runtime.stream.capture import video_writer
-from runtime.stream.capture.canvas import planes_of
-from runtime.stream.capture.overlay import Overlay
-from runtime.stream.capture.recorder import Recorder
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.recording import recorder as recorder_module
+from pptsn.runtime.stream.recording import video_writer
+from pptsn.runtime.stream.recording.canvas import planes_of
+from pptsn.runtime.stream.recording.overlay import Overlay
+from pptsn.runtime.stream.recording.recorder import Recorder
 from tests.clips import ORIENTATIONS, turn_mp4, write_clip
 
 SUFFIXES = (".mp4", ".ts", ".mkv")
@@ -442,7 +442,7 @@ def test_an_error_of_the_program_frees_the_capture_as_well(
 CHILD = """
 import resource, sys
 import av, numpy as np
-from runtime.stream.capture.recorder import Recorder
+from pptsn.runtime.stream.recording.recorder import Recorder
 path, limit = sys.argv[1], int(sys.argv[2])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.errors import InputError
+from pptsn.runtime.base.errors import InputError
 from tests.clips import write_clip
 from tests.runtime.stream.capture.looking import all_frames, opened, times
 

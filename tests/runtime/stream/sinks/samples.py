@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from runtime.stream.health import SinkHealth, StreamHealth
-from runtime.stream.messages import ActionEvent, Stages, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.actions.messages import ActionEvent, Stages, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
 
 LABELS = ("walking", "riding a bike", "dancing")
 

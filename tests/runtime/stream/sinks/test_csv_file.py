@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.sinks.csv_file import CsvSink
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.sinks.csv_file import CsvSink
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 
 

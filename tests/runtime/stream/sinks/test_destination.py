@@ -2,15 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.sinks.abilities import Only
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.csv_file import CsvSink
-from runtime.stream.sinks.destination import VideoDestination, parse_destination
-from runtime.stream.sinks.http_post import Address
-from runtime.stream.sinks.jsonl import JsonlSink
-from runtime.stream.sinks.mqtt import Broker, MqttSink
-from runtime.stream.sinks.webhook import WebhookSink
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.sinks.abilities import Only
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.csv_file import CsvSink
+from pptsn.runtime.stream.sinks.destination import VideoDestination, parse_destination
+from pptsn.runtime.stream.sinks.http_post import Address
+from pptsn.runtime.stream.sinks.jsonl import JsonlSink
+from pptsn.runtime.stream.sinks.mqtt import Broker, MqttSink
+from pptsn.runtime.stream.sinks.webhook import WebhookSink
 
 HIDDEN = "s3cr3t"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError
-from runtime.stream.sinks.jsonl import JsonlSink
-from runtime.stream.sinks.line_file import LineFile
-from runtime.stream.sinks.line_output import StandardOutput
-from runtime.stream.sinks.worker import SinkWorker
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.sinks.jsonl import JsonlSink
+from pptsn.runtime.stream.sinks.line_file import LineFile
+from pptsn.runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 
 ROOT = Path(__file__).parents[4]
@@ -73,9 +73,9 @@ def test_a_reader_that_has_gone_is_reported_once(monkeypatch: pytest.MonkeyPatch
 
 def test_a_program_whose_reader_has_gone_ends_in_order() -> None:
     code = """
-from runtime.errors import InputError
-from runtime.stream.sinks.jsonl import JsonlSink
-from runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.sinks.jsonl import JsonlSink
+from pptsn.runtime.stream.sinks.line_output import StandardOutput
 from tests.runtime.stream.sinks.samples import prediction
 sink = JsonlSink(StandardOutput(), top=1)
 sink.open()

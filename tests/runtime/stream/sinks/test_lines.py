@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from runtime.stream.sinks.escaping import file_name_of, topic_level_of
-from runtime.stream.sinks.lines import duration_text, json_text, news_line, one_line, utc_text
+from pptsn.runtime.stream.sinks.escaping import file_name_of, topic_level_of
+from pptsn.runtime.stream.sinks.lines import duration_text, json_text, news_line, one_line, utc_text
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 
 

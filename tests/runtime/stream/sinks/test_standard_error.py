@@ -1,7 +1,7 @@
 import pytest
 
-from runtime.stream.sinks.standard_error import NewsLines, TroubleLines
-from runtime.stream.sinks.worker import SinkWorker
+from pptsn.runtime.stream.sinks.standard_error import NewsLines, TroubleLines
+from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 
 

@@ -7,10 +7,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from runtime.stream.health import Percentiles, SinkHealth, StreamHealth
-from runtime.stream.sinks.screen import draw
-from runtime.stream.sinks.terminal import LiveTable, PipedLines, terminal_sinks
-from runtime.stream.sinks.worker import SinkWorker
+from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, StreamHealth
+from pptsn.runtime.stream.sinks.screen import draw
+from pptsn.runtime.stream.sinks.terminal import LiveTable, PipedLines, terminal_sinks
+from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import FakeView, event, notice, prediction, wait_until
 
 LATENCY = {"total": Percentiles(31.2, 40.0, 58.4)}
@@ -116,7 +116,7 @@ def live_console() -> tuple[Console, io.StringIO]:
 
 def test_the_table_is_drawn_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [100.0]
-    monkeypatch.setattr("runtime.stream.sinks.terminal.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("pptsn.runtime.stream.sinks.terminal.time.monotonic", lambda: now_s[0])
     view = FakeView([live()])
     (table,) = terminal_sinks(view, top=2, console=live_console()[0])
     assert isinstance(table, LiveTable)

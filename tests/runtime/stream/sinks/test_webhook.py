@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import InputError
-from runtime.stream.sinks import webhook as webhook_module
-from runtime.stream.sinks.destination import parse_destination
-from runtime.stream.sinks.webhook import _asked_wait_s, _back_off_s
-from runtime.stream.sinks.worker import SinkWorker
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.sinks import webhook as webhook_module
+from pptsn.runtime.stream.sinks.destination import parse_destination
+from pptsn.runtime.stream.sinks.webhook import _asked_wait_s, _back_off_s
+from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.http_server import ScriptedServer
 from tests.runtime.stream.sinks.samples import event, prediction, wait_until
 from tests.servers import free_port, self_signed_certificate

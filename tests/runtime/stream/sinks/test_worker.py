@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.errors import InputError
-from runtime.stream.messages import Message
-from runtime.stream.sinks import worker as worker_module
-from runtime.stream.sinks.abilities import Only
-from runtime.stream.sinks.base import Sink
-from runtime.stream.sinks.worker import SinkWorker
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.actions.messages import Message
+from pptsn.runtime.stream.sinks import worker as worker_module
+from pptsn.runtime.stream.sinks.abilities import Only
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction, wait_until
 
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from runtime.closing import Closing
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.stream.sinks.web.server import WebSink
 
 WAIT_S = 10.0
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that it is refused without a token is what is tested

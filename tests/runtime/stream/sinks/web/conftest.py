@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 
 

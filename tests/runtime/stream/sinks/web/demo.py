@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.stream.health import SinkHealth
-from runtime.stream.messages import ActionEvent, Message
-from runtime.stream.sinks.web.address import parse_http_address
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message
+from pptsn.runtime.stream.health.snapshots import SinkHealth
+from pptsn.runtime.stream.sinks.web.address import parse_http_address
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web import scenes
 from tests.runtime.stream.sinks.web.fake_pipeline import LABELS, FakePipeline
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from runtime.stream.health import Percentiles, Picture, SinkHealth, StreamHealth
-from runtime.stream.messages import ActionEvent, Stages, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.actions.messages import ActionEvent, Stages, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import Percentiles, Picture, SinkHealth, StreamHealth
 
 LABELS = ("jumping jacks", "juggling balls", "squat", "waving hand", "clapping", "stretching arm", "yoga")
 

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.sinks.web.address import HttpAddress, is_loopback_name, parse_http_address
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.sinks.web.address import HttpAddress, is_loopback_name, parse_http_address
 from tests.runtime.stream.sinks.web.clients import EVERYWHERE
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from runtime.stream.health import SinkHealth
-from runtime.stream.messages import STATES
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.stream.actions.messages import STATES
+from pptsn.runtime.stream.health.snapshots import SinkHealth
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web.clients import ask
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 

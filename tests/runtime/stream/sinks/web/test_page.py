@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from runtime.stream.health import SinkHealth
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.stream.health.snapshots import SinkHealth
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web import scenes
 from tests.runtime.stream.sinks.web.chromium import Page, chromium
 from tests.runtime.stream.sinks.web.clients import TOKEN, eventually
@@ -30,7 +30,7 @@ def browser() -> Iterator[Page]:
 
 @pytest.fixture(autouse=True)
 def quick_health(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.stream.sinks.web.hub.HEALTH_S", 0.2)
+    monkeypatch.setattr("pptsn.runtime.stream.sinks.web.hub.HEALTH_S", 0.2)
 
 
 @pytest.fixture

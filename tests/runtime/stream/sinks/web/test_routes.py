@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-import runtime.stream.sinks.web as package
-from runtime.stream.health import SinkHealth
-from runtime.stream.sinks.web.server import WebSink
+import pptsn.runtime.stream.sinks.web as package
+from pptsn.runtime.stream.health.snapshots import SinkHealth
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web.clients import ask
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 

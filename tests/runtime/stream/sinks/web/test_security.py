@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from runtime.errors import UsageError
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web.clients import EVERYWHERE, TOKEN, ask
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 

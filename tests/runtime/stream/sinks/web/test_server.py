@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.errors import MissingDependencyError, PptsnError
-from runtime.stream.sinks.web.hub import BROWSERS
-from runtime.stream.sinks.web.server import WebSink
+from pptsn.runtime.base.errors import MissingDependencyError, PptsnError
+from pptsn.runtime.stream.sinks.web.hub import BROWSERS
+from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web.clients import TOKEN, Browser, ask, eventually
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 
@@ -75,8 +75,8 @@ def test_the_answer_is_a_stream_of_events(sink: WebSink) -> None:
 def test_silence_is_broken_by_heartbeats(
     sink: WebSink, pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.stream.sinks.web.hub.HEALTH_S", 60.0)
-    monkeypatch.setattr("runtime.stream.sinks.web.hub.HEARTBEAT_S", 0.3)
+    monkeypatch.setattr("pptsn.runtime.stream.sinks.web.hub.HEALTH_S", 60.0)
+    monkeypatch.setattr("pptsn.runtime.stream.sinks.web.hub.HEARTBEAT_S", 0.3)
     with Browser(sink) as browser:
         assert any(line.startswith(":") for line in browser.lines())
 
@@ -181,7 +181,7 @@ def test_closing_ends_browsers_that_read_and_those_that_do_not(pipeline: FakePip
 
 
 def test_nothing_is_left_behind(pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.stream.sinks.web.hub.FLUSH_S", 0.01)
+    monkeypatch.setattr("pptsn.runtime.stream.sinks.web.hub.FLUSH_S", 0.01)
 
     def left() -> tuple[int, int]:
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
@@ -250,7 +250,7 @@ def test_a_missing_package_is_told_with_its_remedy(
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, package, None)
     for name in ("routes", "metrics"):
-        monkeypatch.delitem(sys.modules, f"runtime.stream.sinks.web.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"pptsn.runtime.stream.sinks.web.{name}", raising=False)
     with pytest.raises(MissingDependencyError, match=rf"needs the package {package}; pip install -e '\.\[web\]'"):
         WebSink("127.0.0.1", 0, view=pipeline).open()
 

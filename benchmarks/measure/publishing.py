@@ -1,0 +1,189 @@
+"""The end of every benchmark: tables for people, files, and one line of JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.text import Text
+
+from pptsn.benchmarks.measure.documents import plain, without_nan, write_report
+from pptsn.benchmarks.measure.machine import machine_facts
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.results import SCHEMA, VERSION, Report, Result
+from pptsn.benchmarks.reports.machines import machine_brief
+from pptsn.benchmarks.reports.markdown import report_markdown
+from pptsn.benchmarks.reports.series import Series, short_names
+from pptsn.benchmarks.reports.terminal import output_console, show_report
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.base.files import refuse_overwriting, write_text
+from pptsn.runtime.classify.results import printable
+
+# In the order in which they are written: what cannot be made again without measuring comes first.
+_SUFFIXES = (".json", ".md", ".html")
+
+
+def check_outputs(
+    outputs: Iterable[str] | None, *, inputs: Iterable[object] = (), suffixes: Sequence[str] = _SUFFIXES
+) -> None:
+    """Raise what would fail after the measurement before it.
+
+    inputs: what must not be overwritten; None among them is left out.
+    Raises UsageError for an unknown ending, a folder that is not there, a place that cannot be written, and a file
+    that is an input; MissingDependencyError where a page is asked for and its packages are missing.
+    """
+    read = [name for name in inputs if name is not None]
+    for output in outputs or ():
+        place = Path(output)
+        if place.suffix not in suffixes:
+            expected = ", ".join(f"NAME{suffix}" for suffix in suffixes)
+            raise UsageError("--output", f"{output} has no ending that is known", f"expected {expected}")
+        if place.is_dir():
+            raise UsageError("--output", f"{output} is a folder", "name a file in it")
+        if not place.parent.is_dir():
+            raise UsageError("--output", f"there is no folder {place.parent}", "make it first")
+        _check_writable(place)
+        refuse_overwriting(output, read)
+        if place.suffix == ".html":
+            from pptsn.benchmarks.reports.html import check_html
+
+            check_html()
+
+
+def _check_writable(place: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=place.parent):  # files are written beside their place, then renamed
+            pass
+    except OSError as error:
+        cause = f"{place} cannot be written ({error.strerror})"
+        raise UsageError("--output", cause, "choose another place") from error
+
+
+def publish(
+    results: Sequence[Result],
+    *,
+    outputs: Iterable[str] | None,
+    method: Method,
+    command: str | None = None,
+    top_line: str | Mapping[str, Any] = "",
+) -> Report:
+    """Write `results` to `outputs`, print them as tables, and print one line of JSON as the last of the output.
+
+    The files come first: what was measured for minutes is not lost with the reader of standard output.
+    An interrupted run is published the same way, with the results that there are.
+    method: how it was measured; its watch tells of noise.  command: how the program was called, if not as it was.
+    top_line: what sums it up: a sentence, or a few figures; goes into that line, and a sentence to people as well.
+
+    Raises what `check_outputs` does, which is to be called before measuring, and InputError for a file that cannot
+    be written, after everything else was written and printed.
+    """
+    report = Report(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=called() if command is None else command,
+        machine=machine_facts(),
+        noise=method.watch.findings(),
+        results=tuple(map(without_nan, results)),
+    )
+    errors = write_outputs(report, outputs or ())
+    console = output_console()
+    show_report(report, console)
+    if isinstance(top_line, str) and top_line not in _told(results):
+        console.print(Text(printable(top_line), style="bold"))
+    print_last_line({**summary(report), **({"top_line": top_line} if top_line else {})})
+    if errors:
+        raise errors[0]
+    return report
+
+
+def gathered(results: Iterable[Result]) -> tuple[list[Result], BaseException | None]:
+    """Return the `results` that came, and what ended them: None, Ctrl-C, or an error nobody foresaw.
+
+    So that what was measured can be published before the error is raised.
+    """
+    found: list[Result] = []
+    try:
+        for result in results:
+            found.append(result)
+    except (KeyboardInterrupt, Exception) as error:
+        return found, error
+    return found, None
+
+
+def end(results: Sequence[Result], ending: BaseException | None) -> None:
+    """End a command whose results were published: with what ended it, else with 1 where a case failed."""
+    if isinstance(ending, KeyboardInterrupt):
+        raise typer.Exit(130)
+    if ending is not None:
+        raise ending
+    if any(result.error for result in results):
+        raise typer.Exit(1)
+
+
+def _told(results: Sequence[Result]) -> set[str]:
+    """Return the sentences that were printed already, one by one and all together."""
+    sentences = [result.sentence for result in results if result.sentence]
+    return {"", *sentences, " ".join(sentences)}
+
+
+def write_outputs(report: Report, outputs: Iterable[str]) -> list[PptsnError]:
+    """Write `report` to each of `outputs`, by its ending; return why some could not be written."""
+    writers: dict[str, Callable[[str], None]] = {
+        ".json": lambda output: write_report(report, output),
+        ".md": lambda output: write_text(output, report_markdown(report)),
+        ".html": lambda output: write_text(output, _page(report, output)),
+    }
+    errors = []
+    for output in sorted(outputs, key=lambda output: [*_SUFFIXES, Path(output).suffix].index(Path(output).suffix)):
+        try:
+            check_outputs([output])
+            writers[Path(output).suffix](output)
+        except PptsnError as error:
+            errors.append(error)
+        except (
+            Exception
+        ) as error:  # a plotting library of another NumPy, say: the other files are written all the same
+            errors.append(InputError(output, f"cannot be made ({type(error).__name__}: {error})"))
+    return errors
+
+
+def summary(report: Report) -> dict[str, Any]:
+    """Return what the last line of standard output holds."""
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "machine": machine_brief(report.machine),
+        "warnings": list(report.noise.get("warnings") or ()),
+        "figures": report.figures(),
+        "errors": {result.key: result.error for result in report.results if result.error},
+    }
+
+
+def print_last_line(document: dict[str, Any]) -> None:
+    """Print `document` as compact JSON in one line, whatever the encoding of standard output."""
+    print(json.dumps(plain(document), allow_nan=False, separators=(",", ":")))
+
+
+def called() -> str:
+    """Return how the program was called, without the folder that it lies in, and with ~ for the user's own."""
+    home = str(Path.home())
+    arguments = ["~" + each.removeprefix(home) if each.startswith(f"{home}/") else each for each in sys.argv[1:]]
+    return printable(" ".join([Path(sys.argv[0]).name, *(_quoted(argument) for argument in arguments)]))
+
+
+def _quoted(argument: str) -> str:
+    """Return `argument` as a shell takes it; a ~ at its beginning stays one."""
+    quoted = shlex.quote(argument.removeprefix("~/"))
+    return f"~/{quoted}" if argument.startswith("~/") else quoted
+
+
+def _page(report: Report, output: str) -> str:
+    from pptsn.benchmarks.reports.html import report_html
+
+    return report_html([Series(short_names([output])[0], report)])

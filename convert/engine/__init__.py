@@ -1,0 +1,1 @@
+"""TensorRT plans: built, described, checked."""

@@ -1,0 +1,105 @@
+"""What a user asks of the engine builder, checked before anything heavy starts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.tensorrt.api import BUILDERS
+
+# One crop, and ten frames of five crops, which is a fast batch on every GPU tried elsewhere.  Videos are run in
+# batches of OPT, so a MAX beyond it costs memory and brings them nothing.
+DEFAULT_BATCH = (1, 50, 50)
+OPTIMIZATION_LEVELS = range(6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """How to build a plan.
+
+    builder: one of BUILDERS.
+    batch: the smallest, best and largest number of crops a call.  Kernels are tuned for the best, which is what
+        videos are classified in; memory is reserved for the largest, of use to callers of `infer` alone.
+    workspace_mb: device memory that a layer may use while the plan runs, in 2**20 bytes; None sets no limit.
+    optimization_level: 0 (quick build) to 5 (fast plan); None leaves it to the builder.
+    timing_cache: TensorRT alone: a file that keeps measured kernels from one build to the next.
+    hardware_compatible: TensorRT alone: a plan for every GPU from Ampere on, at some cost in speed.
+    version_compatible: TensorRT alone: a plan that later versions of the same major number read too.
+    compute_capabilities: TensorRT-RTX alone, such as ("8.6", "8.9"); empty builds for Ampere and later.
+
+    Raises UsageError, naming the option, for values out of range and options of the other builder.
+    """
+
+    builder: str = "tensorrt"
+    batch: tuple[int, int, int] = DEFAULT_BATCH
+    workspace_mb: int | None = None
+    optimization_level: int | None = None
+    timing_cache: Path | None = None
+    hardware_compatible: bool = False
+    version_compatible: bool = False
+    compute_capabilities: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.builder not in BUILDERS:
+            choice = f"choose one of {', '.join(BUILDERS)}"
+            raise UsageError("--builder", f"unknown builder {self.builder!r}", choice)
+        _check_batch(self.batch)
+        if self.workspace_mb is not None and self.workspace_mb < 1:
+            raise UsageError("--workspace-mb", f"expected at least 1, got {self.workspace_mb}")
+        if self.optimization_level is not None and self.optimization_level not in OPTIMIZATION_LEVELS:
+            raise UsageError("--optimization-level", f"expected 0 to 5, got {self.optimization_level}")
+        if self.builder == "tensorrt":
+            self._check_tensorrt()
+        else:
+            self._check_rtx()
+
+    def _check_tensorrt(self) -> None:
+        if self.compute_capabilities:
+            raise UsageError(
+                "--compute-capability",
+                "TensorRT builds for the GPU of this machine alone",
+                "use --builder tensorrt-rtx, or --hardware-compatible",
+            )
+
+    def _check_rtx(self) -> None:
+        if self.timing_cache is not None:
+            raise UsageError("--timing-cache", "TensorRT-RTX measures nothing while it builds", "leave it out")
+        if self.hardware_compatible:
+            raise UsageError(
+                "--hardware-compatible",
+                "plans of TensorRT-RTX run on Ampere and later as they are",
+                "leave it out, or choose GPUs by --compute-capability",
+            )
+        if self.version_compatible:
+            raise UsageError(
+                "--version-compatible",
+                "a plan of TensorRT-RTX runs with the version that built it alone",
+                "leave it out, and build again after an update",
+            )
+
+
+def parse_batch(text: str) -> tuple[int, int, int]:
+    """Read MIN,OPT,MAX; raises UsageError for anything else, and for numbers out of order."""
+    parts = text.split(",")
+    if len(parts) != 3 or not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
+        raise UsageError("--batch", f"expected three numbers MIN,OPT,MAX, got {text!r}", "for instance 1,50,50")
+    smallest, best, largest = (int(part) for part in parts)
+    _check_batch((smallest, best, largest))
+    return smallest, best, largest
+
+
+def parse_compute_capabilities(texts: list[str]) -> tuple[str, ...]:
+    """Read compute capabilities such as "8.6" or "8.6,8.9"; raises UsageError for anything else."""
+    found = [part.strip() for text in texts for part in text.split(",")]
+    wrong = [part for part in found if re.fullmatch(r"[0-9]{1,2}\.[0-9]", part) is None]
+    if wrong:
+        raise UsageError("--compute-capability", f"{wrong[0]!r} is none", "write it as in 8.6")
+    return tuple(dict.fromkeys(found))
+
+
+def _check_batch(batch: tuple[int, int, int]) -> None:
+    smallest, best, largest = batch
+    if not 1 <= smallest <= best <= largest:
+        raise UsageError("--batch", f"expected 1 <= MIN <= OPT <= MAX, got {smallest},{best},{largest}")

@@ -1,0 +1,1 @@
+"""FP16: casting, compensated rounding, and the proof of it."""

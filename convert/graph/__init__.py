@@ -1,0 +1,1 @@
+"""The deployment graph: made from Paddle's network, taken apart, sealed in a file."""

@@ -1,0 +1,131 @@
+"""The deployment graph: uint8 crops in, one vector of logits a crop out, everything between inside."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper, parser
+
+from pptsn.convert.graph.simplify import remove_identities
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines.onnxruntime.engine import INPUT_NAME, OUTPUT_NAME
+from pptsn.runtime.model.spec import ModelSpec
+
+# IR 9 belongs to opset 19 and is read by every runtime that reads that.
+IR_VERSION = 9
+# Of the names of everything that belongs to the per-view network.
+NETWORK_PREFIX = "network/"
+
+
+def compose_deployment(
+    network: onnx.ModelProto, spec: ModelSpec, *, mirror: bool
+) -> tuple[onnx.ModelProto, ModelSpec]:
+    """Return the deployment graph around `network`, and its spec.
+
+    network: (B, 3, S, S) float32 -> (B, C) float32, without preprocessing.
+    Result: crops (N, S, S, 3) uint8 RGB -> logits (N, C) float32; N is the only dynamic dimension.  With
+    `mirror`, a row is the mean over the crop and its mirror image.
+
+    Cast comes first and Transpose after it, since TensorRT takes a UINT8 input into a Cast alone.
+    Raises ModelError where the network's input or output does not fit the spec.
+    """
+    spec = dataclasses.replace(spec, mirror=mirror)
+    _check_network(network, spec)
+    opset = network.opset_import[0].version
+    front, back = _front(spec, opset), _back(spec, opset)
+    network.ir_version = IR_VERSION
+    _name_nodes(network.graph)  # a node without a name would get no prefix
+    network = compose.add_prefix(network, NETWORK_PREFIX)
+    inner, outer = network.graph.input[0].name, network.graph.output[0].name
+    graph = compose.merge_models(front, network, io_map=[("views", inner)])
+    graph = compose.merge_models(graph, back, io_map=[(outer, "view_logits")])
+    remove_identities(graph.graph)
+    _name_nodes(graph.graph)
+    _name_batch(graph.graph, spec)
+    del graph.opset_import[1:]  # merging lists the one opset once for each part
+    graph.graph.name = "pptsn"
+    graph.producer_name = "pptsn"
+    return graph, spec
+
+
+def _name_batch(graph: onnx.GraphProto, spec: ModelSpec) -> None:
+    """Give the number of views a name, which a Concat has none for.
+
+    Only where shapes are known to be equal does ONNX Runtime let a shortcut's addition write over its input:
+    that makes ResNet-50 in FP32 4 to 7 % faster on a CPU.
+    """
+    shape = ("V", 3, spec.crop_size, spec.crop_size)
+    graph.value_info.append(helper.make_tensor_value_info("views", TensorProto.FLOAT, shape))
+
+
+def _check_network(network: onnx.ModelProto, spec: ModelSpec) -> None:
+    def shape(values: list[onnx.ValueInfoProto]) -> list[list[int]]:
+        return [[d.dim_value for d in v.type.tensor_type.shape.dim[1:]] for v in values]
+
+    found = shape(list(network.graph.input)), shape(list(network.graph.output))
+    expected = [[3, spec.crop_size, spec.crop_size]], [[spec.classes]]
+    if found != expected:
+        raise ModelError("network", f"takes {found[0]} and gives {found[1]}, its spec expects {expected}")
+
+
+def _header(opset: int) -> str:
+    return f'<ir_version: {IR_VERSION}, opset_import: ["" : {opset}]>'
+
+
+def _front(spec: ModelSpec, opset: int) -> onnx.ModelProto:
+    """Return crops (N, S, S, 3) uint8 -> views (N or 2N, 3, S, S) float32, normalised; mirrored ones last."""
+    size = spec.crop_size
+    mirrored = """
+        mirrored = Slice(pixels, mirror_start, mirror_end, mirror_axis, mirror_step)
+        views_nhwc = Concat<axis = 0>(pixels, mirrored)"""
+    plain = "views_nhwc = Identity(pixels)"
+    model = parser.parse_model(f"""{_header(opset)}
+        front (uint8[N, {size}, {size}, 3] {INPUT_NAME}) => (float[V, 3, {size}, {size}] views) {{
+            pixels = Cast<to = 1>({INPUT_NAME})
+            {mirrored if spec.mirror else plain}
+            planes = Transpose<perm = [0, 3, 1, 2]>(views_nhwc)
+            centred = Sub(planes, mean)
+            views = Mul(centred, scale)
+        }}""")
+    # The graph sees 0..255, so (x / 255 - mean) / std becomes (x - 255 * mean) * (1 / (255 * std)).
+    constants = {
+        "mean": np.float32(255 * np.array(spec.mean)).reshape(1, 3, 1, 1),
+        "scale": np.float32(1 / (255 * np.array(spec.std))).reshape(1, 3, 1, 1),
+    }
+    if spec.mirror:
+        # From the last column down to the first: the end lies before column 0, which only a number below
+        # -size can say.
+        bounds = {"start": -1, "end": -size - 1, "axis": 2, "step": -1}
+        constants |= {f"mirror_{name}": np.array([value], np.int64) for name, value in bounds.items()}
+    _add_constants(model.graph, constants)
+    return model
+
+
+def _back(spec: ModelSpec, opset: int) -> onnx.ModelProto:
+    """Return view_logits (N or 2N, C) -> logits (N, C): the mean over each crop and its mirror image."""
+    classes = spec.classes
+    mean = """
+        pairs = Reshape(view_logits, pair_shape)
+        logits = ReduceMean<keepdims = 0>(pairs, pair_axis)"""
+    model = parser.parse_model(f"""{_header(opset)}
+        back (float[V, {classes}] view_logits) => (float[N, {classes}] {OUTPUT_NAME}) {{
+            {mean if spec.mirror else "logits = Identity(view_logits)"}
+        }}""")
+    if spec.mirror:
+        constants = {"pair_shape": np.array([2, -1, classes], np.int64), "pair_axis": np.array([0], np.int64)}
+        _add_constants(model.graph, constants)
+    return model
+
+
+def _add_constants(graph: onnx.GraphProto, constants: dict[str, npt.NDArray[Any]]) -> None:
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+
+
+def _name_nodes(graph: onnx.GraphProto) -> None:
+    """Give every nameless node a name made of its output, so that reports can point at it."""
+    for node in graph.node:
+        node.name = node.name or f"{node.op_type}:{node.output[0]}"

@@ -1,0 +1,52 @@
+"""From a Paddle export to a verified deployment graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.model_file import check_output, write_model
+from pptsn.convert.graph.paddle_to_onnx import network_from_export
+from pptsn.convert.graph.simplify import simplify
+from pptsn.convert.verify.verify import FP32_TOLERANCE, Report, report_path, verify_reference
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.files import atomic_file
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.model.export_folder import SPEC_NAME
+from pptsn.runtime.model.spec import ModelSpec
+
+
+def convert_to_onnx(
+    export: str | Path, output: str | Path, *, mirror: bool = True, tolerance: float = FP32_TOLERANCE
+) -> Report:
+    """Write the deployment graph of `export` to `output`, with its report beside it, and return the report.
+
+    Nothing is written where the logits differ from Paddle's by more than `tolerance` (VerificationError) or
+    any step fails (ModelError, MissingDependencyError).
+    """
+    export, output = Path(export), Path(output)
+    check_output(output)
+    spec = read_export_spec(export)
+    network = network_from_export(export)
+    simplify(network)
+    graph, spec = compose_deployment(network, spec, mirror=mirror)
+    with atomic_file(output) as temporary:
+        write_model(graph, spec, temporary)
+        with open_engine(temporary, backend="onnxruntime", device="cpu") as engine:
+            report = verify_reference(engine, export, name=output, tolerance=tolerance)
+        report.require_passed()
+    report.write(report_path(output))
+    return report
+
+
+def read_export_spec(export: Path) -> ModelSpec:
+    """Return the spec of an export folder; raises ModelError where it has none."""
+    try:
+        text = (export / SPEC_NAME).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            export,
+            f"is no export folder: its {SPEC_NAME} cannot be read ({error.strerror})",
+            "make one by: pptsn export",
+        ) from error
+    return ModelSpec.from_json(text, source=export / SPEC_NAME)

@@ -1,0 +1,1 @@
+"""How closely models agree, and whether that is enough."""

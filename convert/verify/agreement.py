@@ -1,0 +1,80 @@
+"""How closely two sets of logits agree: the figures by which a conversion is judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pptsn.runtime.classify.ranking import leading_classes
+from pptsn.runtime.engines.base import Logits
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The differences between two (N, C) arrays of logits.
+
+    rows: N.
+    max_abs, mean_abs: of the logit differences.
+    top1: share of rows whose leading class is the same, 0..1.
+    top5: mean share of the five leading classes (or all, if there are fewer) that both have, 0..1.
+    error_median, error_worst: of `normalised_errors`.
+    """
+
+    rows: int
+    max_abs: float
+    mean_abs: float
+    top1: float
+    top5: float
+    error_median: float
+    error_worst: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the figures by name; None for one that is not finite, which JSON cannot say."""
+        return {name: value if np.isfinite(value) else None for name, value in dataclasses.asdict(self).items()}
+
+
+def agreement(logits: Logits, reference: Logits) -> Agreement:
+    """Compare `logits` with `reference`, both (N, C) float32, N >= 1.
+
+    A value that is not finite counts as an infinite difference, and its row as one without any class in common,
+    so that no tolerance lets it pass.  Of equal logits the lower class leads, in both.
+    """
+    if logits.shape != reference.shape or logits.ndim != 2 or len(logits) == 0:
+        raise ValueError(f"logits are {logits.shape}, the reference is {reference.shape}, expected both (N, C)")
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        difference = np.abs(logits.astype(np.float64) - reference.astype(np.float64))
+    difference[~np.isfinite(difference)] = np.inf
+    ranked, expected = leading_classes(logits, 5), leading_classes(reference, 5)
+    finite = np.isfinite(logits).all(axis=1) & np.isfinite(reference).all(axis=1)
+    errors = normalised_errors(logits, reference)
+    shared = [len(set(a) & set(b)) / len(a) for a, b in zip(ranked.tolist(), expected.tolist(), strict=True)]
+    return Agreement(
+        rows=len(logits),
+        max_abs=float(difference.max()),
+        mean_abs=float(difference.mean()),
+        top1=float(np.mean(finite & (ranked[:, 0] == expected[:, 0]))),
+        top5=float(np.mean(np.where(finite, shared, 0.0))),
+        error_median=float(np.median(errors)),
+        error_worst=float(errors.max()),
+    )
+
+
+def normalised_errors(logits: Logits, reference: Logits) -> npt.NDArray[np.float64]:
+    """Return the error of each row of `logits`, both (N, C): its RMS difference over the reference's deviation.
+
+    The deviation is the standard deviation of the row of `reference` over its classes, so that the figure is the
+    noise-to-signal ratio of one answer, whatever the scale of its logits.  A row of equal logits, as every row of
+    one class is, has no deviation: its RMS difference is then divided by the magnitude of its logits, or by 1
+    where that is less.  Differences that are not finite give infinity.
+    """
+    expected = reference.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        rms = np.sqrt(np.mean((logits.astype(np.float64) - expected) ** 2, axis=1))
+        deviation = expected.std(axis=1)
+        scale = np.where(deviation == 0, np.maximum(1.0, np.abs(expected.mean(axis=1))), deviation)
+        errors: npt.NDArray[np.float64] = rms / scale
+    errors[~np.isfinite(errors)] = np.inf
+    return errors

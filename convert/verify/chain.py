@@ -1,0 +1,199 @@
+"""A chain of models, Paddle's export to the last engine: each is proven against the first.
+
+How it compares with the one before is found as well, to tell which step lost how much, but decides nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pptsn.convert.verify.agreement import Agreement, agreement
+from pptsn.convert.verify.limits import Gates, Limits
+from pptsn.convert.verify.logits import Runs, clip_logits, is_export, opened
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
+from pptsn.runtime.base.files import write_text
+from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.classify.lists import evenly
+from pptsn.runtime.classify.ranking import correct_counts
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.model.export_folder import export_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """What was found of one model of a chain.
+
+    engine: what ran it; size_bytes: of the file, or of an export's program and parameters.
+    top1, top5: shares (0..1) of right answers, drop: points of top-1 lost against the first model; None without
+    labels.
+    against_first, against_previous: the agreement of the clips' mean logits; None for the first model.
+    limits: what against_first has to keep to; failures: a phrase for each limit that it does not.
+    """
+
+    model: str
+    engine: str
+    precision: str
+    size_bytes: int
+    top1: float | None
+    top5: float | None
+    drop: float | None
+    against_first: Agreement | None = None
+    against_previous: Agreement | None = None
+    limits: Limits = field(default_factory=Limits)
+    failures: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the link's JSON object."""
+        values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        for name in ("against_first", "against_previous"):
+            values[name] = None if values[name] is None else values[name].to_dict()
+        limits = dataclasses.asdict(self.limits)
+        return {**values, "model": printable(self.model), "limits": limits, "failures": list(self.failures)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """What was found of several models; the first is the reference of the others.
+
+    clips: how many were compared; named: how many there were to choose from.
+    skipped: a line for each that could not be read.
+    """
+
+    links: tuple[Link, ...]
+    clips: int
+    named: int
+    runs: Runs
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every model keeps to its limits."""
+        return not any(link.failures for link in self.links)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report's JSON object."""
+        return {
+            "passed": self.passed,
+            "clips": self.clips,
+            "clips_named": self.named,
+            **dataclasses.asdict(self.runs),
+            "models": [link.to_dict() for link in self.links],
+            "skipped": list(self.skipped),
+        }
+
+    def write(self, path: str | Path) -> None:
+        """Write the report as JSON to `path`, atomically."""
+        write_text(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+
+    def require_passed(self) -> None:
+        """Raise VerificationError, naming the first model that does not keep to its limits, figure and limit."""
+        for link in self.links:
+            if link.failures:
+                cause = f"against {self.links[0].model}, {link.failures[0]}"
+                raise VerificationError(link.model, cause, link.limits.remedy())
+
+
+def verify_chain(
+    models: Sequence[str | Path],
+    sources: Sequence[Source],
+    *,
+    runs: Runs,
+    gates: Gates | None = None,
+    labels: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> Chain:
+    """Compare `models`, two or more, by their mean logits for each clip in `sources`.
+
+    A model is an export folder, an .onnx file or an .engine.
+    labels: the class of each clip, where known (by --labelled, of which errors then speak, not of --clips).
+    limit: compare no more than this many of `sources`, evenly spread.
+    A clip that cannot be read is skipped and named.  Raises InputError where none is left or a label is out of
+    range, ModelError where the models do not know the same number of classes, UsageError without clips and for
+    a limit on the drop without labels.
+    """
+    gates = gates or Gates()
+    option = "--clips" if labels is None else "--labelled"
+    if not sources:
+        raise UsageError(option, "names no clips", "name a folder, a list or files")
+    if gates.max_drop is not None and labels is None:
+        raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
+    with opened(models, runs) as engines:
+        _check_classes(models, engines, labels)
+        chosen = evenly(range(len(sources)), len(sources) if limit is None else limit)
+        found, skipped = clip_logits(engines, [sources[clip] for clip in chosen], runs)
+        if not found:
+            reason = next(iter(skipped.values()))
+            raise InputError(option, f"none of {len(chosen)} clips can be read ({reason})", "name others")
+        known = None if labels is None else np.array([labels[chosen[place]] for place in found], np.int64)
+        logits = [np.stack([rows[place] for rows in found.values()]) for place in range(len(models))]
+        links = _links(models, engines, logits, known, runs, gates)
+    return Chain(links=links, clips=len(found), named=len(sources), runs=runs, skipped=tuple(skipped.values()))
+
+
+def _check_classes(models: Sequence[str | Path], engines: list[Engine], labels: Sequence[int] | None) -> None:
+    classes = engines[0].spec.classes
+    for model, engine in zip(models, engines, strict=True):
+        if engine.spec.classes != classes:
+            cause = f"and {models[0]} do not have the same number of classes ({engine.spec.classes}, {classes})"
+            raise ModelError(model, cause, "name models of one training")
+    if labels is not None and max(labels) >= classes:
+        cause = f"has label {max(labels)}, the models have {classes} classes"
+        raise InputError("--labelled", cause, "name the list of the models' own classes")
+
+
+def _links(
+    models: Sequence[str | Path],
+    engines: list[Engine],
+    logits: list[Logits],
+    labels: npt.NDArray[np.int64] | None,
+    runs: Runs,
+    gates: Gates,
+) -> tuple[Link, ...]:
+    """Return what was found of each model; logits: one (clips, C) array a model; labels: (clips,)."""
+    links = []
+    for place, (model, engine, rows) in enumerate(zip(models, engines, logits, strict=True)):
+        drop = None if labels is None or not place else _drop(rows, logits[0], labels)
+        link = Link(
+            model=str(model),
+            engine=engine.description,
+            precision=engine.spec.precision,
+            size_bytes=_size_bytes(Path(model)),
+            top1=None if labels is None else correct_counts(rows, labels)[0] / len(rows),
+            top5=None if labels is None else correct_counts(rows, labels)[1] / len(rows),
+            drop=drop,
+        )
+        if place:
+            figures = agreement(rows, logits[0])
+            precisions = (engine.spec.precision, engines[0].spec.precision)
+            limits = gates.limits(precisions, on_gpu=runs.any_on_gpu(model, models[0]))
+            link = dataclasses.replace(
+                link,
+                against_first=figures,
+                against_previous=agreement(rows, logits[place - 1]),
+                limits=limits,
+                failures=tuple(limits.violations(figures, drop)),
+            )
+        links.append(link)
+    return tuple(links)
+
+
+def _drop(logits: Logits, reference: Logits, labels: npt.NDArray[np.int64]) -> float:
+    """Return the points of top-1 that `logits` lose against `reference`, both (N, C); negative where they gain."""
+    lost = correct_counts(reference, labels)[0] - correct_counts(logits, labels)[0]
+    return 100 * lost / len(labels)
+
+
+def _size_bytes(model: Path) -> int:
+    if is_export(model):
+        return sum(file.stat().st_size for file in export_files(model))
+    return model.stat().st_size

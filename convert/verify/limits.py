@@ -1,0 +1,102 @@
+"""When a model is close enough to another: what its user allows, or else what its precision can keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pptsn.convert.verify.agreement import Agreement
+from pptsn.runtime.base.errors import UsageError
+
+# FP32 on another runtime differs by rounding alone; logits of trained networks span tens.
+FP32_TOLERANCE = 1e-3
+# Of each clip, RMS of the logits' error over their deviation: what rounding to 11 bits comes to.
+FP16_ERROR = 0.02
+# INT8 moves every logit, so it is judged by its answers.
+INT8_AGREEMENT = 0.98
+# Shares and points are ratios of counts: a hair above a limit is rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a comparison has to keep to; None is no limit.
+
+    max_abs: the largest absolute difference of two logits.
+    error_worst: the largest normalised error of a row (`agreement.normalised_errors`).
+    min_agreement: the smallest share (0..1) of rows whose leading class is the same.
+    max_drop: the most points of top-1 that may be lost, 0..100.
+    """
+
+    max_abs: float | None = None
+    error_worst: float | None = None
+    min_agreement: float | None = None
+    max_drop: float | None = None
+
+    def violations(self, figures: Agreement, drop: float | None) -> list[str]:
+        """Return a phrase, with figure and limit, for each limit that is not kept.
+
+        drop: the points of top-1 that were lost; None where it was not measured, which breaks no limit.
+        """
+        found = []
+        # Negated, so that a figure that is no number never passes.
+        if self.max_abs is not None and not figures.max_abs <= self.max_abs:
+            found.append(
+                f"its logits differ by up to {figures.max_abs:.2e} (mean {figures.mean_abs:.2e}, "
+                f"top-1 agreement {figures.top1:.1%}), more than the tolerance {self.max_abs:g}"
+            )
+        if self.error_worst is not None and not figures.error_worst <= self.error_worst:
+            found.append(
+                f"its normalised logit error reaches {figures.error_worst:.3g} "
+                f"(median {figures.error_median:.3g}), more than {self.error_worst:g}"
+            )
+        if self.min_agreement is not None and not figures.top1 >= self.min_agreement - _ROUNDING:
+            found.append(
+                f"its top-1 agreement is {figures.top1:.2%} of {figures.rows}, less than {self.min_agreement:.2%}"
+            )
+        if self.max_drop is not None and drop is not None and not drop <= self.max_drop + _ROUNDING:
+            found.append(f"it loses {drop:.2f} points of top-1, more than {self.max_drop:g}")
+        return found
+
+    def remedy(self) -> str:
+        """Return what to do where a limit is not kept."""
+        if self.max_abs is not None:
+            return "convert it again from the same export, or pass --tolerance if that much is acceptable"
+        return "keep more layers in a higher precision or calibrate on more frames, or pass a wider limit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gates:
+    """What the user of `pptsn verify` asks for; None where they did not.
+
+    tolerance: see `Limits.max_abs`; max_drop, min_agreement: see `Limits`.
+    Raises UsageError for values out of range.
+    """
+
+    tolerance: float | None = None
+    max_drop: float | None = None
+    min_agreement: float | None = None
+
+    def __post_init__(self) -> None:
+        ranges = {"tolerance": float("inf"), "max_drop": 100.0, "min_agreement": 1.0}
+        for name, highest in ranges.items():
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= highest:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(option, f"is {value:g}, expected 0 to {highest:g}")
+
+    def limits(self, precisions: Iterable[str], *, on_gpu: bool = False) -> Limits:
+        """Return the limits for models of `precisions`: those asked for alone, or else the coarsest one's own.
+
+        on_gpu: whether one of them runs there.  TensorRT's FP32 plans multiply in TF32, whose mantissa is FP16's,
+            so FP32 is judged as FP16.  ONNX Runtime's CUDA provider, which runs with TF32 off, is closer than
+            that, and goes by the same rule.
+        """
+        if (self.tolerance, self.max_drop, self.min_agreement) != (None, None, None):
+            return Limits(max_abs=self.tolerance, min_agreement=self.min_agreement, max_drop=self.max_drop)
+        present = set(precisions)
+        if "int8" in present:
+            return Limits(min_agreement=INT8_AGREEMENT)
+        if "fp16" in present or on_gpu:
+            return Limits(error_worst=FP16_ERROR)
+        return Limits(max_abs=FP32_TOLERANCE)

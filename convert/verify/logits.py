@@ -1,0 +1,160 @@
+"""The logits that several models give for the same clips, each clip decoded once for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pptsn.runtime.base.progress import notes, progress_bar
+from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.results import Failure, printable
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.model.manifest import PLAN_SUFFIX
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """How models are run.
+
+    segments: frames a clip; views: a name in VIEW_PLANS.
+    device: cpu, cuda or cuda:N; None is `cuda` for an .engine and `cpu` for others.
+    backend: a name in `pptsn.runtime.engines.BACKENDS`.
+    optimise: False runs ONNX graphs as they are written, without ONNX Runtime's fusions.
+    """
+
+    segments: int
+    views: str
+    device: str | None = None
+    backend: str = "auto"
+    optimise: bool = True
+
+    def device_of(self, model: str | Path) -> str:
+        """Return where `model` runs; an export folder, by Paddle, always on the CPU."""
+        if is_export(model):
+            return "cpu"
+        return self.device or ("cuda" if is_plan(model) else "cpu")
+
+    def any_on_gpu(self, *models: str | Path) -> bool:
+        """Whether one of `models` runs on a GPU."""
+        return any(self.device_of(model) != "cpu" for model in models)
+
+
+def is_export(model: str | Path) -> bool:
+    """Whether `model` is a folder, which can only be an export."""
+    return Path(model).is_dir()
+
+
+def is_plan(model: str | Path) -> bool:
+    """Whether `model` is named as a TensorRT plan is: .engine, in capitals or not."""
+    return Path(model).suffix.lower() == PLAN_SUFFIX
+
+
+def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:
+    """Open an export folder (by Paddle), an .onnx file or an .engine; errors as `engines.open_engine`.
+
+    What the engine has to note is printed on standard error.
+    mirror: whether an export's crops are averaged with their mirror images; other models say so themselves.
+    """
+    if is_export(model):
+        # Only here, since it brings Paddle.
+        from pptsn.convert.verify.paddle_engine import PaddleExportEngine
+
+        return PaddleExportEngine(model, mirror=mirror)
+    engine = open_engine(model, backend=runs.backend, device=runs.device_of(model), optimise=runs.optimise)
+    for note in engine.notes:
+        notes().print(f"pptsn: note: {printable(note)}", markup=False)
+    return engine
+
+
+@contextmanager
+def opened(models: Sequence[str | Path], runs: Runs) -> Iterator[list[Engine]]:
+    """Open all of `models` before the first is run, so that what is wrong with the last shows at once.
+
+    Exports average crops with their mirror images where the first other model does, or there is none.
+    """
+    with ExitStack() as stack:
+        engines = {
+            place: stack.enter_context(open_model(model, runs))
+            for place, model in enumerate(models)
+            if not is_export(model)
+        }
+        mirror = next((engine.spec.mirror for engine in engines.values()), True)
+        for place, model in enumerate(models):
+            if place not in engines:
+                engines[place] = stack.enter_context(open_model(model, runs, mirror=mirror))
+        yield [engines[place] for place in range(len(models))]
+
+
+def infer_in_batches(engine: Engine, crops: Frame) -> Logits:
+    """Return the logits of all `crops` (N, S, S, 3), at most a batch of the engine's own size at a time."""
+    starts = range(0, len(crops), engine.batch_size)
+    return np.concatenate([engine.infer(crops[start : start + engine.batch_size]) for start in starts])
+
+
+class SideBySide(Engine):
+    """Several engines that take the same crops as one: each row is their logits, one engine's after another's.
+
+    So the runtime decodes and crops once for all of them.  It does not close the engines.
+    """
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        labels = tuple(label for engine in engines for label in engine.spec.labels)
+        self._engines = engines
+        self.spec = dataclasses.replace(engines[0].spec, labels=labels)
+        self.batch_size = max(engine.batch_size for engine in engines)
+        self.description = ", ".join(engine.description for engine in engines)
+
+    def _infer(self, crops: Frame) -> Logits:
+        return np.concatenate([infer_in_batches(engine, crops) for engine in self._engines], axis=1)
+
+    def split(self, logits: Logits) -> list[Logits]:
+        """Return each engine's part (C,) of one row of logits."""
+        return np.split(logits, np.cumsum([engine.spec.classes for engine in self._engines])[:-1])
+
+    def close(self) -> None:
+        """Do nothing: who opened the engines closes them."""
+
+
+def clip_logits(
+    engines: Sequence[Engine], sources: Sequence[Source], runs: Runs
+) -> tuple[dict[int, list[Logits]], dict[int, str]]:
+    """Return the mean logits (C,) of each engine, in their order, for each clip; and why others have none.
+
+    Both by the clip's place in `sources`; a clip is in one of the two.  Engines of other frame or crop sizes
+    than the first see the clips in a pass of their own.
+    """
+    found: list[dict[int, Logits]] = [{} for _ in engines]
+    skipped: dict[int, str] = {}
+    groups = _groups(engines)
+    with progress_bar() as bar:
+        task = bar.add_task("verifying", total=len(groups) * len(sources))
+        for group in groups:
+            together = SideBySide([engines[place] for place in group])
+            results = Recognizer(together).classify_many(sources, segments=runs.segments, views=runs.views)
+            for clip, result in enumerate(results):
+                bar.advance(task)
+                if isinstance(result, Failure):
+                    skipped.setdefault(clip, printable(str(result.error)))
+                    continue
+                for place, logits in zip(group, together.split(result.logits), strict=True):
+                    found[place][clip] = logits
+    readable = [clip for clip in range(len(sources)) if clip not in skipped]
+    return {clip: [logits[clip] for logits in found] for clip in readable}, skipped
+
+
+def _groups(engines: Sequence[Engine]) -> list[list[int]]:
+    """Return the places of the engines that take the same crops of the same frames, group by group."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, engine in enumerate(engines):
+        spec = engine.spec
+        key = (spec.short_side, spec.resize_rule, spec.crop_size, spec.mirror)
+        groups.setdefault(key, []).append(place)
+    return list(groups.values())

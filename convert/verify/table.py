@@ -1,0 +1,112 @@
+"""What `pptsn verify` prints: a line on two models, a table of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pptsn.convert.verify.agreement import Agreement
+from pptsn.convert.verify.chain import Chain, Link
+from pptsn.convert.verify.verify import Report
+from pptsn.runtime.classify.results import printable
+
+# Wide enough for every column, where the output is a file or a pipe.
+_LOG_WIDTH = 200
+
+# Heading, and what a link shows there.
+_Column = tuple[str, Callable[[Link], str]]
+
+
+def report_line(report: Report) -> str:
+    """Return the figures of `report` in one line."""
+    figures = report.figures
+    verdict = "passed" if report.passed else "FAILED"
+    line = (
+        f"{verdict}: {report.model} against {report.against}: {_rows(report)}, "
+        f"logits differ by {figures.max_abs:.2e} at most and {figures.mean_abs:.2e} on average "
+        f"({_tolerance(report)}normalised {figures.error_median:.2e} in the median, {figures.error_worst:.2e} "
+        f"at worst), top-1 agreement {figures.top1:.1%}, top-5 {figures.top5:.1%}"
+    )
+    return printable(line if report.drop is None else f"{line}, {report.drop:.2f} points of top-1 lost")
+
+
+def _rows(report: Report) -> str:
+    rows = report.figures.rows
+    return f"{rows} rows" if report.named in (None, rows) else f"{rows} of {report.named} clips"
+
+
+def _tolerance(report: Report) -> str:
+    return "" if report.limits.max_abs is None else f"tolerance {report.limits.max_abs:g}; "
+
+
+def print_chain(chain: Chain) -> None:
+    """Print the table of `chain` on standard output, without colours where that is no terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LOG_WIDTH)
+    columns = _columns(chain)
+    table = Table(
+        title=f"{_clips(chain)}, {chain.runs.segments} segments, views {chain.runs.views}; "
+        "figures against the first model",
+        title_justify="left",
+        box=SIMPLE,
+    )
+    for place, (heading, _) in enumerate(columns):
+        table.add_column(heading, justify="left" if place < 2 else "right", overflow="fold")
+    for link in chain.links:
+        table.add_row(*(escape(show(link)) for _, show in columns))
+    console.print(table)
+    for link in chain.links:
+        for failure in link.failures:
+            console.print(f"FAILED: {printable(link.model)}: {failure}", markup=False, soft_wrap=True)
+
+
+def _clips(chain: Chain) -> str:
+    return f"{chain.clips} clips" if chain.clips == chain.named else f"{chain.clips} of {chain.named} clips"
+
+
+def _columns(chain: Chain) -> list[_Column]:
+    """Return the columns that say something: accuracy needs labels, the step before needs three models."""
+    columns: list[_Column] = [
+        ("model", lambda link: printable(link.model)),
+        ("precision", lambda link: link.precision),
+        ("MB", lambda link: f"{link.size_bytes / 1e6:.1f}"),
+    ]
+    if chain.links[0].top1 is not None:
+        columns += [("top-1", lambda link: _share(link.top1)), ("top-5", lambda link: _share(link.top5))]
+    columns += [
+        ("same\ntop-1", lambda link: _share(_figure(link.against_first, "top1"))),
+        ("max\nerror", lambda link: _error(_figure(link.against_first, "max_abs"))),
+        ("mean\nerror", lambda link: _error(_figure(link.against_first, "mean_abs"))),
+        ("normalised\nmedian", lambda link: _error(_figure(link.against_first, "error_median"))),
+        ("normalised\nworst", lambda link: _error(_figure(link.against_first, "error_worst"))),
+    ]
+    if len(chain.links) > 2:
+        columns += [
+            ("same top-1 as\none before", lambda link: _share(_figure(link.against_previous, "top1"))),
+            ("worst against\none before", lambda link: _error(_figure(link.against_previous, "error_worst"))),
+        ]
+    columns.append(("verdict", _verdict))
+    return columns
+
+
+def _figure(figures: Agreement | None, name: str) -> float | None:
+    return None if figures is None else float(getattr(figures, name))
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.2%}"
+
+
+def _error(value: float | None) -> str:
+    return "" if value is None else f"{value:.2e}"
+
+
+def _verdict(link: Link) -> str:
+    if link.against_first is None:
+        return "reference"
+    return "FAILED" if link.failures else "passed"

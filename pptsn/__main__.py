@@ -1,0 +1,5 @@
+"""`python -m pptsn` is `pptsn`."""
+
+from pptsn.cli.program import main
+
+main()

@@ -1,0 +1,109 @@
+"""The command `pptsn classify`.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pptsn.cli.device_options import (
+    BackendOption,
+    DeviceOption,
+    ModelOption,
+    SegmentsOption,
+    ThreadsOption,
+    ViewsOption,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pptsn.runtime.classify.results import Classification, Failure
+_SOURCES_HELP = (
+    "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."
+)
+
+
+def classify(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
+    model: ModelOption,
+    segments: SegmentsOption = 25,
+    views: ViewsOption = "ten",
+    sampling: Annotated[
+        str, typer.Option(help="Which frames: centre (published inference) or linspace.")
+    ] = "centre",
+    top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Write one JSON object a source; - prints.")
+    ] = None,
+    device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
+    threads: ThreadsOption = None,
+) -> None:
+    """Name the action in each video.
+
+    Sources that cannot be read are reported and the others go on; the exit code is then 1.
+
+    Example: pptsn classify clips/ --model model.onnx --output answers.jsonl
+    """
+    from pptsn.runtime.base.files import refuse_overwriting
+    from pptsn.runtime.base.memory import return_freed_memory
+    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.classify.recognizer import Recognizer
+    from pptsn.runtime.classify.sinks import JsonLines
+    from pptsn.runtime.classify.sources import expand_sources
+
+    return_freed_memory()
+    names = expand_sources(sources)
+    if output:
+        refuse_overwriting(output, [model, *sources, *names])
+    with Recognizer.open(model, backend=backend, device=device, threads=threads) as recognizer:
+        for note in recognizer.notes:
+            notes().print(f"pptsn: note: {note}", markup=False)
+        results = recognizer.classify_many(names, segments=segments, views=views, sampling=sampling)
+        lines = JsonLines.open(output, top=top) if output else nullcontext(None)
+        with lines as sink:
+            failed, interrupted = _show(results, len(names), sink, top=top, quiet_table=output == "-")
+    if interrupted:
+        raise typer.Exit(130)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(
+    results: Iterable[Classification | Failure], total: int, sink: object, *, top: int, quiet_table: bool
+) -> tuple[int, bool]:
+    """Print and write the results as they come; return how many failed, and whether the user stopped it.
+
+    An interrupt ends the run in order: what was answered until then is kept.
+    """
+    from rich.console import Console
+
+    from pptsn.runtime.base.progress import notes, progress_bar
+    from pptsn.runtime.classify.results import Failure, printable
+    from pptsn.runtime.classify.sinks import JsonLines, Table
+
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    table = Table(Console(highlight=False), top=top)
+    failed = 0
+    try:
+        with progress_bar(errors) as bar:
+            task = bar.add_task("classifying", total=total)
+            for result in results:
+                if isinstance(sink, JsonLines):
+                    sink.write(result)
+                if isinstance(result, Failure):
+                    failed += 1
+                    errors.print(f"pptsn: error: {printable(str(result.error))}", style="red", markup=False)
+                else:
+                    for warning in result.warnings:
+                        line = f"pptsn: warning: {printable(result.source)}: {warning}"
+                        notes().print(line, style="yellow", markup=False)
+                    if not quiet_table:
+                        table.write(result)
+                bar.advance(task)
+    except KeyboardInterrupt:
+        errors.print("pptsn: stopped; what was answered until now is kept", style="red")
+        return failed, True
+    return failed, False

@@ -1,0 +1,51 @@
+"""The command `pptsn convert fp16`.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pptsn.cli.convert.precision import (
+    CALIBRATION_HELP,
+    CompensateOption,
+    ModelArgument,
+    OutputOption,
+    warn_of_skipped,
+    written,
+)
+from pptsn.cli.requirements import require
+
+if TYPE_CHECKING:
+    pass
+
+
+def convert_fp16(
+    model: ModelArgument,
+    output: OutputOption,
+    clips: Annotated[
+        str | None, typer.Option(help=f"{CALIBRATION_HELP}  Without any, drawn pictures serve.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Largest normalised logit error of a frame that passes.")
+    ] = 0.02,
+    compensate: CompensateOption = True,
+) -> None:
+    """Convert an FP32 model to FP16: half the size, and twice the speed on a GPU.
+
+    Crops go in and logits come out as before.  The file is compared with the FP32 model on frames of --clips.
+
+    Example: pptsn convert fp16 model.onnx -o model.fp16.onnx --clips clips/
+    """
+    require("onnx", "converting a model", extra="convert")
+    from pptsn.convert.fp16.to_fp16 import convert_to_fp16
+    from pptsn.convert.frames import calibration_sources
+    from pptsn.convert.verify.table import report_line
+    from pptsn.runtime.base.progress import notes
+
+    sources = () if clips is None else calibration_sources(clips)
+    with notes().status("converting"):
+        report = convert_to_fp16(model, output, clips=sources, tolerance=tolerance, compensate=compensate)
+    warn_of_skipped(report.skipped)
+    typer.echo(report_line(report))
+    typer.echo(written(output, model))

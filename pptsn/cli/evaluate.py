@@ -1,0 +1,65 @@
+"""The command `pptsn evaluate`.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pptsn.training.evaluation import Evaluation
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
+
+
+def evaluate(
+    config: ConfigArgument,
+    weights: Annotated[
+        Path, typer.Option("--weights", help="The model: a .pdparams checkpoint, an .onnx file or an .engine.")
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable."),
+    ] = None,
+    views: Annotated[str | None, typer.Option(help="Crops of each frame: ten, three or center.")] = None,
+    segments: Annotated[int | None, typer.Option(min=1, help="Frames to look at of each clip.")] = None,
+    backend: Annotated[str, typer.Option(help="What runs an .onnx file or an .engine, as in classify.")] = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, cuda or cuda:N; the recipe's if not given, the first GPU for an .engine."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure top-1 and top-5 over the recipe's test list.
+
+    A clip that cannot be read counts as wrong, is named, and makes the exit code 1.
+
+    Example: pptsn evaluate configs/demo.yaml --weights output/train/best.pdparams
+    """
+    import json
+
+    from pptsn.runtime.classify.results import printable
+    from pptsn.training.recipe import load_recipe
+
+    recipe = load_recipe(config, changes or [])
+    from pptsn.training.evaluation import evaluate as run
+
+    result = run(recipe, weights, views=views, segments=segments, backend=backend, device=device)
+    if as_json:
+        typer.echo(json.dumps({"weights": printable(str(weights)), **result.to_dict()}))
+    else:
+        _show_evaluation(weights, result)
+    for line in result.unreadable:
+        typer.echo(f"pptsn: error: {printable(line)}", err=True)
+    if result.unreadable:
+        raise typer.Exit(1)
+
+
+def _show_evaluation(weights: Path, result: Evaluation) -> None:
+    typer.echo(
+        f"{weights}: top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.clips} clips "
+        f"({result.segments} segments, views {result.views}; {result.precision}, {result.engine})"
+    )
+    for label, share in zip(result.labels, result.class_top1, strict=True):
+        if share is not None and len(result.labels) <= 20:
+            typer.echo(f"  {share:7.2%}  {label}")

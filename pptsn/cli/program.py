@@ -1,0 +1,122 @@
+"""The program `pptsn`: its commands mounted, its errors told, its exit codes kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
+
+from pptsn.runtime.base import __version__
+
+if TYPE_CHECKING:
+    import typer
+
+
+def _build_app() -> typer.Typer:
+    """Return the command line: one file a command."""
+    import typer
+
+    from pptsn.cli import bench, convert
+    from pptsn.cli.classify import classify
+    from pptsn.cli.doctor import doctor
+    from pptsn.cli.evaluate import evaluate
+    from pptsn.cli.export import export
+    from pptsn.cli.stream import stream
+    from pptsn.cli.synthesize import synthesize
+    from pptsn.cli.train import train
+    from pptsn.cli.verify import verify
+    from pptsn.runtime.base.progress import set_quiet
+
+    app = typer.Typer(
+        name="pptsn",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
+        epilog="Exit codes: 0 done, 1 some input failed, 2 wrong usage, 3 missing dependency or device.",
+    )
+
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"pptsn {__version__}")
+            raise typer.Exit
+
+    # Defaults rather than Annotated: Typer resolves annotations by this module's globals, which have no `typer`.
+    quiet_option = typer.Option(False, "--quiet", "-q", help="No progress bars, no notes.")
+    version_option = typer.Option(
+        False, "--version", callback=show_version, is_eager=True, help="Print the version."
+    )
+
+    @app.callback()
+    def options(quiet: bool = quiet_option, version: bool = version_option) -> None:
+        set_quiet(quiet)
+
+    for command in (classify, stream, doctor, synthesize, train, evaluate, export):
+        app.command()(command)
+    app.add_typer(convert.app, name="convert")
+    app.command()(verify)
+    app.add_typer(bench.app, name="bench")
+    return app
+
+
+def main() -> None:
+    """Run the command line; an expected failure is one line on standard error and its exit code.
+
+    Typer itself ends on Ctrl-C with code 130, and silently where the reader of standard output has gone.
+    """
+    _connect_standard_streams()
+    from pptsn.runtime.base.errors import PptsnError
+
+    arguments = sys.argv[1:]
+    if "--quiet" in arguments:  # wherever it stands, before or after the command
+        arguments = ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
+    try:
+        try:
+            _build_app()(arguments)
+        finally:
+            sys.stdout.flush()  # now: when Python exits it is too late for an error message
+    except PptsnError as error:
+        _complain(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        _give_up(sys.stdout)
+        sys.exit(1)
+    except OSError as error:  # a full disk, say: whatever no command could foresee
+        _give_up(sys.stdout)
+        _complain(f"{error.filename or 'system'}: {error.strerror or error}")
+        sys.exit(1)
+    finally:
+        try:
+            sys.stderr.flush()
+        except OSError:  # its reader has gone, which is no failure of what was done
+            _give_up(sys.stderr)
+
+
+def _connect_standard_streams() -> None:
+    """Let streams that the program was started without (`>&-`) lead nowhere.
+
+    Otherwise the next file that is opened would take the stream's number, and what is printed with it.
+    `sys.stdin` stays None where there is no standard input: nothing can be read from it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole run
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # there may be nobody to read it
+        # A file name need not be UTF-8, standard error may not take it as it is.
+        print(f"pptsn: error: {text}".encode(errors="backslashreplace").decode(), file=sys.stderr)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let what `stream` still holds go nowhere, so that Python does not fail on it again at its exit."""
+    with suppress(OSError, ValueError):  # it may be no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,42 @@
+"""The command `pptsn train`.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    pass
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
+
+
+def train(
+    config: ConfigArgument,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("output/train"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder, if there is one.")
+    ] = False,
+) -> None:
+    """Train PP-TSN by a recipe.
+
+    Writes best.pdparams, last.pdparams, metrics.jsonl and metrics.png, after every epoch and each by renaming:
+    a run that is killed at any moment goes on with --resume.
+
+    Example: pptsn train configs/demo.yaml --set optimizer.epochs=5 --output output/train
+    """
+    from pptsn.training.recipe import load_recipe
+
+    recipe = load_recipe(config, changes or [])
+    from pptsn.training.trainer import train as run
+
+    result = run(recipe, output, resume=resume)
+    typer.echo(
+        f"trained {result.epochs} epochs; best validation top-1 {result.best_top1:.1%} "
+        f"in epoch {result.best_epoch}: {result.best_weights}"
+    )

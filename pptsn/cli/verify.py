@@ -1,0 +1,225 @@
+"""The command that proves models.  Heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pptsn.convert.verify.chain import Chain
+    from pptsn.convert.verify.limits import Gates
+    from pptsn.convert.verify.logits import Runs
+    from pptsn.convert.verify.verify import Report
+    from pptsn.runtime.classify.clips import Source
+
+
+def verify(
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL", help="An .onnx or .engine file, or an export folder (run by Paddle)."),
+    ],
+    reference: Annotated[
+        Path | None, typer.Option(help="Export folder: compare one MODEL with the logits that Paddle gave.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare one MODEL with this one, on --clips or --labelled.")
+    ] = None,
+    clips: Annotated[
+        list[str] | None, typer.Option(help="File, folder, pattern or @LIST of videos; may be repeated.")
+    ] = None,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LIST",
+            help="Lines `path label`, or `directory frame_count label`, for top-1 and top-5 as well.",
+        ),
+    ] = None,
+    segments: Annotated[int, typer.Option(min=1, help="Frames to look at of each clip.")] = 3,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Compare no more than this many of the clips, evenly spread.")
+    ] = None,
+    views: Annotated[str, typer.Option(help="Crops of each frame: ten, three or center.")] = "ten",
+    tolerance: Annotated[float | None, typer.Option(help="Largest absolute logit difference that passes.")] = None,
+    max_drop: Annotated[
+        float | None, typer.Option(help="Most points of top-1 that may be lost; needs --labelled.")
+    ] = None,
+    min_agreement: Annotated[
+        float | None, typer.Option(help="Smallest share (0..1) of clips with the same leading class.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu, cuda or cuda:N; if not given, cuda for an .engine, else cpu.  Paddle runs on the CPU."
+        ),
+    ] = None,
+    backend: Annotated[str, typer.Option(help="What runs the models, as in `pptsn classify`.")] = "auto",
+    optimise: Annotated[
+        bool, typer.Option(help="Run ONNX graphs as deployed, or as written: without ONNX Runtime's fusions.")
+    ] = True,
+    report_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Where the JSON report goes; if not given, beside the (last) MODEL: NAME.verify.report.json, or "
+            "NAME.chain.report.json of several, NAME being without .onnx.",
+        ),
+    ] = None,
+) -> None:
+    """Prove that models give the answers of their export, or of one another.
+
+    With two or more MODELs: one table, in which the first is the reference of the others, each step also beside
+    the one before.
+
+    What passes: with any of --tolerance, --max-drop and --min-agreement, those limits alone.  Without them it
+    goes by the coarsest precision compared: FP32 within 1e-3 of each logit; FP16, and FP32 on a GPU, within a
+    normalised error (RMS over a row, divided by the deviation of its logits) of 0.02; INT8 the same leading
+    class in 98 % of the rows.
+
+    Exit code 1 where a limit is not kept or a clip cannot be read; table and report come first.  The report of
+    a conversion, NAME.report.json, stays as it is.
+
+    Example: pptsn verify output/export output/model.onnx output/model.int8.onnx --labelled test.txt --max-drop 0.5
+    """
+    from pptsn.convert.verify.limits import Gates
+    from pptsn.convert.verify.logits import Runs
+
+    _check_form(models, reference, against, clips, labelled)
+    if reference is not None:
+        _check_reference_options(clips, labelled, limit)
+    gates = Gates(tolerance=tolerance, max_drop=max_drop, min_agreement=min_agreement)
+    runs = Runs(segments=segments, views=views, device=device, backend=backend, optimise=optimise)
+    sources, labels = _read_clips(clips, labelled)
+    result: Report | Chain
+    place = report_file or _default_place(models)
+    compared = [model for model in (*models, reference, against) if model is not None]
+    _check_report_place(place, compared, [*(clips or []), labelled, *sources])
+    if reference is not None:
+        result = _against_reference(models[0], reference, runs, gates)
+    elif against is not None:
+        from pptsn.convert.verify.verify import verify_models
+
+        result = verify_models(models[0], against, sources, runs=runs, gates=gates, labels=labels, limit=limit)
+    else:
+        from pptsn.convert.verify.chain import verify_chain
+
+        result = verify_chain(models, sources, runs=runs, gates=gates, labels=labels, limit=limit)
+    show_report(result)
+    result.write(place)
+    result.require_passed()
+    if result.skipped:
+        raise typer.Exit(1)
+
+
+def _check_form(
+    models: list[Path],
+    reference: Path | None,
+    against: Path | None,
+    clips: list[str] | None,
+    labelled: Path | None,
+) -> None:
+    """Refuse what makes no sense together."""
+    from pptsn.runtime.base.errors import UsageError
+
+    if reference is not None and against is not None:
+        raise UsageError("verify", "compares with either --reference or --against", "name one of them")
+    if reference is None and against is None and len(models) < 2:
+        cause = "has one MODEL and nothing to compare it with"
+        raise UsageError("verify", cause, "name more models, --reference EXPORT or --against MODEL")
+    if (reference or against) and len(models) > 1:
+        raise UsageError("verify", "takes one MODEL with --reference or --against", "name all models in a row")
+    if reference is None and bool(clips) == (labelled is not None):
+        raise UsageError("verify", "expected either --clips or --labelled LIST", "name one of them")
+
+
+def _check_reference_options(clips: list[str] | None, labelled: Path | None, limit: int | None) -> None:
+    """Refuse options on clips, of which a reference has none."""
+    from pptsn.runtime.base.errors import UsageError
+
+    for option, value in (("--clips", clips), ("--labelled", labelled), ("--limit", limit)):
+        if value:
+            raise UsageError(option, "does not go with --reference, which brings its own pictures", "leave it out")
+
+
+def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[Source], list[int] | None]:
+    """Return the sources that the options name, and their labels where there are any."""
+    from pptsn.runtime.classify.lists import read_any_list, source_of
+    from pptsn.runtime.classify.sources import expand_sources
+
+    if labelled is not None:
+        samples = read_any_list(labelled)
+        return [source_of(sample) for sample in samples], [sample.label for sample in samples]
+    return list(expand_sources(clips)) if clips else [], None
+
+
+def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> Report:
+    from pptsn.convert.verify.logits import open_model
+    from pptsn.convert.verify.verify import verify_reference
+    from pptsn.runtime.base.errors import UsageError
+    from pptsn.runtime.base.progress import notes
+
+    if gates.max_drop is not None:
+        raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
+    with open_model(model, runs) as engine, notes().status("verifying"):
+        limits = gates.limits([engine.spec.precision], on_gpu=runs.any_on_gpu(model))
+        return verify_reference(engine, export, name=model, limits=limits)
+
+
+def _default_place(models: list[Path]) -> Path:
+    """Return where the report goes: beside the last model, by a name that no conversion gives to its report."""
+    last = models[-1].absolute() if models[-1].is_dir() else models[-1]
+    name = last.stem if last.suffix.lower() == ".onnx" else last.name
+    return last.with_name(f"{name}.{'verify' if len(models) == 1 else 'chain'}.report.json")
+
+
+def _check_report_place(place: Path, models: list[Path], others: list[object]) -> None:
+    """Refuse to write the report over an input or a plan's manifest, into an export, or where nobody can."""
+    from contextlib import suppress
+
+    from pptsn.convert.verify.logits import is_plan
+    from pptsn.runtime.base.errors import UsageError
+    from pptsn.runtime.classify.clips import Excerpt
+    from pptsn.runtime.model.manifest import manifest_path
+
+    _check_writable(place)
+    for model in models:
+        if model.is_dir() and place.resolve().parent == model.resolve():
+            raise UsageError("--report", f"{place} lies in the export folder {model}", "choose another place")
+    manifests = [manifest_path(model) for model in models if is_plan(model)]
+    paths = [other.path if isinstance(other, Excerpt) else other for other in others if other]
+    for name in map(str, [*models, *manifests, *paths]):
+        with suppress(OSError, ValueError):  # what is not there cannot be overwritten
+            if place.samefile(name.removeprefix("@")):
+                raise UsageError("--report", f"{place} is the input {name} itself", "choose another name")
+
+
+def _check_writable(place: Path) -> None:
+    """Refuse a place for the report that is a folder, or in one that cannot be written; make nothing there."""
+    import os
+    import tempfile
+
+    from pptsn.runtime.base.errors import UsageError
+
+    try:
+        if place.is_dir():
+            raise UsageError("--report", f"{place} is a folder, expected a file name", "name a file in it")
+        folder = next(parent for parent in Path(os.path.realpath(place)).parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cause = f"{place} cannot be written ({error.strerror or error})"
+        raise UsageError("--report", cause, "choose a writable place") from error
+
+
+def show_report(report: Report | Chain) -> None:
+    """Print the figures of a report, and the clips that were skipped on standard error."""
+    from pptsn.convert.verify.chain import Chain
+    from pptsn.convert.verify.table import print_chain, report_line
+
+    if isinstance(report, Chain):
+        print_chain(report)
+    else:
+        typer.echo(report_line(report))
+    for reason in report.skipped:
+        typer.echo(f"skipped {reason}", err=True)

@@ -1,0 +1,56 @@
+"""The errors that a user can meet: one line with the thing, the cause and the remedy, and an exit code."""
+
+from __future__ import annotations
+
+
+class PptsnError(Exception):
+    """An expected failure.  `str()` is one line: "thing: cause; remedy".
+
+    thing: what failed, as its user knows it (a path, an option, a package).
+    cause: what is wrong, with expected and actual values where there are any.
+    remedy: what to do about it; may be empty where nothing can be done.
+    """
+
+    exit_code = 1
+
+    def __init__(self, thing: object, cause: str, remedy: str = "") -> None:
+        # The arguments are handed on as they came, so that the error survives a trip between processes.
+        super().__init__(str(thing), cause, remedy)
+        self.thing = str(thing)
+        self.cause = cause
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        line = f"{self.thing}: {self.cause}"
+        if self.remedy:
+            line += f"; {self.remedy}"
+        return " ".join(line.split())
+
+
+class InputError(PptsnError):
+    """An input (video, list, picture folder) that cannot be used; other inputs of the same call go on."""
+
+
+class ModelError(PptsnError):
+    """A model, checkpoint or export that cannot be used: damaged, of another format, or no PP-TSN."""
+
+
+class VerificationError(PptsnError):
+    """Two results that should agree do not."""
+
+
+class UsageError(PptsnError):
+    """A request that makes no sense as it stands: an unknown name, a value out of range."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(PptsnError):
+    """A package, driver or device that the request needs and this machine lacks."""
+
+    exit_code = 3
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs what one of the project's extras needs."""
+    return f"pip install 'pptsn[{extra}]'"

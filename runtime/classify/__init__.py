@@ -1,0 +1,1 @@
+"""Classifying video files: clips, batches, the recognizer, results, lists of them."""

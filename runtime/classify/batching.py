@@ -1,0 +1,153 @@
+"""Filling an engine's batches with crops of any clips, and gathering each clip's logits from them."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.stages import (
+    AGGREGATE,
+    BATCH_WAIT,
+    COMPUTE,
+    CROP,
+    Timer,
+    report_wait,
+    stage,
+    stage_in_parts,
+)
+from pptsn.runtime.engines.base import Batch, Engine, Logits
+from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+
+
+@dataclass
+class ClipSum:
+    """The weighted sum of the logits of one clip's crops so far.
+
+    Sums are kept in float64: 250 float32 logits add up without loss, in whatever batches they come.
+    inference_ms: the clip's share of the time that this thread waited for the engine.
+    """
+
+    total: npt.NDArray[np.float64]
+    weight: float = 0.0
+    pending_crops: int = 0
+    inference_ms: float = 0.0
+
+    def mean(self) -> Logits:
+        """Return the mean logits, (C,) float32."""
+        return (self.total / self.weight).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A batch that was submitted: (clip, weight) of each row, how long submitting it took, and what times it."""
+
+    batch: Batch
+    owners: list[tuple[int, int]]
+    submit_s: float
+    compute: Timer
+
+
+class CropBatcher(Closing):
+    """Cuts crops straight into the engine's batches, submits each when it is full, and adds up the logits.
+
+    The engine's batches are used in turn.  With two, the engine works on one while the other is filled; a batch
+    is collected as soon as the one after it was submitted, so that the engine always has work.
+
+    Not thread-safe.  Memory: the engine's batches, and one logit vector a clip until it is taken.
+    """
+
+    def __init__(self, engine: Engine, *, views: str) -> None:
+        self._spec = engine.spec
+        self._views = views
+        self._batches = engine.new_batches()
+        self._current = 0
+        self._buffer: Frame = self._batches[0].crops
+        self._owners: list[tuple[int, int]] = []  # (clip, weight) of each filled row
+        self._ready_s: list[float] = []  # of each frame whose first crop waits
+        self._in_flight: deque[_Flight] = deque()
+        self._sums: dict[int, ClipSum] = {}
+
+    def add(self, clip: int, pixels: Frame, weight: int, *, ready_s: float | None = None) -> None:
+        """Add the crops of one resized frame, (H, W, 3) uint8, of `clip`; may run the engine.
+
+        ready_s: since when the frame waits, by `time.perf_counter`; for those who measure stages.
+        """
+        spec = self._spec
+        height, width = pixels.shape[:2]
+        views = crop_views(self._views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
+        clip_sum = self._sums.setdefault(clip, ClipSum(np.zeros(spec.classes)))
+        if ready_s is not None:
+            self._ready_s.append(ready_s)
+        for view in views:
+            with stage(CROP):
+                cut_crop(pixels, view, out=self._buffer[len(self._owners)])
+            self._owners.append((clip, weight))
+            clip_sum.pending_crops += 1
+            if len(self._owners) == len(self._buffer):
+                self._submit()
+
+    def flush(self) -> None:
+        """Run the engine on the crops that wait, and collect all that is in flight."""
+        if self._owners:
+            self._submit()
+        while self._in_flight:
+            self._collect_oldest()
+
+    @property
+    def waiting_crops(self) -> int:
+        """How many crops wait for their batch to be filled."""
+        return len(self._owners)
+
+    @property
+    def in_flight(self) -> int:
+        """How many batches were submitted and not collected."""
+        return len(self._in_flight)
+
+    def is_complete(self, clip: int) -> bool:
+        """Whether all crops of `clip` that were added have their logits."""
+        return clip not in self._sums or self._sums[clip].pending_crops == 0
+
+    def take(self, clip: int) -> ClipSum | None:
+        """Hand over what was gathered for `clip` and forget it; None where no crop of it came."""
+        return self._sums.pop(clip, None)
+
+    def close(self) -> None:
+        """Give the engine's batches back; what was not flushed is dropped."""
+        self._in_flight.clear()
+        for batch in self._batches:
+            batch.close()
+
+    def _submit(self) -> None:
+        batch = self._batches[self._current]
+        compute = stage_in_parts(COMPUTE)
+        started_s = time.perf_counter()
+        for ready_s in self._ready_s:
+            report_wait(BATCH_WAIT, started_s - ready_s)
+        with compute:
+            batch.submit(len(self._owners))
+        self._in_flight.append(_Flight(batch, self._owners, time.perf_counter() - started_s, compute))
+        self._owners, self._ready_s = [], []
+        self._current = (self._current + 1) % len(self._batches)
+        self._buffer = self._batches[self._current].crops
+        if len(self._in_flight) == len(self._batches):  # the oldest is the one to be filled next
+            self._collect_oldest()
+
+    def _collect_oldest(self) -> None:
+        flight = self._in_flight.popleft()
+        started_s = time.perf_counter()
+        with flight.compute:
+            logits = flight.batch.collect()
+        flight.compute.done()
+        share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.owners)
+        with stage(AGGREGATE):
+            for row, (clip, weight) in zip(logits, flight.owners, strict=True):
+                clip_sum = self._sums[clip]
+                clip_sum.total += weight * row.astype(np.float64)
+                clip_sum.weight += weight
+                clip_sum.pending_crops -= 1
+                clip_sum.inference_ms += share_ms

@@ -1,0 +1,163 @@
+"""Sampled, resized frames of one source after another, ready to be cropped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.stages import FOR_ROOM, RESIZE, report_wait, stage
+from pptsn.runtime.frames.preprocess import Frame, resize_frame
+from pptsn.runtime.frames.sampling import sampling_rule
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.video import open_video
+
+
+@dataclass(frozen=True)
+class ClipFrame:
+    """A frame to classify: pixels (H, W, 3) uint8 RGB, resized; weight: how often the sampling rule chose it.
+
+    ready_s: when the pixels were ready, by `time.perf_counter`.
+    """
+
+    clip: int
+    pixels: Frame
+    weight: int
+    ready_s: float
+
+
+@dataclass(frozen=True)
+class ClipEnd:
+    """All frames of a clip have come, or it failed: then `error` says why and the other fields mean nothing."""
+
+    clip: int
+    source: str
+    started_s: float
+    decode_ms: float
+    frames: int = 0
+    duration_s: float | None = None
+    lost_frames: int = 0
+    warnings: tuple[str, ...] = ()
+    error: InputError | None = None
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The first `frames` frames of a source, as lists of extracted frames state them."""
+
+    path: Path
+    frames: int
+
+
+# What stands for one clip: a path, the beginning of one, or why there is none.
+Source: TypeAlias = "str | Path | Excerpt | InputError"
+
+
+def clip_frames(
+    sources: Iterable[Source],
+    spec: ModelSpec,
+    *,
+    segments: int,
+    rule: str,
+    stop: threading.Event | None = None,
+) -> Iterator[ClipFrame | ClipEnd]:
+    """Yield the frames of each source, then its ClipEnd; clips are numbered from 0.
+
+    A frame that the rule chooses several times (all of them, in a clip shorter than its segments) comes once,
+    with that weight.  A source that cannot be read gives a ClipEnd with the error, and the others go on.
+    Once another thread sets `stop`, the source that is being decoded ends as one that cannot be read.
+    """
+    for clip, source in enumerate(sources):
+        if isinstance(source, InputError):
+            yield from _hand_over(ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source))
+            continue
+        path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
+        yield from _frames_of(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
+
+
+def usable_frames(path: str | Path, available: int, stated: int | None) -> int:
+    """Return the number of frames to sample from: what a list states, or else all that are there.
+
+    Raises InputError where the list states more than there are.
+    """
+    if stated is not None and stated > available:
+        cause = f"has {available} frames, the list says {stated}"
+        raise InputError(path, cause, "correct the list or the folder")
+    return available if stated is None else stated
+
+
+def _frames_of(
+    clip: int,
+    source: str | Path,
+    spec: ModelSpec,
+    *,
+    stated: int | None,
+    segments: int,
+    rule: str,
+    stop: threading.Event | None,
+) -> Iterator[ClipFrame | ClipEnd]:
+    choose = sampling_rule(rule)
+    clock = _Stopwatch()
+
+    def resize(pixels: Frame) -> Frame:
+        with stage(RESIZE):
+            return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
+
+    try:
+        with open_video(source) as video:
+            weights: Counter[int] = Counter()
+
+            def distinct(frames: int) -> list[int]:
+                weights.clear()
+                weights.update(choose(usable_frames(source, frames, stated), segments))
+                return sorted(weights)
+
+            for frame in video.read_sampled(distinct, transform=resize, stop=stop):
+                clock.pause()
+                yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
+                clock.resume()
+            yield from _hand_over(
+                ClipEnd(
+                    clip,
+                    str(source),
+                    clock.started_s,
+                    clock.elapsed_ms(),
+                    frames=video.frame_count(),
+                    duration_s=video.duration_s(),
+                    lost_frames=video.lost_frames,
+                    warnings=tuple(video.warnings),
+                )
+            )
+    except InputError as error:
+        if error.thing != str(source):  # a frame's own error does not know whose frame it was
+            error = InputError(source, str(error))
+        yield from _hand_over(ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error))
+
+
+def _hand_over(item: ClipFrame | ClipEnd) -> Iterator[ClipFrame | ClipEnd]:
+    """Yield `item`, and report how long it took until the next one was asked for."""
+    handed_s = time.perf_counter()
+    yield item
+    report_wait(FOR_ROOM, time.perf_counter() - handed_s)
+
+
+class _Stopwatch:
+    """Measures the time between its making and now, less the pauses."""
+
+    def __init__(self) -> None:
+        self.started_s = self._resumed_s = time.perf_counter()
+        self._elapsed_s = 0.0
+
+    def pause(self) -> None:
+        self._elapsed_s += time.perf_counter() - self._resumed_s
+
+    def resume(self) -> None:
+        self._resumed_s = time.perf_counter()
+
+    def elapsed_ms(self) -> float:
+        return 1000 * (self._elapsed_s + time.perf_counter() - self._resumed_s)

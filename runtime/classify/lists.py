@@ -1,0 +1,131 @@
+"""List files: which videos a data set holds, and their classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import Excerpt, Source
+
+LIST_FORMATS = ("videos", "frames")
+_FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
+# What fits 64 bits; Python itself refuses to read numbers of thousands of digits.
+_MAX_DIGITS = 18
+# Lines to look at for the format of a list; the clips that the first ones name may be missing.
+_LINES_TO_GUESS = 100
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One clip of a list.
+
+    path: a video file, or a folder of extracted frames (`img_00001.jpg` and on).
+    label: its class, 0 or more.
+    frames: how many frames of the folder belong to the clip; None for a video file, whose frames are counted when
+        it is opened.
+    """
+
+    path: str
+    label: int
+    frames: int | None = None
+
+
+def read_list(
+    path: str | Path, *, format: str = "videos", prefix: str | Path | None = None, classes: int | None = None
+) -> list[Sample]:
+    """Return the samples of a list file in its order; blank lines are skipped.
+
+    format: `videos` (`path label` a line) or `frames` (`directory frame_count label`); the last fields are the
+        numbers, so that paths can hold spaces.
+    prefix: the folder that paths are relative to; without one, the folder of the list itself.
+    classes: where known, labels must be below it.
+    Raises InputError, naming the file and the line, for what cannot be used; UsageError for an unknown format.
+    """
+    if format not in LIST_FORMATS:
+        raise UsageError("list format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
+    path = Path(path)
+    root = path.parent if prefix is None else Path(prefix)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not text in UTF-8", f"name a list file of lines `{_FIELDS[format]}`") from error
+    samples = [
+        _parse(line, f"{path}:{number}", format, root, classes)
+        for number, line in enumerate(text.split("\n"), 1)
+        if line.strip()
+    ]
+    if not samples:
+        raise InputError(path, "is empty", f"give it lines `{_FIELDS[format]}`")
+    return samples
+
+
+def read_any_list(path: str | Path) -> list[Sample]:
+    """Return the samples of a list file as `read_list` does, in the format that its lines are in.
+
+    What decides is the first line whose path is there: `x 12 3` is the file or folder `x 12`, or else the folder
+    of frames `x`.  Where none of the first hundred is, the list counts as one of videos.
+    """
+    samples = read_list(path, format="videos")
+    return read_list(path, format="frames") if _names_frames(samples[:_LINES_TO_GUESS]) else samples
+
+
+def _names_frames(samples: Sequence[Sample]) -> bool:
+    """Whether lines that were read as `path label` are of the form `directory frame_count label`."""
+    for sample in samples:
+        if _is_there(sample.path):
+            return False
+        directory, *count = sample.path.rsplit(maxsplit=1)
+        if count and count[0].isdecimal() and _is_there(directory, folder=True):
+            return True
+    return False
+
+
+def _is_there(path: str, *, folder: bool = False) -> bool:
+    try:
+        return Path(path).is_dir() if folder else Path(path).exists()
+    except OSError:  # a name that the system does not even look up
+        return False
+
+
+def source_of(sample: Sample) -> Source:
+    """Return what stands for the clip of `sample` in `clip_frames`."""
+    return sample.path if sample.frames is None else Excerpt(Path(sample.path), sample.frames)
+
+
+def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
+    """Return at most `count` of `items`, evenly spread, in their order."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
+
+
+def _parse(line: str, place: str, format: str, root: Path, classes: int | None) -> Sample:
+    numbers = _FIELDS[format].count(" ")
+    fields = line.strip().rsplit(maxsplit=numbers)
+    if len(fields) <= numbers:
+        raise InputError(place, f"expected `{_FIELDS[format]}`, got {line.strip()!r}", "correct the line")
+    label = _whole_number(fields[-1], place, "label")
+    if classes is not None and label >= classes:
+        raise InputError(place, f"label {label} is out of range, expected 0 to {classes - 1}", "correct the line")
+    frames = None
+    if format == "frames":
+        frames = _whole_number(fields[1], place, "frame count")
+        if frames == 0:
+            raise InputError(place, "frame count is 0, expected 1 or more", "correct the line")
+    return Sample(str(root / fields[0]), label, frames)
+
+
+def _whole_number(field: str, place: str, name: str) -> int:
+    # str.isdecimal() alone takes other scripts' digits too.
+    if not (field.isascii() and field.isdecimal()):
+        raise InputError(place, f"{name} is {field!r}, expected a whole number of 0 or more", "correct the line")
+    if len(field) > _MAX_DIGITS:
+        cause = f"{name} has {len(field)} digits, expected at most {_MAX_DIGITS}"
+        raise InputError(place, cause, "correct the line")
+    return int(field)

@@ -1,0 +1,164 @@
+"""Classifying video files: the runtime's front door."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.stages import FOR_FRAMES, stage
+from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
+from pptsn.runtime.classify.prefetch import Exhausted, Prefetcher
+from pptsn.runtime.classify.results import Classification, Failure, Timing
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.frames.preprocess import VIEW_PLANS
+from pptsn.runtime.frames.sampling import check_segments, sampling_rule
+from pptsn.runtime.model.spec import ModelSpec
+
+# The published inference looks at 25 frames.
+DEFAULT_SEGMENTS = 25
+DEFAULT_VIEWS = "ten"
+DEFAULT_SAMPLING = "centre"
+
+# Resized frames that wait between decoding and inference; at 256 x 341 one takes 262 kB.
+_FRAMES_AHEAD = 16
+# Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
+_IDLE_S = 0.05
+
+
+class Recognizer(Closing):
+    """A model that classifies videos.  A context manager; not for several threads at once.
+
+    with Recognizer.open("model.onnx") as recognizer:
+        recognizer.classify("clip.mp4").top(5)
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, backend: str = "auto", device: str = "auto", threads: int | None = None
+    ) -> Recognizer:
+        """Load the model at `path`; arguments and errors are those of `pptsn.runtime.engines.open_engine`."""
+        return cls(open_engine(path, backend=backend, device=device, threads=threads))
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self._engine.spec
+
+    @property
+    def description(self) -> str:
+        """What runs it: backend, version and device."""
+        return self._engine.description
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of how it runs here, such as why it does not run on the GPU."""
+        return self._engine.notes
+
+    def classify(
+        self,
+        source: str | Path,
+        *,
+        segments: int = DEFAULT_SEGMENTS,
+        views: str = DEFAULT_VIEWS,
+        sampling: str = DEFAULT_SAMPLING,
+    ) -> Classification:
+        """Return the answer for one video file or folder of extracted frames.
+
+        segments: frames to look at; views: a name in VIEW_PLANS; sampling: a name in SAMPLING_RULES.
+        Raises InputError for a source that cannot be used and UsageError for the other arguments.
+        """
+        (result,) = self.classify_many([source], segments=segments, views=views, sampling=sampling)
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    def classify_many(
+        self,
+        sources: Iterable[Source],
+        *,
+        segments: int = DEFAULT_SEGMENTS,
+        views: str = DEFAULT_VIEWS,
+        sampling: str = DEFAULT_SAMPLING,
+    ) -> Iterator[Classification | Failure]:
+        """Yield the answer, or the Failure, of each source, in their order.
+
+        While one source is inferred the next is decoded, in a thread that runs a bounded number of frames
+        ahead; crops of several sources share a batch.  Arguments are checked before the first source is opened.
+        """
+        if views not in VIEW_PLANS:
+            raise UsageError("--views", f"unknown plan {views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
+        check_segments(segments)
+        sampling_rule(sampling)
+        return self._results(sources, segments, views, sampling)
+
+    def _results(
+        self, sources: Iterable[Source], segments: int, views: str, sampling: str
+    ) -> Iterator[Classification | Failure]:
+        ended: deque[ClipEnd] = deque()
+        stop = threading.Event()
+        frames = clip_frames(sources, self.spec, segments=segments, rule=sampling, stop=stop)
+        with (
+            CropBatcher(self._engine, views=views) as batcher,
+            Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher,
+        ):
+            try:
+                exhausted = False
+                while not exhausted:
+                    exhausted = self._take_next(prefetcher, batcher, ended)
+                    while ended and batcher.is_complete(ended[0].clip):
+                        yield self._result(ended.popleft(), batcher, segments, views)
+            finally:
+                stop.set()  # who leaves early does not wait for the rest of a long file
+
+    @staticmethod
+    def _take_next(
+        prefetcher: Prefetcher[ClipFrame | ClipEnd], batcher: CropBatcher, ended: deque[ClipEnd]
+    ) -> bool:
+        """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
+        try:
+            with stage(FOR_FRAMES):
+                item = prefetcher.get(_IDLE_S if ended else None)
+        except TimeoutError:
+            batcher.flush()
+        except Exhausted:
+            batcher.flush()
+            return True
+        else:
+            if isinstance(item, ClipFrame):
+                batcher.add(item.clip, item.pixels, item.weight, ready_s=item.ready_s)
+            else:
+                ended.append(item)
+        return False
+
+    def _result(self, end: ClipEnd, batcher: CropBatcher, segments: int, views: str) -> Classification | Failure:
+        gathered = batcher.take(end.clip)
+        if end.error is not None:
+            return Failure(end.source, end.error)
+        if gathered is None:
+            return Failure(end.source, InputError(end.source, "gave no frame"))
+        total_ms = 1000 * (time.perf_counter() - end.started_s)
+        return Classification(
+            source=end.source,
+            frames=end.frames,
+            duration_s=end.duration_s,
+            segments=segments,
+            views=views,
+            logits=gathered.mean(),
+            labels=self.spec.labels,
+            timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),
+            lost_frames=end.lost_frames,
+            warnings=end.warnings,
+        )
+
+    def close(self) -> None:
+        """Release the model."""
+        self._engine.close()

@@ -1,0 +1,130 @@
+"""What classifying a source gives: ranked classes, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.classify.ranking import leading_classes
+from pptsn.runtime.engines.base import Logits
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class with its score, a probability in 0..1."""
+
+    class_id: int
+    label: str
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of an entry of `top`, the score rounded to a millionth."""
+        return {"class_id": self.class_id, "label": self.label, "score": round(self.score, 6)}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time of one source went, in milliseconds.
+
+    decode_ms: opening, decoding, sampling and resizing; inference_ms: its share of the engine's calls;
+    total_ms: from opening it to its answer, with the waiting for other sources.
+    """
+
+    decode_ms: float
+    inference_ms: float
+    total_ms: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the times by stage, in milliseconds, rounded to a hundredth."""
+        return {
+            "decode": round(self.decode_ms, 2),
+            "inference": round(self.inference_ms, 2),
+            "total": round(self.total_ms, 2),
+        }
+
+
+@dataclass(frozen=True)
+class Classification:
+    """The answer for one source.
+
+    frames: how many frames the source has; segments, views: what was looked at.
+    logits: (C,) float32, the mean over frames and views; scores: their softmax, (C,) float32.
+    duration_s: None where the source does not tell.
+    lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
+    """
+
+    source: str
+    frames: int
+    duration_s: float | None
+    segments: int
+    views: str
+    logits: Logits
+    labels: tuple[str, ...]
+    timing: Timing
+    lost_frames: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> Logits:
+        """The probability of each class, (C,) float32."""
+        return softmax(self.logits)
+
+    def top(self, count: int = 5) -> tuple[Prediction, ...]:
+        """Return the `count` leading classes (or all, if there are fewer), best first; ties by class number."""
+        return top_predictions(self.scores, self.labels, count)
+
+    def to_dict(self, *, top: int = 5) -> dict[str, Any]:
+        """Return the fields of one line of `classify --output`."""
+        fields: dict[str, Any] = {
+            "source": printable(self.source),
+            "frames": self.frames,
+            "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
+            "segments": self.segments,
+            "views": self.views,
+            "top": [p.to_dict() for p in self.top(top)],
+            "timing_ms": self.timing.to_dict(),
+        }
+        if self.warnings:
+            fields["lost_frames"] = self.lost_frames
+            fields["warnings"] = list(self.warnings)
+        return fields
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A source that could not be classified, and why."""
+
+    source: str
+    error: PptsnError = field(compare=False)
+
+    def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
+        """Return the fields of one line of `classify --output`."""
+        return {"source": printable(self.source), "error": printable(str(self.error))}
+
+
+def top_predictions(
+    scores: Logits, labels: Sequence[str], count: int, *, among: Sequence[int] | None = None
+) -> tuple[Prediction, ...]:
+    """Return the `count` leading classes of `scores` (C,), or all, if there are fewer; best first, ties by number.
+
+    among: the classes to choose from, in ascending order; None for all.
+    """
+    classes = np.arange(len(scores)) if among is None else np.array(among, np.int64)
+    leading = classes[leading_classes(scores[None, classes], count)[0]]
+    return tuple(Prediction(int(i), labels[i], float(scores[i])) for i in leading)
+
+
+def printable(text: str) -> str:
+    """Return `text` such that it can be written: bytes of a file name that are no UTF-8 are spelled out in hex."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def softmax(logits: Logits) -> Logits:
+    """Return exp(x) / sum(exp(x)) over the last axis, float32, computed in float64 without overflow."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    result: Logits = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
+    return result

@@ -1,0 +1,163 @@
+"""ONNX Runtime: the default engine, on CPUs and, where its CUDA build is installed, on GPUs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError, PptsnError, install_command
+from pptsn.runtime.engines.base import Engine, Logits
+from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
+from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
+from pptsn.runtime.engines.onnxruntime.providers import (
+    CUDA,
+    TENSORRT,
+    Provider,
+    execution_providers,
+    gpu_loading,
+    new_engine_cache,
+    require_provider,
+    tensorrt_providers,
+)
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.model.onnx_file import read_spec
+
+INPUT_NAME, OUTPUT_NAME = "crops", "logits"
+
+# Crops a call.  On 2 CPU cores with ResNet-50 in FP32, 5 to 25 are equally fast and all of a clip at once is
+# slower (docs/LOG.md); one frame's five crops need the least memory.  INT8 gains a tenth from 5 to 10; from 10 to
+# 25 it gains half as much again, for twice the memory.
+_CPU_BATCH, _CPU_INT8_BATCH = 5, 10
+_CUDA_BATCH = 64  # not measured
+
+_OUT_OF_MEMORY = re.compile(r"requested buffer of size (\d+)|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
+_SMALLER = "close other programs that use the GPU, take the model in FP16, or use --device cpu"
+
+
+class OnnxRuntimeEngine(Engine):
+    """A deployment graph run by ONNX Runtime.
+
+    threads: CPU threads of one call; None takes one for each core that this process may use.
+    optimise: False runs the graph as it is written, for comparisons of quantized graphs.
+    tensorrt: by ONNX Runtime's TensorRT provider; its engines, built at the first start, are kept in a hidden
+        folder beside the model.
+
+    Raises ModelError for an unusable file, MissingDependencyError for a missing package or device, and
+    DeviceError where a GPU has too little memory.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: Device | None = None,
+        threads: int | None = None,
+        optimise: bool = True,
+        tensorrt: bool = False,
+    ) -> None:
+        self._device = device = device or Device("cpu")
+        onnxruntime = import_onnxruntime()
+        self.spec = read_spec(path)
+        on_cpu = _CPU_INT8_BATCH if self.spec.precision == "int8" else _CPU_BATCH
+        self.batch_size = on_cpu if device.kind == "cpu" else _CUDA_BATCH
+        self.threads = threads
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or available_cores()
+        options.log_severity_level = 3  # errors come back as exceptions; warnings are of no use to our users
+        if not optimise:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        providers = self._providers(onnxruntime, path, tensorrt=tensorrt)
+        self._session: Any = _new_session(onnxruntime, path, options, providers, device)
+        self._check_interface(path)
+        self._bound: BoundSession | None = None
+        if device.kind == "cuda":
+            self._bound = BoundSession(
+                self._session,
+                onnxruntime.OrtValue,
+                device,
+                input_name=INPUT_NAME,
+                output_name=OUTPUT_NAME,
+                classes=self.spec.classes,
+            )
+        by = " by TensorRT" if tensorrt else ""
+        self.description = f"onnxruntime {onnxruntime.__version__}{by} on {device}"
+
+    def _providers(self, onnxruntime: Any, path: str | Path, *, tensorrt: bool) -> list[Provider]:
+        if not tensorrt:
+            exact = self.spec.precision == "fp32"
+            return execution_providers(onnxruntime, self._device, exact_fp32=exact)
+        cache = new_engine_cache(path, onnxruntime.__version__)
+        if cache is None:
+            self.notes = (f"{path}: its folder cannot be written, so TensorRT's engine is built at each start",)
+        return tensorrt_providers(onnxruntime, self._device, self.spec, largest_batch=self.batch_size, cache=cache)
+
+    def _check_interface(self, path: str | Path) -> None:
+        inputs = [(i.name, i.type, i.shape[1:]) for i in self._session.get_inputs()]
+        size = self.spec.crop_size
+        expected = [(INPUT_NAME, "tensor(uint8)", [size, size, 3])]
+        outputs = [(o.name, o.shape[1:]) for o in self._session.get_outputs()]
+        if inputs != expected or outputs != [(OUTPUT_NAME, [self.spec.classes])]:
+            raise ModelError(
+                path, f"takes {inputs} and gives {outputs}, expected {expected} and its spec's classes"
+            )
+
+    def _infer(self, crops: Frame) -> Logits:
+        if self._session is None:
+            raise ValueError("the engine is closed")
+        if self._bound is not None:
+            return self._infer_on_gpu(self._bound, crops)
+        (logits,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(crops)})
+        result: Logits = logits
+        return result
+
+    def _infer_on_gpu(self, bound: BoundSession, crops: Frame) -> Logits:
+        """Run `crops` in pieces of at most the batch size, so that memory stays bounded."""
+        pieces = [crops[i : i + self.batch_size] for i in range(0, len(crops), self.batch_size)]
+        try:
+            return np.concatenate([bound.run(piece) for piece in pieces])
+        except Exception as error:  # onnxruntime's exceptions share no base class but this
+            raise _gpu_error(self._device, str(error)) from error
+
+    def close(self) -> None:
+        """Release the session; a later `infer` raises ValueError."""
+        self._bound = None
+        self._session = None
+
+
+def import_onnxruntime() -> Any:
+    """Return the module `onnxruntime`, or raise MissingDependencyError with the command that installs it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            "onnxruntime", f"running an .onnx file needs it ({error})", f"run: {install_command('cpu')}"
+        ) from error
+    return onnxruntime
+
+
+def _new_session(
+    onnxruntime: Any, path: str | Path, options: Any, providers: list[Provider], device: Device
+) -> Any:
+    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    try:
+        with gpu_loading(onnxruntime, device) as output:
+            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions share no base class but this
+        if first in (CUDA, TENSORRT) and _OUT_OF_MEMORY.search(str(error)):
+            raise _gpu_error(device, str(error)) from error
+        raise ModelError(path, f"ONNX Runtime cannot load it ({error})", "convert the model again") from error
+    require_provider(session, device, wanted=first, output=output.getvalue())
+    session.disable_fallback()  # which would go on with the CPU after an error of the GPU, in silence
+    return session
+
+
+def _gpu_error(device: Device, text: str) -> PptsnError:
+    found = _OUT_OF_MEMORY.search(text)
+    if found is None:
+        return DeviceError(f"device {device}", f"ONNX Runtime failed ({text[:500]})", "or use --device cpu")
+    needed = int(found[1]) if found[1] else None
+    return out_of_memory(device, "a batch", needed_bytes=needed, free_bytes=None, remedy=_SMALLER)

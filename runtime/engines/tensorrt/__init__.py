@@ -1,0 +1,1 @@
+"""TensorRT and TensorRT-RTX, with CUDA by PyCUDA and cuda-bindings."""

@@ -1,0 +1,153 @@
+"""TensorRT and TensorRT-RTX: plans that `pptsn convert engine` built, on one GPU."""
+
+from __future__ import annotations
+
+import platform
+from collections import deque
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.base import Batch, Engine, Logits
+from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.tensorrt.api import import_tensorrt
+from pptsn.runtime.engines.tensorrt.batch import TensorRtBatch
+from pptsn.runtime.engines.tensorrt.cuda import CudaDevice, open_cuda
+from pptsn.runtime.engines.tensorrt.cuda_graphs import import_cuda_bindings
+from pptsn.runtime.engines.tensorrt.plan import Plan
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.model.manifest import Manifest, check_fits, check_onnx_file, check_plan_file, read_manifest
+
+# Batches in flight: one is worked on while the other is filled.
+_BATCHES = 2
+
+
+class TensorRtEngine(Engine):
+    """A plan on a GPU.  `batch_size` is the best size of the plan's profile, for which its kernels were tuned.
+
+    `infer` takes up to the profile's largest size in one call of the GPU, and splits what is more by that size.
+
+    backend: `tensorrt` or `tensorrt-rtx`; None takes the one that built the plan.
+    graphs: whether to start the work by CUDA graphs where cuda-bindings is installed.
+
+    The manifest is checked before the plan is read.  Raises ModelError for a plan that is damaged or does not fit
+    this machine or its ONNX file, MissingDependencyError for a missing package, driver or GPU, UsageError for the
+    wrong backend, DeviceError where the GPU has too little memory.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        backend: str | None = None,
+        device: Device | None = None,
+        graphs: bool = True,
+    ) -> None:
+        device = device or Device("cuda")
+        manifest = read_manifest(path)
+        _check_backend(path, manifest, backend)
+        check_plan_file(path, manifest)
+        check_onnx_file(path, manifest)
+        library = import_tensorrt(manifest.builder)
+        self._cuda: CudaDevice = open_cuda(device.index)
+        check_fits(
+            manifest,
+            plan=path,
+            builder_version=library.version_text,
+            compute_capability=self._cuda.compute_capability,
+            machine=platform.machine(),
+        )
+        self.spec = manifest.spec
+        # TensorRT-RTX swaps kernels while it runs, which a graph would not see; it has graphs of its own.
+        self._graphs: Any | None = import_cuda_bindings() if graphs and library.name == "tensorrt" else None
+        self._plan: Plan | None = None
+        self._all: list[TensorRtBatch] = []
+        self._free: list[TensorRtBatch] = []
+        try:
+            with self._cuda.current():
+                self._plan = Plan(path, manifest, library, self._cuda)
+                for _ in range(_BATCHES):
+                    self._free.append(self._new_batch(self._plan))
+        except BaseException:
+            self.close()
+            raise
+        _smallest, self.batch_size, self._largest = self._plan.profile
+        self._name = f"{library.name} {library.version_text} on {device} ({self._cuda.name})"
+        self.description = self._name + (" with CUDA graphs" if self._graphs else "")
+        if manifest.version_compatible:
+            self.notes = (
+                f"{path} is version-compatible, so it carries code of its builder, which runs here: "
+                "take such plans only from whom you trust",
+            )
+
+    def new_batches(self) -> tuple[Batch, ...]:
+        """Lend two batches in page-locked memory: the copies of one overlap with the work on the other."""
+        return self._lend()
+
+    def _lend(self) -> tuple[TensorRtBatch, ...]:
+        if self._plan is None:
+            raise ValueError("the engine is closed")
+        while len(self._free) < _BATCHES:  # two callers at a time, each in the middle of its work
+            with self._cuda.current():
+                self._free.append(self._new_batch(self._plan))
+        return tuple(self._free.pop(0) for _ in range(_BATCHES))
+
+    def _new_batch(self, plan: Plan) -> TensorRtBatch:
+        batch = TensorRtBatch(
+            plan,
+            self.spec,
+            self._cuda,
+            graphs=self._graphs,
+            graphs_failed=self._drop_graphs,
+            give_back=self._take_back,
+        )
+        self._all.append(batch)
+        return batch
+
+    def _take_back(self, batch: TensorRtBatch) -> None:
+        if batch not in self._free:
+            self._free.append(batch)
+            self._free.sort(key=self._all.index)  # so that short inputs run on the first, whose graphs know them
+
+    def _drop_graphs(self, reason: str) -> None:
+        self._graphs = None
+        self.description = f"{self._name} without CUDA graphs ({reason})"
+
+    def _infer(self, crops: Frame) -> Logits:
+        parts: list[Logits] = []
+        with ExitStack() as lent:
+            batches = [lent.enter_context(batch) for batch in self._lend()]
+            in_flight: deque[Batch] = deque()
+            for number, start in enumerate(range(0, len(crops), self._largest)):
+                batch = batches[number % len(batches)]
+                if len(in_flight) == len(batches):
+                    parts.append(in_flight.popleft().collect())
+                batch.submit_copy(crops[start : start + self._largest])
+                in_flight.append(batch)
+            parts.extend(batch.collect() for batch in in_flight)
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        """Release contexts, plan and buffers, in this order, after the work in flight has ended."""
+        with self._cuda.current():
+            for batch in self._all:
+                batch.release_contexts()
+            if self._plan is not None:
+                self._plan.close()
+            for batch in self._all:
+                batch.release_buffers()
+            self._plan = None
+            self._all.clear()
+            self._free.clear()
+
+
+def _check_backend(path: str | Path, manifest: Manifest, backend: str | None) -> None:
+    if backend is not None and backend != manifest.builder:
+        raise UsageError(
+            "--backend",
+            f"{path} was built by {manifest.builder}, it does not run on {backend}",
+            f"use --backend {manifest.builder}, or build another: pptsn convert engine --builder {backend}",
+        )

@@ -1,0 +1,1 @@
+"""What the scores of a stream mean: windows, smoothing, thresholds, events, and the messages that say so."""

@@ -1,0 +1,1 @@
+"""How streams, sinks and stages are doing."""

@@ -1,0 +1,1 @@
+"""All streams, one engine, all sinks."""

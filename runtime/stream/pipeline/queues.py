@@ -1,0 +1,148 @@
+"""Frames of all streams on their way to the engine: a bounded queue for each, taken from in turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pptsn.runtime.base.errors import UsageError
+
+T = TypeVar("T")
+
+# What happens to a frame that finds its queue full.
+#   newest: it takes the place of the oldest one that waits; oldest: it is dropped; block: its source waits.
+POLICIES = ("newest", "oldest", "block")
+# How often who waits for room looks whether the stream is over.
+_POLL_S = 0.1
+
+
+def check_policy(policy: str) -> None:
+    """Raise UsageError for a policy that is none of POLICIES."""
+    if policy not in POLICIES:
+        raise UsageError("--policy", f"unknown policy {policy!r}", f"choose one of {', '.join(POLICIES)}")
+
+
+@dataclass
+class _Queue(Generic[T]):
+    policy: str
+    items: deque[tuple[T, bool]] = field(default_factory=deque)  # an item, and whether it counts as a frame
+    frames: int = 0
+    open: bool = True
+    has_turn: bool = False
+
+
+class FrameQueues(Generic[T]):
+    """One queue a stream, all under one lock.  Any thread may call any method.
+
+    depth: frames that may wait, of each stream.
+    """
+
+    def __init__(self, *, depth: int) -> None:
+        self._depth = depth
+        self._queues: dict[int, _Queue[T]] = {}
+        self._turns: deque[int] = deque()  # streams with something waiting, each once, in the order of their turns
+        self._changed = threading.Condition()
+
+    def open(self, stream: int, *, policy: str) -> None:
+        """Begin to take frames of `stream`."""
+        check_policy(policy)
+        with self._changed:
+            self._queues[stream] = _Queue(policy)
+
+    def set_policy(self, stream: int, policy: str) -> None:
+        """Change the policy of `stream`, if it is open."""
+        check_policy(policy)
+        with self._changed:
+            queue = self._queues.get(stream)
+            if queue is not None:
+                queue.policy = policy
+                self._changed.notify_all()
+
+    def put(self, stream: int, frame: T) -> T | None:
+        """Queue `frame`; return the frame that was dropped for it, which may be itself, or None.
+
+        With the policy `block` it waits for room, or until the stream is closed.
+        """
+        with self._changed:
+            queue = self._queues.get(stream)
+            while queue is not None and queue.open and queue.policy == "block" and queue.frames >= self._depth:
+                self._changed.wait(_POLL_S)
+            if queue is None or not queue.open:
+                return frame
+            dropped: T | None = None
+            if queue.frames >= self._depth:
+                if queue.policy == "oldest":
+                    return frame
+                dropped = self._drop_oldest(queue)
+            self._append(stream, queue, frame, counts=True)
+            return dropped
+
+    def put_mark(self, stream: int, mark: T) -> None:
+        """Queue something that is no frame: it keeps its place, is never dropped, and does not count."""
+        with self._changed:
+            queue = self._queues.get(stream)
+            if queue is not None and queue.open:
+                self._append(stream, queue, mark, counts=False)
+
+    def take(self, timeout_s: float) -> tuple[int, T]:
+        """Return the next stream in turn and what has waited longest in its queue.
+
+        Raises TimeoutError where nothing came within `timeout_s`.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._turns:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0 or not self._changed.wait(left_s):
+                    if self._turns:
+                        break
+                    raise TimeoutError
+            stream = self._turns.popleft()
+            queue = self._queues[stream]
+            item, counts = queue.items.popleft()
+            queue.frames -= counts
+            queue.has_turn = False
+            self._give_turn(stream, queue)
+            if counts and queue.policy == "block":
+                self._changed.notify_all()
+            return stream, item
+
+    def is_full(self, stream: int) -> bool:
+        """Whether the queue of `stream` has no room for another frame."""
+        with self._changed:
+            queue = self._queues.get(stream)
+            return queue is not None and queue.frames >= self._depth
+
+    def close(self, stream: int) -> list[T]:
+        """Forget `stream`; return what still waited.  Who waits to put a frame gets it back."""
+        with self._changed:
+            queue = self._queues.pop(stream, None)
+            if queue is None:
+                return []
+            queue.open = False
+            if queue.has_turn:
+                self._turns.remove(stream)
+            self._changed.notify_all()
+            return [item for item, _ in queue.items]
+
+    def _append(self, stream: int, queue: _Queue[T], item: T, *, counts: bool) -> None:
+        queue.items.append((item, counts))
+        queue.frames += counts
+        self._give_turn(stream, queue)
+        self._changed.notify_all()
+
+    def _give_turn(self, stream: int, queue: _Queue[T]) -> None:
+        if queue.items and not queue.has_turn:
+            queue.has_turn = True
+            self._turns.append(stream)
+
+    def _drop_oldest(self, queue: _Queue[T]) -> T:
+        for i, (item, counts) in enumerate(queue.items):
+            if counts:
+                del queue.items[i]
+                queue.frames -= 1
+                return item
+        raise ValueError("no frame waits")

@@ -1,0 +1,1 @@
+"""Pictures for people: annotated videos and previews."""

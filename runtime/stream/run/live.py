@@ -1,0 +1,228 @@
+"""One run of `pptsn stream`, from its options to its exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from pptsn.runtime.base import progress
+from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
+from pptsn.runtime.base.files import refuse_overwriting
+from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.stream.actions.decisions import parse_rules
+from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.run.recordings import Recordings
+from pptsn.runtime.stream.run.reporter import Reporter
+from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
+from pptsn.runtime.stream.run.summary import print_summary
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.destination import VideoDestination, parse_destination, split_query
+from pptsn.runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.stream.sinks.standard_error import TroubleLines, print_line
+from pptsn.runtime.stream.sinks.terminal import terminal_sinks
+from pptsn.runtime.stream.sources.uri import SourceUri, expand_stream_sources
+
+_POLL_S = 0.2
+# For printing the last lines.
+_TELL_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveRequest:
+    """What to classify, by which model, and where the results go; as the options of `pptsn stream` state it."""
+
+    sources: Sequence[str]
+    model: str
+    outputs: Sequence[str]
+    http: str | None
+    http_token: str | None
+    top: int
+    thresholds: Sequence[str]
+    classes: Sequence[str]
+    smoothing_s: float
+    cool_down_s: float
+    device: str
+    backend: str
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Where results go.  sinks: not open yet; page: whether there is a web page as well."""
+
+    sinks: Sequence[Sink]
+    videos: Sequence[VideoDestination]
+    page: bool
+
+    @property
+    def prints_json(self) -> bool:
+        """Whether standard output is for programs."""
+        return any(sink.name == StandardOutput.name for sink in self.sinks)
+
+    @property
+    def shows_run(self) -> bool:
+        """Whether standard output is for people: a table, or a line a prediction."""
+        return not progress.QUIET and not self.prints_json
+
+    @property
+    def need_reader(self) -> bool:
+        """Whether all is in vain without a reader of standard output."""
+        others = any(sink.name != StandardOutput.name for sink in self.sinks) or self.videos or self.page
+        return not others and (self.prints_json or self.shows_run)
+
+
+def run_live(request: LiveRequest, settings: StreamSettings) -> int:
+    """Classify the sources until they have ended, or until Ctrl-C, SIGTERM or SIGHUP; return the exit code.
+
+    It ends as well when standard output was all there is to write to, and its reader has gone.
+    Raises PptsnError for what is wrong from the beginning, and where the engine fails.
+    """
+    reporter = Reporter(print_line)
+    try:
+        code = _run_request(request, settings, reporter)
+    finally:
+        told = reporter.close(_TELL_S)
+    if not told:  # the terminal is stuck, and what else prints there would wait with it
+        os._exit(code)
+    return code
+
+
+def _run_request(request: LiveRequest, settings: StreamSettings, reporter: Reporter) -> int:
+    with stop_signals() as stop:
+        named = list(_with_connected_input(expand_stream_sources(request.sources)))
+        uris = [uri for uri in named if not isinstance(uri, InputError)]
+        outputs = _outputs(request, uris)
+        recordings = Recordings(outputs.videos, uris) if outputs.videos else None
+        with open_engine(
+            request.model, backend=request.backend, device=request.device, threads=request.threads
+        ) as engine:
+            pipeline = _pipeline(engine, request, settings, recordings, reporter)
+            for note in engine.notes:
+                _note(f"note: {note}", reporter)
+            unusable = [error for error in named if isinstance(error, InputError)]
+            for error in unusable:
+                reporter.line(f"error: {error}")
+            with pipeline:
+                if not stop.is_set():
+                    _open_sinks(pipeline, outputs, request, reporter)
+                    _run(pipeline, uris, stop, reader_watch() if outputs.need_reader else lambda: False)
+            reporter.do(lambda: _summarise(pipeline))
+            _check_engine(pipeline, request.model)
+    return pipeline.exit_code or int(bool(unusable))
+
+
+def _with_connected_input(named: Sequence[SourceUri | InputError]) -> Iterator[SourceUri | InputError]:
+    """Yield what is named, with an error for standard input where the program was started without one."""
+    for uri in named:
+        closed = isinstance(uri, SourceUri) and uri.kind == "stdin" and sys.stdin is None
+        yield InputError("standard input", "is closed", "pipe a video into the program") if closed else uri
+
+
+def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
+    places = [parse_destination(text, top=request.top) for text in request.outputs]
+    inputs = [request.model, *request.sources, *(uri.target for uri in uris if uri.kind == "file")]
+    for text in request.outputs:
+        refuse_overwriting(split_query(text)[0], inputs)
+    sinks = [place for place in places if isinstance(place, Sink)]
+    videos = [place for place in places if isinstance(place, VideoDestination)]
+    outputs = _Outputs(sinks, videos, page=request.http is not None)
+    if outputs.prints_json and sys.__stdout__ is None:
+        raise InputError("standard output", "is closed", "leave out --output -, or let it lead somewhere")
+    return outputs
+
+
+def _pipeline(
+    engine: Engine,
+    request: LiveRequest,
+    settings: StreamSettings,
+    recordings: Recordings | None,
+    reporter: Reporter,
+) -> StreamPipeline:
+    rules = parse_rules(
+        engine.spec.labels,
+        thresholds=request.thresholds,
+        classes=request.classes,
+        smoothing_s=request.smoothing_s,
+        cool_down_s=request.cool_down_s,
+    )
+    return StreamPipeline(engine, settings, rules, record=_path_for(recordings), report=reporter.line)
+
+
+def _path_for(recordings: Recordings | None) -> Callable[[str, bool], str] | None:
+    if recordings is None:
+        return None
+    return lambda stream, live: recordings.path_for(stream, live=live)
+
+
+def _open_sinks(pipeline: StreamPipeline, outputs: _Outputs, request: LiveRequest, reporter: Reporter) -> None:
+    for sink in outputs.sinks:
+        pipeline.add_sink(sink)
+    if request.http is not None:
+        _open_page(pipeline, request.http, request, reporter)
+    for sink in terminal_sinks(pipeline, top=request.top) if outputs.shows_run else (TroubleLines(),):
+        pipeline.add_sink(sink)
+
+
+def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest, reporter: Reporter) -> None:
+    from pptsn.runtime.stream.sinks.web.address import parse_http_address
+    from pptsn.runtime.stream.sinks.web.server import WebSink
+
+    address = parse_http_address(address_text)
+    page = WebSink(address.host, address.port, view=pipeline, token=request.http_token, top=request.top)
+    pipeline.add_sink(page)
+    _note(f"the web page is at {page.address.url}", reporter)
+
+
+def _run(
+    pipeline: StreamPipeline, uris: Sequence[SourceUri], stop: threading.Event, gone: Callable[[], bool]
+) -> None:
+    if not uris:
+        return
+    for uri in uris:
+        pipeline.add(uri)
+    pipeline.start()
+    while not (stop.is_set() or gone() or _is_over(pipeline)):
+        pass
+
+
+def _is_over(pipeline: StreamPipeline) -> bool:
+    try:
+        return pipeline.wait(_POLL_S)
+    except Exception:  # the engine's; `_check_engine` meets it again, when all is closed
+        return True
+
+
+def _check_engine(pipeline: StreamPipeline, model: str) -> None:
+    """Raise what the engine raised, as one line: engines have errors of all kinds."""
+    try:
+        pipeline.wait(0)
+    except PptsnError:
+        raise
+    except Exception as error:
+        raise ModelError(model, f"the engine failed ({type(error).__name__}: {error})") from error
+
+
+def _summarise(pipeline: StreamPipeline) -> None:
+    if progress.QUIET:
+        return
+    text = io.StringIO()  # a console that writes by itself ends the program where nobody reads
+    width, colours = Console(stderr=True).width, sys.stderr.isatty()
+    console = Console(file=text, width=width, force_terminal=colours, highlight=False)
+    print_summary(pipeline.health(whole_run=True), pipeline.sinks(), console)
+    if text.getvalue():
+        with suppress(OSError):
+            sys.stderr.write(f"\n{text.getvalue()}")
+            sys.stderr.flush()
+
+
+def _note(line: str, reporter: Reporter) -> None:
+    if not progress.QUIET:
+        reporter.line(line)

@@ -1,0 +1,1 @@
+"""What a stream comes from: the grammar of addresses, and one file a kind."""

@@ -1,0 +1,172 @@
+"""Sources that FFmpeg demuxes and decodes: files, cameras, streams from the network, pipes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, cast
+
+import av
+import av.error
+from av.format import Flags
+from av.video.stream import VideoStream
+
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.sources.base import Captured, OpenSource
+from pptsn.runtime.stream.sources.clock import FrameClock
+from pptsn.runtime.stream.sources.refusals import failure
+from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.video.container import OpenVideo
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+
+DEFAULT_FPS = 25.0
+# Rates beyond these are the time base of a container, not pictures.
+_RATE_RANGE = (0.1, 480.0)
+# Formats of bare pictures; the times that FFmpeg makes up for them know nothing of when they were taken.
+_NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
+# So many unreadable stretches in a row mean that nothing will come any more.
+_MAX_BAD_READS = 100
+
+
+class DemuxedSource(OpenSource):
+    """An open container, decoded packet by packet past what is damaged.
+
+    video: is closed with the source.  live: whether it happens now.
+    timeout_s: what reading waited for, as far as `av.open` was told; for messages.
+    on_close: gives back what the container was read from.
+    """
+
+    def __init__(
+        self,
+        uri: SourceUri,
+        video: OpenVideo,
+        *,
+        live: bool,
+        timeout_s: float,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self._uri = uri
+        self._video = video
+        self._timeout_s = timeout_s
+        self._on_close = on_close
+        self._frames = 0
+        self._set_threads(uri.options.threads or 1, live=live)
+        self.live = live
+        self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
+        self.frame_rate = (self._untimed and uri.options.fps) or _stated_rate(video.stream)
+        self.duration_s = None if live else video.duration_s
+        self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
+        rate = uri.options.fps or self.frame_rate or DEFAULT_FPS
+        self._clock = FrameClock(None if live else rate, step_s=1 / rate)
+
+    def frames(self) -> Iterator[Captured]:
+        """Yield the frames in the decoder's order; raises InputError where the source fails or has no frame."""
+        trouble: InputError | None = None
+        arrived_s = time.monotonic()
+        try:
+            for packet in self._packets():
+                arrived_s = time.monotonic()
+                yield from self._decoded(packet, arrived_s)
+        except InputError as error:  # what the decoder still holds comes first
+            trouble = error
+        yield from self._decoded(None, arrived_s)
+        if trouble is not None:
+            raise trouble
+        if not self._frames:
+            raise self._frameless()
+
+    def close(self) -> None:
+        """Close the container; a second call does nothing."""
+        self._video.close()
+        if self._on_close is not None:
+            on_close, self._on_close = self._on_close, None
+            on_close()
+
+    def _set_threads(self, threads: int, *, live: bool) -> None:
+        # A decoder that works on several frames at once hands each out later: not wanted of what happens now.
+        several = "SLICE" if live else "AUTO"
+        self._video.stream.thread_type = "NONE" if threads == 1 else several
+        self._video.codec.thread_count = threads
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets with data; goes on past stretches that cannot be read."""
+        bad_reads = 0
+        while bad_reads < _MAX_BAD_READS:
+            asked_s = time.monotonic()
+            try:
+                for packet in self._video.container.demux(self._video.stream):
+                    self._check_wait(asked_s)
+                    if packet.size:  # one without tells the decoder that all is over
+                        bad_reads = 0
+                        yield packet
+                    asked_s = time.monotonic()
+                return
+            except (EOFError, IndexError):  # IndexError: see `pptsn.runtime.video.index.video_packets`
+                return
+            except av.error.InvalidDataError:
+                bad_reads += 1
+                self.decode_errors += 1
+            except (av.error.FFmpegError, OSError) as error:
+                raise failure(self._uri, error, timeout_s=self._timeout_s) from None
+        if self.live:
+            raise InputError(self._uri.display, "sends nothing but damaged data", "check the source")
+
+    def _check_wait(self, asked_s: float) -> None:
+        """Raise InputError where a wait for data took too long.
+
+        FFmpeg may answer an interrupted wait with the picture that it had begun, and wait as long once more.
+        """
+        if self.live and time.monotonic() - asked_s >= self._timeout_s:
+            raise failure(self._uri, TimeoutError(), timeout_s=self._timeout_s)
+
+    def _decoded(self, packet: Packet[VideoStream] | None, arrived_s: float) -> Iterator[Captured]:
+        try:
+            frames = self._video.codec.decode(packet)
+        except (av.error.FFmpegError, OSError):
+            self.decode_errors += 1
+            return
+        for frame in frames:
+            self._frames += 1
+            yield Captured(frame, self._clock.time_s(self._stated_s(frame), arrived_s), arrived_s)
+
+    def _stated_s(self, frame: av.VideoFrame) -> float | None:
+        # The stream's: a frame that the decoder still held at the end has lost its own.
+        time_base = self._video.stream.time_base
+        if frame.pts is None or time_base is None or self._untimed:
+            return None
+        return float(frame.pts * time_base)
+
+    def _frameless(self) -> InputError:
+        if self.decode_errors:
+            cause = f"holds no frame that can be decoded ({self.decode_errors} packets failed)"
+        else:
+            cause = "ended without a frame" if self.live else "holds no frame"
+        return InputError(self._uri.display, cause, "check that it is a whole video")
+
+
+def video_in(uri: SourceUri, container: InputContainer) -> OpenVideo:
+    """Return the video of an open container that is no file.
+
+    Closes the container and raises InputError where there is none.
+    """
+    try:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream):
+            raise InputError(uri.display, "has no video stream", "choose one with pictures, not sound alone")
+        if stream.codec_context is None:
+            raise InputError(uri.display, "is in a video codec that this FFmpeg does not know", "send H.264")
+    except BaseException:
+        container.close()
+        raise
+    return OpenVideo(container, stream)
+
+
+def _stated_rate(stream: VideoStream) -> float | None:
+    low, high = _RATE_RANGE
+    for rate in (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate):
+        if rate and low <= rate <= high:
+            return float(rate)
+    return None

@@ -1,0 +1,1 @@
+"""What proves this project's own claims; not installed."""

@@ -1,0 +1,1 @@
+"""Trials on a device with an accelerator."""

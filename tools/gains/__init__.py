@@ -1,0 +1,1 @@
+"""What each part of the toolkit gains over the plain way."""

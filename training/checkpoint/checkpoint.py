@@ -1,0 +1,203 @@
+"""The folder of a training run, and checkpoints in it that a kill at any moment leaves whole.
+
+    OUTPUT/recipe.yaml              the recipe, defaults included
+    OUTPUT/metrics.jsonl, metrics.png
+    OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json
+    OUTPUT/best, OUTPUT/last        links to folders in checkpoints/
+    OUTPUT/best.pdparams, best.spec.json, last.pdparams, last.spec.json    links through those two
+
+One rename makes a checkpoint: its folder is written under a hidden name and then renamed.  The newest folder is
+where a run goes on.  The links `best` and `last` are changed after it, each by one rename, so that weights and
+spec always belong together; they are for people and for `pptsn export`, and are repaired on resuming.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
+from pptsn.runtime.base.files import atomic_folder, hidden_sibling, write_text
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.training.checkpoint.pickles import Array, read_pickle
+from pptsn.training.network.weights import Checkpoint, read_checkpoint, save_weights, weights_digest
+from pptsn.training.recipe import Recipe, changed_keys, load_recipe
+
+RECIPE_NAME = "recipe.yaml"
+WEIGHTS_NAME = "weights.pdparams"
+_OPTIMIZER_NAME = "weights.pdopt"
+_SPEC_NAME = "weights.spec.json"
+_STATE_NAME = "state.json"
+_EPOCH_FOLDER = re.compile(r"epoch-(\d{4,})")
+# What `pptsn.runtime.base.files` leaves behind when the process is killed while writing.
+_LEFTOVER = re.compile(r"\..+\.(tmp|old)-\d+-[0-9a-f]{8}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """Where a run stands after a whole epoch, beside weights and velocities.
+
+    epoch: epochs done.  iteration: steps done.  best_epoch, best_top1, best_loss: by
+    validation: the epoch counted from 1, its top-1 in 0..1, its loss.
+    metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
+    loss_scaling: of automatic mixed precision; empty without it.
+    Random numbers are not part of it: all of them follow from (seed, epoch, iteration or place in the list).
+    """
+
+    epoch: int
+    iteration: int
+    best_epoch: int
+    best_top1: float
+    best_loss: float
+    metrics_bytes: int
+    data_digest: str
+    loss_scaling: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption:
+    """A checkpoint to go on from: `optimizer` holds the velocities as `RecipeOptimizer.state` gave them."""
+
+    state: TrainingState
+    weights: Checkpoint
+    optimizer: Mapping[str, Array]
+    folder: Path
+
+
+class RunFolder:
+    """The folder of one training run."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.metrics = self.root / "metrics.jsonl"
+        self.plot = self.root / "metrics.png"
+        self._checkpoints = self.root / "checkpoints"
+
+    def open(self, recipe: Recipe, *, resume: bool) -> Resumption | None:
+        """Make the folder ready for `recipe`, and return what to go on from; None is a new start.
+
+        resume: go on with the run that lies there, if there is one.
+        Raises UsageError where the folder is not empty and `resume` is not set, where it holds no training run,
+        or where its recipe differs; ModelError where its newest checkpoint is damaged.
+        """
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(self.root, "is a file, expected a folder for the run", "choose another place")
+        present = list(self.root.iterdir()) if self.root.is_dir() else []
+        content = [path for path in present if not _LEFTOVER.fullmatch(path.name)]
+        if content and not resume:
+            raise UsageError(self.root, "is not empty", "choose another --output, or go on with --resume")
+        if content:
+            self._check_recipe(recipe)
+        else:
+            write_text(self.root / RECIPE_NAME, recipe.to_yaml())
+        self._remove_leftovers()
+        newest = max(self._epochs(), default=None)
+        if newest is None:
+            return None
+        resumption = self._read(newest)
+        self._point(last=newest, best=resumption.state.best_epoch)
+        return resumption
+
+    def commit(
+        self,
+        state: TrainingState,
+        *,
+        weights: Mapping[str, Array],
+        optimizer: Mapping[str, Array],
+        spec: ModelSpec,
+    ) -> None:
+        """Write the checkpoint of `state.epoch`, point `last` and `best` where `state` says, drop all others."""
+        with atomic_folder(self._folder(state.epoch)) as folder:
+            save_weights(weights, folder / WEIGHTS_NAME)
+            save_weights(optimizer, folder / _OPTIMIZER_NAME)
+            write_text(folder / _SPEC_NAME, spec.to_json())
+            write_text(folder / _STATE_NAME, json.dumps(dataclasses.asdict(state), indent=1))
+        self._point(last=state.epoch, best=state.best_epoch)
+
+    @property
+    def best_weights(self) -> Path:
+        """Where the weights of the best epoch lie."""
+        return self.root / "best.pdparams"
+
+    @property
+    def last_weights(self) -> Path:
+        """Where the weights of the last epoch lie."""
+        return self.root / "last.pdparams"
+
+    def _folder(self, epoch: int) -> Path:
+        return self._checkpoints / f"epoch-{epoch:04d}"
+
+    def _epochs(self) -> list[int]:
+        """Return the epochs that have a checkpoint."""
+        if not self._checkpoints.is_dir():
+            return []
+        matches = (_EPOCH_FOLDER.fullmatch(path.name) for path in self._checkpoints.iterdir())
+        return [int(match[1]) for match in matches if match]
+
+    def _check_recipe(self, recipe: Recipe) -> None:
+        stored = self.root / RECIPE_NAME
+        if not stored.is_file():
+            raise UsageError(self.root, f"holds other files and no training run ({RECIPE_NAME})", "choose another")
+        changes = changed_keys(load_recipe(stored), recipe)
+        if changes:
+            cause = f"was started with another recipe: {', '.join(changes)}"
+            raise UsageError(self.root, cause, "resume with the recipe it has, or choose another --output")
+
+    def _read(self, epoch: int) -> Resumption:
+        folder = self._folder(epoch)
+        remedy = "remove this folder to go on from the checkpoint before it, or start anew"
+        try:
+            state = TrainingState(**json.loads((folder / _STATE_NAME).read_text(encoding="utf-8")))
+            spec = ModelSpec.from_json((folder / _SPEC_NAME).read_bytes(), source=folder / _SPEC_NAME)
+            weights = read_checkpoint(folder / WEIGHTS_NAME)
+            optimizer = read_pickle(folder / _OPTIMIZER_NAME)
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(folder, f"is a damaged checkpoint ({error})", remedy) from error
+        except PptsnError as error:
+            raise ModelError(folder, f"is a damaged checkpoint ({error.thing}: {error.cause})", remedy) from error
+        if weights_digest(weights.arrays) != spec.weights_digest:
+            raise ModelError(folder, "its weights are not those that were saved (their digest differs)", remedy)
+        return Resumption(state=state, weights=weights, optimizer=optimizer, folder=folder)
+
+    def _point(self, *, last: int, best: int) -> None:
+        """Link `last` and `best` to their checkpoints; then no other is needed, so the others go."""
+        for name, epoch in (("last", last), ("best", best)):
+            _link(self.root / name, self._folder(epoch))
+            for file in (WEIGHTS_NAME, _SPEC_NAME):
+                _link(self.root / f"{name}{file.removeprefix('weights')}", self.root / name / file)
+        for epoch in set(self._epochs()) - {last, best}:
+            _remove(self._folder(epoch))
+
+    def _remove_leftovers(self) -> None:
+        """Remove what writers that were killed left behind."""
+        for folder in (self.root, self._checkpoints):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if not _LEFTOVER.fullmatch(path.name):
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove `folder`, which nobody ever sees half removed."""
+    hidden = hidden_sibling(folder, "old")
+    folder.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make `link` point to `target` by one rename, relative, so that the run's folder can be moved."""
+    content = os.path.relpath(target, link.parent)
+    if link.is_symlink() and link.readlink() == Path(content):
+        return
+    temporary = hidden_sibling(link, "tmp")
+    temporary.symlink_to(content)
+    os.replace(temporary, link)

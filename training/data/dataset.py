@@ -1,0 +1,87 @@
+"""From one sample of a list to the crops that the network sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.clips import usable_frames
+from pptsn.runtime.classify.lists import Sample
+from pptsn.runtime.frames.preprocess import resize_frame
+from pptsn.runtime.frames.sampling import centre_indices, training_indices
+from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
+from pptsn.runtime.video import open_video
+from pptsn.training.data.augment import training_crops, validation_crops
+
+Crops = npt.NDArray[np.uint8]
+
+MODES = ("train", "val")
+
+# Random streams of a clip: one for its frames, one for its crop and flip.
+_FRAME_STREAM, _CROP_STREAM = 0, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipSettings:
+    """How clips are turned into the network's input.
+
+    num_seg: frames taken from each clip.
+    short_side, crop_size: of the resized frame and of the square crop, in pixels.
+    mean, std: of RGB in 0..1.
+    max_unreadable: the share of a list, 0..1, that may be unreadable before loading fails.
+    """
+
+    num_seg: int = 3
+    short_side: int = 256
+    crop_size: int = 224
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    max_unreadable: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.num_seg < 1:
+            raise UsageError("num_seg", f"expected 1 or more, got {self.num_seg}")
+        if not 1 <= self.crop_size <= self.short_side:
+            raise UsageError("crop_size", f"expected 1 to short_side ({self.short_side}), got {self.crop_size}")
+        if not 0 <= self.max_unreadable <= 1:
+            raise UsageError("max_unreadable", f"expected a share from 0 to 1, got {self.max_unreadable}")
+
+
+def clip_crops(sample: Sample, *, mode: str, settings: ClipSettings, key: Sequence[int] = (0,)) -> Crops:
+    """Return the crops of one clip, (num_seg, crop_size, crop_size, 3) uint8 RGB.
+
+    mode: `train` draws frames, crop and flip at random; `val` takes the centre frames and their centre crops.
+    key: whole numbers (seed, epoch, index in the list) that the random choices follow from, and nothing else does:
+        neither the process that loads the clip nor what was loaded before it.
+    Raises InputError where the clip cannot be read.
+    """
+    if mode not in MODES:
+        raise UsageError("mode", f"unknown mode {mode!r}", f"choose one of {', '.join(MODES)}")
+    frames = _sampled_frames(sample, settings, key if mode == "train" else None)
+    if mode == "val":
+        return validation_crops(frames, size=settings.crop_size)
+    return training_crops(frames, size=settings.crop_size, rng=np.random.default_rng([*key, _CROP_STREAM]))
+
+
+def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] | None) -> list[Crops]:
+    """Return the resized frames of a clip in order of time, drawn by `key` or, without one, the centre frames."""
+
+    def choose(available: int) -> list[int]:
+        frames = usable_frames(sample.path, available, sample.frames)
+        if key is None:
+            return centre_indices(frames, settings.num_seg)
+        # A new generator each time: where the file's frame count was wrong, this is called once more.
+        return training_indices(frames, settings.num_seg, np.random.default_rng([*key, _FRAME_STREAM]))
+
+    def resize(pixels: Crops) -> Crops:
+        return resize_frame(pixels, short_side=settings.short_side, rule="keep_aspect")
+
+    with open_video(sample.path) as video:
+        frames = [frame.pixels for frame in video.read_sampled(choose, transform=resize)]
+    if len({frame.shape for frame in frames}) > 1:
+        raise InputError(sample.path, "changes its aspect between frames", "cut the file at that place")
+    return frames

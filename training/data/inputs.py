@@ -1,0 +1,82 @@
+"""What a recipe refers to: labels, lists, the loader's settings, the spec of the model it makes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.classify.lists import Sample, read_list
+from pptsn.runtime.model.labels import kinetics400, read_labels
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.training.data.dataset import ClipSettings
+from pptsn.training.recipe import Recipe
+
+
+def labels_of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the class names of `recipe`, whose number is the number of classes.
+
+    From `data.labels`; without it Kinetics-400's for 400 classes, else class_0, class_1 and so on.
+    Raises UsageError where the file's names are not as many as `model.classes`.
+    """
+    classes = recipe.model.classes
+    if recipe.data.labels is not None:
+        labels = read_labels(recipe.data.labels)
+        if classes not in (None, len(labels)):
+            cause = f"names {len(labels)} classes, model.classes is {classes}"
+            raise UsageError(recipe.data.labels, cause, "leave model.classes out, or correct the file")
+        return labels
+    if classes in (None, 400):
+        return kinetics400()
+    return tuple(f"class_{index}" for index in range(classes or 0))
+
+
+@dataclass(frozen=True)
+class SampleLists:
+    """The training and the validation list."""
+
+    train: Sequence[Sample]
+    val: Sequence[Sample]
+
+    def digest(self) -> str:
+        """Return the SHA-256, in hexadecimal, of clips, labels and their order."""
+        digest = hashlib.sha256()
+        for clips in (self.train, self.val):
+            digest.update(f"{len(clips)}\n".encode())
+            for clip in clips:
+                digest.update(f"{clip.path}\0{clip.label}\0{clip.frames}\n".encode())
+        return digest.hexdigest()
+
+
+def sample_lists(recipe: Recipe, *, classes: int) -> SampleLists:
+    """Read the training and validation list of `recipe`; raises what `read_list` raises."""
+    data = recipe.data
+    train, val = (
+        read_list(path, format=data.format, prefix=data.prefix, classes=classes) for path in (data.train, data.val)
+    )
+    return SampleLists(train, val)
+
+
+def clip_settings(recipe: Recipe) -> ClipSettings:
+    """Return what the loader needs to know of `recipe`."""
+    return ClipSettings(
+        num_seg=recipe.model.num_seg,
+        short_side=recipe.model.short_side,
+        crop_size=recipe.model.crop_size,
+        max_unreadable=recipe.data.max_unreadable,
+    )
+
+
+def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) -> ModelSpec:
+    """Return the spec of a model trained by `recipe`."""
+    model = recipe.model
+    return ModelSpec(
+        depth=model.depth,
+        labels=labels,
+        weights_digest=weights_digest,
+        short_side=model.short_side,
+        crop_size=model.crop_size,
+        resize_rule=model.resize_rule,
+        num_seg=model.num_seg,
+    )

@@ -1,0 +1,1 @@
+"""The network, its published parameter names, and Paddle itself."""

@@ -1,0 +1,210 @@
+"""Checkpoints: telling what a `.pdparams` file is, loading it with a full account, writing one."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pickle
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.files import atomic_file
+from pptsn.training.checkpoint.pickles import NAME_TABLE, Array, read_pickle
+
+BACKBONE = "backbone."
+CLASSIFIER = "head.fc.weight"
+
+# (blocks a stage, bottlenecks) → depth.  The same as in `network`, which needs Paddle; a test compares them.
+_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
+    ((2, 2, 2, 2), False): 18,
+    ((3, 4, 6, 3), False): 34,
+    ((3, 4, 6, 3), True): 50,
+    ((3, 4, 23, 3), True): 101,
+    ((3, 8, 36, 3), True): 152,
+    ((3, 12, 48, 3), True): 200,
+}
+_BLOCK_NAME = re.compile(r"bb_(\d+)_(\d+)\.conv0\._conv\.weight")
+_LISTED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The content of a `.pdparams` file, told by its names and shapes.
+
+    kind: "full" (backbone and classifier) or "backbone" (names without `backbone.`, as ResNet*_vd files have).
+    classes: the number of classes of a full checkpoint, None for a backbone.
+    arrays: float32, under the names of a full checkpoint.
+    left_out: names in a backbone file that do not belong to the backbone: its own classifier.
+    labels: class names, of a checkpoint that brings them with it; a file does not.
+    """
+
+    path: Path
+    kind: str
+    depth: int
+    classes: int | None
+    arrays: Mapping[str, Array]
+    left_out: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadReport:
+    """What `load_weights` did: the kind of checkpoint, the number of entries loaded, the names left out."""
+
+    kind: str
+    loaded: int
+    left_out: tuple[str, ...]
+
+
+def read_checkpoint(path: str | Path, *, depth: int | None = None, classes: int | None = None) -> Checkpoint:
+    """Read a `.pdparams` file and tell what it is.
+
+    depth, classes: what is expected, where the caller knows; a checkpoint of another is refused.
+    Raises InputError where there is no such file; ModelError where it is damaged, no PP-TSN, holds values that
+    are not finite numbers, or is not what was expected.
+    """
+    path = Path(path)
+    arrays = {name: _as_float32(name, array, path) for name, array in read_pickle(path).items()}
+    checkpoint = inspect_checkpoint(arrays, path=path)
+    if depth is not None and checkpoint.depth != depth:
+        raise ModelError(
+            path, f"has depth {checkpoint.depth}, expected {depth}", f"ask for depth {checkpoint.depth}"
+        )
+    if classes is not None and checkpoint.classes not in (None, classes):
+        found = checkpoint.classes
+        raise ModelError(path, f"has {found} classes, expected {classes}", f"ask for {found} classes")
+    return checkpoint
+
+
+def inspect_checkpoint(arrays: Mapping[str, Array], *, path: str | Path) -> Checkpoint:
+    """Tell kind, depth and number of classes of `arrays` by their names and shapes; `path` names them in errors.
+
+    Raises ModelError for anything that is no PP-TSN or ResNet-vd backbone.
+    """
+    path = Path(path)
+    if any(name.startswith(BACKBONE) for name in arrays):
+        classifier = arrays.get(CLASSIFIER)
+        if classifier is None or classifier.ndim != 2:
+            raise ModelError(path, f"has a backbone, but no matrix {CLASSIFIER}", "use a complete checkpoint")
+        depth = _depth_of((name.removeprefix(BACKBONE) for name in arrays), path)
+        classes = int(classifier.shape[1])
+        return Checkpoint(path=path, kind="full", depth=depth, classes=classes, arrays=dict(arrays))
+    depth = _depth_of(arrays, path)
+    belonging = {
+        f"{BACKBONE}{name}": array for name, array in arrays.items() if name.startswith(("bb_", "conv1_"))
+    }
+    left_out = tuple(name for name in arrays if f"{BACKBONE}{name}" not in belonging)
+    return Checkpoint(path=path, kind="backbone", depth=depth, classes=None, arrays=belonging, left_out=left_out)
+
+
+def load_weights(model: Any, path: str | Path, *, backbone_only: bool = False) -> LoadReport:
+    """Load a `.pdparams` file into `model`, a `network.PPTSN`, completely.
+
+    A backbone file fills the backbone and leaves the classifier as it is.
+    backbone_only: leave out the classifier of a full checkpoint as well, so that its classes may be others.
+    Raises what `read_checkpoint` and `apply_checkpoint` raise.
+    """
+    checkpoint = read_checkpoint(path, depth=model.depth, classes=None if backbone_only else model.classes)
+    return apply_checkpoint(model, _backbone_of(checkpoint) if backbone_only else checkpoint)
+
+
+def apply_checkpoint(model: Any, checkpoint: Checkpoint) -> LoadReport:
+    """Copy `checkpoint` into `model`.
+
+    Raises ModelError that lists missing, unexpected and mis-shaped entries, before anything is copied.
+    """
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    if checkpoint.kind == "backbone":
+        expected = {name: shape for name, shape in expected.items() if name.startswith(BACKBONE)}
+    _check_entries(checkpoint, expected)
+    entries = model.state_dict()
+    for name in expected:
+        entries[name].set_value(checkpoint.arrays[name])
+    return LoadReport(kind=checkpoint.kind, loaded=len(expected), left_out=checkpoint.left_out)
+
+
+def state_of(model: Any) -> dict[str, Array]:
+    """Return copies of all parameters and statistics of a Paddle layer, float32, by published name."""
+    return {name: np.array(value.numpy()) for name, value in model.state_dict().items()}
+
+
+def save_weights(state: Mapping[str, Array], path: str | Path) -> None:
+    """Write `state` to the `.pdparams` file `path`, atomically, as published files are: `paddle.load` reads it."""
+    content = {name: np.ascontiguousarray(array) for name, array in state.items()}
+    content_with_table: dict[str, object] = {**content, NAME_TABLE: {name: name for name in content}}
+    with atomic_file(path) as temporary, open(temporary, "wb") as stream:
+        pickle.dump(content_with_table, stream, protocol=4)
+
+
+def weights_digest(state: Mapping[str, Array]) -> str:
+    """Return the SHA-256, in hexadecimal, over names (sorted), types, shapes and bytes of `state`."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        array = np.ascontiguousarray(state[name])
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _as_float32(name: str, array: Array, path: Path) -> Array:
+    if array.dtype.kind != "f":
+        cause = f"its entry {name} is of type {array.dtype}, expected floating point"
+        raise ModelError(path, cause, "use the checkpoint that training wrote, before any quantisation")
+    array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        raise ModelError(path, f"its entry {name} holds values that are not finite", "use an earlier checkpoint")
+    return array
+
+
+def _depth_of(names: Iterable[str], path: Path) -> int:
+    """Return the depth that the blocks among `names` (without `backbone.`) add up to."""
+    names = set(names)
+    stages = Counter(int(match[1]) for match in map(_BLOCK_NAME.fullmatch, names) if match)
+    blocks = tuple(stages[stage] for stage in sorted(stages))
+    depth = _DEPTHS.get((blocks, "bb_0_0.conv2._conv.weight" in names))
+    if depth is None:
+        cause = (
+            f"is no PP-TSN: its blocks a stage are {list(blocks)}, none of the depths {sorted(_DEPTHS.values())}"
+        )
+        raise ModelError(path, cause, "use a PP-TSN or ResNet-vd checkpoint")
+    return depth
+
+
+def _backbone_of(checkpoint: Checkpoint) -> Checkpoint:
+    """Return `checkpoint` without its classifier."""
+    backbone = {name: array for name, array in checkpoint.arrays.items() if name.startswith(BACKBONE)}
+    left_out = checkpoint.left_out + tuple(name for name in checkpoint.arrays if name not in backbone)
+    return dataclasses.replace(checkpoint, kind="backbone", classes=None, arrays=backbone, left_out=left_out)
+
+
+def _check_entries(checkpoint: Checkpoint, expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ModelError unless `checkpoint` holds exactly the entries `expected`, {name: shape}."""
+    arrays = checkpoint.arrays
+    missing = [name for name in expected if name not in arrays]
+    unexpected = [name for name in arrays if name not in expected]
+    misshaped = [
+        f"{name} {arrays[name].shape} instead of {shape}"
+        for name, shape in expected.items()
+        if name in arrays and arrays[name].shape != shape
+    ]
+    problems = {"missing": missing, "unexpected": unexpected, "mis-shaped": misshaped}
+    if any(problems.values()):
+        cause = ", ".join(
+            f"{len(names)} {kind} ({_shortened(names)})" for kind, names in problems.items() if names
+        )
+        raise ModelError(
+            checkpoint.path, f"does not fit PP-TSN of this depth: {cause}", "use a complete checkpoint"
+        )
+
+
+def _shortened(names: list[str]) -> str:
+    rest = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

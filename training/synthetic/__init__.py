@@ -1,0 +1,1 @@
+"""The synthetic data set: drawn scenes as real H.264 files."""
