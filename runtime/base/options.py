@@ -1,0 +1,138 @@
+"""Options as fields of dataclasses: one place for a name, its values, its default and its help.
+
+A settings class states its options once, by `option`; `pptsn.cli.from_settings` makes a command line of it, and
+`parse_options` reads the query of an address (`?fps=25&size=640x480`) into it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from pptsn.runtime.base.errors import UsageError
+
+_KEY = "pptsn.option"
+_NAME = re.compile(r"[a-z_]{1,20}")
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is known of an option beside its type and default, which are the field's.
+
+    help: one sentence.  flags: on a command line, `--name` if none are given.
+    name: in a query, the field's if "".
+    parse: from text to the value; raises ValueError or OverflowError for what makes no sense.
+    expected: what makes sense, in words.
+    panel: the heading in `--help` that it stands under.  metavar: what stands for its value there.
+    envvar: the variable of the environment that gives it as well.  hidden: it is no option of the command line.
+    """
+
+    help: str
+    flags: tuple[str, ...] = ()
+    name: str = ""
+    parse: Callable[[str], Any] | None = None
+    expected: str = ""
+    panel: str = ""
+    metavar: str | None = None
+    envvar: str | None = None
+    hidden: bool = False
+
+
+def option(help: str, *flags: str, default: Any = dataclasses.MISSING, **details: Any) -> Any:
+    """Return a dataclass field that is an option; `details` are fields of `Option`, or `default_factory`."""
+    factory = details.pop("default_factory", dataclasses.MISSING)
+    about = Option(help, flags, **details)
+    return dataclasses.field(default=default, default_factory=factory, metadata={_KEY: about})
+
+
+def options_of(settings: type) -> dict[str, tuple[dataclasses.Field[Any], Option]]:
+    """Return the fields of the dataclass `settings` that are options, by the name that they have in a query."""
+    found = {}
+    for field in dataclasses.fields(settings):
+        about = field.metadata.get(_KEY)
+        if about is not None:
+            found[about.name or field.name] = (field, about)
+    return found
+
+
+def parse_options(
+    settings: type[Options],
+    parts: Iterable[str],
+    *,
+    thing: str,
+    unquote: Callable[[str], str] = unquote,
+    may_be_secret: bool = False,
+) -> Options:
+    """Return the `settings` that `parts`, each `name=value`, ask for; what is not named has its default.
+
+    thing: what errors are about; it holds no credentials.  may_be_secret: a part that is no plain `name=value` is
+    not shown, as it may be a piece of a password.
+    Raises UsageError for a name that is unknown or given twice, and for a value that makes no sense.
+    """
+    known = options_of(settings)
+    values: dict[str, Any] = {}
+    for part in parts:
+        name, equals, text = part.partition("=")
+        if name not in known:
+            shown = f"unknown option {name!r}"
+            if may_be_secret and not (equals and _NAME.fullmatch(name)):
+                shown = "its options are malformed"
+            remedy = f"expected one of {', '.join(sorted(known))}" if known else "it takes none"
+            raise UsageError(thing, shown, remedy)
+        field, about = known[name]
+        if field.name in values:
+            raise UsageError(thing, f"the option {name} is given twice", "give it once")
+        try:
+            values[field.name] = (about.parse or str)(unquote(text))
+        except (ValueError, OverflowError):
+            raise UsageError(thing, f"{name}={text} is out of range", f"expected {about.expected}") from None
+    return settings(**values)
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of finite numbers from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(text)
+        return value
+
+    return parse
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `low` to `high`, written in plain digits."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(text)
+        return int(text)
+
+    return parse
+
+
+def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    """Return a parser of names out of `choices`."""
+    known = tuple(choices)
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(text)
+        return text
+
+    return parse
+
+
+def switch(text: str) -> bool:
+    """Return what `0` or `1` says."""
+    if text not in ("0", "1"):
+        raise ValueError(text)
+    return text == "1"
