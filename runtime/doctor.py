@@ -16,7 +16,7 @@ from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import PptsnError, install_command
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.providers import JETSON_INSTALL, has_gpu_wheels
-from pptsn.runtime.engines.tensorrt.api import BUILDERS
+from pptsn.runtime.model.manifest import BUILDERS
 
 if TYPE_CHECKING:
     from rich.console import Console

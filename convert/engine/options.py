@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.engines.tensorrt.api import BUILDERS
+from pptsn.runtime.model.manifest import BUILDERS
 
 # One crop, and ten frames of five crops, which is a fast batch on every GPU tried elsewhere.  Videos are run in
 # batches of OPT, so a MAX beyond it costs memory and brings them nothing.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from typing import Any
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import sha256_of, write_text
-from pptsn.runtime.engines.tensorrt.api import BUILDERS, parse_version
 from pptsn.runtime.model.spec import PRECISIONS, ModelSpec
 
 FORMAT_VERSION = 1
+# The libraries that build plans, each under the name of its backend.
+BUILDERS = ("tensorrt", "tensorrt-rtx")
 PLAN_SUFFIX = ".engine"
 _DIGEST_FIELD = "manifest_digest"
 _REBUILD = "rebuild it by: pptsn convert engine MODEL.onnx -o"
@@ -134,6 +136,17 @@ class Manifest:
     def write(self, plan: str | Path) -> None:
         """Write the manifest beside `plan`, atomically."""
         write_text(manifest_path(plan), self.to_json())
+
+
+def parse_version(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version: (10, 3, 0) for "10.3.0", so that 10.13 is newer than 10.3.
+
+    Raises ValueError where `text` does not begin with one.
+    """
+    match = re.match(r"\d+(?:\.\d+)*", text)
+    if match is None:
+        raise ValueError(f"{text!r} is no version")
+    return tuple(int(part) for part in match[0].split("."))
 
 
 def manifest_path(plan: str | Path) -> Path:

@@ -12,19 +12,25 @@ from typing import Any
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# The networks that a spec can name, and the depths that each comes in.
+RESNET_VD = "pptsn-resnet_vd"
 DEPTHS = (18, 34, 50, 101, 152, 200)
+ARCHITECTURES = {RESNET_VD: DEPTHS}
 PRECISIONS = ("fp32", "fp16", "int8")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_READABLE_VERSIONS = (1, FORMAT_VERSION)
 _REMEDY = "export the model again"
+_OTHER_RELEASE = f"install the pptsn release that wrote it, or {_REMEDY}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """The facts of one PP-TSN model.
 
-    depth: of the ResNet-vd backbone, one of DEPTHS.
+    architecture: the network, one of ARCHITECTURES.
+    depth: of its backbone, one of those that ARCHITECTURES gives it.
     labels: the class names, in class order; their number is the number of classes.
     short_side, resize_rule: how a frame is resized before cropping (pixels; a name in RESIZE_RULES).
     crop_size: side of the square crops that the network takes, in pixels.
@@ -38,6 +44,7 @@ class ModelSpec:
     depth: int
     labels: tuple[str, ...]
     weights_digest: str
+    architecture: str = RESNET_VD
     short_side: int = 256
     crop_size: int = 224
     mirror: bool = False
@@ -53,6 +60,9 @@ class ModelSpec:
             value = getattr(self, field)
             if not holds(value):
                 raise ModelError("model spec", f"{field} is {_shortened(value)}, expected {expectation}")
+        if self.depth not in ARCHITECTURES[self.architecture]:
+            expected = f"one of {ARCHITECTURES[self.architecture]} for {self.architecture}"
+            raise ModelError("model spec", f"depth is {self.depth}, expected {expected}")
         if self.crop_size > self.short_side:
             raise ModelError("model spec", f"crop_size {self.crop_size} exceeds short_side {self.short_side}")
 
@@ -67,10 +77,10 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: object) -> ModelSpec:
-        """Read a spec that `to_json` wrote; `source` names it in errors.
+        """Read a spec that `to_json` wrote, of this version or an older one; `source` names it in errors.
 
-        Raises ModelError for damaged text, unknown or missing fields, values out of range, and versions newer
-        than this program.
+        Raises ModelError for damaged text, unknown or missing fields, values out of range, and for versions and
+        architectures that this program does not know.
         """
         try:
             values = json.loads(text)
@@ -79,6 +89,8 @@ class ModelSpec:
         if not isinstance(values, dict):
             raise ModelError(source, "its model spec is no JSON object", _REMEDY)
         _check_version(values.get("format_version"), source)
+        values = _of_this_version(values)
+        _check_architecture(values.get("architecture", RESNET_VD), source)
         fields = _checked_fields(cls, values, source)
         try:
             return cls(**fields)
@@ -90,11 +102,25 @@ def _check_version(version: object, source: object) -> None:
     if not _is_int(version):
         cause = f"its model spec has format_version {_shortened(version)}, expected a number"
         raise ModelError(source, cause, _REMEDY)
-    if version != FORMAT_VERSION:
+    if version not in _READABLE_VERSIONS:
+        readable = " and ".join(map(str, _READABLE_VERSIONS))
+        cause = f"its model spec has format version {version}, this program reads versions {readable}"
+        raise ModelError(source, cause, _OTHER_RELEASE)
+
+
+def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a spec of any readable version as this version has them."""
+    if values["format_version"] == 1 and "architecture" not in values:  # when there was one network
+        values = values | {"architecture": RESNET_VD}
+    return values | {"format_version": FORMAT_VERSION}
+
+
+def _check_architecture(architecture: object, source: object) -> None:
+    """Refuse an architecture by its own message: such a spec is most likely a later release's."""
+    if isinstance(architecture, str) and architecture not in ARCHITECTURES:
+        known = f"this program knows {', '.join(ARCHITECTURES)}"
         raise ModelError(
-            source,
-            f"its model spec has format version {version}, this program reads version {FORMAT_VERSION}",
-            "install the pptsn release that wrote it, or export the model again",
+            source, f"its model spec names the architecture {architecture!r}, {known}", _OTHER_RELEASE
         )
 
 
@@ -134,7 +160,8 @@ def _shortened(value: object) -> str:
 
 
 _EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "depth": (f"one of {DEPTHS}", lambda v: _is_int(v) and v in DEPTHS),
+    "architecture": (f"one of {tuple(ARCHITECTURES)}", lambda v: isinstance(v, str) and v in ARCHITECTURES),
+    "depth": ("a positive number of layers", _is_positive_int),
     "labels": ("a list of class names", _is_labels),
     "weights_digest": ("64 hexadecimal digits", _is_digest),
     "short_side": ("a positive number of pixels", _is_positive_int),

@@ -12,9 +12,10 @@ import pytest
 
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.engines.tensorrt.api import BUILDERS, import_tensorrt
+from pptsn.runtime.engines.tensorrt.api import import_tensorrt
 from pptsn.runtime.engines.tensorrt.cuda import open_cuda
 from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
+from pptsn.runtime.model.manifest import BUILDERS
 
 pytestmark = pytest.mark.gpu
 

@@ -19,6 +19,8 @@ def test_json_round_trip() -> None:
     [
         ("depth", 51),
         ("depth", True),
+        ("architecture", "resnet"),
+        ("architecture", ["pptsn-resnet_vd"]),
         ("labels", ()),
         ("labels", (1, 2)),
         ("crop_size", 0),
@@ -49,8 +51,27 @@ def changed(**changes: object) -> str:
 
 
 def test_a_newer_version_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ModelError, match=r"m\.onnx: .* version 2, this program reads version 1; install"):
-        ModelSpec.from_json(changed(format_version=2, new_field=1), source="m.onnx")
+    with pytest.raises(ModelError, match=r"m\.onnx: .* version 3, this program reads versions 1 and 2; install"):
+        ModelSpec.from_json(changed(format_version=3, new_field=1), source="m.onnx")
+
+
+def test_a_spec_of_the_first_release_opens_as_the_network_that_there_was() -> None:
+    values = json.loads(changed(format_version=1))
+    del values["architecture"]
+    assert ModelSpec.from_json(json.dumps(values), source="m.onnx") == tiny_spec(architecture="pptsn-resnet_vd")
+
+
+def test_a_spec_of_this_version_names_its_architecture() -> None:
+    values = json.loads(changed())
+    del values["architecture"]
+    with pytest.raises(ModelError, match=r"lacks \['architecture'\]"):
+        ModelSpec.from_json(json.dumps(values), source="m.onnx")
+
+
+def test_an_unknown_architecture_is_refused_with_those_that_there_are() -> None:
+    expected = r"^m\.onnx: .* architecture 'x3d', this program knows pptsn-resnet_vd; install the pptsn release"
+    with pytest.raises(ModelError, match=expected):
+        ModelSpec.from_json(changed(architecture="x3d", depth=3), source="m.onnx")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
-from pptsn.runtime.engines.tensorrt.api import BUILDERS, CapturingLogger, import_tensorrt, parse_version
+from pptsn.runtime.engines.tensorrt.api import CapturingLogger, import_tensorrt
+from pptsn.runtime.model.manifest import BUILDERS, parse_version
 from tests.rtx import require_rtx
 
 ROOT = Path(__file__).parents[2]

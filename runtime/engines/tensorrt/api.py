@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError, install_command
-
-BUILDERS = ("tensorrt", "tensorrt-rtx")
+from pptsn.runtime.model.manifest import BUILDERS, parse_version
 
 # ILogger.Severity: 0 internal error, 1 error, 2 warning, 3 info, 4 verbose.
 _ERROR, _WARNING, _VERBOSE = 1, 2, 4
@@ -110,17 +108,6 @@ def import_tensorrt(name: str) -> TensorRT:
     except (ImportError, OSError, AttributeError, RuntimeError) as error:
         raise MissingDependencyError(name, f"it is not usable here ({error})", _REMEDIES[name]) from error
     return TensorRT(name, module, parse_version(text), text)
-
-
-def parse_version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version: (10, 3, 0) for "10.3.0", so that 10.13 is newer than 10.3.
-
-    Raises ValueError where `text` does not begin with one.
-    """
-    match = re.match(r"\d+(?:\.\d+)*", text)
-    if match is None:
-        raise ValueError(f"{text!r} is no version")
-    return tuple(int(part) for part in match[0].split("."))
 
 
 def _import_module(name: str) -> Any:
