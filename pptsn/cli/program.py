@@ -13,27 +13,44 @@ if TYPE_CHECKING:
     import typer
 
 
-def _build_app() -> typer.Typer:
+_COMMANDS = {
+    "classify": ("pptsn.cli.classify:classify", "Name the action in each video."),
+    "stream": (
+        "pptsn.cli.stream:stream",
+        "Name the action in cameras, streams and files, live, for as long as they run.",
+    ),
+    "doctor": (
+        "pptsn.cli.doctor:doctor",
+        "Say what is installed, which engines and devices work, and what to install for the rest.",
+    ),
+    "synthesize": (
+        "pptsn.cli.synthesize:synthesize",
+        "Make a small labelled set of real H.264 files, to try everything with.",
+    ),
+    "train": ("pptsn.cli.train:train", "Train PP-TSN by a recipe."),
+    "evaluate": ("pptsn.cli.evaluate:evaluate", "Measure top-1 and top-5 over the recipe's test list."),
+    "export": (
+        "pptsn.cli.export:export",
+        "Export a checkpoint: its per-view network, its spec, and reference logits.",
+    ),
+    "convert": ("pptsn.cli.convert:app", "Convert a Paddle export to the files that devices run."),
+    "verify": (
+        "pptsn.cli.verify:verify",
+        "Prove that models give the answers of their export, or of one another.",
+    ),
+    "bench": ("pptsn.cli.bench:app", "Measure models on this machine; reports; comparisons."),
+}
+
+
+def command_line() -> typer.Typer:
     """Return the command line: one file a command."""
     import typer
 
-    from pptsn.cli import bench, convert
-    from pptsn.cli.classify import classify
-    from pptsn.cli.doctor import doctor
-    from pptsn.cli.evaluate import evaluate
-    from pptsn.cli.export import export
-    from pptsn.cli.stream import stream
-    from pptsn.cli.synthesize import synthesize
-    from pptsn.cli.train import train
-    from pptsn.cli.verify import verify
+    from pptsn.cli.lazy import lazy_app
     from pptsn.runtime.base.progress import set_quiet
 
-    app = typer.Typer(
-        name="pptsn",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="rich",
+    app = lazy_app(
+        _COMMANDS,
         help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
         epilog="Exit codes: 0 done, 1 some input failed, 2 wrong usage, 3 missing dependency or device.",
     )
@@ -53,11 +70,6 @@ def _build_app() -> typer.Typer:
     def options(quiet: bool = quiet_option, version: bool = version_option) -> None:
         set_quiet(quiet)
 
-    for command in (classify, stream, doctor, synthesize, train, evaluate, export):
-        app.command()(command)
-    app.add_typer(convert.app, name="convert")
-    app.command()(verify)
-    app.add_typer(bench.app, name="bench")
     return app
 
 
@@ -74,7 +86,7 @@ def main() -> None:
         arguments = ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
     try:
         try:
-            _build_app()(arguments)
+            command_line()(arguments, prog_name="pptsn")
         finally:
             sys.stdout.flush()  # now: when Python exits it is too late for an error message
     except PptsnError as error:

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from pptsn.benchmarks.live.trial import Trial
 
 
-def add_to(bench: typer.Typer) -> None:
-    """Add the command of this module to `bench`."""
-    bench.command()(live)
-
-
 def live(
     model: ModelOption,
     source: Annotated[

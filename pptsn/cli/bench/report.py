@@ -28,12 +28,6 @@ AccuracyOption = Annotated[
 ]
 
 
-def add_to(bench: typer.Typer) -> None:
-    """Add the commands of this module to the group `bench`."""
-    bench.command()(report)
-    bench.command()(compare)
-
-
 def report(
     files: Annotated[list[str], typer.Argument(metavar="FILE.json", help="Reports that `pptsn bench` wrote.")],
     output: Annotated[

@@ -19,11 +19,6 @@ from pptsn.cli.bench.options import (
 )
 
 
-def add_to(bench: typer.Typer) -> None:
-    """Add the command of this module to `bench`."""
-    bench.command()(run)
-
-
 def run(
     *,
     model: ModelOption,

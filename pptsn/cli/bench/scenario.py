@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from pptsn.benchmarks.measure.results import Result
 
 
-def add_to(bench: typer.Typer) -> None:
-    """Add the command to `bench`."""
-    bench.command(name="scenario")(scenario)
-
-
 def scenario(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="single-stream, multi-stream, server, offline, or all of them.")

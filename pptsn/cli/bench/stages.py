@@ -30,11 +30,6 @@ _SOURCES_HELP = (
 _NAMED = 3
 
 
-def add_to(bench: typer.Typer) -> None:
-    """Add the command of this module to `bench`."""
-    bench.command()(stages)
-
-
 def stages(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
     model: ModelOption,

@@ -31,11 +31,6 @@ _LIST_HELP = (
 )
 
 
-def add_to(bench: typer.Typer) -> None:
-    """Add the command to `bench`."""
-    bench.command(name="sweep")(sweep)
-
-
 def sweep(
     model: ModelsOption,
     clips: Annotated[str, typer.Option("--list", help=_LIST_HELP)],
