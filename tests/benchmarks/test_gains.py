@@ -205,7 +205,7 @@ def command(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
 
     monkeypatch.setattr(gains_cli, "new_method", quick)
     app = typer.Typer()
-    gains_cli.add_to(app)
+    app.command()(gains_cli.gains)
     options = ["--segments", "2", "--views", "center", "--repeats", "2", "--seconds", "0.5"]
     return lambda *words: CliRunner().invoke(app, [*map(str, words), *options], catch_exceptions=False)
 

@@ -19,7 +19,7 @@ from pptsn.benchmarks.live.source import LiveSource
 from pptsn.benchmarks.live.trial import LiveLoad, Trial
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
-from pptsn.cli.bench.live import add_to
+from pptsn.cli.bench.live import live
 from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
@@ -178,7 +178,7 @@ def test_the_command_reports_what_was_found(model: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("pptsn.benchmarks.measure.publishing.publish", publish)
     monkeypatch.setattr(measure, "run_trial", run)
     app = typer.Typer()
-    add_to(app)
+    app.command()(live)
     options = f"--model {model} --source {SOURCE} --window 2 --segments 4 --views three --latency-bound 50"
     options += f" --seconds 3 --most 3 --device cpu -o {tmp_path / 'live.json'}"
     done = CliRunner().invoke(app, options.split())
@@ -193,6 +193,6 @@ def test_the_command_reports_what_was_found(model: Path, monkeypatch: pytest.Mon
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(model: Path) -> None:
     app = typer.Typer()
-    add_to(app)
+    app.command()(live)
     done = CliRunner().invoke(app, ["--model", str(model), "-o", "live.txt"])
     assert isinstance(done.exception, UsageError)

@@ -10,14 +10,16 @@ from typer.testing import CliRunner, Result
 
 from pptsn.benchmarks.measure.documents import write_report
 from pptsn.benchmarks.measure.results import Result as Found
-from pptsn.cli.bench.report import add_to
+from pptsn.cli.bench.report import compare
+from pptsn.cli.bench.report import report as report_command
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from tests.benchmarks.reports.fabricated import live, report, results, scenario, stages
 
 
 def invoke(*arguments: object) -> Result:
     app = typer.Typer()
-    add_to(app)
+    app.command("report")(report_command)
+    app.command()(compare)
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 

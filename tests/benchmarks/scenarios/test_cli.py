@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from pptsn.benchmarks.measure import publishing
-from pptsn.cli.bench.scenario import add_to
+from pptsn.cli.bench.scenario import scenario
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from tests.clips import write_clip
 from tools.targets.tiny_model import write_tiny_model
@@ -35,7 +35,7 @@ def model(tmp_path: Path) -> Path:
 def bench(*arguments: object) -> int:
     app = typer.Typer()
     app.callback()(lambda: None)
-    add_to(app)
+    app.command()(scenario)
     result = CliRunner().invoke(app, ["scenario", *map(str, arguments)])
     if isinstance(result.exception, PptsnError):
         raise result.exception

@@ -120,7 +120,7 @@ def call(clips_folder: Path, published: Path) -> Callable[..., int]:
 
     def called(*arguments: object) -> int:
         app = typer.Typer()
-        cli.add_to(app)
+        app.command()(cli.sweep)
         app.callback()(lambda: None)  # so that the command has a name
         fixed = ["--list", clips_folder / "test.txt", "--views", "center", "--segments", "1", "--device", "cpu"]
         short = ["--repeats", 1, "--seconds", 0.01, "-o", published]
