@@ -23,6 +23,7 @@ ROOMS = (
     ("pptsn.runtime.model",),
     ("pptsn.runtime.engines",),
     ("pptsn.runtime.classify",),
+    ("pptsn.runtime.evaluate",),
     ("pptsn.runtime.stream.sources",),
     ("pptsn.runtime.stream.recording",),
     ("pptsn.runtime.stream.capture",),

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, TypeVar
 
 from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.classify.lists import read_list, source_of
-from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.results import Failure, printable
+from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Device, Engine, open_engine
-from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.runtime.frames.preprocess import view_count
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,28 +89,39 @@ def evaluate(
     samples = read_list(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
-    tally = _Tally(labels)
     engine = _open_engine(weights, recipe, backend=backend, device=device, classes=len(labels))
     for note in engine.notes:
         display.line(note)
-    with Recognizer(engine) as recognizer:
+    with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(samples)) as bar:
         results = recognizer.classify_many(map(source_of, samples), segments=segments, views=views)
-        with display.bar("evaluating", total=len(samples)) as bar:
-            for sample, result in zip(samples, results, strict=True):
-                if isinstance(result, Failure):
-                    tally.add_unreadable(sample.label, str(result.error))
-                else:
-                    tally.add(sample.label, result.logits)
-                bar.advance()
-    return tally.result(views=views, segments=segments, engine=engine)
+        answers = Answers.of(_counted(results, bar.advance))
+    found = accuracy(answers.leading, [sample.label for sample in samples])
+    return Evaluation(
+        clips=found.clips,
+        top1=found.top1,
+        top5=found.top5,
+        class_top1=tuple(found.class_top1.get(label) for label in range(len(labels))),
+        views=views,
+        segments=segments,
+        unreadable=tuple(answers.unreadable.values()),
+        labels=labels,
+        engine=engine.description,
+        precision=engine.spec.precision,
+    )
+
+
+def _counted(results: Iterable[_Result], advance: Callable[[], object]) -> Iterator[_Result]:
+    for result in results:
+        yield result
+        advance()
 
 
 def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: str | None, classes: int) -> Engine:
     suffix = Path(weights).suffix.lower()
     if suffix in (".onnx", ".engine"):
         # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
-        place = device or ("auto" if suffix == ".engine" else recipe.device)
-        engine = open_engine(weights, backend=backend, device=place)
+        where = device or ("auto" if suffix == ".engine" else recipe.device)
+        engine = open_engine(weights, backend=backend, device=where)
         if engine.spec.classes != classes:
             engine.close()
             cause = f"has {engine.spec.classes} classes, the recipe {classes}"
@@ -126,38 +137,3 @@ def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: s
         Device.parse(device)  # refuses unknown names
     select_device(device or recipe.device)
     return PaddleEngine(weights, recipe)
-
-
-class _Tally:
-    """Counts right answers, by class."""
-
-    def __init__(self, labels: tuple[str, ...]) -> None:
-        self._labels, classes = labels, len(labels)
-        self._clips = np.zeros(classes, np.int64)
-        self._right = np.zeros((2, classes), np.int64)
-        self._unreadable: list[str] = []
-
-    def add(self, label: int, logits: Logits) -> None:
-        self._clips[label] += 1
-        self._right[:, label] += correct_counts(logits[None], np.array([label], np.int64))
-
-    def add_unreadable(self, label: int, line: str) -> None:
-        self._clips[label] += 1
-        self._unreadable.append(line)
-
-    def result(self, *, views: str, segments: int, engine: Engine) -> Evaluation:
-        clips = int(self._clips.sum())
-        top1, top5 = (self._right.sum(axis=1) / clips).tolist()
-        by_class = (float(right / n) if n else None for right, n in zip(self._right[0], self._clips, strict=True))
-        return Evaluation(
-            clips=clips,
-            top1=top1,
-            top5=top5,
-            class_top1=tuple(by_class),
-            views=views,
-            segments=segments,
-            unreadable=tuple(self._unreadable),
-            labels=self._labels,
-            engine=engine.description,
-            precision=engine.spec.precision,
-        )

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from pptsn.benchmarks.measure.results import Measurement
 from pptsn.benchmarks.sweep.clips import Clip
+from pptsn.runtime.evaluate.accuracy import Leading, accuracy, same_answers
 
-# The leading classes of each clip, by its place in the list; see pptsn.benchmarks.sweep.job.Findings.
-Answers = Mapping[int, Sequence[int]]
+# The leading classes of each clip, by its index in the list; see pptsn.benchmarks.sweep.job.Findings.
+Answers = Mapping[int, Leading]
 
 
 def right_answers(answers: Answers, clips: Sequence[Clip], *, classes: int) -> tuple[Measurement, ...]:
@@ -16,13 +17,15 @@ def right_answers(answers: Answers, clips: Sequence[Clip], *, classes: int) -> t
 
     Not known where a label is none of the model's `classes`: the list is of other classes.
     """
-    highest = max(clip.label or 0 for clip in clips)
+    labels = [clip.label or 0 for clip in clips]  # a list gives a label to all clips, or to none
+    highest = max(labels)
     if highest >= classes:
         note = f"the list has label {highest}, the model has classes 0 to {classes - 1}: another list is needed"
         return tuple(_share(name, None, note=note) for name in ("top1_percent", "top5_percent"))
-    return tuple(
-        _share(f"top{k}_percent", sum(clips[i].label in top[:k] for i, top in answers.items()), of=len(clips))
-        for k in (1, 5)
+    found = accuracy(answers, labels)
+    return (
+        _share("top1_percent", found.top1_count, of=found.clips),
+        _share("top5_percent", found.top5_count, of=found.clips),
     )
 
 
@@ -31,9 +34,8 @@ def agreement(answers: Answers, reference: Answers, *, with_whom: str) -> Measur
 
     A clip that could not be read, or whose logits were no numbers, does not agree.
     """
-    same = sum(bool(answers.get(place)) and answers[place][0] == top[0] for place, top in reference.items() if top)
     note = f"the share of clips with the same answer as {with_whom}"
-    return _share("agreement_percent", same, of=len(reference), note=note)
+    return _share("agreement_percent", same_answers(answers, reference), of=len(reference), note=note)
 
 
 def _share(name: str, count: int | None, *, of: int = 0, note: str = "") -> Measurement:

@@ -6,21 +6,18 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
 from pptsn.benchmarks.sweep.memory import peak_memory_mb
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.classify.clips import Source
-from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
 from pptsn.runtime.classify.results import Classification, Failure, printable
 from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.evaluate.accuracy import leading
 from pptsn.runtime.frames.preprocess import view_count
 from pptsn.runtime.frames.sampling import sampling_rule
 
-_LEADING = 5
 # As Engine.description names it.
 _DEVICE = re.compile(r" on (cpu|cuda:\d+)")
 
@@ -140,12 +137,11 @@ class _Runner:
 
     def answers(self) -> dict[int, list[int]]:
         """Return the leading classes of each clip of the list that can be read; see Findings."""
-        found = {}
+        found: dict[int, list[int]] = {}
         results = self._many(clip.source for clip in self._job.clips)
-        for place, (clip, result) in enumerate(zip(self._job.clips, results, strict=True)):
+        for index, (clip, result) in enumerate(zip(self._job.clips, results, strict=True)):
             if answered := self._answered(clip, result):
-                row = answered.logits[None]
-                found[place] = leading_classes(row, _LEADING)[0].tolist() if np.isfinite(row).all() else []
+                found[index] = list(leading(answered.logits[None])[0])
         return found
 
     @property

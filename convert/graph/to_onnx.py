@@ -9,11 +9,9 @@ from pptsn.convert.graph.model_file import check_output, write_model
 from pptsn.convert.graph.paddle_to_onnx import network_from_export
 from pptsn.convert.graph.simplify import simplify
 from pptsn.convert.verify.verify import FP32_TOLERANCE, Report, report_path, verify_reference
-from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import atomic_file
 from pptsn.runtime.engines import open_engine
-from pptsn.runtime.model.export_folder import SPEC_NAME
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.export_folder import read_export_spec
 
 
 def convert_to_onnx(
@@ -37,16 +35,3 @@ def convert_to_onnx(
         report.require_passed()
     report.write(report_path(output))
     return report
-
-
-def read_export_spec(export: Path) -> ModelSpec:
-    """Return the spec of an export folder; raises ModelError where it has none."""
-    try:
-        text = (export / SPEC_NAME).read_bytes()
-    except OSError as error:
-        raise ModelError(
-            export,
-            f"is no export folder: its {SPEC_NAME} cannot be read ({error.strerror})",
-            "make one by: pptsn export",
-        ) from error
-    return ModelSpec.from_json(text, source=export / SPEC_NAME)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.evaluate.accuracy import leading, same_answers
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,15 @@ def agreement(logits: Logits, reference: Logits) -> Agreement:
     with np.errstate(invalid="ignore"):  # infinity less infinity
         difference = np.abs(logits.astype(np.float64) - reference.astype(np.float64))
     difference[~np.isfinite(difference)] = np.inf
-    ranked, expected = leading_classes(logits, 5), leading_classes(reference, 5)
-    finite = np.isfinite(logits).all(axis=1) & np.isfinite(reference).all(axis=1)
+    ranked, expected = leading(logits), leading(reference)
     errors = normalised_errors(logits, reference)
-    shared = [len(set(a) & set(b)) / len(a) for a, b in zip(ranked.tolist(), expected.tolist(), strict=True)]
+    shared = [len(set(a) & set(b)) / max(len(a), 1) for a, b in zip(ranked, expected, strict=True)]
     return Agreement(
         rows=len(logits),
         max_abs=float(difference.max()),
         mean_abs=float(difference.mean()),
-        top1=float(np.mean(finite & (ranked[:, 0] == expected[:, 0]))),
-        top5=float(np.mean(np.where(finite, shared, 0.0))),
+        top1=same_answers(dict(enumerate(ranked)), dict(enumerate(expected))) / len(logits),
+        top5=float(np.mean(shared)),
         error_median=float(np.median(errors)),
         error_worst=float(errors.max()),
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pptsn.convert.verify.agreement import Agreement, agreement
 from pptsn.convert.verify.limits import Gates, Limits
@@ -22,10 +21,10 @@ from pptsn.runtime.base.errors import InputError, ModelError, UsageError, Verifi
 from pptsn.runtime.base.files import write_text
 from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.lists import evenly
-from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.evaluate.accuracy import Accuracy, accuracy, leading
 from pptsn.runtime.model.export_folder import export_files
 
 
@@ -134,8 +133,8 @@ def verify_chain(
         if not found:
             reason = next(iter(skipped.values()))
             raise InputError(option, f"none of {len(chosen)} clips can be read ({reason})", "name others")
-        known = None if labels is None else np.array([labels[chosen[place]] for place in found], np.int64)
-        logits = [np.stack([rows[place] for rows in found.values()]) for place in range(len(models))]
+        known = None if labels is None else [labels[chosen[index]] for index in found]
+        logits = [np.stack([rows[index] for rows in found.values()]) for index in range(len(models))]
         links = _links(models, engines, logits, known, runs, gates)
     return Chain(links=links, clips=len(found), named=len(sources), runs=runs, skipped=tuple(skipped.values()))
 
@@ -155,31 +154,33 @@ def _links(
     models: Sequence[str | Path],
     engines: list[Engine],
     logits: list[Logits],
-    labels: npt.NDArray[np.int64] | None,
+    labels: Sequence[int] | None,
     runs: Runs,
     gates: Gates,
 ) -> tuple[Link, ...]:
-    """Return what was found of each model; logits: one (clips, C) array a model; labels: (clips,)."""
-    links = []
-    for place, (model, engine, rows) in enumerate(zip(models, engines, logits, strict=True)):
-        drop = None if labels is None or not place else _drop(rows, logits[0], labels)
+    """Return what was found of each model; logits: one (clips, C) array a model; labels: of each clip."""
+    links: list[Link] = []
+    right = [None if labels is None else accuracy(dict(enumerate(leading(rows))), labels) for rows in logits]
+    for index, (model, engine, rows) in enumerate(zip(models, engines, logits, strict=True)):
+        own = right[index]
+        drop = _drop(own, right[0]) if index else None
         link = Link(
             model=str(model),
             engine=engine.description,
             precision=engine.spec.precision,
             size_bytes=_size_bytes(Path(model)),
-            top1=None if labels is None else correct_counts(rows, labels)[0] / len(rows),
-            top5=None if labels is None else correct_counts(rows, labels)[1] / len(rows),
+            top1=None if own is None else own.top1,
+            top5=None if own is None else own.top5,
             drop=drop,
         )
-        if place:
+        if index:
             figures = agreement(rows, logits[0])
             precisions = (engine.spec.precision, engines[0].spec.precision)
             limits = gates.limits(precisions, on_gpu=runs.any_on_gpu(model, models[0]))
             link = dataclasses.replace(
                 link,
                 against_first=figures,
-                against_previous=agreement(rows, logits[place - 1]),
+                against_previous=agreement(rows, logits[index - 1]),
                 limits=limits,
                 failures=tuple(limits.violations(figures, drop)),
             )
@@ -187,10 +188,11 @@ def _links(
     return tuple(links)
 
 
-def _drop(logits: Logits, reference: Logits, labels: npt.NDArray[np.int64]) -> float:
-    """Return the points of top-1 that `logits` lose against `reference`, both (N, C); negative where they gain."""
-    lost = correct_counts(reference, labels)[0] - correct_counts(logits, labels)[0]
-    return 100 * lost / len(labels)
+def _drop(own: Accuracy | None, reference: Accuracy | None) -> float | None:
+    """Return the points of top-1 that a model loses against the reference, negative where it gains."""
+    if own is None or reference is None:
+        return None
+    return 100 * (reference.top1_count - own.top1_count) / own.clips
 
 
 def _size_bytes(model: Path) -> int:

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.convert.graph.to_onnx import read_export_spec
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
 from pptsn.runtime.engines.base import Engine, Logits
 from pptsn.runtime.frames.preprocess import Frame, normalise
-from pptsn.runtime.model.export_folder import export_files
+from pptsn.runtime.model.export_folder import export_files, read_export_spec
 
 # Crops a call: what is fastest on a CPU changes little from here on, and memory grows.
 _BATCH = 10

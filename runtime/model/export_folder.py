@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.model.spec import ModelSpec
 
 # Paddle 3 writes model.json where Paddle 2 wrote model.pdmodel.
 PROGRAM_NAMES = ("model.json", "model.pdmodel")
@@ -21,3 +22,16 @@ def export_files(export: Path) -> tuple[Path, Path]:
         missing = PARAMETERS_NAME if program else PROGRAM_NAMES[0]
         raise ModelError(export, f"is no export folder: it has no {missing}", "make one by: pptsn export")
     return program, parameters
+
+
+def read_export_spec(export: Path) -> ModelSpec:
+    """Return the spec of an export folder; raises ModelError where it has none."""
+    try:
+        text = (export / SPEC_NAME).read_bytes()
+    except OSError as error:
+        raise ModelError(
+            export,
+            f"is no export folder: its {SPEC_NAME} cannot be read ({error.strerror})",
+            "make one by: pptsn export",
+        ) from error
+    return ModelSpec.from_json(text, source=export / SPEC_NAME)

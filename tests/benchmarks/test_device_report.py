@@ -16,11 +16,12 @@ from pptsn.convert.graph.model_file import write_model
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.engines import open_engine
+from pptsn.runtime.evaluate.accuracy import Answers, leading
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 from tools.device import models as device_models
 from tools.device import report as device_report
-from tools.device.models import Answers, accuracy, latency, placements
+from tools.device.models import accuracy_figures, latency, placements
 from tools.device.report import attempt, make_report, parse_options, read_outcome
 
 COLOURS = {"red": (200, 60, 60), "green": (60, 200, 60), "pale": (150, 140, 135)}
@@ -145,10 +146,11 @@ def test_models_run_where_they_are_meant_to(demo: Path) -> None:
 
 
 def test_what_is_no_number_agrees_with_nothing() -> None:
-    broken = Answers({0: np.full(4, np.nan, np.float32), 1: np.zeros(4, np.float32)}, ())
-    whole = Answers({0: np.zeros(4, np.float32), 1: np.zeros(4, np.float32)}, ())
+    logits = np.array([np.full(4, np.nan), np.zeros(4)], np.float32)
+    broken = Answers(dict(enumerate(leading(logits))), {})
+    whole = Answers(dict(enumerate(leading(np.zeros((2, 4), np.float32)))), {})
     samples = [Sample("a", 0), Sample("b", 0)]
-    figures = accuracy(broken, whole, samples)
+    figures = accuracy_figures(broken, whole, samples)
     assert (figures["top1"], figures["agreement"]) == (0.5, 0.5)
 
 

@@ -55,7 +55,7 @@ def resnet(export: Path) -> tuple[onnx.ModelProto, ModelSpec]:
     """The per-view network of depth 18, and its spec."""
     from pptsn.convert.graph.paddle_to_onnx import network_from_export
     from pptsn.convert.graph.simplify import simplify
-    from pptsn.convert.graph.to_onnx import read_export_spec
+    from pptsn.runtime.model.export_folder import read_export_spec
 
     network = network_from_export(export)
     simplify(network)

@@ -13,11 +13,10 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.classify.lists import Sample
-from pptsn.runtime.classify.ranking import correct_counts, leading_classes
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.results import Failure, printable
+from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Engine
-from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.evaluate.accuracy import Answers, accuracy, same_answers
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.model.onnx_file import quantization_target
 
@@ -57,58 +56,31 @@ def _is_for_cpus(model: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a model answered: the mean logits (C,) of each clip that could be read, by its place in the list.
-
-    unreadable: a line for each of the others.
-    """
-
-    logits: dict[int, Logits]
-    unreadable: tuple[str, ...]
-
-
 def answer(engine: Engine, samples: Sequence[Sample], *, segments: int, views: str) -> Answers:
     """Run `engine` on all of `samples`, as `pptsn classify` does."""
-    logits: dict[int, Logits] = {}
-    unreadable = []
-    results = Recognizer(engine).classify_many((sample.path for sample in samples), segments=segments, views=views)
-    for place, result in enumerate(results):
-        if isinstance(result, Failure):
-            unreadable.append(printable(str(result.error)))
-        else:
-            logits[place] = result.logits
-    return Answers(logits, tuple(unreadable))
+    sources = (sample.path for sample in samples)
+    return Answers.of(Recognizer(engine).classify_many(sources, segments=segments, views=views))
 
 
-def accuracy(found: Answers, reference: Answers | None, samples: Sequence[Sample]) -> dict[str, Any]:
+def accuracy_figures(found: Answers, reference: Answers | None, samples: Sequence[Sample]) -> dict[str, Any]:
     """Return shares (0..1) over all of `samples`: top1 and top5, in which a clip that cannot be read is wrong.
 
     agreement: the share of the clips, of those that both read, with the leading class of `reference`; None
     without one.  unreadable: a line a clip.
     """
-    right = np.zeros(2, np.int64)
-    for place, row in found.logits.items():
-        right += correct_counts(row[None], np.array([samples[place].label], np.int64))
-    top1, top5 = (right / len(samples)).tolist()
+    right = accuracy(found.leading, [sample.label for sample in samples])
     return {
-        "clips": len(samples),
-        "top1": top1,
-        "top5": top5,
+        "clips": right.clips,
+        "top1": right.top1,
+        "top5": right.top5,
         "agreement": None if reference is None else _agreement(found, reference),
-        "unreadable": list(found.unreadable),
+        "unreadable": [printable(line) for line in found.unreadable.values()],
     }
 
 
 def _agreement(found: Answers, reference: Answers) -> float | None:
-    both = found.logits.keys() & reference.logits.keys()
-    same = [_leading(found.logits[place]) == _leading(reference.logits[place]) for place in both]
-    return sum(same) / len(same) if same else None
-
-
-def _leading(row: Logits) -> int | None:
-    """Return the leading class of one clip; None, unlike any class, where its logits are no numbers."""
-    return int(leading_classes(row[None], 1)[0, 0]) if np.isfinite(row).all() else None
+    both = found.leading.keys() & reference.leading.keys()
+    return same_answers(found.leading, reference.leading) / len(both) if both else None
 
 
 def latency(engine: Engine, batch: int, *, seconds: float) -> dict[str, Any]:

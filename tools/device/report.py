@@ -46,8 +46,9 @@ from pptsn.runtime.base.progress import notes
 from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.doctor import examine
 from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.evaluate.accuracy import Answers
 from pptsn.runtime.frames.preprocess import VIEW_PLANS
-from tools.device.models import BATCHES, Answers, Placement, accuracy, answer, latency, placements
+from tools.device.models import BATCHES, Placement, accuracy_figures, answer, latency, placements
 
 FORMAT = 1
 _ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +136,7 @@ class ModelRuns:
 
     def _accuracy(self, engine: Engine) -> dict[str, Any]:
         found = answer(engine, self.samples, segments=self.segments, views=self.views)
-        figures = accuracy(found, self._reference, self.samples)
+        figures = accuracy_figures(found, self._reference, self.samples)
         self._reference = self._reference or found
         return figures
 

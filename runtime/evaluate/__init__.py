@@ -1,0 +1,1 @@
+"""How right a model is over a labelled list: one rule for whoever reports it."""
