@@ -52,9 +52,9 @@ def _packages() -> tuple[_Package, ...]:
     onnxruntime_gpu = install_command("gpu") if has_gpu_wheels() else JETSON_INSTALL
     onnx = f"{install_command('convert')}; on a device {install_command('tensorrt')}"
     return (
-        _Package("numpy", "everything", "pip install -e ."),
-        _Package("av", "decoding", "pip install -e ."),
-        _Package("opencv-python-headless", "resizing", "pip install -e ."),
+        _Package("numpy", "everything", "pip install pptsn"),
+        _Package("av", "decoding", "pip install pptsn"),
+        _Package("opencv-python-headless", "resizing", "pip install pptsn"),
         _Package("onnxruntime", "classifying on a CPU", install_command("cpu")),
         _Package("onnxruntime-gpu", "classifying on an NVIDIA GPU", onnxruntime_gpu),
         _Package("tensorrt", "running and building TensorRT plans", _TENSORRT_INSTALL),

@@ -119,7 +119,7 @@ def test_a_page_without_its_packages_is_refused_before_measuring(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     check_outputs([str(tmp_path / "r.json"), str(tmp_path / "r.md")])
-    with pytest.raises(MissingDependencyError, match=rf"{package}.*pip install -e '\.\[bench\]'"):
+    with pytest.raises(MissingDependencyError, match=rf"{package}.*pip install 'pptsn\[bench\]'"):
         check_outputs([str(tmp_path / "r.html")])
 
 

@@ -139,7 +139,7 @@ def test_a_missing_converter_names_the_command(
     copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(paddle_to_onnx.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[convert\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'pptsn\[convert\]'"):
         convert_to_onnx(copy, tmp_path / "m.onnx")
 
 

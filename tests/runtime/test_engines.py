@@ -111,7 +111,7 @@ def test_a_gpu_without_its_package_is_a_missing_dependency(model: Path) -> None:
 
 def test_a_missing_onnxruntime_names_the_command(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[cpu\]'"):
+    with pytest.raises(MissingDependencyError, match=r"pip install 'pptsn\[cpu\]'"):
         open_engine(model)
 
 
@@ -296,8 +296,8 @@ def test_a_model_quantized_for_cpus_runs_on_one_beside_a_gpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, driver: bool
 ) -> None:
     model = write_int8(tmp_path / "m.onnx", "cpu")
-    for place in ("providers", "selection"):
-        monkeypatch.setattr(f"pptsn.runtime.engines.{place}.driver_is_here", lambda: driver)
+    for module in ("onnxruntime.providers", "selection"):
+        monkeypatch.setattr(f"pptsn.runtime.engines.{module}.driver_is_here", lambda: driver)
     with open_engine(model) as engine:
         assert engine.notes == ()  # no ONNX Runtime with CUDA is worth having for this file
     build = CudaBuild(monkeypatch, CUDA)

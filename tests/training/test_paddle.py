@@ -15,12 +15,12 @@ def _run(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["network", "trainer", "paddle_engine", "export"])
+@pytest.mark.parametrize("module", ["network.network", "trainer", "paddle_engine", "export"])
 def test_without_paddle_one_line_names_what_to_install(module):
     code = (
         "import sys; sys.modules['paddle'] = None\n"
         "from pptsn.runtime.base.errors import MissingDependencyError\n"
-        f"try: import training.{module}\n"
+        f"try: import pptsn.training.{module}\n"
         "except MissingDependencyError as error: print(error)"
     )
     assert _run(code).endswith("run: pip install 'pptsn[train]'")

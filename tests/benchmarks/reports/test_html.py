@@ -129,5 +129,5 @@ def test_facts_of_a_machine_that_tells_little_are_no_hindrance() -> None:
 def test_missing_packages_are_named_with_their_remedy(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     for ask in (check_html, lambda: report_html([Series("a", report(results()))])):
-        with pytest.raises(MissingDependencyError, match=rf"{package}: .*pip install -e '\.\[bench\]'"):
+        with pytest.raises(MissingDependencyError, match=rf"{package}: .*pip install 'pptsn\[bench\]'"):
             ask()

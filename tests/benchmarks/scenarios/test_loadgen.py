@@ -69,7 +69,7 @@ def test_another_text_is_refused(text: str) -> None:
 def test_a_missing_loadgen_is_told_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlperf_loadgen", None)
     for name in ("loadgen", "both"):
-        with pytest.raises(MissingDependencyError, match=r"pip install -e '\.\[bench\]', or use --driver own"):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'pptsn\[bench\]', or use --driver own"):
             new_drivers(name)
     assert [driver.name for driver in new_drivers("auto")] == ["own"]
 

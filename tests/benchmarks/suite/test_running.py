@@ -50,14 +50,6 @@ def test_a_part_that_cannot_run_is_left_out_with_a_reason_or_refused_where_it_is
         parts_to_run("sweep", without)
 
 
-def test_gains_need_a_model_that_the_plain_way_can_run(subject, tmp_path):
-    plan = replace(subject, model=tmp_path / "m.engine")
-    assert "gains" not in parts_to_run(None, plan)[0]
-    int8 = replace(subject, model=write_tiny_model(tmp_path / "int8.onnx", precision="int8"))
-    with pytest.raises(UsageError, match="FP32"):
-        parts_to_run("gains", int8)
-
-
 def test_a_part_that_fails_keeps_what_it_had_says_why_and_lets_the_others_go_on(monkeypatch, subject):
     monkeypatch.setattr(
         running, "PARTS", {"live": part("a", ModelError("m.onnx", "is broken")), "sweep": part("b")}

@@ -310,5 +310,7 @@ def test_the_end_does_not_wait_for_a_server_that_is_silent() -> None:
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "paho.mqtt", None)
-    with pytest.raises(MissingDependencyError, match=r"output mqtt: needs paho-mqtt .*pip install -e '.\[mqtt\]'"):
+    with pytest.raises(
+        MissingDependencyError, match=r"output mqtt: needs paho-mqtt .*pip install 'pptsn\[mqtt\]'"
+    ):
         parse_destination("mqtt://127.0.0.1", top=1).open()

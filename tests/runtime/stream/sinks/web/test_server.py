@@ -251,7 +251,7 @@ def test_a_missing_package_is_told_with_its_remedy(
     monkeypatch.setitem(sys.modules, package, None)
     for name in ("routes", "metrics"):
         monkeypatch.delitem(sys.modules, f"pptsn.runtime.stream.sinks.web.{name}", raising=False)
-    with pytest.raises(MissingDependencyError, match=rf"needs the package {package}; pip install -e '\.\[web\]'"):
+    with pytest.raises(MissingDependencyError, match=rf"needs the package {package}; pip install 'pptsn\[web\]'"):
         WebSink("127.0.0.1", 0, view=pipeline).open()
 
 
