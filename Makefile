@@ -190,7 +190,7 @@ device-report: $(ANY_READY)  ## Measure the demo's models on this device, in one
 	  "or do that on a PC, and copy $(DEMO)/model*.onnx and $(DEMO)/data here"; exit 1; }
 	for model in model model.fp16 model.int8; do \
 	  $(PPTSN) convert engine $(DEMO)/$$model.onnx -o $(DEMO)/$$model.engine --rebuild-if-needed || true; done
-	$(BIN)/python -m benchmarks.device_report --demo $(DEMO) -o $(DEMO)/device-report.json
+	$(BIN)/python -m tools.device.report --demo $(DEMO) -o $(DEMO)/device-report.json
 
 test-matrix:  ## Run the runtime's tests under each of Python 3.10, 3.11 and 3.12 that this machine has
 	$(PYTHON) tests/matrix.py

@@ -8,7 +8,7 @@ from pathlib import Path
 from pptsn.benchmarks.live.criteria import SHARE
 from pptsn.benchmarks.live.search import of_count, search
 from pptsn.benchmarks.live.trial import SHARES, LiveLoad, Trial, run_trial
-from pptsn.benchmarks.measure.backend_name import backend_name
+from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import percentile_over_repeats
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting

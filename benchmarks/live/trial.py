@@ -117,6 +117,14 @@ class Trial:
         """Whether every stream was served in time."""
         return not self.failures
 
+    def __str__(self) -> str:
+        """Return how it went, in one line."""
+        count = f"{self.streams} stream{'s' if self.streams > 1 else ''}"
+        if not self.held:
+            return f"{count}: {'; '.join(self.failures)}"
+        p99_ms = self.to_dict()["latency_p99_ms"]
+        return f"{count}: in time" if p99_ms is None else f"{count}: in time, p99 latency {p99_ms:.0f} ms"
+
     def to_dict(self) -> dict[str, Any]:
         """Return it for a report: percentiles are None where there are too few samples for them."""
         ages = self.ages_ms

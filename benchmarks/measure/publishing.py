@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.text import Text
@@ -25,6 +25,8 @@ from pptsn.benchmarks.reports.terminal import output_console, show_report
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
 from pptsn.runtime.base.files import refuse_overwriting, write_text
 from pptsn.runtime.classify.results import printable
+
+T = TypeVar("T")
 
 # In the order in which they are written: what cannot be made again without measuring comes first.
 _SUFFIXES = (".json", ".md", ".html")
@@ -102,12 +104,12 @@ def publish(
     return report
 
 
-def gathered(results: Iterable[Result]) -> tuple[list[Result], BaseException | None]:
+def gathered(results: Iterable[T]) -> tuple[list[T], BaseException | None]:
     """Return the `results` that came, and what ended them: None, Ctrl-C, or an error nobody foresaw.
 
     So that what was measured can be published before the error is raised.
     """
-    found: list[Result] = []
+    found: list[T] = []
     try:
         for result in results:
             found.append(result)

@@ -5,14 +5,10 @@ samples       the frames to infer, cut into crops beforehand
 system        the system under test: a queue, a thread that fills batches from it, and the engine
 own           our driver, for all platforms
 loadgen       MLPerf's LoadGen as the driver, where its wheels exist
-drivers       which of them a name stands for
 pacing        warm-up, and the size of each run
 search        the highest rate of Server whose p99 stays within a bound
-comparing     how well two drivers agree
-case          engine, samples and method of a measurement, and the settings of its results
-measuring     the front door: scenarios by one driver, or by two in turn, as results
+measuring     the front door: a case, its drivers, and scenarios as results
 summarising   from observations to measurements and sentences
-cli           `pptsn bench scenario`
 
 The definitions are those of "MLPerf Inference Rules", sections Scenarios and LoadGen Operation
 (github.com/mlcommons/inference_policies, inference_rules.adoc).  Results are no MLPerf results: the model, the

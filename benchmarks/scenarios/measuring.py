@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.method import Method
-from pptsn.benchmarks.measure.results import Measurement, Result
-from pptsn.benchmarks.scenarios.case import BOUND_MS, Case
-from pptsn.benchmarks.scenarios.comparing import (
-    COMPARED,
-    agreement_result,
-    ratio_measurement,
-    same_queries_measurement,
-)
+from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.benchmarks.scenarios.definitions import (
     FRAMES_A_QUERY,
     LOADGEN,
@@ -24,10 +18,11 @@ from pptsn.benchmarks.scenarios.definitions import (
     Driver,
     Observation,
 )
-from pptsn.benchmarks.scenarios.drivers import new_drivers
+from pptsn.benchmarks.scenarios.loadgen import LoadGenDriver, loadgen_is_installed
+from pptsn.benchmarks.scenarios.own import OwnDriver
 from pptsn.benchmarks.scenarios.pacing import Pace, offline_run, stream_extent, warm_up
 from pptsn.benchmarks.scenarios.samples import SampleLibrary
-from pptsn.benchmarks.scenarios.search import highest_rate
+from pptsn.benchmarks.scenarios.search import SEARCH_S, highest_rate
 from pptsn.benchmarks.scenarios.summarising import (
     latency_measurements,
     observed_facts,
@@ -41,74 +36,71 @@ from pptsn.runtime.classify.recognizer import DEFAULT_SEGMENTS
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.sampling import check_segments
 
-# Queries of each repeat of the comparison, so that its p90 scatters little.
-_AGREEMENT_QUERIES = 100
+DRIVERS = (OWN, LOADGEN, "both", "auto")
 
 
-def run_scenario(
-    engine: Engine,
-    scenario: str,
-    samples: SampleLibrary,
-    *,
-    driver: str = OWN,
-    method: Method,
-    model: str = "",
-    batch: int | None = None,
-    segments: int = DEFAULT_SEGMENTS,
-    bound_ms: float = BOUND_MS,
-) -> Result:
-    """Return the result of one scenario by one driver, `own` or `loadgen`; arguments as in `Case`.
+def new_drivers(name: str) -> list[Driver]:
+    """Return the drivers that `name`, one of DRIVERS, stands for.
 
-    An engine that fails gives a Result whose `error` says why.  Raises UsageError for an unknown name and
-    MissingDependencyError for a driver that is not installed.
+    `auto` is LoadGen where it is installed, or else our own; `both` are the two, to be run in turn.
     """
-    case = Case(
-        engine=engine,
-        library=samples,
-        method=method,
-        model=model,
-        batch=batch,
-        segments=segments,
-        bound_ms=bound_ms,
-    )
-    if driver not in (OWN, LOADGEN):
-        raise UsageError("--driver", f"unknown driver {driver!r}", f"choose one of {OWN}, {LOADGEN}")
-    (result,) = run_scenarios(case, [scenario], driver=driver)
-    return result
+    if name not in DRIVERS:
+        raise UsageError("--driver", f"unknown driver {name!r}", f"choose one of {', '.join(DRIVERS)}")
+    if name == "auto":
+        name = LOADGEN if loadgen_is_installed() else OWN
+    drivers: list[Driver] = []
+    if name in (OWN, "both"):
+        drivers.append(OwnDriver())
+    if name in (LOADGEN, "both"):
+        drivers.append(LoadGenDriver())
+    return drivers
 
 
-def agreement(
-    engine: Engine, samples: SampleLibrary, *, method: Method, model: str = "", batch: int | None = None
-) -> list[Result]:
-    """Return SingleStream and Offline by both drivers in turn, and last how well they agree.
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """What is measured, and how.
 
-    The last Result has the ratio of our driver's figure to LoadGen's for the two scenarios, and that of our clock
-    to LoadGen's on the same queries; see `comparing`.  Raises MissingDependencyError where LoadGen is missing.
+    model: its file name, for the settings of the results.  batch: the most crops a call, None for the engine's.
+    segments: frames of a clip, for clips a second.  bound_ms: of Server's p99.  search_s: see `highest_rate`.
+    each_repeat: queries that each repeat of the streams has at least, where there is time.
     """
-    case = Case(
-        engine=engine,
-        library=samples,
-        method=method,
-        model=model,
-        batch=batch,
-        each_repeat=_AGREEMENT_QUERIES,
-    )
-    return run_scenarios(case, COMPARED, driver="both")
+
+    engine: Engine
+    library: SampleLibrary
+    method: Method
+    model: str = ""
+    batch: int | None = None
+    segments: int = DEFAULT_SEGMENTS
+    bound_ms: float = 100.0
+    search_s: float = SEARCH_S
+    each_repeat: int = 0
+
+    def settings(self, scenario: str, driver: str) -> dict[str, Setting]:
+        """Return the settings of the result of `scenario` by `driver`."""
+        settings: dict[str, Setting] = {
+            "scenario": scenario,
+            "driver": driver,
+            "model": self.model,
+            "precision": self.engine.spec.precision,
+            "backend": backend_name(self.engine),
+            "views": self.library.views,
+            "batch": self.batch or self.engine.batch_size,
+        }
+        if scenario == SERVER:
+            settings["latency_bound_ms"] = self.bound_ms
+        if scenario == OFFLINE:
+            settings["segments"] = self.segments
+        return settings
 
 
 def run_scenarios(
-    case: Case,
-    scenarios: Sequence[str],
-    *,
-    driver: str,
-    progress: Callable[[str], object] = lambda line: None,
-    results: list[Result] | None = None,
-) -> list[Result]:
-    """Return a result for each scenario and driver; with two drivers also how well they agree.
+    case: Case, scenarios: Sequence[str], *, driver: str, progress: Callable[[str], object] = lambda line: None
+) -> Iterator[Result]:
+    """Yield a result for each scenario and driver, as they come.
 
-    driver: a name in DRIVERS; `both` runs the two in turn, `auto` is LoadGen where it is installed and our own
-    elsewhere.  progress: is called with a line of text before each scenario.
-    results: the list to add results to, for a caller who keeps what there is when the run is interrupted.
+    driver: a name in DRIVERS.  progress: is called with a line of text before each scenario.
+    An engine that fails gives results whose `error` says why.  Raises UsageError for unknown names, and
+    MissingDependencyError for a driver that is not installed.
     """
     check_segments(case.segments)
     for scenario in scenarios:
@@ -116,36 +108,28 @@ def run_scenarios(
             names = ", ".join(SCENARIOS)
             raise UsageError("scenario", f"unknown scenario {scenario!r}", f"choose one of {names}")
     drivers = new_drivers(driver)
-    results = [] if results is None else results
-    ratios: list[Measurement] = []
-    same_queries: list[Measurement] = []
     for scenario in scenarios:
         progress(f"measuring {scenario} by {' and '.join(driver.name for driver in drivers)}")
-        try:
-            found, observed = _measured(case, scenario, drivers)
-        except SystemFailure as failure:
-            results += [_failed(case, scenario, driver.name, failure) for driver in drivers]
-        else:
-            results += found
-            if len(drivers) > 1 and scenario in COMPARED:
-                ratios.append(ratio_measurement(scenario, observed[OWN], observed[LOADGEN]))
-                same_queries.append(same_queries_measurement(scenario, observed[LOADGEN]))
-    if ratios:
-        results.append(agreement_result(case, ratios, same_queries))
-    return results
+        yield from measured(case, scenario, drivers)[0]
 
 
-def _measured(
+def measured(
     case: Case, scenario: str, drivers: Sequence[Driver]
 ) -> tuple[list[Result], Mapping[str, list[Observation]]]:
-    """Return a result for each driver, and what each observed in its repeats; Server has none."""
-    with SystemUnderTest(case.engine, case.library, batch=case.batch) as system:
-        pace = warm_up(system)
-        if scenario == SERVER:
-            return [_server(case, driver, system, pace) for driver in drivers], {}
-        observed = _observe(case, scenario, drivers, system, pace)
+    """Return a result for each driver, and what each observed in its repeats.
+
+    There are no observations of Server, which has no repeats, nor of an engine that fails.
+    """
+    try:
+        with SystemUnderTest(case.engine, case.library, batch=case.batch) as system:
+            pace = warm_up(system)
+            if scenario == SERVER:
+                return [_server(case, driver, system, pace) for driver in drivers], {}
+            observed = _observe(case, scenario, drivers, system, pace)
+    except SystemFailure as failure:
+        return [_failed(case, scenario, driver.name, failure) for driver in drivers], {}
     results = [_result(case, scenario, name, observations) for name, observations in observed.items()]
-    # What the second driver found is for the comparison of the two; one sentence says what it means.
+    # One sentence says what the scenario means: the first driver's.
     results[1:] = [replace(result, sentence="") for result in results[1:]]
     return results, observed
 

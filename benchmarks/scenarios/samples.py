@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.benchmarks.measure.bare_engine import cut_crops
+from pptsn.benchmarks.measure.engines import cut_crops
 from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, clip_frames
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.pictures import drawn_crops

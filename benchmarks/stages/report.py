@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pptsn.benchmarks.measure.backend_name import backend_name
+from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repeats, percentile_over_repeats
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.benchmarks.stages.advice import Balance, bottleneck, is_limited_by_decoding, sentence

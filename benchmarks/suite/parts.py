@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pptsn.benchmarks.live.measure import measure_live
 from pptsn.benchmarks.live.source import live_source
 from pptsn.benchmarks.live.trial import LiveLoad, longest_s
-from pptsn.benchmarks.live.wording import told
 from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.publishing import gathered
 from pptsn.benchmarks.measure.results import Result
-from pptsn.benchmarks.scenarios.case import Case
 from pptsn.benchmarks.scenarios.definitions import MULTI_STREAM, OFFLINE, OWN, SERVER, SINGLE_STREAM
-from pptsn.benchmarks.scenarios.loadgen import loadgen_is_installed
-from pptsn.benchmarks.scenarios.measuring import agreement, run_scenarios
+from pptsn.benchmarks.scenarios.measuring import Case, run_scenarios
 from pptsn.benchmarks.scenarios.samples import drawn_samples
 from pptsn.benchmarks.stages.measuring import Subject as StagesSubject
 from pptsn.benchmarks.stages.measuring import measure_stages
 from pptsn.benchmarks.suite.subject import Subject
-from pptsn.benchmarks.sweep.outcomes import Outcome, results_of
+from pptsn.benchmarks.sweep.outcomes import results_of
 from pptsn.benchmarks.sweep.run import run_cells
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
@@ -38,20 +36,12 @@ def scenarios(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     with subject.open(subject.deployed) as engine:
         library = drawn_samples(engine.spec, _STREAM_VIEWS)
         case = Case(engine=engine, library=library, method=method, model=name, bound_ms=subject.latency_bound_ms)
-        names = [MULTI_STREAM, SERVER]
-        if loadgen_is_installed():
-            tell(f"{SINGLE_STREAM} and {OFFLINE}, by our driver and by LoadGen in turn")
-            yield from agreement(engine, library, method=method, model=name)
-        else:
-            names = [SINGLE_STREAM, OFFLINE, *names]
-        for scenario in names:
-            yield from run_scenarios(case, [scenario], driver=OWN, progress=tell)
+        yield from run_scenarios(case, [SINGLE_STREAM, OFFLINE, MULTI_STREAM, SERVER], driver=OWN, progress=tell)
     if subject.deployed != subject.model:
         with subject.open(subject.model) as engine:
             library = drawn_samples(engine.spec, _STREAM_VIEWS)
             case = Case(engine=engine, library=library, method=method, model=subject.model.name)
-            for scenario in (SINGLE_STREAM, OFFLINE):
-                yield from run_scenarios(case, [scenario], driver=OWN, progress=tell)
+            yield from run_scenarios(case, [SINGLE_STREAM, OFFLINE], driver=OWN, progress=tell)
 
 
 def live(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
@@ -70,7 +60,7 @@ def live(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
             load,
             most=_MOST_STREAMS,
             method=method,
-            tell=lambda trial: tell(told(trial)),
+            tell=lambda trial: tell(str(trial)),
         )
 
 
@@ -85,18 +75,11 @@ def stages(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
 def sweeping(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Measure accuracy, speed and memory of the combinations of models, views and segments."""
     clips = subject.swept_clips()
-    outcomes: list[Outcome] = []
-    stopped: KeyboardInterrupt | None = None
-    try:
-        for outcome in run_cells(
-            subject.cells(), clips, method=method, before=lambda number, cell: tell(str(cell))
-        ):
-            outcomes.append(outcome)
-    except KeyboardInterrupt as stop:  # the cells that are done are told first
-        stopped = stop
-    yield from results_of(outcomes, clips)
-    if stopped is not None:
-        raise stopped
+    cells = run_cells(subject.cells(), clips, method=method, before=lambda number, cell: tell(str(cell)))
+    outcomes, ending = gathered(cells)
+    yield from results_of(outcomes, clips)  # those of the cells that are done are told first
+    if ending is not None:
+        raise ending
 
 
 PARTS: Mapping[str, Measure] = {

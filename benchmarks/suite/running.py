@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from pptsn.benchmarks.measure.engine_faults import engine_faults
+from pptsn.benchmarks.measure.engines import engine_faults
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.suite.parts import PARTS

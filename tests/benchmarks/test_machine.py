@@ -66,7 +66,6 @@ def test_nothing_names_the_machine_its_user_or_a_place() -> None:
 
 def test_a_machine_that_tells_nothing_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.shutil, "which", lambda name: None)
-    monkeypatch.setattr("pptsn.benchmarks.measure.device_facts.shutil.which", lambda name: None)
     facts = machine_facts(tmp_path / "nothing")
     unknown = ("cpu", "core_quota", "memory_mb", "os", "virtual", "board", "l4t", "power_mode", "governor")
     for name in (*unknown, "clocks_mhz", "temperatures_c", "gpus", "commit", "dirty"):

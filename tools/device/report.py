@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from pptsn.benchmarks.measure.device_facts import device_facts, temperatures_c
+from pptsn.benchmarks.measure.machine import device_facts, temperatures_c
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, PptsnError
 from pptsn.runtime.base.files import write_text
 from pptsn.runtime.base.progress import notes

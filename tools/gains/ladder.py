@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,23 +68,20 @@ def measure_gains(
     parts: Collection[str] = PARTS,
     method: Method,
     progress: Callable[[str], None] = lambda line: None,
-    results: list[Result] | None = None,
-) -> list[Result]:
-    """Return what each switch gains on the CPU: for a clip, for preprocessing alone, for windows on a stream.
+) -> Iterator[Result]:
+    """Yield what each switch gains on the CPU: for a clip, for preprocessing alone, for windows on a stream.
 
     fp32_model, int8_model: deployment graphs of one training; without the second, INT8 is left out.
     clip: is classified; long_clip: is watched as a stream, spread over `segments` + 5 sampled frames, or `clip`.
     predictions: windows that the plain way recomputes in one iteration.  Its time is proportional to them, and one
         takes as long as classifying a clip; the ratio does not depend on them.
     parts: those of PARTS to measure.  progress: is told what is measured next.
-    results: the list to add results to, for a caller who keeps what there is when the run is interrupted.
 
     A part that cannot be measured with these clips gives one result that says why.  Raises what opening the models
     raises, UsageError for segments and views that make no sense, and InputError for clips that cannot be read.
     """
     check_segments(segments)
     view_count(views, mirror_in_graph=False)
-    results = [] if results is None else results
     stream = long_clip or clip
     frames = _frame_counts({clip, stream})
     with SwitchedClassifier(fp32_model, int8_model, segments=segments, views=views, threads=threads) as classifier:
@@ -99,11 +96,10 @@ def measure_gains(
                 part = new_part()
                 progress(f"measuring {part.name}: {'; '.join(part.rungs)}")
                 times_ms = measure_in_turn({rung: part.rungs[rung].run for rung in part.rungs}, method)
-                results += results_of(part, times_ms, classifier)
+                yield from results_of(part, times_ms, classifier)
             except InputError as error:
                 settings = _settings(name, "plain", "fp32", source, classifier)
-                results.append(Result(section="gains", settings=settings, error=str(error)))
-    return results
+                yield Result(section="gains", settings=settings, error=str(error))
 
 
 def _frame_counts(clips: set[Path]) -> dict[Path, int]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,21 +55,23 @@ class PlainNetwork(Closing):
         self._session = None
 
 
-def write_plain_network(model: str | Path, path: Path) -> Path:
+def write_plain_network(model: str | Path, path: Path, *, precisions: Collection[str] = ("fp32",)) -> Path:
     """Write the network of the deployment graph at `model` to `path`, and return `path`.
 
     The network takes views (N, 3, S, S) float32, normalised by the spec's mean and std, and returns their logits
     (N, C) float32.  The mean over a crop and its mirror image, which the deployment graph takes, is left to the
     caller.
 
-    Raises ModelError for a graph that is not in FP32 or is put together in another way, and
+    precisions: those that the caller takes.  In FP16 the network takes and gives FP32 too, and casts inside.
+    Raises ModelError for a graph in another precision, or that is put together in another way, and
     MissingDependencyError without the package `onnx`.
     """
     onnx = _import_onnx()
     spec = read_spec(model)
-    if spec.precision != "fp32":
-        cause = f"is in {spec.precision.upper()}, the plain way needs FP32"
-        raise ModelError(model, cause, "name the FP32 model that it was made from")
+    if spec.precision not in precisions:
+        needed = " or ".join(precision.upper() for precision in precisions)
+        cause = f"is in {spec.precision.upper()}, the plain way needs {needed}"
+        raise ModelError(model, cause, f"name the {needed} model that it was made from")
     whole = onnx.load(str(model))
     try:
         plain = _plain_model(onnx, whole, spec)

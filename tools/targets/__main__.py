@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from pptsn.benchmarks.measure.long_clip import long_clip
 from pptsn.benchmarks.measure.method import Method
-from pptsn.benchmarks.measure.publishing import check_outputs, publish
+from pptsn.benchmarks.measure.publishing import check_outputs
 from pptsn.benchmarks.measure.results import Result
+from pptsn.cli.bench.options import OutputOption, RepeatsOption
 from pptsn.runtime.base.errors import PptsnError, UsageError
-from pptsn.runtime.base.progress import notes
 from pptsn.runtime.classify.sources import expand_sources
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.model.onnx_file import read_spec
 from tools.gains.ladder import measure_gains
+from tools.program import publish_as_they_come, run, tell
 from tools.targets.decoding import measure_long
 from tools.targets.folders import measure_folder, readable_clips
 from tools.targets.gaining import targets_of
@@ -35,54 +37,56 @@ _SEGMENTS, _VIEWS, _CLIPS = 25, "ten", 100
 _LIVE_S = 25
 
 
-def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tools.targets", description=(__doc__ or "").strip())
-    parser.add_argument("--model", type=Path, required=True, help="ResNet-50 in FP32, an .onnx file")
-    parser.add_argument("--int8", type=Path, required=True, help="the same in INT8 for the CPU")
-    parser.add_argument("--small", type=Path, required=True, help="a small model, for the start of the program")
-    parser.add_argument("--clip", type=Path, required=True, help="a short clip")
-    parser.add_argument("--long-clip", type=Path, default=Path("output/bench/1080p.mp4"), help="made if missing")
-    parser.add_argument("--folder", required=True, help=f"a folder with {_CLIPS} clips or more")
-    parser.add_argument("--fp16", type=Path, help="the model in FP16, for the part gpu")
-    parser.add_argument("--frames", type=int, default=200_000, help="of the long stream")
-    parser.add_argument("--parts", nargs="+", choices=list(_MEASURES), default=_DEFAULT)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("-o", "--output", action="append", default=[], help="NAME.json, .md or .html; repeatable")
-    return parser.parse_args(arguments)
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the targets are measured on; see the options of the command."""
+
+    model: Path
+    int8: Path
+    small: Path
+    clip: Path
+    long_clip: Path
+    folder: str
+    fp16: Path | None
+    frames: int
 
 
-def measure(options: argparse.Namespace, method: Method) -> Iterator[Result]:
-    """Yield the results of the parts that were asked for, as they come; a part that fails gives its error."""
-    for name in options.parts:
+def measure(parts: Sequence[str], options: Options, method: Method) -> Iterator[Result]:
+    """Yield the results of `parts` as they come; a part that fails gives its error."""
+    for name in parts:
         try:
-            yield from _MEASURES[name](options, method)
+            for result in _MEASURES[name](options, method):
+                tell(result.sentence or result.error)
+                yield result
         except (PptsnError, subprocess.SubprocessError) as error:
+            tell(str(error))
             yield Result(section="targets", settings={"target": name}, error=str(error))
 
 
-def _gains(options: argparse.Namespace, method: Method) -> Iterator[Result]:
-    gains = measure_gains(
+def _gains(options: Options, method: Method) -> Iterator[Result]:
+    gains = []
+    for result in measure_gains(
         options.model, options.int8, options.clip, segments=_SEGMENTS, views=_VIEWS, method=method
-    )
-    yield from gains
+    ):
+        gains.append(result)
+        yield result
     yield from targets_of(gains)
 
 
-def _long(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _long(options: Options, method: Method) -> Iterator[Result]:
     spec = read_spec(options.model)
     yield measure_long(long_clip(options.long_clip), spec, method, segments=_SEGMENTS)
 
 
-def _start(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _start(options: Options, method: Method) -> Iterator[Result]:
     yield measure_start(options.small, options.clip, method, segments=_SEGMENTS, views=_VIEWS)
 
 
-def _memory(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _memory(options: Options, method: Method) -> Iterator[Result]:
     yield measure_memory([options.clip], "one clip", options.int8, method, segments=_SEGMENTS, views=_VIEWS)
 
 
-def _folder(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _folder(options: Options, method: Method) -> Iterator[Result]:
     with open_engine(options.int8, device="cpu") as engine:
         found = [Path(name) for name in expand_sources([options.folder]) if isinstance(name, str)]
         clips = readable_clips(found, engine)[:_CLIPS]
@@ -92,19 +96,19 @@ def _folder(options: argparse.Namespace, method: Method) -> Iterator[Result]:
     yield measure_memory(clips, name, options.int8, once, segments=_SEGMENTS, views=_VIEWS)
 
 
-def _growth(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _growth(options: Options, method: Method) -> Iterator[Result]:
     with _tiny_engine() as engine:
         yield measure_growth(engine, model="tiny", early=options.frames // 100, late=options.frames)
 
 
-def _gpu(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _gpu(options: Options, method: Method) -> Iterator[Result]:
     if options.fp16 is None:
         raise UsageError("--fp16", "is missing, and the part gpu runs it", "name the model in FP16")
     yield measure_gpu_clip(options.fp16, options.clip, method, device="cuda", segments=_SEGMENTS, views=_VIEWS)
     yield measure_gpu_offline(options.fp16, method, device="cuda")
 
 
-def _streams(options: argparse.Namespace, method: Method) -> Iterator[Result]:
+def _streams(options: Options, method: Method) -> Iterator[Result]:
     name, folder = options.model.name, options.long_clip.parent
     long, short, shorter = (_clip(folder, seconds) for seconds in (60, 12, 6))
     few = replace(method, least_iterations=method.repeats)  # each takes a minute or so
@@ -129,7 +133,7 @@ def _tiny_engine() -> Iterator[Engine]:
             yield engine
 
 
-_MEASURES: dict[str, Callable[[argparse.Namespace, Method], Iterator[Result]]] = {
+_MEASURES: dict[str, Callable[[Options, Method], Iterator[Result]]] = {
     "gains": _gains,
     "long": _long,
     "start": _start,
@@ -143,21 +147,38 @@ _MEASURES: dict[str, Callable[[argparse.Namespace, Method], Iterator[Result]]] =
 _DEFAULT = [name for name in _MEASURES if name != "gpu"]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and publish; an expected failure is one line on standard error and its exit code."""
-    options = parse_options(arguments)
-    try:
-        check_outputs(options.output)
-        method, results = Method(repeats=options.repeats), []
-        for result in measure(options, method):
-            results.append(result)
-            notes().print(result.sentence or result.error, markup=False)
-        publish(results, outputs=options.output, method=method)
-        sys.exit(1 if any(result.error for result in results) else 0)
-    except PptsnError as error:
-        print(f"targets: error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+def targets(
+    model: Annotated[Path, typer.Option(help="ResNet-50 in FP32, an .onnx file.")],
+    int8: Annotated[Path, typer.Option(help="The same in INT8 for the CPU.")],
+    small: Annotated[Path, typer.Option(help="A small model, for the start of the program.")],
+    clip: Annotated[Path, typer.Option(help="A short clip.")],
+    folder: Annotated[str, typer.Option(help=f"A folder with {_CLIPS} clips or more.")],
+    long_clip: Annotated[Path, typer.Option(help="Made if missing.")] = Path("output/bench/1080p.mp4"),
+    fp16: Annotated[Path | None, typer.Option(help="The model in FP16, for the part gpu.")] = None,
+    frames: Annotated[int, typer.Option(help="Frames of the long stream.")] = 200_000,
+    parts: Annotated[str, typer.Option(help=f"Divided by commas: {', '.join(_MEASURES)}.")] = ",".join(_DEFAULT),
+    repeats: RepeatsOption = 5,
+    output: OutputOption = None,
+) -> None:
+    """Measure what this toolkit promises, beside the plain way and the field."""
+    check_outputs(output, inputs=[model, int8, small, clip, fp16])
+    names = [name.strip() for name in parts.split(",")]
+    for name in names:
+        if name not in _MEASURES:
+            raise UsageError("--parts", f"there is no part {name!r}", f"choose of {', '.join(_MEASURES)}")
+    method = Method(repeats=repeats)
+    options = Options(
+        model=model,
+        int8=int8,
+        small=small,
+        clip=clip,
+        long_clip=long_clip,
+        folder=folder,
+        fp16=fp16,
+        frames=frames,
+    )
+    publish_as_they_come(measure(names, options, method), outputs=output, method=method)
 
 
 if __name__ == "__main__":
-    main()
+    run(targets)

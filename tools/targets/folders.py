@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pptsn.benchmarks.measure.bare_engine import infer_all
+from pptsn.benchmarks.measure.engines import infer_all
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result

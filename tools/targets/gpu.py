@@ -8,19 +8,18 @@ has one.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pptsn.benchmarks.measure.backend_name import backend_name
+from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.method import Method, measure, measure_in_turn
 from pptsn.benchmarks.measure.percentiles import over_repeats, percentile
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import MissingDependencyError, UsageError, install_command
+from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import Engine, open_engine
@@ -30,8 +29,7 @@ from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
 from pptsn.runtime.engines.onnxruntime.providers import execution_providers, gpu_loading, require_provider
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, normalise
-from pptsn.runtime.model.onnx_file import DIGEST_KEY, SPEC_KEY, content_digest, read_spec
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.onnx_file import read_spec
 from tools.gains.plain_network import Views, write_plain_network
 from tools.targets.target import Target
 
@@ -43,6 +41,7 @@ GPU_OFFLINE = Target(
     at_least=80,
 )
 
+_PRECISIONS = ("fp32", "fp16")
 # ONNX Runtime, which the targets name, whatever else `auto` may take.
 _BACKEND = "onnxruntime"
 # Batches in one iteration: filling the first one and waiting for the last one is part of offline work, but a small
@@ -88,13 +87,13 @@ def measure_gpu_offline(model: Path, method: Method, *, device: str, batches: in
     MissingDependencyError without what the device or the cutting needs.
     """
     spec = read_spec(model)
-    if spec.precision not in ("fp32", "fp16"):
+    if spec.precision not in _PRECISIONS:
         cause = f"the bare network is not measured in {spec.precision.upper()}"
         raise UsageError(str(model), cause, "name a model in FP16 or FP32")
     each = 2 if spec.mirror else 1
     with open_engine(model, backend=_BACKEND, device=device) as engine, tempfile.TemporaryDirectory() as folder:
         crops = drawn_crops(engine.batch_size, spec.crop_size)
-        network_file = _bare_network(model, Path(folder), spec=spec)
+        network_file = write_plain_network(model, Path(folder) / "network.onnx", precisions=_PRECISIONS)
         exact = spec.precision == "fp32"
         with DeviceNetwork(network_file, _views(crops, engine), device=device, exact_fp32=exact) as network:
             times = measure_in_turn(
@@ -153,33 +152,6 @@ class DeviceNetwork(Closing):
     def close(self) -> None:
         """Release the network and its memory."""
         self._binding = self._logits = self._session = None
-
-
-def _bare_network(model: Path, folder: Path, *, spec: ModelSpec) -> Path:
-    """Write the per-view network of `model`, in FP32 or FP16, into `folder`; return its path."""
-    if spec.precision == "fp16":
-        model = _labelled_fp32(model, folder / model.name, spec=spec)
-    return write_plain_network(model, folder / "network.onnx")
-
-
-def _labelled_fp32(model: Path, path: Path, *, spec: ModelSpec) -> Path:
-    """Write `model` with a spec that says FP32, and return `path`.
-
-    `write_plain_network` takes no other.  It cuts by the structure alone, which is the same in FP16: the network
-    takes and gives FP32 there too, and casts inside.
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        cause = f"taking the network out of a model needs it ({error})"
-        raise MissingDependencyError("onnx", cause, f"run: {install_command('convert')}") from error
-    graph = onnx.load(str(model))
-    metadata = {SPEC_KEY: replace(spec, precision="fp32").to_json()}
-    onnx.helper.set_model_props(graph, metadata)
-    digest = content_digest(graph.SerializeToString())
-    onnx.helper.set_model_props(graph, {**metadata, DIGEST_KEY: digest})
-    path.write_bytes(graph.SerializeToString())
-    return path
 
 
 def _views(crops: Frame, engine: Engine) -> Views:

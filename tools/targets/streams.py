@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.benchmarks.measure.bare_engine import cut_crops, infer_all
+from pptsn.benchmarks.measure.engines import cut_crops, infer_all
 from pptsn.benchmarks.measure.method import Method, measure_in_turn
 from pptsn.benchmarks.measure.percentiles import over_repeats, percentile, percentile_over_repeats
 from pptsn.benchmarks.measure.results import Result, Setting

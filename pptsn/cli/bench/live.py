@@ -86,7 +86,6 @@ def live(
 
 def _tell(trial: Trial) -> None:
     """Say how a trial went, on standard error."""
-    from pptsn.benchmarks.live.wording import told
     from pptsn.runtime.base.progress import notes
 
-    notes().print(told(trial), markup=False)
+    notes().print(str(trial), markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,6 @@ from pptsn.cli.bench.options import (
     ViewsOption,
     new_method,
 )
-
-if TYPE_CHECKING:
-    from pptsn.benchmarks.measure.results import Result
 
 
 def scenario(
@@ -65,11 +62,9 @@ def scenario(
     """
     from pathlib import Path
 
-    from pptsn.benchmarks.measure.publishing import check_outputs, end, publish
-    from pptsn.benchmarks.scenarios.case import Case
+    from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
     from pptsn.benchmarks.scenarios.definitions import SCENARIOS
-    from pptsn.benchmarks.scenarios.drivers import new_drivers
-    from pptsn.benchmarks.scenarios.measuring import run_scenarios
+    from pptsn.benchmarks.scenarios.measuring import Case, new_drivers, run_scenarios
     from pptsn.benchmarks.scenarios.samples import clip_samples, drawn_samples
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
@@ -82,8 +77,6 @@ def scenario(
     check_segments(segments)
     new_drivers(driver)  # so that a missing one is told before the model is loaded
     method = new_method(repeats, seconds)
-    results: list[Result] = []
-    stopped: KeyboardInterrupt | None = None
     with open_engine(model, backend=backend, device=device, threads=threads) as engine:
         case = Case(
             engine=engine,
@@ -96,17 +89,17 @@ def scenario(
             segments=segments,
             bound_ms=latency_bound,
         )
-        try:
-            run_scenarios(
-                case,
-                SCENARIOS if name == "all" else [name],
-                driver=driver,
-                progress=lambda line: notes().print(f"pptsn: {line}", markup=False),
-                results=results,
-            )
-        except KeyboardInterrupt as stop:
-            notes().print("pptsn: stopped; the scenarios that were measured are kept", style="red")
-            stopped = stop
+        results, ending = gathered(
+            run_scenarios(case, SCENARIOS if name == "all" else [name], driver=driver, progress=_tell)
+        )
+    if isinstance(ending, KeyboardInterrupt):
+        notes().print("pptsn: stopped; the scenarios that were measured are kept", style="red")
     sentences = " ".join(result.sentence for result in results if result.sentence)
     publish(results, outputs=output, method=method, top_line=sentences)
-    end(results, stopped)
+    end(results, ending)
+
+
+def _tell(line: str) -> None:
+    from pptsn.runtime.base.progress import notes
+
+    notes().print(f"pptsn: {line}", markup=False)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import percentile
-from pptsn.benchmarks.scenarios.definitions import SHARES, Extent, Observation
+from pptsn.benchmarks.measure.results import Result
+from pptsn.benchmarks.scenarios.definitions import OWN, SHARES, Extent, Observation
+from pptsn.benchmarks.scenarios.measuring import Case, run_scenarios
 from pptsn.benchmarks.scenarios.own import poisson_times
 from pptsn.benchmarks.scenarios.samples import SampleLibrary
 from pptsn.benchmarks.scenarios.system import SystemUnderTest
@@ -89,3 +92,13 @@ def numbered_library(frames: int, crops_a_frame: int = 1) -> SampleLibrary:
 
 def quick_method(repeats: int = 2, least_s: float = 0.2) -> Method:
     return Method(repeats=repeats, least_s=least_s, least_iterations=4)
+
+
+def run_scenario(
+    engine: Engine, scenario: str, samples: SampleLibrary, *, driver: str = OWN, method: Method, **case: Any
+) -> Result:
+    """Return the result of one scenario by one driver; `case`: fields of a Case."""
+    (result,) = run_scenarios(
+        Case(engine=engine, library=samples, method=method, **case), [scenario], driver=driver
+    )
+    return result

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.benchmarks.scenarios.case import Case
-from pptsn.benchmarks.scenarios.comparing import loadgen_percentile
 from pptsn.benchmarks.scenarios.definitions import Extent
-from pptsn.benchmarks.scenarios.drivers import new_drivers
 from pptsn.benchmarks.scenarios.loadgen import LoadGenDriver, parse_summary
-from pptsn.benchmarks.scenarios.measuring import run_scenarios
+from pptsn.benchmarks.scenarios.measuring import new_drivers
 from pptsn.benchmarks.scenarios.system import SystemFailure, SystemUnderTest
 from pptsn.runtime.base.errors import MissingDependencyError
-from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
+from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library
+from tools.agreement import loadgen_percentile
 
 SUMMARY = """\
 ================================================
@@ -157,26 +155,3 @@ def test_loadgen_and_our_clock_tell_the_same_of_the_same_queries() -> None:
                 ]
             )
     assert ratios[-1] == pytest.approx([1, 1, 1, 1], rel=0.03)
-
-
-@pytest.mark.slow
-@needs_loadgen
-def test_our_driver_agrees_with_loadgen() -> None:
-    engine, method = SleepingEngine(0.03, batch_size=4), quick_method(repeats=3, least_s=1.2)
-    case = Case(engine=engine, library=numbered_library(8), method=method, model="sleeping.onnx")
-    for _ in range(5):  # other programs may disturb a run; a driver that measures something else fails them all
-        *results, agreement = run_scenarios(case, ["single-stream", "offline"], driver="both")
-        if agreement.facts["verdict"] == "agree":
-            break
-    assert [(result.settings["scenario"], result.settings["driver"]) for result in results] == [
-        ("single-stream", "own"),
-        ("single-stream", "loadgen"),
-        ("offline", "own"),
-        ("offline", "loadgen"),
-    ]
-    assert [len(result.measurements[0].repeats) for result in results] == [3, 3, 3, 3]
-    assert agreement["single_stream_p90_times"].value == pytest.approx(1, abs=0.03)
-    assert agreement["offline_throughput_times"].value == pytest.approx(1, abs=0.03)
-    assert "agree within 3%" in agreement.sentence
-    assert agreement["same_queries_p90_times"].value == pytest.approx(1, abs=0.03)
-    assert agreement["same_queries_throughput_times"].value == pytest.approx(1, abs=0.03)

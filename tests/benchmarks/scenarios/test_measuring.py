@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pptsn.benchmarks.scenarios.case import backend_name
+from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.scenarios.definitions import Observation
-from pptsn.benchmarks.scenarios.measuring import run_scenario
 from pptsn.benchmarks.scenarios.own import OwnDriver
 from pptsn.benchmarks.scenarios.pacing import offline_run, warm_up
 from pptsn.benchmarks.scenarios.samples import clip_samples, drawn_samples
@@ -18,7 +17,7 @@ from pptsn.benchmarks.scenarios.system import SystemUnderTest
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.base import Batch, Logits
-from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
+from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method, run_scenario
 from tests.clips import write_clip
 from tests.models import CROP_SIZE, LABELS
 from tools.targets.tiny_model import write_tiny_model
@@ -187,7 +186,7 @@ def test_server_reports_the_run_that_verified_its_rate() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    for arguments in ({"scenario": "offlin"}, {"scenario": "offline", "driver": "both"}):
+    for arguments in ({"scenario": "offlin"}, {"scenario": "offline", "driver": "bot"}):
         with pytest.raises(UsageError, match="choose one of"):
             run_scenario(SleepingEngine(), samples=numbered_library(2), method=quick_method(), **arguments)
     with pytest.raises(UsageError, match="unknown plan 'eleven'"):

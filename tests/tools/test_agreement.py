@@ -3,13 +3,17 @@ from __future__ import annotations
 import pytest
 
 from pptsn.benchmarks.measure.percentiles import over_repeats
-from pptsn.benchmarks.scenarios.comparing import (
+from pptsn.benchmarks.scenarios.definitions import Observation
+from pptsn.benchmarks.scenarios.measuring import Case
+from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method
+from tests.benchmarks.scenarios.test_loadgen import needs_loadgen
+from tools.agreement import (
     loadgen_percentile,
+    measure_agreement,
     ratio_measurement,
     same_queries_measurement,
     verdict_of,
 )
-from pptsn.benchmarks.scenarios.definitions import Observation
 
 
 def told(p90_ms: float, *clocked_ms: float) -> Observation:
@@ -60,3 +64,26 @@ def test_the_verdict_is_by_the_median_and_its_interval(repeats: tuple[float, ...
     assert verdict_of([ratio]) == verdict
     fine = over_repeats("ratio", (1.0, 1.0), unit="times", better="")
     assert verdict_of([fine, ratio]) == verdict
+
+
+@pytest.mark.slow
+@needs_loadgen
+def test_our_driver_agrees_with_loadgen() -> None:
+    engine, method = SleepingEngine(0.03, batch_size=4), quick_method(repeats=3, least_s=1.2)
+    case = Case(engine=engine, library=numbered_library(8), method=method, model="sleeping.onnx")
+    for _ in range(5):  # other programs may disturb a run; a driver that measures something else fails them all
+        *results, agreement = measure_agreement(case)
+        if agreement.facts["verdict"] == "agree":
+            break
+    assert [(result.settings["scenario"], result.settings["driver"]) for result in results] == [
+        ("single-stream", "own"),
+        ("single-stream", "loadgen"),
+        ("offline", "own"),
+        ("offline", "loadgen"),
+    ]
+    assert [len(result.measurements[0].repeats) for result in results] == [3, 3, 3, 3]
+    assert agreement["single_stream_p90_times"].value == pytest.approx(1, abs=0.03)
+    assert agreement["offline_throughput_times"].value == pytest.approx(1, abs=0.03)
+    assert "agree within 3%" in agreement.sentence
+    assert agreement["same_queries_p90_times"].value == pytest.approx(1, abs=0.03)
+    assert agreement["same_queries_throughput_times"].value == pytest.approx(1, abs=0.03)

@@ -16,7 +16,7 @@ from pptsn.benchmarks.measure.results import Result
 from pptsn.runtime.base.errors import InputError, UsageError
 from tests.clips import write_clip
 from tests.models import write_tiny_model
-from tools.gains import cli as gains_cli
+from tools.gains import __main__ as gains_cli
 from tools.gains import ladder as gains
 from tools.gains.baseline import SwitchedClassifier
 from tools.gains.ladder import Part, Rung, clip_part, measure_gains, preprocessing_part, results_of, windows_part
@@ -40,13 +40,17 @@ def classifier(folder: Path):  # type: ignore[no-untyped-def]
         yield classifier
 
 
+def list_gains(*arguments: Any, **choices: Any) -> list[Result]:
+    return list(measure_gains(*arguments, **choices))
+
+
 def of_part(results: list[Result], part: str) -> dict[str, Result]:
     return {str(result.settings["rung"]): result for result in results if result.settings["part"] == part}
 
 
 def test_each_part_has_its_rungs_with_the_model_that_they_run(folder: Path) -> None:
     told: list[str] = []
-    results = measure_gains(
+    results = list_gains(
         folder / "m.onnx",
         folder / "m.int8.onnx",
         folder / "clip.mp4",
@@ -72,7 +76,7 @@ def test_each_part_has_its_rungs_with_the_model_that_they_run(folder: Path) -> N
 
 def test_without_an_int8_model_its_rungs_are_left_out(folder: Path) -> None:
     long_clip = write_clip(folder / "long.mp4", frames=40)
-    results = measure_gains(
+    results = list_gains(
         folder / "m.onnx", None, folder / "clip.mp4", long_clip=long_clip, segments=3, views="center", method=QUICK
     )
     assert "int8" not in of_part(results, "clip")
@@ -170,7 +174,7 @@ def test_a_clip_of_too_few_frames_for_its_windows_is_an_input_error(
 
 def test_a_part_that_cannot_be_measured_says_why_and_the_others_go_on(folder: Path) -> None:
     short = write_clip(folder / "short.mp4", frames=6)
-    results = measure_gains(folder / "m.onnx", None, short, segments=SEGMENTS, views="center", method=QUICK)
+    results = list_gains(folder / "m.onnx", None, short, segments=SEGMENTS, views="center", method=QUICK)
     *others, windows = results
     assert "has 6 frames, windows of 4 need 9" in windows.error
     assert windows.settings["part"] == "windows"
@@ -191,7 +195,7 @@ def test_a_wrong_request_is_refused_before_anything_is_measured(
 ) -> None:
     told: list[str] = []
     with pytest.raises(kind, match=cause):
-        measure_gains(folder / "m.onnx", None, folder / "clip.mp4", method=QUICK, progress=told.append, **choice)
+        list_gains(folder / "m.onnx", None, folder / "clip.mp4", method=QUICK, progress=told.append, **choice)
     assert not told
 
 

@@ -17,12 +17,11 @@ from pptsn.convert.graph.model_file import write_model
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.pictures import drawn_crops
-from pptsn.runtime.model.onnx_file import read_spec
 from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec, write_tiny_model
+from tools.gains.plain_network import write_plain_network
 from tools.targets.gpu import (
     DeviceNetwork,
-    _bare_network,
     _run_engine,
     _views,
     measure_gpu_clip,
@@ -78,7 +77,7 @@ def test_the_share_is_of_the_bare_networks_views(fp32: Path) -> None:
 def test_an_fp16_model_is_compared_with_its_network_in_fp16(fp16: Path, tmp_path: Path) -> None:
     result = measure_gpu_offline(fp16, BRIEF, device="cpu", batches=1)
     assert result.settings["precision"] == "fp16"
-    network = onnx.load(_bare_network(fp16, tmp_path, spec=read_spec(fp16)))
+    network = onnx.load(write_plain_network(fp16, tmp_path / "n.onnx", precisions=("fp32", "fp16")))
     weights = {tensor.data_type for tensor in network.graph.initializer if len(tensor.dims) > 1}
     assert weights == {onnx.TensorProto.FLOAT16}
 
@@ -86,7 +85,7 @@ def test_an_fp16_model_is_compared_with_its_network_in_fp16(fp16: Path, tmp_path
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_both_sides_do_the_same_work(fp32: Path, fp16: Path, tmp_path: Path, precision: str) -> None:
     model = {"fp32": fp32, "fp16": fp16}[precision]
-    network_file = _bare_network(model, tmp_path, spec=read_spec(model))
+    network_file = write_plain_network(model, tmp_path / "n.onnx", precisions=("fp32", "fp16"))
     with open_engine(model, device="cpu") as engine:
         crops = drawn_crops(engine.batch_size, engine.spec.crop_size)
         views = _views(crops, engine)
@@ -118,10 +117,10 @@ def test_without_the_package_onnx_the_command_that_installs_it_is_named(
     real_import = builtins.__import__
 
     def without_onnx(name: str, *arguments: Any) -> Any:
-        if name == "onnx":
+        if name == "onnx" or name.startswith("onnx."):
             raise ImportError("No module named 'onnx'")
         return real_import(name, *arguments)
 
     monkeypatch.setattr(builtins, "__import__", without_onnx)
     with pytest.raises(MissingDependencyError, match="pip install"):
-        _bare_network(fp16, tmp_path, spec=read_spec(fp16))
+        write_plain_network(fp16, tmp_path / "n.onnx", precisions=("fp32", "fp16"))

@@ -1,14 +1,31 @@
-"""How well our driver and LoadGen agree: on runs in turn, and on the very same queries."""
+"""How well our driver of the scenarios and LoadGen agree: on runs in turn, and on the very same queries.
+
+python -m tools.agreement --model model.onnx -o agreement.json
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import over_repeats
+from pptsn.benchmarks.measure.publishing import check_outputs
 from pptsn.benchmarks.measure.results import Measurement, Result
-from pptsn.benchmarks.scenarios.case import Case
-from pptsn.benchmarks.scenarios.definitions import OFFLINE, SINGLE_STREAM, TARGET_SHARE, Observation
+from pptsn.benchmarks.scenarios.definitions import (
+    LOADGEN,
+    OFFLINE,
+    OWN,
+    SINGLE_STREAM,
+    TARGET_SHARE,
+    Observation,
+)
+from pptsn.benchmarks.scenarios.measuring import Case, measured, new_drivers
+from pptsn.benchmarks.scenarios.samples import drawn_samples
+from pptsn.cli.bench.options import LeastOption, ModelOption, OutputOption, RepeatsOption, ViewsOption
+from pptsn.runtime.engines import open_engine
+from tools.program import publish_as_they_come, run, tell
 
 # The two drivers are to agree this well, on the same engine and in the same minutes.
 AGREEMENT_LIMIT = 0.03
@@ -20,6 +37,46 @@ _VERDICTS = {
     "unclear": "cannot be told to agree or not, as the repeats are too few or scatter too much",
     "disagree": "do not agree",
 }
+
+
+# Queries of each repeat, so that its p90 scatters little.
+_QUERIES = 100
+
+
+def agreement(
+    model: ModelOption,
+    views: ViewsOption = "center",
+    repeats: RepeatsOption = 5,
+    seconds: LeastOption = 3.0,
+    output: OutputOption = None,
+) -> None:
+    """Run SingleStream and Offline by our driver and by MLPerf's LoadGen in turn, and tell how well they agree."""
+    check_outputs(output, inputs=[model])
+    method = Method(repeats=repeats, least_s=seconds)
+    with open_engine(model) as engine:
+        library = drawn_samples(engine.spec, views)
+        case = Case(engine=engine, library=library, method=method, model=Path(model).name, each_repeat=_QUERIES)
+        publish_as_they_come(measure_agreement(case, progress=tell), outputs=output, method=method)
+
+
+def measure_agreement(case: Case, *, progress: Callable[[str], object] = lambda line: None) -> Iterator[Result]:
+    """Yield SingleStream and Offline by both drivers in turn, and last how well they agree.
+
+    The last Result has the ratio of our driver's figure to LoadGen's for the two scenarios, and that of our clock
+    to LoadGen's on the same queries.  Raises MissingDependencyError where LoadGen is missing.
+    """
+    drivers = new_drivers("both")
+    ratios: list[Measurement] = []
+    same_queries: list[Measurement] = []
+    for scenario in COMPARED:
+        progress(f"measuring {scenario} by both drivers")
+        results, observed = measured(case, scenario, drivers)
+        yield from results
+        if observed:
+            ratios.append(ratio_measurement(scenario, observed[OWN], observed[LOADGEN]))
+            same_queries.append(same_queries_measurement(scenario, observed[LOADGEN]))
+    if ratios:
+        yield agreement_result(case, ratios, same_queries)
 
 
 def ratio_measurement(scenario: str, own: Sequence[Observation], loadgen: Sequence[Observation]) -> Measurement:
@@ -103,3 +160,7 @@ def _clocked_figure(scenario: str, observation: Observation) -> float:
     if scenario == OFFLINE:
         return 1000 * observation.frames / sum(observation.clocked_ms)
     return loadgen_percentile(observation.clocked_ms, TARGET_SHARE[scenario])
+
+
+if __name__ == "__main__":
+    run(agreement)

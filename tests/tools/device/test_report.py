@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pptsn.benchmarks.measure.device_facts import device_facts, temperatures_c
+from pptsn.benchmarks.measure.machine import device_facts, temperatures_c
 from pptsn.convert.graph.deployment import compose_deployment
 from pptsn.convert.graph.model_file import write_model
 from pptsn.runtime.base.errors import InputError
@@ -121,7 +121,7 @@ def test_the_program_ends_with_the_figures(demo: Path) -> None:
         "--seconds",
         "0",
     ]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     ended = subprocess.run(
         [*command, "-o", str(demo / "r.json")], capture_output=True, text=True, check=True, cwd=root
     )
