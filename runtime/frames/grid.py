@@ -15,7 +15,7 @@ _SLOW_FRAMES = 3
 
 
 @dataclass(frozen=True)
-class GridPlace:
+class GridSlot:
     """Where a sampled frame belongs: slot `slot` of stretch `epoch`, both counted from 0 in a session.
 
     A new epoch begins after a gap, a jump in time or a change of the picture's size: what was seen before says
@@ -43,7 +43,7 @@ class TimeGrid:
         self._size: tuple[int, int] | None = None
         self._jumps = 0
 
-    def place(self, time_s: float, *, size: tuple[int, int], jumps: int = 0) -> GridPlace | None:
+    def slot_of(self, time_s: float, *, size: tuple[int, int], jumps: int = 0) -> GridSlot | None:
         """Return where the frame at `time_s` belongs, or None where its slot is taken already.
 
         Times never decrease.  size: (width, height) of the picture; jumps: of the source's clock so far.
@@ -55,7 +55,7 @@ class TimeGrid:
         if slot <= self._last_slot:
             return None
         self._last_slot = slot
-        return GridPlace(self._epoch, slot)
+        return GridSlot(self._epoch, slot)
 
     def _is_gap(self, interval_s: float) -> bool:
         usual_s, self._interval_s = self._interval_s, interval_s

@@ -26,6 +26,6 @@ def stream_frames(source: str, spec: ModelSpec, *, step_s: float) -> list[Frame]
     with open_source(parse_source(source), timeout_s=_OPENING_S) as opened:
         for captured in opened.frames():
             time_s = timeline.at(captured.pts_s, captured.captured_s)
-            if grid.place(time_s, size=(captured.frame.width, captured.frame.height)):
+            if grid.slot_of(time_s, size=(captured.frame.width, captured.frame.height)):
                 frames.append(pictures.make(captured.frame, 0).pixels)
     return frames

@@ -11,8 +11,8 @@ from pptsn.runtime.classify.results import softmax
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.stream.actions.decisions import DecisionRules
 from pptsn.runtime.stream.actions.messages import Message, StreamPrediction
+from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sinks.base import Sink

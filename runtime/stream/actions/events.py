@@ -1,4 +1,4 @@
-"""From a stream's scores to events: hysteresis and cool-down."""
+"""From a stream's scores to events: smoothing, hysteresis and cool-down."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.actions.messages import ActionEvent
 from pptsn.runtime.stream.actions.thresholds import DecisionRules
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When a prediction was: time_s on the clock of its session, and Unix time."""
-
-    time_s: float
-    wall_time: float
-    session: int
+from pptsn.runtime.stream.actions.window import Smoother
 
 
 @dataclass
@@ -28,12 +21,12 @@ class _Running:
     """An event under way: its beginning, and what is known since."""
 
     started: ActionEvent
-    last: Moment
+    last: FrameStamp
     total: float
     peak: float
     predictions: int = 1
 
-    def add(self, score: float, now: Moment) -> None:
+    def add(self, score: float, now: FrameStamp) -> None:
         self.last = now
         self.total += score
         self.peak = max(self.peak, score)
@@ -43,23 +36,22 @@ class _Running:
         mean = self.total / self.predictions
         return replace(self.started, peak_score=self.peak, mean_score=mean, predictions=self.predictions)
 
-    def ended(self, end: Moment) -> ActionEvent:
+    def ended(self, end: FrameStamp) -> ActionEvent:
         return replace(self.so_far(), phase="ended", end_s=end.time_s, end_wall_time=end.wall_time)
 
 
 class EventTracker:
     """Turns the scores of one stream into events, numbered from 0 through all its sessions."""
 
-    def __init__(self, rules: DecisionRules, labels: Sequence[str], stream: str, source: str) -> None:
+    def __init__(self, rules: DecisionRules, labels: Sequence[str], source: str) -> None:
         self._labels = labels
-        self._stream = stream
         self._source = source
         self._cool_down_s = rules.cool_down_s
         # float32 as the scores are, so that a score equal to a threshold reaches it.
         self._on = _levels(len(labels), {number: t.on for number, t in rules.thresholds.items()})
         self._off = _levels(len(labels), {number: t.off for number, t in rules.thresholds.items()})
         self._running: dict[int, _Running] = {}
-        self._ends: dict[int, Moment] = {}
+        self._ends: dict[int, FrameStamp] = {}
         self._count = 0
 
     @property
@@ -67,7 +59,7 @@ class EventTracker:
         """The events under way, oldest first, with their scores so far."""
         return tuple(running.so_far() for running in self._running.values())
 
-    def add(self, scores: Logits, now: Moment, *, may_start: bool) -> tuple[ActionEvent, ...]:
+    def add(self, scores: Logits, now: FrameStamp, *, may_start: bool) -> tuple[ActionEvent, ...]:
         """Return the events that end with `scores`, (C,) float32, and then those that start.
 
         An event that ends does so now; the score that ended it is not part of its peak and mean.
@@ -89,9 +81,9 @@ class EventTracker:
         """End the events under way, each at its last prediction, and return them."""
         return tuple(self._end(number, self._running[number].last) for number in tuple(self._running))
 
-    def _start(self, number: int, score: float, now: Moment) -> ActionEvent:
+    def _start(self, number: int, score: float, now: FrameStamp) -> ActionEvent:
         event = ActionEvent(
-            stream=self._stream,
+            stream=now.stream,
             source=self._source,
             number=self._count,
             session=now.session,
@@ -110,11 +102,11 @@ class EventTracker:
         self._running[number] = _Running(event, now, total=score, peak=score)
         return event
 
-    def _end(self, number: int, end: Moment) -> ActionEvent:
+    def _end(self, number: int, end: FrameStamp) -> ActionEvent:
         self._ends[number] = end
         return self._running.pop(number).ended(end)
 
-    def _cooled_down(self, number: int, now: Moment) -> bool:
+    def _cooled_down(self, number: int, now: FrameStamp) -> bool:
         end = self._ends.get(number)
         if end is None:
             return True
@@ -123,6 +115,54 @@ class EventTracker:
             passed_s = now.wall_time - end.wall_time
         # A clock that was set back must not keep a class silent.
         return passed_s < 0 or passed_s >= self._cool_down_s
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What one prediction led to.
+
+    scores: (C,) float32, smoothed, of all classes.  events: those that ended with it, then those that started.
+    """
+
+    scores: Logits
+    events: tuple[ActionEvent, ...]
+
+
+class Decider:
+    """Smooths the scores of one stream and finds its events.  For use by one thread.
+
+    Every event is handed out twice: when it starts, and when it ends, by `add` or `reset`.
+    rules: their `watched` says which classes to show.  labels: of all classes.  source: for the events.
+    """
+
+    def __init__(self, rules: DecisionRules, labels: Sequence[str], source: str) -> None:
+        self._smoother = Smoother(rules.smoothing_s)
+        self._tracker = EventTracker(rules, labels, source)
+        self._session: int | None = None
+
+    @property
+    def active(self) -> tuple[ActionEvent, ...]:
+        """The events under way, oldest first: as they started, with their peak and mean so far."""
+        return self._tracker.active
+
+    def add(self, scores: Logits, stamp: FrameStamp, *, warming_up: bool) -> Decision:
+        """Take the scores of a window, (C,) float32, that ends with the frame `stamp`.
+
+        No event starts while the window warms up: a few frames are too little to report an action.
+        A new session is a reset, whether or not `reset` was called.
+        """
+        ended: tuple[ActionEvent, ...] = ()
+        if stamp.session != self._session:
+            ended = self.reset()
+            self._session = stamp.session
+        smoothed = self._smoother.add(scores, stamp.time_s)
+        events = self._tracker.add(smoothed, stamp, may_start=not warming_up)
+        return Decision(smoothed, ended + events)
+
+    def reset(self) -> tuple[ActionEvent, ...]:
+        """Forget the scores so far, after a gap; return the events under way, ended at their last prediction."""
+        self._smoother.reset()
+        return self._tracker.end_all()
 
 
 def _levels(classes: int, by_class: dict[int, float]) -> npt.NDArray[np.float32]:

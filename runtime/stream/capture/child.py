@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
 from pptsn.runtime.base.memory import return_freed_memory
-from pptsn.runtime.frames.grid import GridPlace, TimeGrid
+from pptsn.runtime.frames.grid import GridSlot, TimeGrid
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
+from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.capture.control import Control
 from pptsn.runtime.stream.capture.frozen import FrozenDetector
 from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor
@@ -138,9 +139,9 @@ class Capture:
     def _take(self, captured: Captured, time_s: float, captured_s: float, jumps: int) -> None:
         frame = captured.frame
         size = (frame.width, frame.height)
-        place = self._grid.place(time_s, size=size, jumps=jumps)
-        if place is not None:
-            self._deliver(captured, place, time_s, captured_s)
+        slot = self._grid.slot_of(time_s, size=size, jumps=jumps)
+        if slot is not None:
+            self._deliver(captured, slot, time_s, captured_s)
         if self._recording is not None:
             with self._excused():
                 self._recording.offer(frame, time_s, pixel_aspect=self._pixel_aspect)
@@ -149,10 +150,10 @@ class Capture:
         if time.monotonic() - self._told_s >= _PROGRESS_S:
             self._tell(Progress(self._counts()))
 
-    def _deliver(self, captured: Captured, place: GridPlace, time_s: float, captured_s: float) -> None:
+    def _deliver(self, captured: Captured, grid_slot: GridSlot, time_s: float, captured_s: float) -> None:
         pixels = self._pictures.make(captured.frame, self._decoded).pixels
         frozen = self._frozen is not None and self._frozen.add(pixels, time_s)
-        decoded_s = time.monotonic()
+        stamp = self._stamp(grid_slot, time_s, captured_s)
         if self._recording is not None:
             self._recording.expect(time_s)
         slot = self._take_slot()
@@ -171,17 +172,18 @@ class Capture:
                 inline=b"" if fits else pixels.tobytes(),
                 height=height,
                 width=width,
-                epoch=place.epoch,
-                place=place.slot,
-                time_s=time_s,
-                captured_s=captured_s,
-                decoded_s=decoded_s,
-                wall_time=time.time() - (decoded_s - captured_s),
+                stamp=stamp,
                 source_size=(captured.frame.width, captured.frame.height),
                 frozen=frozen,
                 counts=self._counts(),
             )
         )
+
+    def _stamp(self, slot: GridSlot, time_s: float, captured_s: float) -> FrameStamp:
+        """Return the stamp of a frame that has just been decoded and resized."""
+        job, decoded_s = self._job, time.monotonic()
+        wall_time = time.time() - (decoded_s - captured_s)
+        return FrameStamp(job.stream, job.session, slot.epoch, slot.slot, time_s, wall_time, captured_s, decoded_s)
 
     def _take_slot(self) -> int | None:
         if not self._waits:

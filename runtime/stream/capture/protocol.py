@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.recording.overlay import Overlay
 from pptsn.runtime.stream.sources.uri import SourceUri
 
@@ -13,6 +14,7 @@ from pptsn.runtime.stream.sources.uri import SourceUri
 class CaptureJob:
     """What a capture process is to do.
 
+    stream, session: for the stamps of its frames.
     step_s, max_gap_s: of the time grid.  short_side, resize_rule: of the model.
     timeout_s: for opening, and for each wait for data.
     realtime: files at their own pace.  waits: wait for a free slot, rather than drop the frame; None: a source
@@ -22,6 +24,8 @@ class CaptureJob:
     """
 
     uri: SourceUri
+    stream: str
+    session: int
     step_s: float
     max_gap_s: float
     short_side: int
@@ -56,7 +60,6 @@ class Counts:
 class Sampled:
     """A sampled, resized frame of `height` x `width`, in `slot`, or in `inline` where no slot is large enough.
 
-    epoch, place: of GridPlace.  time_s: from the session's first frame.  captured_s, decoded_s: `time.monotonic`.
     source_size: width and height of the picture as it came.  frozen: whether the picture stands still.
     """
 
@@ -64,12 +67,7 @@ class Sampled:
     inline: bytes
     height: int
     width: int
-    epoch: int
-    place: int
-    time_s: float
-    captured_s: float
-    decoded_s: float
-    wall_time: float
+    stamp: FrameStamp
     source_size: tuple[int, int]
     frozen: bool
     counts: Counts

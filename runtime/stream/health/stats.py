@@ -58,7 +58,7 @@ class StreamStats:
         with self._lock:
             self._counters["sampled"] += 1
             width, height = message.source_size
-            self._fields |= {"width": width, "height": height, "position_s": message.time_s}
+            self._fields |= {"width": width, "height": height, "position_s": message.stamp.time_s}
 
     def session_over(self) -> None:
         """Keep the counts of the session that ends; the next counts from 0."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from pptsn.runtime.base.errors import UsageError
+
+if TYPE_CHECKING:
+    from pptsn.runtime.frames.preprocess import Frame
+    from pptsn.runtime.frames.stamp import FrameStamp
 
 T = TypeVar("T")
 
@@ -23,6 +28,38 @@ def check_policy(policy: str) -> None:
     """Raise UsageError for a policy that is none of POLICIES."""
     if policy not in POLICIES:
         raise UsageError("--policy", f"unknown policy {policy!r}", f"choose one of {', '.join(POLICIES)}")
+
+
+@dataclass(frozen=True, eq=False)
+class WaitingFrame:
+    """A sampled frame that waits for the engine.
+
+    pixels: (H, W, 3) uint8 RGB, resized; memory of its capture process.  release: gives that memory back, after
+    which `pixels` is not to be used any more.
+    """
+
+    pixels: Frame
+    stamp: FrameStamp
+    release: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stream ends: "ended" or "failed", why, and the exit code that this means."""
+
+    state: str
+    detail: str
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """All frames of a session have been queued.  outcome: of the stream; None where another session follows."""
+
+    outcome: Outcome | None = None
+
+
+QueueItem: TypeAlias = "WaitingFrame | SessionEnd"
 
 
 @dataclass
@@ -80,12 +117,12 @@ class FrameQueues(Generic[T]):
             self._append(stream, queue, frame, counts=True)
             return dropped
 
-    def put_mark(self, stream: int, mark: T) -> None:
-        """Queue something that is no frame: it keeps its place, is never dropped, and does not count."""
+    def put_end(self, stream: int, end: T) -> None:
+        """Queue what ends a session: it stays behind its frames, is never dropped, and does not count."""
         with self._changed:
             queue = self._queues.get(stream)
             if queue is not None and queue.open:
-                self._append(stream, queue, mark, counts=False)
+                self._append(stream, queue, end, counts=False)
 
     def take(self, timeout_s: float) -> tuple[int, T]:
         """Return the next stream in turn and what has waited longest in its queue.
@@ -109,12 +146,6 @@ class FrameQueues(Generic[T]):
             if counts and queue.policy == "block":
                 self._changed.notify_all()
             return stream, item
-
-    def is_full(self, stream: int) -> bool:
-        """Whether the queue of `stream` has no room for another frame."""
-        with self._changed:
-            queue = self._queues.get(stream)
-            return queue is not None and queue.frames >= self._depth
 
     def close(self, stream: int) -> list[T]:
         """Forget `stream`; return what still waited.  Who waits to put a frame gets it back."""

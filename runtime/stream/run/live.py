@@ -16,7 +16,7 @@ from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.files import refuse_overwriting
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.stream.actions.decisions import parse_rules
+from pptsn.runtime.stream.actions.thresholds import parse_rules
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.run.recordings import Recordings

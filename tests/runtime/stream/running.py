@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.engines import open_engine
-from pptsn.runtime.stream.actions.decisions import DecisionRules
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.health.snapshots import StreamHealth
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings

@@ -31,6 +31,8 @@ from tests.clips import write_clip
 def job_for(source: object, **changes: object) -> CaptureJob:
     values = {
         "uri": parse_source(str(source)),
+        "stream": "s",
+        "session": 0,
         "step_s": 0.1,
         "max_gap_s": 2.0,
         "short_side": 40,
@@ -72,11 +74,12 @@ def test_frames_are_those_of_the_file_resized(tmp_path: Path):
     with open_video(clip) as video:
         whole = [resize_frame(frame.pixels, short_side=40, rule="fixed_ratio") for frame in video]
     sampled = [message for message in messages if isinstance(message, Sampled)]
-    assert [message.place for message in sampled] == list(range(12))
+    assert [message.stamp.slot for message in sampled] == list(range(12))
+    assert {(message.stamp.stream, *message.stamp.stretch) for message in sampled} == {("s", 0, 0)}
     for message, pixels in zip(sampled, frames, strict=True):
-        np.testing.assert_array_equal(pixels, whole[round(message.time_s * 25)])
+        np.testing.assert_array_equal(pixels, whole[round(message.stamp.time_s * 25)])
         assert message.source_size == (96, 64)
-        assert message.captured_s <= message.decoded_s <= time.monotonic()
+        assert message.stamp.captured_s <= message.stamp.decoded_s <= time.monotonic()
 
 
 def test_a_picture_too_long_for_a_slot_comes_all_the_same(tmp_path: Path):

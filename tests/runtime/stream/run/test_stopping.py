@@ -15,7 +15,7 @@ import pytest
 
 from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 WAITING = """
 import time
 from pptsn.runtime.stream.run.stopping import stop_signals

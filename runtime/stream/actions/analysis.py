@@ -9,27 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.classify.results import softmax
-from pptsn.runtime.stream.actions.decisions import Decider, DecisionRules
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.stamp import FrameStamp
+from pptsn.runtime.stream.actions.events import Decider
 from pptsn.runtime.stream.actions.messages import ActionEvent, Stages, StreamPrediction
+from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.actions.window import LogitWindow
-from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
 
 @dataclass(frozen=True, eq=False)
 class InferredFrame:
-    """A frame that was inferred: its mean logits (C,) float64, and where and when it belongs.
+    """A frame that the engine has seen.
 
-    The other fields are those of protocol.Sampled and of Stages.
+    logits: (C,) float64, the mean over its crops.  queued_s, inferred_s: as in Stages.
     """
 
+    stamp: FrameStamp
     logits: npt.NDArray[np.float64]
-    session: int
-    epoch: int
-    place: int
-    time_s: float
-    wall_time: float
-    captured_s: float
-    decoded_s: float
     queued_s: float
     inferred_s: float
 
@@ -44,15 +40,27 @@ class Finding:
 
 
 class StreamAnalysis:
-    """Turns the inferred frames of one stream, in their order, into predictions and events.  Not thread-safe."""
+    """Turns the inferred frames of one stream, in their order, into predictions and events.  Not thread-safe.
+
+    source: for the messages.  segments: of the window, each `step_s` long.  every_s: between predictions; None:
+    one with each frame.  max_staleness_s: the age from which a prediction is marked as stale.
+    """
 
     def __init__(
-        self, stream: str, source: str, labels: tuple[str, ...], settings: StreamSettings, rules: DecisionRules
+        self,
+        source: str,
+        labels: tuple[str, ...],
+        rules: DecisionRules,
+        *,
+        segments: int,
+        step_s: float,
+        every_s: float | None,
+        max_staleness_s: float,
     ) -> None:
-        self._stream, self._source, self._labels = stream, source, labels
-        self._settings = settings
-        self._window = LogitWindow(settings.segments, len(labels))
-        self._decider = Decider(rules, labels, stream, source)
+        self._source, self._labels = source, labels
+        self._step_s, self._every_s, self._max_staleness_s = step_s, every_s, max_staleness_s
+        self._window = LogitWindow(segments, len(labels))
+        self._decider = Decider(rules, labels, source)
         self._watched = None if rules.watched is None else tuple(sorted(rules.watched))
         self._stretch: tuple[int, int] | None = None
         self._number = 0
@@ -65,19 +73,16 @@ class StreamAnalysis:
 
     def add(self, frame: InferredFrame) -> Finding:
         """Take the next frame of the stream."""
+        stamp = frame.stamp
         events: tuple[ActionEvent, ...] = ()
-        stretch = (frame.session, frame.epoch)
-        reset = self._stretch is not None and stretch != self._stretch
-        if stretch != self._stretch:
+        reset = self._stretch is not None and stamp.stretch != self._stretch
+        if stamp.stretch != self._stretch:
             events = self.end_stretch()
-            self._stretch = stretch
-        self._window.add(frame.place, frame.logits)
-        if not self._is_due(frame):
+            self._stretch = stamp.stretch
+        self._window.add(stamp.slot, frame.logits)
+        if not self._is_due(stamp.slot):
             return Finding(reset, None, events)
-        scores = softmax(self._window.mean())
-        decision = self._decider.add(
-            scores, frame.time_s, frame.wall_time, session=frame.session, warming_up=self._window.warming_up
-        )
+        decision = self._decider.add(softmax(self._window.mean()), stamp, warming_up=self._window.warming_up)
         return Finding(reset, self._prediction(frame, decision.scores), events + decision.events)
 
     def end_stretch(self) -> tuple[ActionEvent, ...]:
@@ -86,33 +91,32 @@ class StreamAnalysis:
         self._stretch, self._period = None, -1
         return self._decider.reset()
 
-    def _is_due(self, frame: InferredFrame) -> bool:
+    def _is_due(self, slot: int) -> bool:
         """Whether a period of `every_s` has begun since the last prediction."""
-        every_s = self._settings.every_s
-        if every_s is None:
+        if self._every_s is None:
             return True
         # Slots are the clock: they are exact where presentation times are rounded.
-        period = int((frame.place * self._settings.step_s + self._settings.step_s / 4) / every_s)
+        period = int((slot * self._step_s + self._step_s / 4) / self._every_s)
         due = period > self._period
         self._period = period
         return due
 
-    def _prediction(self, frame: InferredFrame, scores: npt.NDArray[np.float32]) -> StreamPrediction:
-        emitted_s = time.monotonic()
+    def _prediction(self, frame: InferredFrame, scores: Logits) -> StreamPrediction:
+        stamp, emitted_s = frame.stamp, time.monotonic()
         number, self._number = self._number, self._number + 1
         return StreamPrediction(
-            stream=self._stream,
+            stream=stamp.stream,
             source=self._source,
             number=number,
-            session=frame.session,
-            time_s=frame.time_s,
-            wall_time=frame.wall_time,
-            window_s=self._window.span * self._settings.step_s,
+            session=stamp.session,
+            time_s=stamp.time_s,
+            wall_time=stamp.wall_time,
+            window_s=self._window.span * self._step_s,
             frames=self._window.frames,
             warming_up=self._window.warming_up,
-            stale=emitted_s - frame.captured_s > self._settings.max_staleness_s,
+            stale=emitted_s - stamp.captured_s > self._max_staleness_s,
             scores=scores,
             labels=self._labels,
-            stages=Stages(frame.captured_s, frame.decoded_s, frame.queued_s, frame.inferred_s, emitted_s),
+            stages=Stages(stamp.captured_s, stamp.decoded_s, frame.queued_s, frame.inferred_s, emitted_s),
             watched=self._watched,
         )

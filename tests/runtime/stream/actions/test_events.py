@@ -1,3 +1,5 @@
+"""From scores to events: smoothing, hysteresis, cool-down."""
+
 from __future__ import annotations
 
 import math
@@ -5,11 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.stream.actions.decisions import OFF_SHARE, Decider, DecisionRules, Threshold, parse_rules
+from pptsn.runtime.frames.stamp import FrameStamp
+from pptsn.runtime.stream.actions.events import Decider, Decision
 from pptsn.runtime.stream.actions.messages import ActionEvent
+from pptsn.runtime.stream.actions.thresholds import DecisionRules, Threshold
 
-LABELS = ("archery", "fight", "news, live", "a=b", "Drinking", "drinking")
+LABELS = ("archery", "fight", "news, live")
 
 
 def rules_of(**changes: object) -> DecisionRules:
@@ -17,119 +20,33 @@ def rules_of(**changes: object) -> DecisionRules:
 
 
 def decider_of(**changes: object) -> Decider:
-    return Decider(rules_of(**changes), LABELS[:3], "door", "rtsp://door")
+    return Decider(rules_of(**changes), LABELS, "rtsp://door")
 
 
 def scores_of(*values: float) -> np.ndarray:
     return np.array([*values, 0.0, 0.0, 0.0][:3], np.float32)
 
 
-def run(decider: Decider, series: list[float], *, period_s: float = 1.0, **options: object) -> list[ActionEvent]:
-    """Give the scores of class 0, one a period, and return the events."""
+def add(
+    decider: Decider,
+    scores: np.ndarray,
+    time_s: float,
+    wall_time: float,
+    *,
+    session: int = 0,
+    warming_up: bool = False,
+) -> Decision:
+    """Give the scores of a window that ends with the frame at `time_s`."""
+    stamp = FrameStamp("door", session, 0, 0, time_s, wall_time, 0.0, 0.0)
+    return decider.add(scores, stamp, warming_up=warming_up)
+
+
+def run(decider: Decider, series: list[float], *, warming_up: bool = False) -> list[ActionEvent]:
+    """Give the scores of class 0, one a second, and return the events."""
     events: list[ActionEvent] = []
-    for number, score in enumerate(series):
-        arguments = {"session": 0, "warming_up": False, **options}
-        time_s = number * period_s
-        events += decider.add(scores_of(score), time_s, 1000 + time_s, **arguments).events  # type: ignore[arg-type]
+    for time_s, score in enumerate(series):
+        events += add(decider, scores_of(score), time_s, 1000 + time_s, warming_up=warming_up).events
     return events
-
-
-def parse(*thresholds: str, classes: tuple[str, ...] = (), labels: tuple[str, ...] = LABELS) -> DecisionRules:
-    return parse_rules(labels, thresholds=thresholds, classes=classes, smoothing_s=0, cool_down_s=0)
-
-
-# --- options ---
-
-
-def test_one_threshold_is_for_all_classes_and_its_lower_one_is_a_share_of_it() -> None:
-    rules = parse("0.5")
-    assert rules.thresholds == {number: Threshold(0.5, 0.5 * OFF_SHARE) for number in range(len(LABELS))}
-    assert rules.watched is None
-
-
-def test_without_threshold_there_are_no_events() -> None:
-    assert parse(classes=("archery",)).thresholds == {}
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("archery=0.8:0.5", 0),
-        ("1=0.8:0.5", 1),
-        ("news, live=0.8:0.5", 2),
-        ("a=b=0.8:0.5", 3),
-        (" Archery =0.8:0.5", 0),
-    ],
-)
-def test_a_threshold_names_its_class_by_label_or_number(text: str, number: int) -> None:
-    assert parse(text).thresholds == {number: Threshold(0.8, 0.5)}
-
-
-@pytest.mark.parametrize("order", [("0.6", "fight=0.9"), ("fight=0.9", "0.6")])
-def test_a_class_s_own_threshold_counts_whatever_the_order(order: tuple[str, str]) -> None:
-    thresholds = parse(*order).thresholds
-    assert thresholds[1].on == 0.9
-    assert thresholds[0].on == 0.6
-
-
-def test_a_threshold_for_all_is_for_all_that_are_watched() -> None:
-    rules = parse("0.6:0.2", classes=("fight,archery",))
-    assert rules.watched == frozenset({0, 1})
-    assert rules.thresholds == {0: Threshold(0.6, 0.2), 1: Threshold(0.6, 0.2)}
-
-
-def test_classes_are_separated_by_commas_and_a_label_with_a_comma_stands_alone() -> None:
-    assert parse(classes=("archery, 3", "news, live")).watched == frozenset({0, 2, 3})
-
-
-def test_of_labels_that_differ_in_case_the_one_that_fits_is_meant() -> None:
-    assert parse(classes=("Drinking",)).watched == frozenset({4})
-    assert parse(classes=("drinking",)).watched == frozenset({5})
-    with pytest.raises(UsageError, match=r"label of 2 classes; give a number: 4, 5"):
-        parse(classes=("DRINKING",))
-
-
-def test_a_label_that_looks_like_a_number_goes_before_the_number() -> None:
-    assert parse(classes=("1",), labels=("zero", "one", "1")).watched == frozenset({2})
-
-
-def test_an_unknown_class_is_answered_with_those_close_to_it() -> None:
-    with pytest.raises(UsageError, match=r"--threshold: the model has no class 'archry'; close to it: 'archery'"):
-        parse("archry=0.5")
-    with pytest.raises(UsageError, match=r"--classes: .*no class '6'; give a label .* 0 to 5"):
-        parse(classes=("6",))
-
-
-@pytest.mark.parametrize(
-    "text", ["", "much", "0.5:", "1.5", "0", "nan", "0.4:0.6", "0.5:-1", "archery=", "0.5:nan"]
-)
-def test_what_is_no_threshold_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="--threshold"):
-        parse(text)
-
-
-@pytest.mark.parametrize(
-    ("thresholds", "classes", "cause"),
-    [
-        (("0.5", "0.6"), (), "second one for all"),
-        (("archery=0.5", "0=0.6"), (), "given two"),
-        (("archery=0.5",), ("fight",), "not watched"),
-        ((), ("archery,,fight",), "empty name"),
-    ],
-)
-def test_options_that_contradict_each_other_are_refused(
-    thresholds: tuple[str, ...], classes: tuple[str, ...], cause: str
-) -> None:
-    with pytest.raises(UsageError, match=cause):
-        parse(*thresholds, classes=classes)
-
-
-@pytest.mark.parametrize("value", [-1.0, math.inf, math.nan])
-def test_times_that_are_none_are_refused(value: float) -> None:
-    with pytest.raises(UsageError, match="--smoothing"):
-        parse_rules(LABELS, thresholds=(), classes=(), smoothing_s=value, cool_down_s=0)
-    with pytest.raises(UsageError, match="--cool-down"):
-        parse_rules(LABELS, thresholds=(), classes=(), smoothing_s=0, cool_down_s=value)
 
 
 # --- smoothing ---
@@ -137,15 +54,15 @@ def test_times_that_are_none_are_refused(value: float) -> None:
 
 def test_without_smoothing_scores_are_handed_on_as_they_are() -> None:
     scores = scores_of(0.3, 0.7)
-    assert decider_of().add(scores, 0, 0, session=0, warming_up=False).scores is scores
+    assert add(decider_of(), scores, 0, 0).scores is scores
 
 
 def smoothed(times_s: list[float], *, tau_s: float = 2.0) -> float:
     """Return the mean after a 0 at time 0 and ones at the given times."""
     decider = decider_of(smoothing_s=tau_s)
-    decider.add(scores_of(0.0), 0, 0, session=0, warming_up=False)
+    add(decider, scores_of(0.0), 0, 0)
     for time_s in times_s:
-        last = decider.add(scores_of(1.0), time_s, time_s, session=0, warming_up=False).scores
+        last = add(decider, scores_of(1.0), time_s, time_s).scores
     return float(last[0])
 
 
@@ -162,7 +79,7 @@ def test_smoothed_scores_are_float32_sum_to_one_and_leave_their_input_alone() ->
     for time_s in range(50):
         scores = rng.dirichlet([1, 1, 1]).astype(np.float32)
         before = scores.copy()
-        decision = decider.add(scores, time_s, time_s, session=0, warming_up=False)
+        decision = add(decider, scores, time_s, time_s)
         assert decision.scores.dtype == np.float32
         assert decision.scores.sum() == pytest.approx(1, abs=1e-6)
         np.testing.assert_array_equal(scores, before)
@@ -170,9 +87,9 @@ def test_smoothed_scores_are_float32_sum_to_one_and_leave_their_input_alone() ->
 
 def test_a_reset_forgets_earlier_scores() -> None:
     decider = decider_of(smoothing_s=10.0)
-    decider.add(scores_of(1.0), 0, 0, session=0, warming_up=False)
+    add(decider, scores_of(1.0), 0, 0)
     decider.reset()
-    assert decider.add(scores_of(0.2), 1, 1, session=0, warming_up=False).scores[0] == np.float32(0.2)
+    assert add(decider, scores_of(0.2), 1, 1).scores[0] == np.float32(0.2)
 
 
 def test_smoothing_keeps_a_single_high_score_from_making_an_event() -> None:
@@ -232,27 +149,27 @@ def test_a_reset_ends_events_at_their_last_prediction_and_a_second_one_ends_noth
     run(decider, [0.9, 0.8])
     (ended,) = decider.reset()
     assert (ended.phase, ended.end_s, ended.end_wall_time, ended.predictions) == ("ended", 1, 1001, 2)
-    assert decider.reset() == decider.finish() == ()
+    assert decider.reset() == ()
 
 
 def test_a_new_session_ends_events_and_their_numbers_go_on() -> None:
     decider = decider_of()
     run(decider, [0.9, 0.8])
-    ended, started = decider.add(scores_of(0.9), 0.0, 1010.0, session=1, warming_up=False).events
+    ended, started = add(decider, scores_of(0.9), 0.0, 1010.0, session=1).events
     assert (ended.phase, ended.session, ended.end_s) == ("ended", 0, 1)
     assert (started.phase, started.session, started.number) == ("started", 1, 1)
 
 
 def test_classes_without_a_threshold_make_no_events() -> None:
-    decision = decider_of().add(scores_of(0.0, 0.0, 1.0), 0, 0, session=0, warming_up=False)
+    decision = add(decider_of(), scores_of(0.0, 0.0, 1.0), 0, 0)
     assert decision.events == ()
 
 
 def test_several_classes_have_events_at_once() -> None:
     decider = decider_of()
-    started = decider.add(scores_of(0.7, 0.7), 0, 0, session=0, warming_up=False).events
+    started = add(decider, scores_of(0.7, 0.7), 0, 0).events
     assert [(event.class_id, event.number) for event in started] == [(0, 0), (1, 1)]
-    (ended,) = decider.add(scores_of(0.7, 0.1), 1, 1, session=0, warming_up=False).events
+    (ended,) = add(decider, scores_of(0.7, 0.1), 1, 1).events
     assert ended.class_id == 1
     assert [event.class_id for event in decider.active] == [0]
 
@@ -265,7 +182,7 @@ def test_a_class_rests_for_the_cool_down_and_then_starts_anew() -> None:
 def test_the_cool_down_of_one_class_does_not_silence_another() -> None:
     decider = decider_of(cool_down_s=5.0)
     run(decider, [0.9, 0.1])
-    decision = decider.add(scores_of(0.0, 0.9), 2, 1002, session=0, warming_up=False)
+    decision = add(decider, scores_of(0.0, 0.9), 2, 1002)
     assert [event.class_id for event in decision.events] == [1]
 
 
@@ -273,7 +190,7 @@ def test_the_cool_down_of_one_class_does_not_silence_another() -> None:
 def test_between_sessions_the_cool_down_goes_by_wall_time(wall_time: float, starts: bool) -> None:
     decider = decider_of(cool_down_s=5.0)
     run(decider, [0.9, 0.1])
-    events = decider.add(scores_of(0.9), 100.0, wall_time, session=1, warming_up=False).events
+    events = add(decider, scores_of(0.9), 100.0, wall_time, session=1).events
     assert bool(events) is starts
 
 
@@ -285,9 +202,8 @@ def test_events_of_a_class_start_and_end_in_turn_and_keep_the_cool_down(seed: in
         DecisionRules(
             float(rng.choice([0.0, 0.5])), {c: Threshold(0.4, 0.3) for c in range(3)}, None, cool_down_s
         ),
-        LABELS[:3],
-        "s",
-        "s",
+        LABELS,
+        "rtsp://door",
     )
     events: list[ActionEvent] = []
     time_s = 0.0
@@ -296,10 +212,10 @@ def test_events_of_a_class_start_and_end_in_turn_and_keep_the_cool_down(seed: in
         if rng.random() < 0.02:
             events += decider.reset()
         scores = rng.dirichlet([0.4] * 3).astype(np.float32)
-        decision = decider.add(scores, time_s, time_s, session=0, warming_up=bool(rng.random() < 0.1))
+        decision = add(decider, scores, time_s, time_s, warming_up=bool(rng.random() < 0.1))
         events += decision.events
         assert {event.number for event in decider.active} == open_numbers(events)
-    events += decider.finish()
+    events += decider.reset()
     assert len(events) > 20
     assert open_numbers(events) == set()
     numbers = [event.number for event in events if event.phase == "started"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pptsn.runtime.stream.pipeline.names import stream_name
+from pptsn.runtime.stream.pipeline.roster import stream_name
 from pptsn.runtime.stream.sources.uri import parse_source
 
 

@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
+from tests.runtime.stream.run.test_cli import started
 from tests.runtime.stream.sinks.web.chromium import chromium
 from tests.runtime.stream.sinks.web.clients import eventually
-from tests.runtime.stream.test_cli import started
 from tests.servers import free_port
 
 pytestmark = pytest.mark.servers

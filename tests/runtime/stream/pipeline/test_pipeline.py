@@ -21,8 +21,8 @@ import pytest
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.stream.actions.decisions import DecisionRules, Threshold
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.actions.thresholds import DecisionRules, Threshold
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sources.uri import parse_source
@@ -511,7 +511,7 @@ def test_orders_reach_a_process_beyond_a_thousand_descriptors(model: Path):
 
 
 def test_streams_that_have_ended_leave_little_behind(model: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pptsn.runtime.stream.pipeline.pipeline._KEPT_ENDED", 3)
+    monkeypatch.setattr("pptsn.runtime.stream.pipeline.roster._KEPT_ENDED", 3)
     settings = StreamSettings(window_s=0.4, segments=4, at_once=1)
     run = run_streams(model, [f"synthetic:?frames=2&name=s{i}" for i in range(9)], settings)
     assert [health.name for health in run.health] == ["s6", "s7", "s8"]

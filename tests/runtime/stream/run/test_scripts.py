@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.models import write_tiny_model
-from tests.runtime.stream.test_cli import is_running, lines_of, processes_below, started, wait_until
+from tests.runtime.stream.run.test_cli import is_running, lines_of, processes_below, started, wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 SCRIPT = """
 import sys

@@ -21,7 +21,7 @@ from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,6 @@ def test_block_waits_for_room():
     thread.start()
     time.sleep(0.2)
     assert put == ["a", "b"]
-    assert queues.is_full(0)
     assert [queues.take(5) for _ in range(4)] == [(0, frame) for frame in "abcd"]
     thread.join(5)
     assert put == list("abcd")
@@ -102,10 +101,10 @@ def test_streams_take_turns_however_much_one_sends():
     assert order == "axybzcdef"
 
 
-def test_a_mark_keeps_its_place_and_is_never_dropped():
+def test_the_end_of_a_session_stays_behind_its_frames_and_is_never_dropped():
     queues = new("newest")
     queues.put(0, "a")
-    queues.put_mark(0, "|")
+    queues.put_end(0, "|")
     assert [queues.put(0, frame) for frame in "bcd"] == [None, "a", "b"]
     assert "".join(frame for _, frame in drain(queues)) == "|cd"
 
