@@ -72,7 +72,7 @@ convert_int8 = $(PPTSN) convert int8 $(1).onnx -o $(1).int8$(filter -cpu,-$(2)).
 build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --rebuild-if-needed
 
 .PHONY: help setup demo demo-weights train onnx int8 engine classify stream bench bench-models device-report test
-.PHONY: test-slow test-gpu test-servers test-matrix lint format constraints clean
+.PHONY: test-slow test-gpu test-servers test-matrix lint format docs constraints clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -203,6 +203,10 @@ lint: $(READY)  ## Check format, lint and types
 format: $(READY)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# MkDocs imports the hooks by their path: PYTHONPATH lets them find the rest of tools/, which is not installed.
+docs: $(READY)  ## Make the documentation site in output/docs
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 constraints:  ## Pin the newest versions again, for all Pythons at once (needs uv)
 	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra train --extra convert \
