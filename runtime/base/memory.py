@@ -14,7 +14,7 @@ def return_freed_memory() -> None:
 
     For a program to call at its start: it holds for the whole process.  glibc raises the size from which it does
     so by itself, after which decoded frames and a model's weights leave holes in its heaps: reading a 1080p file
-    with ResNet-50 then peaks a quarter higher (docs/LOG.md).
+    with ResNet-50 then peaks a quarter higher (docs/log.md).
     """
     if not sys.platform.startswith("linux"):
         return

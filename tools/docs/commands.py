@@ -8,7 +8,8 @@ from typing import Any
 
 import typer.main
 
-from pptsn.cli import program
+from pptsn.cli.lazy import LazyGroup
+from pptsn.cli.program import command_line
 
 # A command or parameter of Typer's; which of its bases are Click's own changed from version to version.
 Command = Any
@@ -17,8 +18,7 @@ Parameter = Any
 
 def root_command() -> Command:
     """Return the program itself, with its commands in `commands`."""
-    build = getattr(program, "command_line", None) or program._build_app
-    return typer.main.get_command(build())
+    return typer.main.get_command(command_line())
 
 
 def all_commands(command: Command | None = None, name: str = "pptsn") -> Iterator[tuple[str, Command]]:
@@ -31,9 +31,9 @@ def all_commands(command: Command | None = None, name: str = "pptsn") -> Iterato
 
 def members(command: Command) -> dict[str, Command]:
     """Return the commands of a group by name; none of a command."""
-    if hasattr(command, "load"):
-        return {name: command.load(name) for name in command.table}
-    return dict(getattr(command, "commands", {}))
+    if not isinstance(command, LazyGroup):
+        return {}
+    return {name: command.load(name) for name in command.table}
 
 
 def options(command: Command) -> dict[str, Parameter]:

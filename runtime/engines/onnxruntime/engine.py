@@ -29,7 +29,7 @@ from pptsn.runtime.model.onnx_file import read_spec
 INPUT_NAME, OUTPUT_NAME = "crops", "logits"
 
 # Crops a call.  On 2 CPU cores with ResNet-50 in FP32, 5 to 25 are equally fast and all of a clip at once is
-# slower (docs/LOG.md); one frame's five crops need the least memory.  INT8 gains a tenth from 5 to 10; from 10 to
+# slower (docs/log.md); one frame's five crops need the least memory.  INT8 gains a tenth from 5 to 10; from 10 to
 # 25 it gains half as much again, for twice the memory.
 _CPU_BATCH, _CPU_INT8_BATCH = 5, 10
 _CUDA_BATCH = 64  # not measured
