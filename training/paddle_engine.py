@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines import Engine, EngineIdentity
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.training.data.inputs import labels_of, model_spec
 from pptsn.training.graph import Logits, ViewFunction, view_function
+from pptsn.training.network._paddle import paddle
 from pptsn.training.network.network import PPTSN
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, weights_digest
 from pptsn.training.recipe import Recipe
@@ -29,7 +30,7 @@ class PaddleEngine(Engine):
         apply_checkpoint(model, checkpoint)
         self.spec = model_spec(recipe, labels=labels, weights_digest=weights_digest(checkpoint.arrays))
         self.batch_size = recipe.evaluation.batch_crops
-        self.description = "paddle"
+        self.identity = EngineIdentity(backend="paddle", version=paddle.__version__, precision=self.spec.precision)
         self._views: ViewFunction | None = view_function(model, crop_size=recipe.model.crop_size)
 
     def _infer(self, crops: Frame) -> Logits:

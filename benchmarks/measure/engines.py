@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,7 @@ _PACKAGES = ("onnxruntime", "tensorrt", "pycuda", "cuda")
 
 def backend_name(engine: Engine) -> str:
     """Return what runs the model in short, without a version: "onnxruntime cpu", "onnxruntime cpu 1 thread"."""
-    found = re.match(r"(\S+)(?: \S+)?(?: (by \S+))? on (\S+)", engine.description)
-    name = " ".join(part for part in found.groups() if part) if found else engine.description
+    name = f"{engine.identity.backend} {engine.identity.device}"
     if engine.threads is None:
         return name
     return f"{name} {engine.threads} thread{'s' if engine.threads > 1 else ''}"

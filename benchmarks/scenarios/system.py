@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from pptsn.benchmarks.scenarios.samples import SampleLibrary
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines.base import Batch, Engine
 
 # Is told the sample's id, and when it was done (time.perf_counter, in seconds), in the thread of the system.
@@ -57,16 +56,14 @@ class SystemUnderTest(Closing):
     Once the engine has failed, every sample that waits or comes is reported complete at once, so that no driver
     waits forever; `check` raises the error, and drivers call it before they believe a time.
 
-    batch: the most crops a call; None takes the engine's own number.  The engine's `batch_size` is set to it until
-    `close`, as it may run more in pieces of that size.  Raises UsageError where the engine has no room for so
-    many, as that of a plan.
+    batch: the most crops a call; None takes the engine's own number.  Raises UsageError where the engine has no
+    room for so many, as that of a plan.
     """
 
     def __init__(self, engine: Engine, library: SampleLibrary, *, batch: int | None = None) -> None:
         self.library = library
         self.batch = batch or engine.batch_size
-        self._engine, self._own_batch = engine, engine.batch_size
-        self._batches = _batches_of(engine, self.batch)
+        self._batches = engine.new_batches(batch)
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._idle = True
@@ -113,7 +110,6 @@ class SystemUnderTest(Closing):
         self._thread.join()
         for batch in self._batches:
             batch.close()
-        self._engine.batch_size = self._own_batch
 
     def _run(self) -> None:
         flights: deque[_Flight] = deque()
@@ -169,16 +165,3 @@ def _report(items: Sequence[_Waiting]) -> None:
     now_s = time.perf_counter()
     for item in items:
         item.completed(item.sample.id, now_s)
-
-
-def _batches_of(engine: Engine, size: int) -> tuple[Batch, ...]:
-    own_size, engine.batch_size = engine.batch_size, size
-    batches = engine.new_batches()
-    room = min(len(batch.crops) for batch in batches)
-    if room >= size:
-        return batches
-    for batch in batches:
-        batch.close()
-    engine.batch_size = own_size
-    remedy = f"give {room} or less, or build another plan: pptsn convert engine --batch 1,{size},{size}"
-    raise UsageError("--batch", f"{engine.description} takes batches of {room}, not of {size}", remedy)

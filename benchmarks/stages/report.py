@@ -110,7 +110,7 @@ def _waits(repeats: Sequence[Sequence[Run]]) -> Iterator[Measurement]:
 
 def _notes(case: Case, totals_s: Mapping[str, float]) -> dict[str, str]:
     """Return what to know of stages that not every backend can tell apart."""
-    if " cpu" in backend_name(case.engine):
+    if not case.engine.identity.on_gpu:
         return {COPY_IN: _NO_COPY, COPY_OUT: _NO_COPY}
     if totals_s[COPY_IN]:
         return {COMPUTE: _BOUND}

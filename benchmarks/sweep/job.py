@@ -64,7 +64,8 @@ class FolderRun:
 class Findings:
     """What a cell's process found.
 
-    precision, classes: of the model.  description, batch_size, notes: of the engine.
+    precision, classes: of the model.  description, backend, device, notes: of the engine.
+    batch_size: crops a call.
     views_per_crop: 2 where the graph averages each crop with its mirror image, else 1.
     clips_timed: how many different clips were timed.
     latency_ms: of each clip, from file to answer, one list a repeat.  folder_runs: one a repeat.
@@ -77,6 +78,8 @@ class Findings:
     precision: str
     classes: int
     description: str
+    backend: str
+    device: str
     batch_size: int
     notes: list[str]
     views_per_crop: int

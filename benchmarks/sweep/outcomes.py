@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,9 +14,6 @@ from pptsn.benchmarks.sweep.clips import Clip, name_of
 from pptsn.benchmarks.sweep.job import Findings, FolderRun
 from pptsn.benchmarks.sweep.pareto import recommended
 from pptsn.runtime.frames.preprocess import VIEW_PLANS
-
-# `onnxruntime 1.22.0 on cpu`, `tensorrt 10.3.0 on cuda:0 (Orin) with CUDA graphs`: Engine.description.
-_DESCRIPTION = re.compile(r"(?P<library>\S+) \S+(?P<inside> by TensorRT)? on (?P<device>cpu|cuda:\d+)")
 
 
 @dataclass(frozen=True)
@@ -95,9 +91,8 @@ def _reference(answered: Sequence[_Answered]) -> _Answered | None:
 def _settings(cell: Cell, opened: Findings | None) -> dict[str, Setting]:
     """Return the key of a cell: backend and device as they turned out, or as they were asked for."""
     backend, device = cell.backend, cell.device
-    if opened is not None and (match := _DESCRIPTION.match(opened.description)):
-        backend = match["library"] + ("-tensorrt" if match["inside"] else "")
-        device = match["device"]
+    if opened is not None:
+        backend, device = opened.backend, opened.device
     if cell.threads is not None:
         backend += f" {cell.threads} thread{'s' if cell.threads > 1 else ''}"
     return {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 
 from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
 from pptsn.benchmarks.sweep.memory import peak_memory_mb
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
 from pptsn.runtime.classify.results import Classification, Failure, printable
@@ -17,9 +16,6 @@ from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import leading
 from pptsn.runtime.frames.preprocess import view_count
 from pptsn.runtime.frames.sampling import sampling_rule
-
-# As Engine.description names it.
-_DEVICE = re.compile(r" on (cpu|cuda:\d+)")
 
 
 def find(job: Job) -> Findings:
@@ -31,8 +27,6 @@ def find(job: Job) -> Findings:
     none of the timed clips can be read.
     """
     with open_engine(job.model, backend=job.backend, device=job.device, threads=job.threads) as engine:
-        if job.batch is not None:
-            _set_batch(engine, job.batch, job.model)
         runner = _Runner(engine, job)
         runner.warm_up()
         latency_ms = [runner.latencies_ms() for _ in range(job.repeats)]
@@ -43,7 +37,9 @@ def find(job: Job) -> Findings:
             precision=engine.spec.precision,
             classes=engine.spec.classes,
             description=engine.description,
-            batch_size=engine.batch_size,
+            backend=engine.identity.backend,
+            device=engine.identity.device,
+            batch_size=job.batch or engine.batch_size,
             notes=list(engine.notes),
             views_per_crop=2 if engine.spec.mirror else 1,
             clips_timed=runner.clips_timed,
@@ -56,26 +52,13 @@ def find(job: Job) -> Findings:
         )
 
 
-def _set_batch(engine: Engine, size: int, model: str) -> None:
-    """Make the engine's batches `size` crops; raises UsageError where they stay what they are, as a plan's do."""
-    engine.batch_size = size
-    batches = engine.new_batches()
-    taken = len(batches[0].crops)
-    for batch in batches:
-        batch.close()
-    if taken != size:
-        remedy = f"sweep it with --batch auto, or build another: pptsn convert engine --batch 1,{size},{size}"
-        raise UsageError("--batch", f"{model} takes batches of {taken}, not of {size}", remedy)
-
-
 class _Runner:
     """Classifies the clips of a job.  unreadable: the path of each clip that failed so far, and why."""
 
     def __init__(self, engine: Engine, job: Job) -> None:
         self._job, self._spec = job, engine.spec
-        self._recognizer = Recognizer(engine)
-        found = _DEVICE.search(engine.description)
-        self._device = found[1] if found else job.device
+        self._recognizer = Recognizer(engine, batch_size=job.batch)
+        self._device = engine.identity.device
         self._timed = [job.clips[place] for place in job.timed]
         self.unreadable: dict[str, str] = {}
 

@@ -110,7 +110,7 @@ class SideBySide(Engine):
         self._engines = engines
         self.spec = dataclasses.replace(engines[0].spec, labels=labels)
         self.batch_size = max(engine.batch_size for engine in engines)
-        self.description = ", ".join(engine.description for engine in engines)
+        self.identity = engines[0].identity
 
     def _infer(self, crops: Frame) -> Logits:
         return np.concatenate([infer_in_batches(engine, crops) for engine in self._engines], axis=1)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
-from pptsn.runtime.engines.base import Engine, Logits
+from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.runtime.model.export_folder import export_files, read_export_spec
 
@@ -48,7 +48,7 @@ class PaddleExportEngine(Engine):
                 export, f"Paddle cannot load it ({reason})", "export the model again by: pptsn export"
             ) from error
         self.batch_size = _BATCH
-        self.description = f"paddle {paddle.__version__} on cpu"
+        self.identity = EngineIdentity(backend="paddle", version=paddle.__version__, precision=self.spec.precision)
 
     def _infer(self, crops: Frame) -> Logits:
         if self._predictor is None:

@@ -61,10 +61,10 @@ class CropBatcher(Closing):
     Not thread-safe.  Memory: the engine's batches, and one logit vector a clip until it is taken.
     """
 
-    def __init__(self, engine: Engine, *, views: str) -> None:
+    def __init__(self, engine: Engine, *, views: str, batch_size: int | None = None) -> None:
         self._spec = engine.spec
         self._views = views
-        self._batches = engine.new_batches()
+        self._batches = engine.new_batches(batch_size)
         self._current = 0
         self._buffer: Frame = self._batches[0].crops
         self._owners: list[tuple[int, int]] = []  # (clip, weight) of each filled row

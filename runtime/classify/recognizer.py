@@ -36,10 +36,12 @@ class Recognizer(Closing):
 
     with Recognizer.open("model.onnx") as recognizer:
         recognizer.classify("clip.mp4").top(5)
+
+    batch_size: crops a call of the engine; None takes the engine's own number.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, *, batch_size: int | None = None) -> None:
+        self._engine, self._batch_size = engine, batch_size
 
     @classmethod
     def open(
@@ -107,7 +109,7 @@ class Recognizer(Closing):
         stop = threading.Event()
         frames = clip_frames(sources, self.spec, segments=segments, rule=sampling, stop=stop)
         with (
-            CropBatcher(self._engine, views=views) as batcher,
+            CropBatcher(self._engine, views=views, batch_size=self._batch_size) as batcher,
             Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher,
         ):
             try:

@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import ModelSpec
 
 Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineIdentity:
+    """Who computes, as reports have it.
+
+    backend: its name in the registry of backends, such as "onnxruntime-tensorrt".
+    version: of its library, as that says it; "" where it has none.
+    device: where it runs: "cpu", "cuda:0".  device_name: what its maker calls it; "" where nothing tells.
+    precision: of the model's weights and activations.
+    remark: what else tells this engine from others of its kind, such as "with CUDA graphs".
+    """
+
+    backend: str
+    precision: str
+    version: str = ""
+    device: str = "cpu"
+    device_name: str = ""
+    remark: str = ""
+
+    def __str__(self) -> str:
+        library = f"{self.backend} {self.version}".rstrip()
+        name = f" ({self.device_name})" if self.device_name else ""
+        return f"{library} on {self.device}{name} {self.remark}".rstrip()
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes on a GPU."""
+        return self.device != "cpu"
 
 
 class Batch(Closing, ABC):
@@ -67,17 +98,24 @@ class Engine(Closing, ABC):
     """A loaded model.  One thread uses it at a time; it is a context manager, and `close` may be called twice.
 
     spec: what the model is.
-    description: backend, version and device, for people.
+    identity: who computes.
     batch_size: the number of crops a call at which this engine is fastest; any other number works too.
+    largest_batch: the most crops that a batch of `new_batches` can have; None for any number.
     notes: what a user should know of how it runs here: what `auto` took, and why not what was expected.
     threads: the CPU threads that were asked for, or None for as many as there are cores.
     """
 
     spec: ModelSpec
-    description: str
+    identity: EngineIdentity
     batch_size: int
+    largest_batch: int | None = None
     notes: tuple[str, ...] = ()
     threads: int | None = None
+
+    @property
+    def description(self) -> str:
+        """What runs the model, for people: backend, version and device."""
+        return str(self.identity)
 
     def infer(self, crops: Frame) -> Logits:
         """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8 RGB, N >= 1.
@@ -92,16 +130,34 @@ class Engine(Closing, ABC):
             )
         return self._infer(crops)
 
-    def new_batches(self) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
         """Lend as many batches as this engine works on at once, in the order in which to fill them.
 
+        batch_size: crops a batch; None takes the engine's own number.
         The caller closes them, or closes the engine.  Batches of two calls do not disturb each other.
+        Raises UsageError for more crops than `largest_batch`.
         """
-        return (_PlainBatch(self),)
+        size, most = batch_size or self.batch_size, self.largest_batch
+        if most is not None and size > most:
+            cause = f"{self.description} takes batches of at most {most}, not of {size}"
+            raise UsageError("--batch", cause, self._remedy_for_batch(size))
+        return self._new_batches(size)
+
+    def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
+        """Do what `new_batches` promises, for a size that was checked."""
+        return (_PlainBatch(self, batch_size),)
+
+    def _remedy_for_batch(self, batch_size: int) -> str:
+        """Return what to do for batches larger than `largest_batch`."""
+        return f"give {self.largest_batch} or less"
 
     @abstractmethod
     def _infer(self, crops: Frame) -> Logits:
         """Do what `infer` promises, for arguments that were checked."""
+
+    def _infer_batch(self, crops: Frame) -> Logits:
+        """Run a batch in one call of the device, however many crops `infer` passes to one."""
+        return self._infer(crops)
 
     @abstractmethod
     def close(self) -> None:
@@ -111,14 +167,14 @@ class Engine(Closing, ABC):
 class _PlainBatch(Batch):
     """Ordinary memory, and an engine that has done its work when its call returns."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, batch_size: int) -> None:
         size = engine.spec.crop_size
-        super().__init__(np.empty((engine.batch_size, size, size, 3), np.uint8))
+        super().__init__(np.empty((batch_size, size, size, 3), np.uint8))
         self._engine = engine
         self._logits: Logits | None = None
 
     def _submit(self, count: int) -> None:
-        self._logits = self._engine.infer(self.crops[:count])
+        self._logits = self._engine._infer_batch(self.crops[:count])
 
     def _collect(self, count: int) -> Logits:
         logits, self._logits = self._logits, None

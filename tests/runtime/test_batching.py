@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.engines import Batch, Engine
+from pptsn.runtime.engines import Batch, Engine, EngineIdentity
 from pptsn.runtime.frames.preprocess import crop_views
 from tests.models import tiny_spec
 
@@ -14,7 +14,7 @@ class RecordingEngine(Engine):
 
     def __init__(self, *, mirror: bool = True, batch_size: int = 5) -> None:
         self.spec = tiny_spec(mirror=mirror)
-        self.description = "recording"
+        self.identity = EngineIdentity(backend="recording", precision="fp32")
         self.batch_size = batch_size
         self.calls: list[int] = []
 
@@ -100,7 +100,7 @@ class OverlappingEngine(RecordingEngine):
         self.most_in_flight = 0
         self.fails_at: int | None = None
 
-    def new_batches(self) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
         return tuple(OverlappingBatch(self) for _ in range(self.lent))
 
 
@@ -183,7 +183,7 @@ def test_waiting_for_the_engine_is_counted_once() -> None:
             return super()._collect(count)
 
     engine = OverlappingEngine(batches=2, batch_size=5)
-    engine.new_batches = lambda: (SlowBatch(engine), SlowBatch(engine))  # type: ignore[method-assign]
+    engine.new_batches = lambda batch_size=None: (SlowBatch(engine), SlowBatch(engine))  # type: ignore[method-assign]
     started_s = time.perf_counter()
     with CropBatcher(engine, views="ten") as batcher:
         for clip in range(6):

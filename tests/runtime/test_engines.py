@@ -241,6 +241,19 @@ def test_a_gpu_is_taken_where_it_starts_and_said(
     assert capsys.readouterr().out == ""
 
 
+def test_a_batch_of_any_size_is_one_call_of_the_gpu(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    CudaBuild(monkeypatch, CUDA)
+    with open_engine(model) as engine:
+        sizes: list[int] = []
+        run = engine._bound.run
+        monkeypatch.setattr(engine._bound, "run", lambda crops: (sizes.append(len(crops)), run(crops))[1])
+        (batch,) = engine.new_batches(2 * engine.batch_size)
+        batch.crops[:] = crops(len(batch.crops))
+        batch.submit(len(batch.crops))
+        np.testing.assert_array_equal(batch.collect(), engine.infer(batch.crops))
+        assert sizes == [2 * engine.batch_size, engine.batch_size, engine.batch_size]
+
+
 def test_a_gpu_that_does_not_start_leaves_the_cpu_and_a_note(
     monkeypatch: pytest.MonkeyPatch, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -377,7 +390,8 @@ def test_tensorrt_inside_onnxruntime_keeps_its_engines_by_content(
     model = write_tiny_model(tmp_path / "m.onnx", precision="int8")
     for _ in range(2):
         with open_engine(model, backend="onnxruntime-tensorrt") as engine:
-            assert engine.description.endswith("by TensorRT on cuda:0")
+            assert engine.description.endswith("on cuda:0")
+            assert engine.identity.backend == "onnxruntime-tensorrt"
             assert engine.notes == ()
     write_tiny_model(model, precision="fp32")
     open_engine(model, backend="onnxruntime-tensorrt").close()

@@ -113,7 +113,8 @@ HOLDERS = {
 }
 # Attributes of our own objects that share a name with one of the above.
 OURS = {
-    "engine": {"spec", "batch_size", "description", "infer", "notes", "close"},
+    "engine": {"spec", "batch_size", "identity", "infer", "notes", "close"},
+    "context": {"push", "pop"},
     "error": {"cause", "remedy", "strerror"},
     "profile": set(),
     "crops": {"address", "host", "upload", "free", "shape"},

@@ -134,6 +134,17 @@ def test_two_batches_are_in_flight_at_once(plan: FakePlan, path: Path) -> None:
         np.testing.assert_array_equal(second.collect(), means(crops(4, 2)))
 
 
+def test_batches_have_the_size_asked_for_up_to_the_plans_largest(plan: FakePlan, path: Path) -> None:
+    with TensorRtEngine(path) as engine:
+        for size in (8, 2, None):
+            batches = engine.new_batches(size)
+            assert [len(batch.crops) for batch in batches] == [size or 4] * 2
+            for batch in batches:
+                batch.close()
+        with pytest.raises(UsageError, match=r"at most 8, not of 9; give 8 or less, or build .* --batch 1,9,9"):
+            engine.new_batches(9)
+
+
 def test_two_callers_at_a_time_do_not_disturb_each_other(plan: FakePlan, path: Path) -> None:
     pictures = [np.full((40, 40, 3), value, np.uint8) for value in (10, 200)]
     with TensorRtEngine(path) as engine:

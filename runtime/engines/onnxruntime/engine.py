@@ -10,7 +10,7 @@ import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, PptsnError, install_command
-from pptsn.runtime.engines.base import Engine, Logits
+from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.engines.onnxruntime.providers import (
@@ -83,8 +83,12 @@ class OnnxRuntimeEngine(Engine):
                 output_name=OUTPUT_NAME,
                 classes=self.spec.classes,
             )
-        by = " by TensorRT" if tensorrt else ""
-        self.description = f"onnxruntime {onnxruntime.__version__}{by} on {device}"
+        self.identity = EngineIdentity(
+            backend="onnxruntime-tensorrt" if tensorrt else "onnxruntime",
+            version=onnxruntime.__version__,
+            device=str(device),
+            precision=self.spec.precision,
+        )
 
     def _providers(self, onnxruntime: Any, path: str | Path, *, tensorrt: bool) -> list[Provider]:
         if not tensorrt:
@@ -106,21 +110,23 @@ class OnnxRuntimeEngine(Engine):
             )
 
     def _infer(self, crops: Frame) -> Logits:
+        if self._device.kind == "cpu":
+            return self._infer_batch(crops)
+        # In pieces, so that the memory of a GPU stays bounded.
+        pieces = [crops[i : i + self.batch_size] for i in range(0, len(crops), self.batch_size)]
+        return np.concatenate([self._infer_batch(piece) for piece in pieces])
+
+    def _infer_batch(self, crops: Frame) -> Logits:
         if self._session is None:
             raise ValueError("the engine is closed")
         if self._bound is not None:
-            return self._infer_on_gpu(self._bound, crops)
+            try:
+                return self._bound.run(crops)
+            except Exception as error:  # onnxruntime's exceptions share no base class but this
+                raise _gpu_error(self._device, str(error)) from error
         (logits,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(crops)})
         result: Logits = logits
         return result
-
-    def _infer_on_gpu(self, bound: BoundSession, crops: Frame) -> Logits:
-        """Run `crops` in pieces of at most the batch size, so that memory stays bounded."""
-        pieces = [crops[i : i + self.batch_size] for i in range(0, len(crops), self.batch_size)]
-        try:
-            return np.concatenate([bound.run(piece) for piece in pieces])
-        except Exception as error:  # onnxruntime's exceptions share no base class but this
-            raise _gpu_error(self._device, str(error)) from error
 
     def close(self) -> None:
         """Release the session; a later `infer` raises ValueError."""

@@ -21,7 +21,7 @@ from pptsn.runtime.model.spec import ModelSpec
 
 
 class TensorRtBatch(Batch):
-    """A batch of the plan's best size, with room for its largest; made while the GPU's context is current.
+    """A batch with room for the plan's largest; made while the GPU's context is current.
 
     graphs: the module that records CUDA graphs, or None; graphs_failed: told why, where that does not work.
     give_back: takes the batch when it is closed.
@@ -63,6 +63,10 @@ class TensorRtBatch(Batch):
             if not context.set_tensor_address(name, address):
                 raise self._plan.failure(f"refuses the address of {name}")
         return context
+
+    def take_rows(self, batch_size: int) -> None:
+        """Offer `batch_size` rows, at most the plan's largest batch, to who is lent the batch next."""
+        self.crops = self._crops.host[:batch_size]
 
     def submit_copy(self, crops: Frame) -> None:
         """Copy `crops` and start their inference, as `submit` does: up to the plan's largest batch."""

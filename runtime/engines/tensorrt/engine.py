@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 from collections import deque
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.engines.base import Batch, Engine, Logits
+from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.tensorrt.api import import_tensorrt
 from pptsn.runtime.engines.tensorrt.batch import TensorRtBatch
@@ -75,25 +76,39 @@ class TensorRtEngine(Engine):
             self.close()
             raise
         _smallest, self.batch_size, self._largest = self._plan.profile
-        self._name = f"{library.name} {library.version_text} on {device} ({self._cuda.name})"
-        self.description = self._name + (" with CUDA graphs" if self._graphs else "")
+        self.largest_batch = self._largest
+        self.identity = EngineIdentity(
+            backend=library.name,
+            version=library.version_text,
+            device=str(device),
+            device_name=self._cuda.name,
+            precision=self.spec.precision,
+            remark="with CUDA graphs" if self._graphs else "",
+        )
         if manifest.version_compatible:
             self.notes = (
                 f"{path} is version-compatible, so it carries code of its builder, which runs here: "
                 "take such plans only from whom you trust",
             )
 
-    def new_batches(self) -> tuple[Batch, ...]:
+    def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
         """Lend two batches in page-locked memory: the copies of one overlap with the work on the other."""
-        return self._lend()
+        return self._lend(batch_size)
 
-    def _lend(self) -> tuple[TensorRtBatch, ...]:
+    def _remedy_for_batch(self, batch_size: int) -> str:
+        build = f"pptsn convert engine --batch 1,{batch_size},{batch_size}"
+        return f"give {self.largest_batch} or less, or build another plan: {build}"
+
+    def _lend(self, batch_size: int) -> tuple[TensorRtBatch, ...]:
         if self._plan is None:
             raise ValueError("the engine is closed")
         while len(self._free) < _BATCHES:  # two callers at a time, each in the middle of its work
             with self._cuda.current():
                 self._free.append(self._new_batch(self._plan))
-        return tuple(self._free.pop(0) for _ in range(_BATCHES))
+        lent = tuple(self._free.pop(0) for _ in range(_BATCHES))
+        for batch in lent:
+            batch.take_rows(batch_size)
+        return lent
 
     def _new_batch(self, plan: Plan) -> TensorRtBatch:
         batch = TensorRtBatch(
@@ -114,12 +129,12 @@ class TensorRtEngine(Engine):
 
     def _drop_graphs(self, reason: str) -> None:
         self._graphs = None
-        self.description = f"{self._name} without CUDA graphs ({reason})"
+        self.identity = replace(self.identity, remark=f"without CUDA graphs ({reason})")
 
     def _infer(self, crops: Frame) -> Logits:
         parts: list[Logits] = []
         with ExitStack() as lent:
-            batches = [lent.enter_context(batch) for batch in self._lend()]
+            batches = [lent.enter_context(batch) for batch in self._lend(self.batch_size)]
             in_flight: deque[Batch] = deque()
             for number, start in enumerate(range(0, len(crops), self._largest)):
                 batch = batches[number % len(batches)]

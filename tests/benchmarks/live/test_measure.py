@@ -130,7 +130,7 @@ def test_too_few_predictions_give_no_p99(engine: Engine, monkeypatch: pytest.Mon
 
 def test_an_engine_that_fails_is_one_line_about_the_model(engine: Engine) -> None:
     class Broken(Engine):
-        spec, description, batch_size = engine.spec, engine.description, 1
+        spec, identity, batch_size = engine.spec, engine.identity, 1
 
         def _infer(self, crops: Frame) -> Logits:
             raise RuntimeError("the device has gone")
@@ -146,7 +146,7 @@ def test_a_stream_that_the_engine_has_no_time_for_is_not_counted(engine: Engine)
     class Slow(Engine):
         """Takes 30 ms for each crop, on any machine: time for 33 of them in a second."""
 
-        spec, description, batch_size = engine.spec, "slow", 1
+        spec, identity, batch_size = engine.spec, engine.identity, 1
 
         def _infer(self, crops: Frame) -> Logits:
             time.sleep(0.03 * len(crops))

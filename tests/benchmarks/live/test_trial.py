@@ -56,7 +56,7 @@ class SlowEngine(Engine):
     """Takes a time for each crop that is known, on any machine."""
 
     def __init__(self, engine: Engine, crop_s: float) -> None:
-        self.spec, self.description, self.batch_size = engine.spec, engine.description, 1
+        self.spec, self.identity, self.batch_size = engine.spec, engine.identity, 1
         self._crop_s = crop_s
 
     def _infer(self, crops: Frame) -> Logits:

@@ -15,7 +15,7 @@ from pptsn.benchmarks.scenarios.measuring import Case, run_scenarios
 from pptsn.benchmarks.scenarios.own import poisson_times
 from pptsn.benchmarks.scenarios.samples import SampleLibrary
 from pptsn.benchmarks.scenarios.system import SystemUnderTest
-from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines import Engine, EngineIdentity
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
 from tests.models import CROP_SIZE, LABELS, tiny_spec
@@ -27,7 +27,7 @@ class SleepingEngine(Engine):
     fail_at: the call, counted from 0, that raises.
     """
 
-    description = "sleeping 1.0 on cpu"
+    identity = EngineIdentity(backend="sleeping", version="1.0", precision="fp32")
 
     def __init__(
         self, sleep_s: float = 0.0, *, batch_size: int = 4, fail_at: int | None = None, mirror: bool = False

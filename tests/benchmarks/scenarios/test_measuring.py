@@ -15,7 +15,7 @@ from pptsn.benchmarks.scenarios.samples import clip_samples, drawn_samples
 from pptsn.benchmarks.scenarios.summarising import latency_measurements
 from pptsn.benchmarks.scenarios.system import SystemUnderTest
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines import EngineIdentity, open_engine
 from pptsn.runtime.engines.base import Batch, Logits
 from tests.benchmarks.scenarios.fakes import SleepingEngine, numbered_library, quick_method, run_scenario
 from tests.clips import write_clip
@@ -68,7 +68,7 @@ def test_offline_runs_last_as_long_as_asked_in_whole_batches() -> None:
 class Pipelined(SleepingEngine):
     """An engine with two batches in flight, each with a delay of its own, so that one alone seems half as fast."""
 
-    def new_batches(self) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
         return Room(self), Room(self)
 
 
@@ -212,11 +212,21 @@ def test_drawn_samples_have_the_crops_that_the_engine_infers() -> None:
 
 def test_the_backend_is_named_without_its_version() -> None:
     engine = SleepingEngine()
-    for description, short in {
-        "onnxruntime 1.22.0 on cpu": "onnxruntime cpu",
-        "onnxruntime 1.22.0 by TensorRT on cuda:0": "onnxruntime by TensorRT cuda:0",
-        "TensorRT 10.3.0 on cuda:0 (NVIDIA H200) with CUDA graphs": "TensorRT cuda:0",
-        "something": "something",
-    }.items():
-        engine.description = description
+    for identity, short in (
+        (EngineIdentity(backend="onnxruntime", version="1.22.0", precision="fp32"), "onnxruntime cpu"),
+        (
+            EngineIdentity(
+                backend="tensorrt",
+                version="10.3.0",
+                device="cuda:0",
+                device_name="NVIDIA H200",
+                precision="fp16",
+                remark="with CUDA graphs",
+            ),
+            "tensorrt cuda:0",
+        ),
+    ):
+        engine.identity = identity
         assert backend_name(engine) == short
+    engine.threads = 1
+    assert backend_name(engine) == "tensorrt cuda:0 1 thread"

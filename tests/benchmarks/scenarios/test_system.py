@@ -82,25 +82,19 @@ def test_a_sample_is_complete_with_its_last_crop() -> None:
 
 
 @pytest.mark.parametrize(("batch", "counts"), [(2, [2, 2, 2]), (None, [4, 2]), (6, [6])])
-def test_a_batch_size_is_the_engines_for_as_long_as_the_system_runs(batch: int | None, counts: list[int]) -> None:
+def test_a_batch_size_is_that_of_the_system_alone(batch: int | None, counts: list[int]) -> None:
     engine, log = SleepingEngine(batch_size=4), Log()
     with SystemUnderTest(engine, numbered_library(6), batch=batch) as system:
         system.issue([Sample(i, i) for i in range(6)], log)
         log.wait(6)
-        assert engine.batch_size == (batch or 4)  # an engine on a GPU runs no more in one piece
     assert engine.counts == counts
     assert engine.batch_size == 4
 
 
 def test_a_batch_that_the_engine_has_no_room_for_is_refused() -> None:
-    class Fixed(SleepingEngine):
-        """Lends room for four crops, whatever its `batch_size`, as a plan does."""
-
-        def new_batches(self) -> tuple[Batch, ...]:
-            return SleepingEngine(batch_size=4).new_batches()
-
-    engine = Fixed(batch_size=4)
-    with pytest.raises(UsageError, match="takes batches of 4, not of 8"):
+    engine = SleepingEngine(batch_size=4)
+    engine.largest_batch = 4
+    with pytest.raises(UsageError, match=r"sleeping 1\.0 on cpu takes batches of at most 4, not of 8"):
         SystemUnderTest(engine, numbered_library(2), batch=8)
     assert engine.batch_size == 4
 
@@ -121,7 +115,7 @@ def test_two_batches_are_filled_while_the_engine_works() -> None:
             closed.append(self)
 
     class Overlapping(SleepingEngine):
-        def new_batches(self) -> tuple[Batch, ...]:
+        def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
             return tuple(Room(np.empty((2, 32, 32, 3), np.uint8)) for _ in range(2))
 
     closed: list[Batch] = []

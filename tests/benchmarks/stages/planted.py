@@ -87,7 +87,7 @@ def _slowed(stage: str, engine: Engine) -> AbstractContextManager[object]:
         return patch.object(
             pptsn.runtime.classify.clips, "resize_frame", _slower(pptsn.runtime.classify.clips.resize_frame)
         )
-    return patch.object(engine, "infer", _slower(engine.infer))
+    return patch.object(engine, "_infer_batch", _slower(engine._infer_batch))
 
 
 @contextmanager

@@ -85,13 +85,13 @@ def test_decoding_stands_still_whenever_it_does_not_work(
 ) -> None:
     monkeypatch.setattr("pptsn.runtime.classify.recognizer._FRAMES_AHEAD", room)
     with open_engine(model, device="cpu", threads=1) as engine:
-        infer = engine.infer
+        infer = engine._infer_batch
 
         def slow(crops: Frame) -> Logits:
             time.sleep(SLOW_CROP_S * len(crops))
             return infer(crops)
 
-        monkeypatch.setattr(engine, "infer", slow)
+        monkeypatch.setattr(engine, "_infer_batch", slow)
         many: list[Source] = [clips[0]] * count
         once = method(repeats=1, runs=1, least_s=0.0)
         facts = measure_stages(subject(engine, many), method=once, segments=1, views="center").facts

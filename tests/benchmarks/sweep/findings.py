@@ -13,6 +13,8 @@ def findings(**changes: Any) -> Findings:
         "precision": "fp32",
         "classes": 6,
         "description": "onnxruntime 1.22.0 on cpu",
+        "backend": "onnxruntime",
+        "device": "cpu",
         "batch_size": 5,
         "notes": [],
         "views_per_crop": 2,

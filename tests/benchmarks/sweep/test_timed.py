@@ -1,43 +1,39 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from pptsn.benchmarks.energy import EnergyWatch
 from pptsn.benchmarks.energy.sensors import Sensor
-from pptsn.benchmarks.sweep.timed import _Runner, _set_batch
+from pptsn.benchmarks.sweep.timed import _Runner, find
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.engines.base import Batch
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from tests.benchmarks.sweep.test_child import new_job
 from tests.models import write_tiny_model
 
 
-class PlanLike:
-    """An engine whose batches are what they were built for, as a TensorRT plan's."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.batch_size = engine.batch_size
-
-    def new_batches(self) -> tuple[Batch, ...]:
-        return self._engine.new_batches()
-
-
-def test_an_engine_takes_the_batch_or_the_cell_says_that_it_does_not(tmp_path: Path) -> None:
-    with open_engine(write_tiny_model(tmp_path / "m.onnx"), device="cpu") as engine:
-        _set_batch(engine, 7, "m.onnx")
-        assert len(engine.new_batches()[0].crops) == 7
-        plan = PlanLike(engine)
-        _set_batch(plan, 7, "m.engine")  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match=r"m\.engine takes batches of 7, not of 8.*--batch 1,8,8"):
-            _set_batch(plan, 8, "m.engine")  # type: ignore[arg-type]
+def test_a_cell_runs_in_batches_of_its_size_or_says_that_the_engine_takes_none(
+    clips_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_tiny_model(tmp_path / "m.onnx")
+    counts: list[int] = []
+    infer = OnnxRuntimeEngine._infer_batch
+    monkeypatch.setattr(
+        OnnxRuntimeEngine, "_infer_batch", lambda self, crops: (counts.append(len(crops)), infer(self, crops))[1]
+    )
+    assert find(new_job(model, clips_folder, batch=7)).batch_size == 7
+    assert max(counts) == 7
+    monkeypatch.setattr(OnnxRuntimeEngine, "largest_batch", 7)
+    with pytest.raises(UsageError, match=r"onnxruntime .* takes batches of at most 7, not of 8; give 7 or less"):
+        find(new_job(model, clips_folder, batch=8))
 
 
 @pytest.mark.parametrize(
     ("runs_on", "sources"),
-    [("onnxruntime 1.22.0 on cpu", ["cpu"]), ("onnxruntime 1.22.0 by TensorRT on cuda:1 (X)", ["cpu", "cuda:1"])],
+    [("cpu", ["cpu"]), ("cuda:1", ["cpu", "cuda:1"])],
 )
 def test_joules_are_those_of_the_device_that_the_cell_ran_on(
     clips_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runs_on: str, sources: list[str]
@@ -47,7 +43,7 @@ def test_joules_are_those_of_the_device_that_the_cell_ran_on(
     monkeypatch.setattr("pptsn.benchmarks.energy.energy_watch", lambda: EnergyWatch(sensors))
     job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, device="auto")
     with open_engine(job.model, device="cpu") as engine:
-        engine.description = runs_on
+        engine.identity = dataclasses.replace(engine.identity, device=runs_on)
         runner = _Runner(engine, job)
         runner.warm_up()
         runs, notes = runner.folder_runs()

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines import Engine, EngineIdentity, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice, StreamPrediction
@@ -65,7 +65,7 @@ class SlowEngine(Engine):
 
     def __init__(self, seconds: float) -> None:
         self.spec = tiny_spec()
-        self.description = "slow"
+        self.identity = EngineIdentity(backend="slow", precision="fp32")
         self.batch_size = 4
         self._seconds = seconds
         self.calls: list[int] = []
