@@ -256,7 +256,7 @@ class BrokenEngine:
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)
 
-    def new_batches(self) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
         raise RuntimeError("[ONNXRuntimeError] : 6 :\nout of memory")
 
 
