@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tools.structure import arrows, circles, crowded, imported, lines, modules
 
 ROOT = Path(__file__).parent.parent
 
@@ -59,51 +58,6 @@ HOMES = {
 }
 
 
-@cache
-def modules() -> dict[str, Path]:
-    """Return every module of the product and of the tools by its name."""
-    found = {}
-    for folder in ("pptsn", "runtime", "training", "convert", "benchmarks", "tools"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            if parts[0] == "pptsn" and len(parts) > 2 and parts[1] != "cli":
-                continue  # by way of a link
-            package = () if parts[0] in ("pptsn", "tools") else ("pptsn",)
-            found[".".join((*package, *parts)).removesuffix(".__init__")] = path
-    return found
-
-
-@cache
-def imported(path: Path) -> frozenset[str]:
-    """Return every module that a file imports, anywhere in it: at once, lazily, or by a name in a string."""
-    tree = ast.parse(path.read_text())
-    documentation = {
-        id(node.value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    }
-    names: set[str] = set()
-    dotted = {name for name in modules() if "." in name}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and id(node) not in documentation:
-            names |= {str(node.value).partition(":")[0]} & dotted
-    return frozenset(names)
-
-
-def module_of(name: str) -> str | None:
-    """Return the module of the project that an imported name is, or is found in."""
-    while name not in modules():
-        name, dot, _ = name.rpartition(".")
-        if not dot:
-            return None
-    return name
-
-
 def room_of(module: str) -> tuple[int, str]:
     """Return the number of a module's entry in ROOMS, and its room: of those that hold it, the innermost."""
     holders = [
@@ -117,17 +71,9 @@ def room_of(module: str) -> tuple[int, str]:
     return number, room
 
 
-def arrows() -> Iterator[tuple[str, str]]:
-    """Yield every import of one module of the project by another."""
-    for module, path in modules().items():
-        for name in imported(path):
-            if (target := module_of(name)) is not None and target != module:
-                yield module, target
-
-
 def test_rooms_import_in_one_direction() -> None:
     wrong = []
-    for module, target in arrows():
+    for module, target in arrows(ROOT):
         (level, room), (below, other) = room_of(module), room_of(target)
         if other != room and below >= level:
             wrong.append(f"{module} imports {target}")
@@ -135,47 +81,12 @@ def test_rooms_import_in_one_direction() -> None:
 
 
 def test_no_module_is_reached_again_from_what_it_imports() -> None:
-    graph: dict[str, set[str]] = {}
-    for module, target in arrows():
-        if not module.startswith(f"{target}."):  # a package's own facade
-            graph.setdefault(module, set()).add(target)
-    assert not [" -> ".join(circle) for circle in circles(graph)]
-
-
-def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Return one circle for each module that closes one, by a walk in depth."""
-    done: set[str] = set()
-    found: list[list[str]] = []
-
-    def walk(module: str, way: list[str]) -> None:
-        if module in way:
-            found.append([*way[way.index(module) :], module])
-            return
-        if module in done:
-            return
-        for target in sorted(graph.get(module, ())):
-            walk(target, [*way, module])
-        done.add(module)
-
-    for module in sorted(graph):
-        walk(module, [])
-    return found
-
-
-def test_circles_are_found() -> None:
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c", "a"]]
-    assert circles({"a": {"b", "c"}, "b": {"c"}}) == []
-
-
-def test_imports_by_a_name_in_a_string_are_seen(tmp_path: Path) -> None:
-    path = tmp_path / "hidden.py"
-    path.write_text('"""pptsn.runtime"""\nload("pptsn.cli")\nx = "pptsn.runtime.video:read", "pptsn.bench"\n')
-    assert imported(path) == {"pptsn.cli", "pptsn.runtime.video"}
+    assert [" -> ".join(circle) for circle in circles(ROOT)] == []
 
 
 def test_runtime_needs_neither_paddle_nor_onnx() -> None:
     for path in (ROOT / "runtime").rglob("*.py"):
-        packages = {name.split(".")[0] for name in imported(path)}
+        packages = {name.split(".")[0] for name in imported(path, root=ROOT)}
         assert not packages & {"paddle", "paddle2onnx", "onnx", "pydantic", "yaml"}, path
 
 
@@ -183,23 +94,19 @@ def test_runtime_needs_neither_paddle_nor_onnx() -> None:
 def test_heavy_packages_have_one_home(package: str) -> None:
     users = {
         str(path.relative_to(ROOT))
-        for path in modules().values()
-        if package in {name.split(".")[0] for name in imported(path)}
+        for path in modules(ROOT).values()
+        if package in {name.split(".")[0] for name in imported(path, root=ROOT)}
     }
     assert users <= HOMES[package]
 
 
 def test_no_folder_of_the_product_has_more_than_twenty_modules() -> None:
-    counts: dict[Path, int] = {}
-    for module, path in modules().items():
-        if module.startswith("pptsn"):
-            counts[path.parent] = counts.get(path.parent, 0) + 1
-    assert {str(folder): count for folder, count in counts.items() if count > 20} == {}
+    assert crowded(ROOT, lambda module: module.startswith("pptsn")) == {}
 
 
 def test_no_file_of_the_product_is_over_350_lines() -> None:
-    lines = {module: len(path.read_text().splitlines()) for module, path in modules().items()}
-    assert {module: n for module, n in lines.items() if module.startswith("pptsn") and n > 350} == {}
+    counts = {module: lines(path) for module, path in modules(ROOT).items() if module.startswith("pptsn")}
+    assert {module: count for module, count in counts.items() if count > 350} == {}
 
 
 @pytest.mark.parametrize("folder", ["runtime", "training", "convert", "benchmarks"])
