@@ -17,16 +17,16 @@ from av.video.stream import VideoStream
 
 from pptsn.benchmarks.measure.long_clip import FPS, long_clip
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.stream.sources.opening import open_source
-from pptsn.runtime.stream.sources.uri import SourceUri, parse_source
+from pptsn.runtime.base.options import options_of
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.registry import kind_of, open_source
+from pptsn.runtime.stream.sources.uri import parse_source
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
 _SIZE, _SECONDS = (640, 360), 6
 _OPENING_S = 10.0
-# A device is read by one stream alone, standard input as well; and a folder of pictures is no stream.
-_ONE_READER = ("device", "stdin", "folder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,21 +62,23 @@ def live_source(text: str | None, *, clips: Path, least_s: float) -> Iterator[Li
 
 def _named_source(text: str, folder: Path, least_s: float) -> LiveSource:
     uri = parse_source(text)
-    if uri.kind in _ONE_READER:
+    kind = kind_of(uri)
+    if kind.is_exclusive:
         remedy = "name a file, or a network address"
         raise UsageError("--source", f"many streams cannot read {uri.display} at once", remedy)
     with open_source(uri, timeout_s=_OPENING_S) as opened:
         duration_s, fps, live = opened.duration_s, opened.frame_rate, opened.live
-    if uri.kind != "file":
+    path = kind.file_of(uri)
+    if path is None:
         if not live:
-            remedy = "name a live source, or a file" + ("; live=1 makes it one" if uri.kind == "synthetic" else "")
+            hint = "; live=1 makes it one" if "live" in options_of(kind.options) else ""
+            remedy = f"name a live source, or a file{hint}"
             raise UsageError("--source", f"{uri.display} has no pace of its own", remedy)
         return LiveSource(uri=uri, name=uri.display, fps=fps)
-    name = Path(uri.target).name
     if duration_s is not None and duration_s < least_s:
-        clip = repeat_clip(Path(uri.target), folder / "clip.mkv", times=math.ceil(least_s / duration_s))
+        clip = repeat_clip(path, folder / "clip.mkv", times=math.ceil(least_s / duration_s))
         uri = dataclasses.replace(uri, target=str(clip))
-    return LiveSource(uri=uri, name=name, fps=fps)
+    return LiveSource(uri=uri, name=path.name, fps=fps)
 
 
 def repeat_clip(path: Path, target: Path, *, times: int) -> Path:

@@ -26,6 +26,7 @@ from pptsn.runtime.base.errors import MissingDependencyError
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.sources.registry import kind_of
 
 SHARES = (0.5, 0.9, 0.99)
 # Until all streams have made a prediction, and what each adds to that: its process has to start.
@@ -63,7 +64,7 @@ class LiveLoad:
     @property
     def is_paced(self) -> bool:
         """Whether the source is a file at its own pace, whose latency leaves decoding out."""
-        return self.source.uri.kind == "file"
+        return kind_of(self.source.uri).file_of(self.source.uri) is not None
 
     def slots(self, streams: int) -> int:
         """Return how many predictions a trial with so many streams expects of each."""

@@ -108,3 +108,8 @@ def sha256_of(path: str | Path) -> str:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def printable(text: str) -> str:
+    """Return `text` such that it can be written: bytes of a file name that are no UTF-8 are spelled out in hex."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.base.files import printable as printable
 from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
 
@@ -116,11 +117,6 @@ def top_predictions(
     classes = np.arange(len(scores)) if among is None else np.array(among, np.int64)
     leading = classes[leading_classes(scores[None, classes], count)[0]]
     return tuple(Prediction(int(i), labels[i], float(scores[i])) for i in leading)
-
-
-def printable(text: str) -> str:
-    """Return `text` such that it can be written: bytes of a file name that are no UTF-8 are spelled out in hex."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def softmax(logits: Logits) -> Logits:

@@ -21,11 +21,11 @@ from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor
 from pptsn.runtime.stream.capture.protocol import CaptureJob, Counts, Ended, LivePicture, Opened, Progress, Sampled
 from pptsn.runtime.stream.capture.recording import Recording
 from pptsn.runtime.stream.capture.slots import FrameSlots
-from pptsn.runtime.stream.capture.timeline import Timeline
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
-from pptsn.runtime.stream.sources.opening import open_source
+from pptsn.runtime.stream.sources.clock import Timeline
 from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
+from pptsn.runtime.stream.sources.registry import open_source
 from pptsn.runtime.video.picture import PictureMaker
 
 # Whoever supervises hears of frames at least this often.

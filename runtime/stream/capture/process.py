@@ -24,6 +24,7 @@ from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor, 
 from pptsn.runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
 from pptsn.runtime.stream.capture.slots import FrameSlots
 from pptsn.runtime.stream.capture.standard_streams import drop_unwritable_output
+from pptsn.runtime.stream.sources.registry import kind_of
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
@@ -55,7 +56,7 @@ class CaptureProcess(Closing):
         self._writable.register(self._connection.fileno(), select.POLLOUT)
 
     def _start(self, theirs: Connection, job: CaptureJob) -> None:
-        stdin = HandedDescriptor(sys.stdin.fileno()) if job.uri.kind == "stdin" else None
+        stdin = HandedDescriptor(sys.stdin.fileno()) if kind_of(job.uri).reads_stdin else None
         self._process = _context().Process(
             target=launch, args=(theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", daemon=True
         )

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.recording.overlay import Overlay
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pptsn.runtime.stream.pipeline.roster import StreamRoster
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.worker import SinkWorker
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
 
 # From being asked to stop: until the streams have, until what waits is inferred, until the sinks are closed.
 _STREAMS_BY_S, _ENGINE_BY_S, _SINKS_BY_S = 1.9, 2.5, 2.9

@@ -8,8 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from pathlib import PurePath
-from urllib.parse import urlsplit
 
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.stream.actions.messages import Message
@@ -19,7 +17,8 @@ from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.pipeline.stream import Phase, Stream
 from pptsn.runtime.stream.pipeline.supervisor import StreamSupervisor
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.registry import kind_of
 
 # Streams that have ended are remembered up to this number.
 _KEPT_ENDED = 500
@@ -229,22 +228,13 @@ def stream_name(uri: SourceUri, taken: Collection[str]) -> str:
 
     It is safe in file names, addresses and topics; a name that was given is made so.
     """
-    name = _safe(uri.options.name or _from_source(uri)) or uri.kind
+    name = _safe(uri.options.name or kind_of(uri).stream_name(uri)) or uri.kind
     if name not in taken:
         return name
     number = 2
     while f"{name}-{number}" in taken:
         number += 1
     return f"{name}-{number}"
-
-
-def _from_source(uri: SourceUri) -> str:
-    if uri.kind in ("rtsp", "rtmp", "http"):
-        parts = urlsplit(uri.display)  # the target may hold credentials
-        return f"{parts.hostname or ''}{parts.path}"
-    if uri.kind in ("file", "folder", "device"):
-        return PurePath(uri.target).name
-    return uri.kind
 
 
 def _safe(text: str) -> str:

@@ -21,14 +21,12 @@ from pptsn.runtime.stream.capture.protocol import (
 )
 from pptsn.runtime.stream.health.stats import StreamStats
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, QueueItem, WaitingFrame
+from pptsn.runtime.stream.sources.registry import kind_of
 
 # A process gets this much longer than its decoder, which knows better what is wrong.
 _OPEN_GRACE_S, _READ_GRACE_S = 3.0, 1.0
 # Packets that cannot be decoded are reported when they begin, and then at most this often.
 _DECODE_REPORT_S = 10.0
-
-# Once they are open, these may take their time: a pipe whose writer pauses, a disk that sleeps.
-_PATIENT_KINDS = frozenset({"stdin", "file", "folder"})
 
 
 class StreamReports:
@@ -124,7 +122,7 @@ class Session:
         if isinstance(message, Sampled | Progress | Ended):
             self._stats.progress(message.counts)
             self._note_errors(message.counts)
-        patient = self.live is not None and self._job.uri.kind in _PATIENT_KINDS
+        patient = self.live is not None and kind_of(self._job.uri).is_patient
         self._deadline_s = float("inf") if patient else time.monotonic() + self._job.timeout_s + _READ_GRACE_S
 
     def _queue(self, message: Sampled, process: CaptureProcess) -> None:

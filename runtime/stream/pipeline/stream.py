@@ -15,7 +15,7 @@ from pptsn.runtime.stream.pipeline.queues import Outcome
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.pipeline.supervisor import StreamSupervisor
 from pptsn.runtime.stream.recording.overlay import Overlay
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
 
 # How many leading classes an annotated video shows.
 _OVERLAY_LINES = 3

@@ -14,7 +14,8 @@ from pptsn.runtime.stream.pipeline.backoff import Backoff
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem, SessionEnd
 from pptsn.runtime.stream.pipeline.session import Session, StreamReports
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.registry import kind_of
 
 # How often a supervisor that hears nothing looks at the time.
 _POLL_S = 0.1
@@ -26,8 +27,6 @@ _GOOD_SESSION_S = 5.0
 _SLOTS_IN_USE = 2
 
 _ENDED = "the source ended"
-
-_ENDLESS_KINDS = frozenset({"rtsp", "rtmp", "http", "device"})
 
 
 class StreamSupervisor(threading.Thread):
@@ -119,7 +118,7 @@ class StreamSupervisor(threading.Thread):
             return Outcome("ended", self._stop_reason)
         live = self._uri.is_live_kind if session.live is None else session.live
         # A camera that ends has failed; synthetic pictures and pipelines may just end.
-        if not ended.cause and not (live and self._uri.kind in _ENDLESS_KINDS):
+        if not ended.cause and not (live and kind_of(self._uri).is_endless):
             return Outcome("ended", "")
         cause = ended.cause or _ENDED
         if ended.hopeless or not live:

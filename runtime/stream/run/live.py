@@ -28,7 +28,9 @@ from pptsn.runtime.stream.sinks.destination import VideoDestination, parse_desti
 from pptsn.runtime.stream.sinks.line_output import StandardOutput
 from pptsn.runtime.stream.sinks.standard_error import TroubleLines, print_line
 from pptsn.runtime.stream.sinks.terminal import terminal_sinks
-from pptsn.runtime.stream.sources.uri import SourceUri, expand_stream_sources
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.registry import kind_of
+from pptsn.runtime.stream.sources.uri import expand_stream_sources
 
 _POLL_S = 0.2
 # For printing the last lines.
@@ -122,13 +124,17 @@ def _run_request(request: LiveRequest, settings: StreamSettings, reporter: Repor
 def _with_connected_input(named: Sequence[SourceUri | InputError]) -> Iterator[SourceUri | InputError]:
     """Yield what is named, with an error for standard input where the program was started without one."""
     for uri in named:
-        closed = isinstance(uri, SourceUri) and uri.kind == "stdin" and sys.stdin is None
+        closed = isinstance(uri, SourceUri) and kind_of(uri).reads_stdin and sys.stdin is None
         yield InputError("standard input", "is closed", "pipe a video into the program") if closed else uri
 
 
 def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
     places = [parse_destination(text, top=request.top) for text in request.outputs]
-    inputs = [request.model, *request.sources, *(uri.target for uri in uris if uri.kind == "file")]
+    inputs = [
+        request.model,
+        *request.sources,
+        *(str(file) for uri in uris if (file := kind_of(uri).file_of(uri)) is not None),
+    ]
     for text in request.outputs:
         refuse_overwriting(split_query(text)[0], inputs)
     sinks = [place for place in places if isinstance(place, Sink)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.stream.sinks.destination import VideoDestination
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
 
 
 class Recordings:

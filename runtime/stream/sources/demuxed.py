@@ -12,17 +12,15 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.stream.sources.base import Captured, OpenSource
-from pptsn.runtime.stream.sources.clock import FrameClock
+from pptsn.runtime.stream.sources.base import AnyKind, Captured, OpenSource, SourceUri
+from pptsn.runtime.stream.sources.clock import DEFAULT_FPS, FrameClock
 from pptsn.runtime.stream.sources.refusals import failure
-from pptsn.runtime.stream.sources.uri import SourceUri
 from pptsn.runtime.video.container import OpenVideo
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-DEFAULT_FPS = 25.0
 # Rates beyond these are the time base of a container, not pictures.
 _RATE_RANGE = (0.1, 480.0)
 # Formats of bare pictures; the times that FFmpeg makes up for them know nothing of when they were taken.
@@ -34,32 +32,40 @@ _MAX_BAD_READS = 100
 class DemuxedSource(OpenSource):
     """An open container, decoded packet by packet past what is damaged.
 
-    video: is closed with the source.  live: whether it happens now.
+    kind: of `uri`.  video: is closed with the source.  live: whether it happens now.
     timeout_s: what reading waited for, as far as `av.open` was told; for messages.
+    fps: of a source without timestamps, if known.  threads: of the decoder, or one.
     on_close: gives back what the container was read from.
+    reported: asked at the end; what is said there of the end, rather than by the container.
     """
 
     def __init__(
         self,
+        kind: AnyKind,
         uri: SourceUri,
         video: OpenVideo,
         *,
         live: bool,
         timeout_s: float,
+        fps: float | None = None,
+        threads: int | None = None,
         on_close: Callable[[], None] | None = None,
+        reported: Callable[[], InputError | None] = lambda: None,
     ) -> None:
+        self._kind = kind
         self._uri = uri
         self._video = video
         self._timeout_s = timeout_s
         self._on_close = on_close
+        self._reported = reported
         self._frames = 0
-        self._set_threads(uri.options.threads or 1, live=live)
+        self._set_threads(threads or 1, live=live)
         self.live = live
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
-        self.frame_rate = (self._untimed and uri.options.fps) or _stated_rate(video.stream)
+        self.frame_rate = (self._untimed and fps) or _stated_rate(video.stream)
         self.duration_s = None if live else video.duration_s
         self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
-        rate = uri.options.fps or self.frame_rate or DEFAULT_FPS
+        rate = fps or self.frame_rate or DEFAULT_FPS
         self._clock = FrameClock(None if live else rate, step_s=1 / rate)
 
     def frames(self) -> Iterator[Captured]:
@@ -73,10 +79,11 @@ class DemuxedSource(OpenSource):
         except InputError as error:  # what the decoder still holds comes first
             trouble = error
         yield from self._decoded(None, arrived_s)
+        if trouble is None and not self._frames:
+            trouble = self._frameless()
+        trouble = self._reported() or trouble
         if trouble is not None:
             raise trouble
-        if not self._frames:
-            raise self._frameless()
 
     def close(self) -> None:
         """Close the container; a second call does nothing."""
@@ -110,7 +117,7 @@ class DemuxedSource(OpenSource):
                 bad_reads += 1
                 self.decode_errors += 1
             except (av.error.FFmpegError, OSError) as error:
-                raise failure(self._uri, error, timeout_s=self._timeout_s) from None
+                raise failure(self._kind, self._uri, error, timeout_s=self._timeout_s) from None
         if self.live:
             raise InputError(self._uri.display, "sends nothing but damaged data", "check the source")
 
@@ -120,7 +127,7 @@ class DemuxedSource(OpenSource):
         FFmpeg may answer an interrupted wait with the picture that it had begun, and wait as long once more.
         """
         if self.live and time.monotonic() - asked_s >= self._timeout_s:
-            raise failure(self._uri, TimeoutError(), timeout_s=self._timeout_s)
+            raise failure(self._kind, self._uri, TimeoutError(), timeout_s=self._timeout_s)
 
     def _decoded(self, packet: Packet[VideoStream] | None, arrived_s: float) -> Iterator[Captured]:
         try:

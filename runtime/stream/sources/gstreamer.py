@@ -10,20 +10,17 @@ import shlex
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
-
-import av
-import av.error
+from dataclasses import dataclass
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.base.errors import InputError, MissingDependencyError
-from pptsn.runtime.stream.sources.base import Captured, OpenSource
-from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.plugins import Requirement
+from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
+from pptsn.runtime.stream.sources.options import SourceOptions, timeout_option
 from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
-from pptsn.runtime.stream.sources.refusals import is_timeout, refusal
-from pptsn.runtime.stream.sources.uri import SourceUri
-from pptsn.runtime.video.container import OpenVideo, open_options
 
+_TEXT = re.compile(r"gst(?:\[([^\]]*)\])?:(.*)", re.IGNORECASE | re.DOTALL)
 _PROGRAM = "gst-launch-1.0"
 _PACKAGE = "gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
 # Raw pictures in Matroska, which keeps their timestamps and size.
@@ -41,46 +38,75 @@ _BUFFER_BYTES = 65536
 _ERROR = re.compile(r"(?:ERROR: from element \S*:(?=\S)|WARNING: erroneous pipeline: |ERROR: )(.+)")
 
 
-def open_pipeline(uri: SourceUri, *, timeout_s: float) -> OpenSource:
-    """Start the pipeline and open its video.
+@dataclass(frozen=True)
+class GstOptions(SourceOptions):
+    """The options of a pipeline; they stand before the colon."""
 
-    Raises MissingDependencyError without GStreamer, and InputError with the first error that it reports, without
-    credentials, where it does not run.
-    """
-    program = GstProgram(uri)
-    pipe = TimedPipe(program.descriptor, timeout_s)
-    try:
-        container = av.open(pipe, format="matroska", buffer_size=_BUFFER_BYTES, **open_options())
-        video = video_in(uri, container)
-        return PipelineSource(uri, video, program, timeout_s=timeout_s)
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        with program:
-            raise _opening_refusal(uri, program, error, timeout_s) from None
-    except BaseException:
-        program.close()
-        raise
+    timeout_s: float | None = timeout_option()
 
 
-class PipelineSource(DemuxedSource):
-    """The video of a running `program`, which is ended with the source."""
+class GstKind(SourceKind[GstOptions]):
+    """The raw video of a GStreamer command, which is taken word for word."""
 
-    def __init__(self, uri: SourceUri, video: OpenVideo, program: GstProgram, *, timeout_s: float) -> None:
-        super().__init__(uri, video, live=True, timeout_s=timeout_s, on_close=program.close)
-        self._program = program
+    form = "'gst:PIPELINE'"
+    help = "GStreamer, without a sink; options as gst[timeout=9]:PIPELINE"
+    options = GstOptions
+    schemes = ("gst:",)
+    is_live = True
+    requirements = (Requirement(_PROGRAM, "sources gst:PIPELINE", f"apt-get install {_PACKAGE}", is_program=True),)
 
-    def frames(self) -> Iterator[Captured]:
-        """Yield the frames; raises InputError with what the program reported where it failed."""
+    def claims(self, text: str) -> bool:
+        """Whether `text` is gst: or gst[...]: and a pipeline."""
+        return _TEXT.fullmatch(text) is not None
+
+    def parse(self, text: str) -> SourceUri:
+        """Return the pipeline, with what it holds of credentials out of sight."""
+        match = _TEXT.fullmatch(text)
+        query, pipeline = (match[1] or "", match[2].strip()) if match else ("", "")
+        display = f"gst:{redacted(pipeline, secrets=secrets_in(pipeline))}"
+        if not pipeline:
+            raise UsageError("gst:", "there is no pipeline", "expected gst:ELEMENT ! ELEMENT, without a sink")
+        return self.uri(pipeline, query, display=printable(display))
+
+    def open(self, uri: SourceUri, options: GstOptions, *, timeout_s: float, stdin_fd: int | None) -> OpenSource:
+        """Start the pipeline and open its video.
+
+        Raises MissingDependencyError without GStreamer, and InputError with the first error that it reports,
+        without credentials, where it does not run.
+        """
+        import av
+        import av.error
+
+        from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
+        from pptsn.runtime.video.container import open_options
+
+        program = GstProgram(uri)
+        pipe = TimedPipe(program.descriptor, timeout_s)
         try:
-            yield from super().frames()
-        except InputError:
-            self._raise_reported()
+            container = av.open(pipe, format="matroska", buffer_size=_BUFFER_BYTES, **open_options())
+            return DemuxedSource(
+                self,
+                uri,
+                video_in(uri, container),
+                live=True,
+                timeout_s=timeout_s,
+                on_close=program.close,
+                reported=lambda: _reported(uri, program),
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            with program:
+                raise self._refusal(uri, program, error, timeout_s) from None
+        except BaseException:
+            program.close()
             raise
-        self._raise_reported()
 
-    def _raise_reported(self) -> None:
-        error = self._program.error()
-        if error:
-            raise _reported(self._uri, error) from None
+    def _refusal(self, uri: SourceUri, program: GstProgram, error: Exception, timeout_s: float) -> InputError:
+        from pptsn.runtime.stream.sources.refusals import is_timeout, refusal
+
+        if is_timeout(error):
+            return refusal(self, uri, error, timeout_s=timeout_s)
+        reported = _reported(uri, program)
+        return reported or InputError(uri.display, "ended without a frame", f"try it with {_PROGRAM}")
 
 
 class TimedPipe:
@@ -162,14 +188,9 @@ def _arguments(uri: SourceUri) -> list[str]:
     return [*guard, program, "-q", *pipeline, *_TAIL]
 
 
-def _opening_refusal(uri: SourceUri, program: GstProgram, error: Exception, timeout_s: float) -> InputError:
-    if is_timeout(error):
-        return refusal(uri, error, timeout_s=timeout_s)
-    reported = program.error()
-    if reported:
-        return _reported(uri, reported)
-    return InputError(uri.display, "ended without a frame", f"try it with {_PROGRAM}")
-
-
-def _reported(uri: SourceUri, error: str) -> InputError:
+def _reported(uri: SourceUri, program: GstProgram) -> InputError | None:
+    """Return what the program reported, without credentials; None where it did not."""
+    error = program.error()
+    if not error:
+        return None
     return InputError(uri.display, redacted(error, secrets=secrets_in(uri.target)), f"try it with {_PROGRAM}")

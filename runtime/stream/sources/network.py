@@ -3,58 +3,202 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import socket
 import time
-from urllib.parse import urlsplit
+import urllib.request
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-import av
-import av.error
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.options import one_of, option, options_of
+from pptsn.runtime.classify.sources import VIDEO_SUFFIXES
+from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
+from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
+from pptsn.runtime.stream.sources.redaction import redacted
 
-from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.stream.sources.base import OpenSource
-from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
-from pptsn.runtime.stream.sources.refusals import refusal
-from pptsn.runtime.stream.sources.uri import SourceUri
-from pptsn.runtime.stream.sources.web_content import content_at
-from pptsn.runtime.video.container import OpenVideo, open_options
+if TYPE_CHECKING:
+    from pptsn.runtime.video.container import OpenVideo
 
 # How long FFmpeg may look at a stream before its first frame, in microseconds.  It stops as soon as it knows the
 # codec and the size, which a key frame tells at the latest.
 _ANALYSE_US = 3_000_000
 # FFmpeg takes a server's greeting, or its error page, for pictures of a terminal.
 _TEXT_FORMATS = frozenset({"tty"})
+# Files of these kinds are often endless: what a camera sends.
+_ENDLESS_SUFFIXES = frozenset({".mjpeg", ".mjpg", ".ts"})
+# Passes a parameter on to the server that would be an option here.
+_FOR_SERVER = "server."
+_TRANSPORTS = ("tcp", "udp")
+_HEAD_BYTES = 512
 
 
-def open_network(uri: SourceUri, *, timeout_s: float) -> OpenSource:
-    """Open an URL.  It is live unless it has an end: a video file, or a finished HLS playlist.
+@dataclass(frozen=True)
+class NetworkOptions(SourceOptions):
+    """The options of every source in the network."""
 
-    A playlist that goes on comes a segment at a time: `timeout_s` must be longer than its segments are.
-    Raises InputError, which tells a server that is away from one that refuses, and from one that sends no video.
+    threads: int | None = threads_option()
+    timeout_s: float | None = timeout_option()
+
+
+_Options = TypeVar("_Options", bound=NetworkOptions)
+
+
+@dataclass(frozen=True)
+class RtspOptions(NetworkOptions):
+    """The options of RTSP."""
+
+    transport: str | None = option(
+        "Transport of the pictures; tcp if not given.",
+        default=None,
+        parse=one_of(_TRANSPORTS),
+        expected=" or ".join(_TRANSPORTS),
+    )
+
+
+class NetworkKind(SourceKind[_Options]):
+    """A camera or server in the network.
+
+    An address may have parameters of its own: what is no option of its kind stays where it is, and `server.name=x`
+    reaches the server as `name=x` though `name` is an option.
     """
-    begin_s = time.monotonic()
+
+    is_live = True
+    is_endless = True
+    silence_remedy = unopened_remedy = "check the host, its port and the network"
+    unopened = "cannot be reached"
+
+    def claims(self, text: str) -> bool:
+        """Whether the scheme is one of this kind's."""
+        return text.lower().startswith(self.schemes)
+
+    def parse(self, text: str) -> SourceUri:
+        """Return the URL, with our options taken out of its query."""
+        _check_host(text)
+        known = options_of(self.options)
+        address, question, rest = text.partition("?")
+        query, hash_sign, fragment = rest.partition("#")
+        parts = query.split("&")
+        own = [part for part in parts if part.partition("=")[0] in known]
+        others = [part.removeprefix(_FOR_SERVER) for part in parts if part.partition("=")[0] not in known]
+        kept = "&".join(others)
+        target = address + (question if kept or not own else "") + kept + hash_sign + fragment
+        return self.uri(target, "&".join(own), display=printable(redacted(target)))
+
+    def stream_name(self, uri: SourceUri) -> str:
+        """Return the host and the path."""
+        parts = urlsplit(uri.display)  # the target may hold credentials
+        return f"{parts.hostname or ''}{parts.path}"
+
+    def ffmpeg_options(self, options: _Options) -> dict[str, str]:
+        """Return what FFmpeg is told."""
+        # `nobuffer` is not among them: it throws away what was looked at, and with it the first key frame.  Nor
+        # is the decoder's `low_delay`: H.264 comes no sooner with it, and MPEG-2 with B-frames out of its order.
+        return {"analyzeduration": str(_ANALYSE_US), "fpsprobesize": "0"}
+
+    def open(self, uri: SourceUri, options: _Options, *, timeout_s: float, stdin_fd: int | None) -> OpenSource:
+        """Open an URL.  It is live unless it has an end: a video file, or a finished HLS playlist.
+
+        A playlist that goes on comes a segment at a time: `timeout_s` must be longer than its segments are.
+        Raises InputError, which tells a server that is away from one that refuses, and from one that sends no
+        video.
+        """
+        import av
+        import av.error
+
+        from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
+        from pptsn.runtime.video.container import open_options
+
+        begin_s = time.monotonic()
+        try:
+            wanted = self.ffmpeg_options(options)
+            container = av.open(uri.target, options=wanted, timeout=(timeout_s, timeout_s), **open_options())
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            # An RTSP client that is interrupted while it waits for an answer calls that invalid data.
+            silent = time.monotonic() - begin_s >= timeout_s
+            raise self._refusal(uri, TimeoutError() if silent else error, timeout_s) from None
+        if container.format.name in _TEXT_FORMATS:
+            container.close()
+            raise self._refusal(uri, None, timeout_s)
+        video = video_in(uri, container)
+        live = uri.is_live_kind and not _has_end(video)
+        return DemuxedSource(self, uri, video, live=live, timeout_s=timeout_s, threads=options.threads)
+
+    def _refusal(self, uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
+        """Return why `uri` could not be opened; error: None where text was taken for video."""
+        from pptsn.runtime.stream.sources.refusals import refusal
+
+        if error is None:
+            return InputError(uri.display, "sends text, expected video", "check the path of the URL")
+        if getattr(error, "errno", None) == errno.EIO and not _host_is_known(uri):
+            return InputError(uri.display, "there is no host of that name", "check the URL and the name server")
+        return refusal(self, uri, error, timeout_s=timeout_s)
+
+
+class RtspKind(NetworkKind[RtspOptions]):
+    """RTSP: what network cameras speak."""
+
+    form = "rtsp://HOST/PATH"
+    help = "network camera"
+    options = RtspOptions
+    schemes = ("rtsp://", "rtsps://")
+
+    def ffmpeg_options(self, options: RtspOptions) -> dict[str, str]:
+        """Return what FFmpeg is told: pictures alone, and how they shall come."""
+        transport = {"rtsp_transport": options.transport or "tcp", "allowed_media_types": "video"}
+        return super().ffmpeg_options(options) | transport
+
+
+class RtmpKind(NetworkKind[NetworkOptions]):
+    """RTMP: what broadcasters speak."""
+
+    form = "rtmp://HOST/PATH"
+    help = "broadcast"
+    options = NetworkOptions
+    schemes = ("rtmp://", "rtmps://")
+
+
+class HttpKind(NetworkKind[NetworkOptions]):
+    """HTTP: MJPEG cameras, MPEG-TS, HLS, and video files, which have an end."""
+
+    form = "http(s)://HOST/PATH"
+    help = "MJPEG, HLS, MPEG-TS or a video file"
+    options = NetworkOptions
+    schemes = ("http://", "https://")
+
+    def is_live_at(self, target: str, options: NetworkOptions) -> bool:
+        """Whether the URL is no video file's: one that does not say what it is has no end."""
+        suffix = PurePosixPath(unquote(urlsplit(target).path)).suffix.lower()
+        return suffix not in VIDEO_SUFFIXES - _ENDLESS_SUFFIXES
+
+    def _refusal(self, uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
+        """Return why `uri` could not be opened: what the server sends in place of video, if that can be had."""
+        import av.error
+
+        if error is None or isinstance(error, av.error.InvalidDataError):
+            content = _content_at(uri.target, timeout_s=timeout_s)
+            if content:
+                return InputError(uri.display, f"sends {content}, expected video", "check the path of the URL")
+        return super()._refusal(uri, error, timeout_s)
+
+
+def _check_host(text: str) -> None:
+    """Raise UsageError where there is no host, or a port that is none; without showing what may be a password."""
+    scheme = text.partition("://")[0].lower()
+    thing = f"{scheme}://..."
+    if not text.isprintable() or " " in text:
+        raise UsageError(thing, "holds a space or a control character", "write it as %XX")
     try:
-        container = av.open(
-            uri.target, options=_network_options(uri), timeout=(timeout_s, timeout_s), **open_options()
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        # An RTSP client that is interrupted while it waits for an answer calls that invalid data.
-        silent = time.monotonic() - begin_s >= timeout_s
-        raise _refusal(uri, TimeoutError() if silent else error, timeout_s) from None
-    if container.format.name in _TEXT_FORMATS:
-        container.close()
-        raise _refusal(uri, None, timeout_s)
-    video = video_in(uri, container)
-    return DemuxedSource(uri, video, live=uri.is_live_kind and not _has_end(video), timeout_s=timeout_s)
-
-
-def _network_options(uri: SourceUri) -> dict[str, str]:
-    # `nobuffer` is not among them: it throws away what was looked at, and with it the first key frame.  Nor is the
-    # decoder's `low_delay`: H.264 comes no sooner with it, and MPEG-2 with B-frames comes out of its order.
-    options = {"analyzeduration": str(_ANALYSE_US), "fpsprobesize": "0"}
-    if uri.kind == "rtsp":
-        options["rtsp_transport"] = uri.options.transport or "tcp"
-        options["allowed_media_types"] = "video"
-    return options
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        cause = "its port is no number from 0 to 65535, or its host is malformed"
+        raise UsageError(thing, cause, "write / ? # @ and : of a password as %2F %3F %23 %40 and %3A") from None
+    if not host:
+        raise UsageError(thing, "names no host", f"expected {scheme}://HOST/PATH")
 
 
 def _has_end(video: OpenVideo) -> bool:
@@ -69,14 +213,43 @@ def _host_is_known(uri: SourceUri) -> bool:
         return False
 
 
-def _refusal(uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
-    """Return why `uri` could not be opened; error: None where text was taken for video."""
-    if uri.kind == "http" and (error is None or isinstance(error, av.error.InvalidDataError)):
-        content = content_at(uri.target, timeout_s=timeout_s)
-        if content:
-            return InputError(uri.display, f"sends {content}, expected video", "check the path of the URL")
-    if error is None:
-        return InputError(uri.display, "sends text, expected video", "check the path of the URL")
-    if getattr(error, "errno", None) == errno.EIO and not _host_is_known(uri):
-        return InputError(uri.display, "there is no host of that name", "check the URL and the name server")
-    return refusal(uri, error, timeout_s=timeout_s)
+def _content_at(url: str, *, timeout_s: float) -> str:
+    """Return in words what kind of text the server sends for `url`; "" where it is no text, or cannot be had."""
+    opener, address = _opener(url)
+    try:
+        with opener.open(address, timeout=timeout_s) as response:
+            kind = response.headers.get_content_type()
+            head = response.read(_HEAD_BYTES)
+    except (OSError, ValueError, http.client.HTTPException):
+        return ""
+    return _in_words(kind, head)
+
+
+def _in_words(kind: str, head: bytes) -> str:
+    start = head.lstrip()[:64].lower()
+    if not head:
+        return "nothing"
+    if kind == "text/html" or start.startswith((b"<!doctype html", b"<html")):
+        return "a web page (HTML)"
+    if kind.endswith("json"):
+        return "JSON"
+    if kind.endswith("xml") or start.startswith(b"<?xml"):
+        return "XML"
+    return "text" if kind.startswith("text/") else ""
+
+
+def _opener(url: str) -> tuple[urllib.request.OpenerDirector, str]:
+    """Return what opens `url`, and the URL without its user info.
+
+    As with FFmpeg, the credentials only go to a server that asks for them, and in the way that it asks for.
+    """
+    parts = urlsplit(url)
+    info, _, host = parts.netloc.rpartition("@")
+    address = urlunsplit(parts._replace(netloc=host))
+    if not info:
+        return urllib.request.build_opener(), address
+    user, _, password = info.partition(":")
+    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    known.add_password(None, address, unquote(user), unquote(password))
+    ways = (urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known))
+    return urllib.request.build_opener(*ways), address

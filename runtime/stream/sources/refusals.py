@@ -7,10 +7,7 @@ import errno
 import av.error
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.stream.sources.uri import SourceUri
-
-_NETWORK_KINDS = frozenset({"rtsp", "rtmp", "http"})
-_CHECK_NETWORK = "check the host, its port and the network"
+from pptsn.runtime.stream.sources.base import AnyKind, SourceUri
 
 # By the class of the error: the cause and the remedy.  The first that fits counts.
 _HTTP_STATUS: tuple[tuple[type[Exception], str, str], ...] = (
@@ -43,32 +40,26 @@ def is_timeout(error: Exception) -> bool:
     )
 
 
-def refusal(uri: SourceUri, error: Exception, *, timeout_s: float) -> InputError:
-    """Return the InputError for what opening `uri` raised."""
+def refusal(kind: AnyKind, uri: SourceUri, error: Exception, *, timeout_s: float) -> InputError:
+    """Return the InputError for what opening `uri`, a source of that `kind`, raised."""
     if is_timeout(error):
-        return InputError(uri.display, f"timed out after {timeout_s:g} s", _silence_remedy(uri))
+        return InputError(uri.display, f"timed out after {timeout_s:g} s", kind.silence_remedy)
     if isinstance(error, av.error.HTTPUnauthorizedError):
         return _unauthorized(uri)
-    for kind, cause, remedy in _HTTP_STATUS + _CONNECTION + _CONTENT:
-        if isinstance(error, kind):
+    for error_class, cause, remedy in _HTTP_STATUS + _CONNECTION + _CONTENT:
+        if isinstance(error, error_class):
             return InputError(uri.display, cause, remedy)
-    if uri.kind in _NETWORK_KINDS:
-        return InputError(uri.display, f"cannot be reached ({_words(error)})", _CHECK_NETWORK)
-    return InputError(uri.display, f"cannot be opened ({_words(error)})", "check that it is a video")
+    return InputError(uri.display, f"{kind.unopened} ({_words(error)})", kind.unopened_remedy)
 
 
-def failure(uri: SourceUri, error: Exception, *, timeout_s: float) -> InputError:
+def failure(kind: AnyKind, uri: SourceUri, error: Exception, *, timeout_s: float) -> InputError:
     """Return the InputError for what reading on from an open `uri` raised."""
     if is_timeout(error):
-        return InputError(uri.display, f"sent nothing for {timeout_s:g} s", _silence_remedy(uri))
-    for kind, cause, remedy in _CONNECTION:
-        if isinstance(error, kind):
+        return InputError(uri.display, f"sent nothing for {timeout_s:g} s", kind.silence_remedy)
+    for error_class, cause, remedy in _CONNECTION:
+        if isinstance(error, error_class):
             return InputError(uri.display, cause, remedy)
     return InputError(uri.display, f"failed while it was read ({_words(error)})")
-
-
-def _silence_remedy(uri: SourceUri) -> str:
-    return _CHECK_NETWORK if uri.kind in _NETWORK_KINDS else "check that the source runs"
 
 
 def _unauthorized(uri: SourceUri) -> InputError:

@@ -3,60 +3,98 @@
 from __future__ import annotations
 
 import os
-
-import av
-import av.error
+import re
+from dataclasses import dataclass
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.stream.sources.base import OpenSource
-from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
-from pptsn.runtime.stream.sources.refusals import refusal
-from pptsn.runtime.stream.sources.uri import SourceUri
-from pptsn.runtime.video.container import open_options
+from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
+from pptsn.runtime.stream.sources.options import (
+    SourceOptions,
+    format_option,
+    fps_option,
+    pixel_format_option,
+    raw_video_options,
+    size_option,
+    threads_option,
+)
 
 _RAW = "rawvideo"
+# A shell's command line takes what begins with - and goes on for an option, hence the other name.
+_TEXT = re.compile(r"(?:-|stdin:)(?:\?.*)?", re.IGNORECASE)
 
 
-def open_standard_input(uri: SourceUri, descriptor: int | None) -> OpenSource:
-    """Open the video on the file `descriptor`, which stays open.
+@dataclass(frozen=True)
+class StandardInputOptions(SourceOptions):
+    """The options of standard input."""
 
-    It waits for its reader, so it is no live source and has no timeout.  A file that was redirected may be of any
-    kind, as it can be read in any order; what comes through a pipe must be readable from front to back.
-    """
-    if descriptor is None:
-        raise InputError(uri.display, "is not connected", "pipe a video into the program")
-    if os.isatty(descriptor):
-        raise InputError(uri.display, "is a terminal, expected video data", "pipe a video into the program")
-    _check_raw(uri)
-    options = {"fd": str(descriptor), **_format_options(uri)}
-    try:
-        container = av.open("fd:", format=uri.options.format, options=options, **open_options())
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise _refusal(uri, error) from None
-    return DemuxedSource(uri, video_in(uri, container), live=False, timeout_s=0.0)
+    format: str | None = format_option("Container that comes, if FFmpeg cannot tell; rawvideo for none.")
+    fps: float | None = fps_option("Frames a second, if it does not tell.")
+    pixel_format: str | None = pixel_format_option()
+    size: tuple[int, int] | None = size_option("Picture size of raw video.")
+    threads: int | None = threads_option()
 
 
-def _check_raw(uri: SourceUri) -> None:
-    if uri.options.format == _RAW and not (uri.options.size and uri.options.pixel_format):
+class StandardInputKind(SourceKind[StandardInputOptions]):
+    """Standard input: any container that needs no seeking, or raw video."""
+
+    form = "- or stdin:"
+    help = "standard input"
+    options = StandardInputOptions
+    schemes = ("stdin:",)
+    is_patient = True
+    is_exclusive = True
+    reads_stdin = True
+
+    def claims(self, text: str) -> bool:
+        """Whether `text` is - or stdin:, with options or without."""
+        return _TEXT.fullmatch(text) is not None
+
+    def parse(self, text: str) -> SourceUri:
+        """Return standard input with its options."""
+        return self.uri("", text.partition("?")[2], display="standard input", thing=text)
+
+    def open(
+        self, uri: SourceUri, options: StandardInputOptions, *, timeout_s: float, stdin_fd: int | None
+    ) -> OpenSource:
+        """Open the video on the descriptor `stdin_fd`, which stays open.
+
+        It waits for its reader, so it is no live source and has no timeout.  A file that was redirected may be of
+        any kind, as it can be read in any order; what comes through a pipe must be readable from front to back.
+        """
+        import av
+        import av.error
+
+        from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
+        from pptsn.runtime.video.container import open_options
+
+        if stdin_fd is None:
+            raise InputError(uri.display, "is not connected", "pipe a video into the program")
+        if os.isatty(stdin_fd):
+            raise InputError(uri.display, "is a terminal, expected video data", "pipe a video into the program")
+        _check_raw(uri, options)
+        # FFmpeg passes over those that the format does not have.
+        wanted = {"fd": str(stdin_fd), **raw_video_options(options.fps, options.size, options.pixel_format)}
+        try:
+            container = av.open("fd:", format=options.format, options=wanted, **open_options())
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise self._refusal(uri, options, error) from None
+        video = video_in(uri, container)
+        return DemuxedSource(self, uri, video, live=False, timeout_s=0.0, fps=options.fps, threads=options.threads)
+
+    def _refusal(self, uri: SourceUri, options: StandardInputOptions, error: Exception) -> InputError:
+        import av.error
+
+        from pptsn.runtime.stream.sources.refusals import refusal
+
+        if isinstance(error, ValueError) and not isinstance(error, av.error.FFmpegError):
+            return InputError(uri.display, f"FFmpeg knows no format {options.format!r}", "see `ffmpeg -demuxers`")
+        if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
+            remedy = "send MPEG-TS, Matroska, fragmented MP4 or raw video"
+            return InputError(uri.display, "holds no video that can be read from front to back", remedy)
+        return refusal(self, uri, error, timeout_s=0.0)
+
+
+def _check_raw(uri: SourceUri, options: StandardInputOptions) -> None:
+    if options.format == _RAW and not (options.size and options.pixel_format):
         cause = "raw video needs a size and a pixel format"
         raise InputError(uri.display, cause, "expected stdin:?format=rawvideo&size=WxH&pixel_format=rgb24&fps=30")
-
-
-def _format_options(uri: SourceUri) -> dict[str, str]:
-    """Return FFmpeg's names and values of the options; it passes over those that the format does not have."""
-    options = uri.options
-    wanted = {
-        "framerate": options.fps and f"{options.fps:g}",
-        "video_size": options.size and "x".join(map(str, options.size)),
-        "pixel_format": options.pixel_format,
-    }
-    return {name: str(value) for name, value in wanted.items() if value}
-
-
-def _refusal(uri: SourceUri, error: Exception) -> InputError:
-    if isinstance(error, ValueError) and not isinstance(error, av.error.FFmpegError):
-        return InputError(uri.display, f"FFmpeg knows no format {uri.options.format!r}", "see `ffmpeg -demuxers`")
-    if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
-        remedy = "send MPEG-TS, Matroska, fragmented MP4 or raw video"
-        return InputError(uri.display, "holds no video that can be read from front to back", remedy)
-    return refusal(uri, error, timeout_s=0.0)

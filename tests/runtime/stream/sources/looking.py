@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
-from pptsn.runtime.stream.sources.opening import open_source
+from pptsn.runtime.stream.sources.registry import open_source
 from pptsn.runtime.stream.sources.uri import parse_source
 
 TIMEOUT_S = 1.0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
-from tests.runtime.stream.capture.looking import frames_and_error, opened, times
+from tests.runtime.stream.sources.looking import frames_and_error, opened, times
 
 needs_gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="needs gstreamer1.0-tools")
 
@@ -112,8 +112,8 @@ def test_closing_ends_the_pipeline_even_where_it_hangs():
 def test_the_pipeline_dies_with_its_process():
     code = (
         "import os, signal, sys\n"
-        "from tests.runtime.stream.capture.looking import opened\n"
-        "from tests.runtime.stream.capture.test_gstreamer import pipelines\n"
+        "from tests.runtime.stream.sources.looking import opened\n"
+        "from tests.runtime.stream.sources.test_gstreamer import pipelines\n"
         "source = opened(sys.argv[1])\n"
         "(pipeline,) = pipelines()\n"
         "os.kill(pipeline, signal.SIGSTOP)\n"

@@ -11,7 +11,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError
 from tests.clips import write_clip
-from tests.runtime.stream.capture.looking import all_frames, opened, times
+from tests.runtime.stream.sources.looking import all_frames, opened, times
 
 RAW = "-?format=rawvideo&size=20x10&pixel_format=rgb24&fps=10"
 

@@ -8,8 +8,8 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError
 from tests.clips import write_clip
-from tests.runtime.stream.capture.looking import frames_and_error, opened, times
-from tests.runtime.stream.capture.servers import (
+from tests.runtime.stream.sources.looking import frames_and_error, opened, times
+from tests.runtime.stream.sources.servers import (
     WebServer,
     answering_server,
     content,

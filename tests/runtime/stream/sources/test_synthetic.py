@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from tests.runtime.stream.capture.looking import all_frames, opened, times
+from tests.runtime.stream.sources.looking import all_frames, opened, times
 
 
 def pixels(text: str) -> list[np.ndarray]:

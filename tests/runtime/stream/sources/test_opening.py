@@ -13,7 +13,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError
 from tests.clips import cut_file, damage_packets, decode_plainly, picture, write_clip, write_joined, write_sound
-from tests.runtime.stream.capture.looking import all_frames, frames_and_error, opened, times
+from tests.runtime.stream.sources.looking import all_frames, frames_and_error, opened, times
 
 
 def rgb(frame: av.VideoFrame) -> np.ndarray:
@@ -150,7 +150,7 @@ def test_ffmpeg_prints_nothing_of_its_own(tmp_path: Path):
     clip = damage_packets(write_clip(tmp_path / "clip.mp4"), [5, 6, 20])
     code = (
         "import sys\n"
-        "from tests.runtime.stream.capture.looking import frames_and_error, opened\n"
+        "from tests.runtime.stream.sources.looking import frames_and_error, opened\n"
         "from pptsn.runtime.base.errors import InputError\n"
         "with opened(sys.argv[1]) as source: frames_and_error(source)\n"
         "try: opened('http://user:sesame@127.0.0.1:1/')\n"

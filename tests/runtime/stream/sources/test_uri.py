@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.stream.sources.options import SourceOptions
-from pptsn.runtime.stream.sources.uri import SourceUri, expand_stream_sources, parse_source
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.device import DeviceOptions
+from pptsn.runtime.stream.sources.file import FileOptions
+from pptsn.runtime.stream.sources.gstreamer import GstOptions
+from pptsn.runtime.stream.sources.synthetic import SyntheticOptions
+from pptsn.runtime.stream.sources.uri import expand_stream_sources, parse_source
 
 
 @pytest.fixture(autouse=True)
@@ -47,21 +51,21 @@ def test_each_kind_of_source_is_told_by_its_form(text: str, kind: str, target: s
 
 def test_a_pipeline_is_taken_word_for_word():
     text = "v4l2src ! video/x-raw,fps=1 ? a&b ! 'x  y' ]: z"
-    assert parse_source(f"gst: {text}") == SourceUri("gst", text, f"gst:{text}")
+    assert parse_source(f"gst: {text}") == SourceUri("gst", text, f"gst:{text}", GstOptions(), is_live_kind=True)
     with_options = parse_source(f"gst[timeout=5&name=door]:{text}")
     assert with_options.target == text
-    assert with_options.options == SourceOptions(timeout_s=5.0, name="door")
+    assert with_options.options == GstOptions(timeout_s=5.0, name="door")
 
 
 def test_every_option_becomes_a_value():
     options = parse_source(
         "0?fps=29.97&size=640x480&format=mjpeg&pixel_format=yuyv422&timeout=2&name=a+b&threads=2"
     )
-    assert options.options == SourceOptions(
+    assert options.options == DeviceOptions(
         fps=29.97, size=(640, 480), format="mjpeg", pixel_format="yuyv422", timeout_s=2, name="a b", threads=2
     )
     synthetic = parse_source("synthetic:?frames=10&seconds=0.5&seed=3&pattern=noise&live=1")
-    assert synthetic.options == SourceOptions(frames=10, seconds=0.5, seed=3, pattern="noise", live=True)
+    assert synthetic.options == SyntheticOptions(frames=10, seconds=0.5, seed=3, pattern="noise", live=True)
     assert parse_source("rtsp://h/?transport=udp").options.transport == "udp"
 
 
@@ -156,7 +160,7 @@ def test_a_question_mark_in_the_name_of_a_file_that_exists_is_no_query():
     touch("what?fps=3.mp4", "why?")
     assert parse_source("what?fps=3.mp4").target == "what?fps=3.mp4"
     assert parse_source("what?fps=3.mp4?fps=4") == SourceUri(
-        "file", "what?fps=3.mp4", "what?fps=3.mp4", SourceOptions(fps=4.0)
+        "file", "what?fps=3.mp4", "what?fps=3.mp4", FileOptions(fps=4.0)
     )
     assert parse_source("why??fps=4").target == "why?"
     assert parse_source("absent.mp4?fps=4").target == "absent.mp4"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pptsn.runtime.stream.capture.timeline import Timeline
+from pptsn.runtime.stream.sources.clock import Timeline
 
 
 def test_counts_from_the_first_frame():

@@ -14,9 +14,10 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.stream.sources import device
-from pptsn.runtime.stream.sources.uri import SourceUri
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.registry import open_source
 from tests.clips import write_clip
-from tests.runtime.stream.capture.looking import opened
+from tests.runtime.stream.sources.looking import opened
 
 
 @pytest.fixture
@@ -95,4 +96,4 @@ def test_the_options_reach_ffmpeg_and_frames_come(
 
 def test_this_ffmpeg_knows_v4l2():
     with pytest.raises(InputError, match="/dev/null: does not have this size, rate or format, or is no camera"):
-        device.open_device(SourceUri("device", "/dev/null", "/dev/null"), timeout_s=1)
+        open_source(SourceUri("device", "/dev/null", "/dev/null", device.DeviceOptions()), timeout_s=1)
