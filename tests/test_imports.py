@@ -50,6 +50,7 @@ HOMES = {
     "pynvml": {"benchmarks/energy/nvml.py"},
     "jtop": {"benchmarks/energy/jetson.py"},
     "decord": {"tools/targets/decord_reader.py"},
+    "aiohttp": {"runtime/stream/sinks/webhook.py"},
     "paho": {"runtime/stream/sinks/mqtt.py"},
     "prometheus_client": {"runtime/stream/sinks/web/metrics.py"},
     "uvicorn": {"runtime/stream/sinks/web/server.py"},

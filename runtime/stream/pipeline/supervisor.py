@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from pptsn.runtime.base.backoff import Backoff
 from pptsn.runtime.stream.actions.messages import StreamNotice
 from pptsn.runtime.stream.capture.process import CaptureProcess
 from pptsn.runtime.stream.capture.protocol import CaptureJob, ToCapture, WantPictures
 from pptsn.runtime.stream.health.stats import StreamStats
-from pptsn.runtime.stream.pipeline.backoff import Backoff
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem, SessionEnd
 from pptsn.runtime.stream.pipeline.session import Session, StreamReports
 from pptsn.runtime.stream.pipeline.settings import StreamSettings

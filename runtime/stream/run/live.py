@@ -24,10 +24,10 @@ from pptsn.runtime.stream.run.reporter import Reporter
 from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 from pptsn.runtime.stream.run.summary import print_summary
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.destination import VideoDestination, parse_destination, split_query
+from pptsn.runtime.stream.sinks.destination import parse_destination
+from pptsn.runtime.stream.sinks.kind import VideoDestination, split_options
 from pptsn.runtime.stream.sinks.line_output import StandardOutput
-from pptsn.runtime.stream.sinks.standard_error import TroubleLines, print_line
-from pptsn.runtime.stream.sinks.terminal import terminal_sinks
+from pptsn.runtime.stream.sinks.terminal import TroubleLines, print_line, terminal_sinks
 from pptsn.runtime.stream.sources.base import SourceUri
 from pptsn.runtime.stream.sources.registry import kind_of
 from pptsn.runtime.stream.sources.uri import expand_stream_sources
@@ -136,7 +136,7 @@ def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
         *(str(file) for uri in uris if (file := kind_of(uri).file_of(uri)) is not None),
     ]
     for text in request.outputs:
-        refuse_overwriting(split_query(text)[0], inputs)
+        refuse_overwriting(split_options(text)[0], inputs)
     sinks = [place for place in places if isinstance(place, Sink)]
     videos = [place for place in places if isinstance(place, VideoDestination)]
     outputs = _Outputs(sinks, videos, page=request.http is not None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.stream.sinks.destination import VideoDestination
+from pptsn.runtime.stream.sinks.kind import VideoDestination
 from pptsn.runtime.stream.sources.base import SourceUri
 
 

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pptsn.runtime.stream.health.snapshots import STAGES, Percentiles, SinkHealth, StreamHealth
-from pptsn.runtime.stream.sinks.lines import one_line
-from pptsn.runtime.stream.sinks.screen import STATE_STYLES
+from pptsn.runtime.stream.sinks.live_table import STATE_STYLES
+from pptsn.runtime.stream.sinks.text import one_line
 
 _MIN_NAME_WIDTH = 10
 _TEXT_COLUMNS = ("state", "why", "last error")

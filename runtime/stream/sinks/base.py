@@ -1,11 +1,19 @@
-"""What a sink is: something that takes messages, one at a time, from one thread."""
+"""What a sink is, and what it may be able to do besides writing."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Protocol, runtime_checkable
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.stream.actions.messages import Message
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+
+# The types of messages, by the names that `only=...` gives them.
+MESSAGE_TYPES: dict[str, type] = {
+    "predictions": StreamPrediction,
+    "events": ActionEvent,
+    "notices": StreamNotice,
+}
 
 
 class Sink(Closing, ABC):
@@ -20,7 +28,7 @@ class Sink(Closing, ABC):
     name: str
 
     def open(self) -> None:
-        """Get ready; raises PptsnError where the place can never be written.  Called before the first stream."""
+        """Get ready; raises PptsnError where it can never be written.  Called before the first stream."""
 
     @abstractmethod
     def write(self, message: Message) -> None:
@@ -32,3 +40,57 @@ class Sink(Closing, ABC):
     @abstractmethod
     def close(self) -> None:
         """Finish; a second call does nothing."""
+
+
+@runtime_checkable
+class Choosy(Protocol):
+    """A sink that does not want every message.  What it does not want is neither queued nor counted."""
+
+    def wants(self, message: Message) -> bool:
+        """Whether to write `message`; called from any thread."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """A sink whose `write` may wait for long."""
+
+    def interrupt(self) -> None:
+        """Let a `write` that waits, and all after it, take a second more in all; called from another thread."""
+        ...
+
+
+class Only(Sink):
+    """Hands `sink` the messages of some types alone: names in MESSAGE_TYPES."""
+
+    def __init__(self, sink: Sink, types: frozenset[str]) -> None:
+        self.name = sink.name
+        self.types = types
+        self.sink = sink
+        self._classes = tuple(MESSAGE_TYPES[name] for name in types)
+
+    def wants(self, message: Message) -> bool:
+        """Whether `message` is of one of the types."""
+        return isinstance(message, self._classes)
+
+    def interrupt(self) -> None:
+        """Interrupt the sink behind, where it can be."""
+        if isinstance(self.sink, Interruptible):
+            self.sink.interrupt()
+
+    def open(self) -> None:
+        """Open the sink behind."""
+        self.sink.open()
+
+    def write(self, message: Message) -> None:
+        """Hand on a message that is wanted."""
+        if self.wants(message):
+            self.sink.write(message)
+
+    def idle(self) -> None:
+        """Let the sink behind do what is due."""
+        self.sink.idle()
+
+    def close(self) -> None:
+        """Close the sink behind."""
+        self.sink.close()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.line_file import LineFile
-from pptsn.runtime.stream.sinks.lines import one_line, utc_text
+from pptsn.runtime.stream.sinks.kind import Address, SinkKind
+from pptsn.runtime.stream.sinks.line_output import DEFAULT_KEEP, FileOptions, LineFile, check_file
+from pptsn.runtime.stream.sinks.text import one_line, utc_text
 
 # A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
 _BYTE_ORDER_MARK = "\ufeff"
@@ -32,7 +33,7 @@ class CsvSink(Sink):
     rotate_bytes, keep: as in LineFile.  Each file begins with the header, once, however often it is appended to.
     """
 
-    def __init__(self, path: Path, *, top: int, rotate_bytes: int | None = None, keep: int = 5) -> None:
+    def __init__(self, path: Path, *, top: int, rotate_bytes: int | None = None, keep: int = DEFAULT_KEEP) -> None:
         self._top = top
         self._columns = (*_COMMON, *_ranks(top), *_OF_PREDICTIONS, *_OF_EVENTS, *_OF_NOTICES)
         header = _BYTE_ORDER_MARK + ",".join(self._columns)
@@ -99,3 +100,12 @@ def _cell(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
         return ""
     return one_line(value) if isinstance(value, str) else value
+
+
+def _make(address: Address, options: FileOptions, top: int) -> CsvSink:
+    check_file(address, options)
+    keep = options.keep or DEFAULT_KEEP
+    return CsvSink(Path(address.path), top=top, rotate_bytes=options.rotate_bytes, keep=keep)
+
+
+CSV = SinkKind(name="csv", help="a table for a spreadsheet", suffixes=(".csv",), options=FileOptions, make=_make)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.line_output import LineOutput
-from pptsn.runtime.stream.sinks.lines import json_text
+from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind
+from pptsn.runtime.stream.sinks.line_output import (
+    DEFAULT_KEEP,
+    FileOptions,
+    LineFile,
+    LineOutput,
+    StandardOutput,
+    check_file,
+)
+from pptsn.runtime.stream.sinks.text import json_text
 
 
 class JsonlSink(Sink):
@@ -25,8 +35,33 @@ class JsonlSink(Sink):
 
     def write(self, message: Message) -> None:
         """Write one line."""
-        self._output.write_line(json_text(message, top=self._top))
+        self._output.write_line(json_text(message.to_dict(top=self._top)))
 
     def close(self) -> None:
         """Close the output; a second call does nothing."""
         self._output.close()
+
+
+def _to_file(address: Address, options: FileOptions, top: int) -> JsonlSink:
+    check_file(address, options)
+    keep = options.keep or DEFAULT_KEEP
+    return JsonlSink(LineFile(Path(address.path), rotate_bytes=options.rotate_bytes, keep=keep), top=top)
+
+
+def _to_standard_output(address: Address, options: MessageOptions, top: int) -> JsonlSink:
+    return JsonlSink(StandardOutput(), top=top)
+
+
+JSONL = SinkKind(
+    name="jsonl",
+    help="JSON, a line a message",
+    suffixes=(".jsonl", ".ndjson"),
+    options=FileOptions,
+    make=_to_file,
+)
+STDOUT = SinkKind(
+    name="stdout",
+    help="the same on standard output",
+    words={"-": StandardOutput.name},
+    make=_to_standard_output,
+)

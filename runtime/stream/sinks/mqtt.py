@@ -6,20 +6,24 @@ import ssl
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from pptsn.runtime.base.errors import InputError, MissingDependencyError, install_command
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
+from pptsn.runtime.base.options import option, switch, whole
+from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.escaping import topic_level_of
-from pptsn.runtime.stream.sinks.lines import json_text
+from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind, host_and_port
+from pptsn.runtime.stream.sinks.text import json_text, topic_level_of
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
+_INSTALL = install_command("mqtt")
 DEFAULT_PREFIX = "pptsn"
 DEFAULT_QOS = 1
 # Messages that may wait for the broker; past them, new ones fail.
@@ -39,6 +43,21 @@ _NOT_CONNECTED = 4  # paho's MQTT_ERR_NO_CONN
 
 
 @dataclass(frozen=True)
+class MqttOptions(MessageOptions):
+    """The options of a broker."""
+
+    qos: int = option(
+        f"Quality of service; {DEFAULT_QOS} if not given.",
+        default=DEFAULT_QOS,
+        parse=whole(0, 2),
+        expected="a whole number from 0 to 2",
+    )
+    retain: bool = option(
+        "1: the broker keeps the last message of each topic.", default=False, parse=switch, expected="0 or 1"
+    )
+
+
+@dataclass(frozen=True)
 class Broker:
     """A broker and how to talk to it.
 
@@ -50,7 +69,7 @@ class Broker:
     port: int
     secure: bool = False
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     prefix: str = DEFAULT_PREFIX
     qos: int = DEFAULT_QOS
     retain: bool = False
@@ -69,8 +88,7 @@ class MqttSink(Sink):
 
     def __init__(self, broker: Broker, *, top: int) -> None:
         scheme = "mqtts" if broker.secure else "mqtt"
-        host = f"[{broker.host}]" if ":" in broker.host else broker.host
-        self.name = f"{scheme}://{host}:{broker.port}/{broker.prefix}"
+        self.name = f"{scheme}://{host_and_port(broker.host, broker.port)}/{broker.prefix}"
         self._broker = broker
         self._top = top
         self._status_topic = f"{broker.prefix}/status"
@@ -104,7 +122,7 @@ class MqttSink(Sink):
         if self._pending.count >= MAX_PENDING:
             raise self._error(f"takes nothing; {MAX_PENDING} messages wait already")
         topic = f"{self._broker.prefix}/{topic_level_of(message.stream)}/{_TYPES[type(message)]}"
-        text = json_text(message, top=self._top)
+        text = json_text(message.to_dict(top=self._top))
         if not self._publish(self._client, topic, text, qos=self._broker.qos, retain=self._broker.retain):
             raise self._error("did not take a message")
 
@@ -211,7 +229,7 @@ def _new_client(broker: Broker) -> Client:
         from paho.mqtt.enums import CallbackAPIVersion
     except ImportError as error:
         cause = f"needs paho-mqtt ({error})"
-        raise MissingDependencyError("output mqtt", cause, f"run: {install_command('mqtt')}") from error
+        raise MissingDependencyError("output mqtt", cause, f"run: {_INSTALL}") from error
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.connect_timeout = _CONNECT_TIMEOUT_S
     client.reconnect_delay_set(_MIN_RECONNECT_S, _MAX_RECONNECT_S)
@@ -221,3 +239,32 @@ def _new_client(broker: Broker) -> Client:
     if broker.secure:
         client.tls_set_context(ssl.create_default_context())
     return client
+
+
+def _make(address: Address, options: MqttOptions, top: int) -> MqttSink:
+    prefix = unquote(address.path).strip("/") or DEFAULT_PREFIX
+    if not prefix.isprintable() or set("+#") & set(prefix):
+        raise UsageError(address.name, "its topic holds +, # or a control character", "name another")
+    secure = address.scheme == "mqtts"
+    broker = Broker(
+        host=address.host,
+        port=address.port or (8883 if secure else 1883),
+        secure=secure,
+        user=address.user,
+        password=address.password,
+        prefix=prefix,
+        qos=options.qos,
+        retain=options.retain,
+    )
+    return MqttSink(broker, top=top)
+
+
+MQTT = SinkKind(
+    name="mqtt",
+    help="a broker: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
+    schemes=("mqtt", "mqtts"),
+    is_url=True,
+    options=MqttOptions,
+    requirements=(Requirement("paho-mqtt", "streams to an MQTT broker", _INSTALL),),
+    make=_make,
+)

@@ -1,24 +1,20 @@
-"""Standard output: a live table for people, tab-separated lines for a pipe."""
+"""What a run prints: a live table or tab-separated lines on standard output, news or trouble on standard error."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
+import sys
 
 from rich.console import Console
-from rich.live import Live
 
-from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.actions.messages import Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.line_output import LineOutput, StandardOutput
-from pptsn.runtime.stream.sinks.lines import one_line, utc_text
-from pptsn.runtime.stream.sinks.screen import draw
-from pptsn.runtime.stream.sinks.standard_error import NewsLines
+from pptsn.runtime.stream.sinks.live_table import LiveTable
+from pptsn.runtime.stream.sinks.text import news_line, one_line, utc_text
 
-_REFRESH_EVERY_S = 0.25
-# Events and notices that are kept for the screen; how many are shown depends on its height.
-_NEWS = 8
+_TROUBLE = frozenset({"retrying", "failed", "frozen"})
 
 
 def terminal_sinks(view: PipelineView, *, top: int, console: Console | None = None) -> tuple[Sink, ...]:
@@ -30,59 +26,6 @@ def terminal_sinks(view: PipelineView, *, top: int, console: Console | None = No
     if console.is_terminal:
         return (LiveTable(view, console, top=top),)
     return PipedLines(StandardOutput()), NewsLines()
-
-
-class LiveTable(Sink):
-    """Draws the state of all streams and sinks, with the last events, a few times a second.
-
-    The last picture stays on the screen.  What others print meanwhile appears above the table.
-    """
-
-    name = "terminal"
-
-    def __init__(self, view: PipelineView, console: Console, *, top: int) -> None:
-        self._view = view
-        self._console = console
-        self._top = top
-        self._news: deque[ActionEvent | StreamNotice] = deque(maxlen=_NEWS)
-        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
-        self._drawn_s = float("-inf")
-
-    def open(self) -> None:
-        """Take the screen below what is printed already."""
-        self._live.start()
-
-    def write(self, message: Message) -> None:
-        """Keep events and notices for the next picture; predictions are in the pipeline's health."""
-        if not isinstance(message, StreamPrediction):
-            self._news.append(message)
-
-    def idle(self) -> None:
-        """Draw, if it is time."""
-        now_s = time.monotonic()
-        if self._live.is_started and now_s - self._drawn_s >= _REFRESH_EVERY_S:
-            self._drawn_s = now_s
-            self._draw()
-
-    def close(self) -> None:
-        """Draw the final state and leave it there; a second call does nothing."""
-        if self._live.is_started:
-            try:
-                self._draw()
-            finally:
-                self._live.stop()
-
-    def _draw(self) -> None:
-        picture = draw(
-            self._view.health(),
-            self._view.sinks(),
-            tuple(self._news),
-            top=self._top,
-            width=self._console.width,
-            # The line below the last one is the cursor's.
-            height=self._console.height - 1,
-        )
-        self._live.update(picture, refresh=True)
 
 
 class PipedLines(Sink):
@@ -118,3 +61,61 @@ def _fields(prediction: StreamPrediction) -> str:
     time_text, stream = utc_text(prediction.wall_time), one_line(prediction.stream)
     best = prediction.top(1)[0]
     return "\t".join((time_text, stream, str(best.class_id), one_line(best.label), f"{best.score:.6f}"))
+
+
+def print_line(text: str) -> None:
+    """Print `text` as a line of the program; above the live table, where there is one.  Raises OSError."""
+    sys.stderr.write(f"pptsn: {printable(text)}\n")
+    sys.stderr.flush()
+
+
+class NewsLines(Sink):
+    """Prints a line an event and a line a notice."""
+
+    name = "standard error"
+
+    def wants(self, message: Message) -> bool:
+        """Whether it is news, rather than a prediction."""
+        return not isinstance(message, StreamPrediction)
+
+    def write(self, message: Message) -> None:
+        """Print one line."""
+        if not isinstance(message, StreamPrediction):
+            print_line(news_line(message))
+
+    def close(self) -> None:
+        """Leave standard error open."""
+
+
+class TroubleLines(Sink):
+    """Prints a line when a stream gets into trouble, and one when it is out of it; for the journal of a service.
+
+    What is wrong already is not said again: a camera that is off for a week is one line.
+    """
+
+    name = "standard error"
+
+    def __init__(self) -> None:
+        self._reported: dict[str, str] = {}  # what was last said of each stream in trouble
+
+    def wants(self, message: Message) -> bool:
+        """Whether it may tell of trouble, or of its end."""
+        return isinstance(message, StreamNotice) and (message.state in _TROUBLE or message.state == "live")
+
+    def write(self, message: Message) -> None:
+        """Print one line, if it is news."""
+        line = self._line(message) if isinstance(message, StreamNotice) else ""
+        if line:
+            print_line(line)
+
+    def _line(self, notice: StreamNotice) -> str:
+        before = self._reported.pop(notice.stream, "")
+        if notice.state == "failed":
+            return f"error: {one_line(notice.source)}: {one_line(notice.detail)}"
+        if notice.state not in _TROUBLE:
+            return f"{one_line(notice.stream)}: works again" if before else ""
+        line = self._reported[notice.stream] = news_line(notice)
+        return "" if line == before else line
+
+    def close(self) -> None:
+        """Leave standard error open."""

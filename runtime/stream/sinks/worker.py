@@ -11,8 +11,7 @@ from contextlib import suppress
 from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.health.snapshots import SinkHealth
-from pptsn.runtime.stream.sinks.abilities import Choosy, Interruptible
-from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.base import Choosy, Interruptible, Sink
 
 # Messages that wait for a slow sink; at 30 predictions a second some two minutes.
 QUEUE_MESSAGES = 4096

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -77,19 +75,3 @@ class ScoreHistory:
                 [round(p.wall_time, 2), p.session, [[i, round(score, 4)] for i, _, score in p.top]] for p in points
             ],
         }
-
-
-def json_text(value: Any) -> str:
-    """Return `value` as JSON on one line; a number that JSON lacks (not a number, infinity) becomes null."""
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(value), separators=(",", ":"))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

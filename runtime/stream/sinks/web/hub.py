@@ -12,7 +12,8 @@ from typing import Any
 
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamPrediction
 from pptsn.runtime.stream.health.snapshots import PipelineView
-from pptsn.runtime.stream.sinks.web.history import EventLog, ScoreHistory, json_text
+from pptsn.runtime.stream.sinks.text import json_text
+from pptsn.runtime.stream.sinks.web.history import EventLog, ScoreHistory
 
 # Browsers that may watch at once, and what may wait for each.
 BROWSERS = 16
@@ -222,4 +223,4 @@ class Hub:
 
 def _event(name: str, fields: dict[str, Any]) -> bytes:
     """Return a server-sent event; JSON has no line breaks, which would end its data early."""
-    return f"event: {name}\ndata: {json_text(fields)}\n\n".encode()
+    return f"event: {name}\ndata: {json_text(fields, compact=True)}\n\n".encode()

@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Send
 
 from pptsn.runtime.stream.health.snapshots import PipelineView
-from pptsn.runtime.stream.sinks.web.history import json_text
+from pptsn.runtime.stream.sinks.text import json_text
 from pptsn.runtime.stream.sinks.web.hub import Hub
 from pptsn.runtime.stream.sinks.web.metrics import Metrics
 
@@ -132,4 +132,4 @@ class _LiveResponse(StreamingResponse):
 
 
 def _json(value: Any, *, status: int = 200) -> Response:
-    return Response(json_text(value), status_code=status, media_type="application/json")
+    return Response(json_text(value, compact=True), status_code=status, media_type="application/json")

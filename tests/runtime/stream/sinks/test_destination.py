@@ -3,12 +3,11 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.stream.sinks.abilities import Only
-from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.csv_file import CsvSink
-from pptsn.runtime.stream.sinks.destination import VideoDestination, parse_destination
-from pptsn.runtime.stream.sinks.http_post import Address
+from pptsn.runtime.stream.sinks.destination import parse_destination
 from pptsn.runtime.stream.sinks.jsonl import JsonlSink
+from pptsn.runtime.stream.sinks.kind import VideoDestination
 from pptsn.runtime.stream.sinks.mqtt import Broker, MqttSink
 from pptsn.runtime.stream.sinks.webhook import WebhookSink
 
@@ -18,7 +17,7 @@ HIDDEN = "s3cr3t"
 def kinds_and_sink(text: str) -> tuple[frozenset[str], Sink]:
     sink = parse_destination(text, top=3)
     assert isinstance(sink, Sink)
-    return (sink.kinds, sink.sink) if isinstance(sink, Only) else (frozenset({"all"}), sink)
+    return (sink.types, sink.sink) if isinstance(sink, Only) else (frozenset({"all"}), sink)
 
 
 def webhook(text: str) -> WebhookSink:
@@ -89,7 +88,7 @@ def test_sizes_are_written_as_people_do(text: str, size: int) -> None:
 
 def test_the_query_of_a_webhook_is_its_own() -> None:
     sink = webhook("https://h/hook/é?id=7&timeout=99&only=x#timeout=2.5&tries=3")
-    assert sink._address == Address(True, "h", 443, "/hook/%C3%A9?id=7&timeout=99&only=x")
+    assert sink._url == "https://h/hook/%C3%A9?id=7&timeout=99&only=x"
     assert (sink._timeout_s, sink._tries) == (2.5, 3)
 
 
@@ -127,24 +126,24 @@ def test_a_broker_is_read_whole() -> None:
         ("x", "unknown kind of output without a suffix; expected FILE"),
         ("", "unknown kind of output"),
         ("ftp://h/x.jsonl", "unknown scheme ftp://; expected FILE"),
-        ("x.jsonl?rotat=5MB", r"x\.jsonl: unknown option rotat; expected only=..., rotate=..., keep=..."),
-        ("x.mp4?only=events", "unknown option only; it takes none"),
-        ("-?rotate=1MB", "standard output: unknown option rotate; expected only=..."),
-        ("x.csv?rotate=big", "rotate=big makes no sense; expected a size of at least 1000 bytes"),
-        ("x.csv?rotate=10", "rotate=10 makes no sense"),
+        ("x.jsonl?rotat=5MB", r"x\.jsonl: unknown option 'rotat'; expected one of keep, only, rotate"),
+        ("x.mp4?only=events", "unknown option 'only'; it takes none"),
+        ("-?rotate=1MB", "standard output: unknown option 'rotate'; expected one of only"),
+        ("x.csv?rotate=big", "rotate=big is out of range; expected a size of at least 1000 bytes"),
+        ("x.csv?rotate=10", "rotate=10 is out of range"),
         ("x.csv?keep=3", "keep counts the files that rotate makes"),
-        ("x.csv?rotate=1MB&keep=0", "keep=0 makes no sense; expected a whole number from 1"),
+        ("x.csv?rotate=1MB&keep=0", "keep=0 is out of range; expected a whole number from 1"),
         ("x.csv?rotate=1MB&rotate=2MB", "option rotate is given twice"),
-        ("x.csv?only=event", "only=event makes no sense; expected a list of predictions, events, notices"),
+        ("x.csv?only=event", "only=event is out of range; expected a list of predictions, events, notices"),
         ("{stream}.jsonl", "is for videos"),
-        ("http://h/#timeout=0", "timeout=0 makes no sense"),
-        ("http://h/#timeout=nan", "timeout=nan makes no sense"),
-        ("http://h/#qos=1", "unknown option qos; expected only=..., timeout=..., tries=..."),
+        ("http://h/#timeout=0", "timeout=0 is out of range"),
+        ("http://h/#timeout=nan", "timeout=nan is out of range"),
+        ("http://h/#qos=1", "unknown option 'qos'; expected one of only, timeout, tries"),
         ("http:///path", "no valid address after http://"),
         ("http://h:99999/", "no valid address"),
         ("http://h:0/", "no valid address"),
         ("mqtt://h/a/+/b", "its topic holds"),
-        ("mqtt://h/t?qos=3", "qos=3 makes no sense"),
+        ("mqtt://h/t?qos=3", "qos=3 is out of range"),
         ("mqtt://h/t#qos=1", r"options follow a \?"),
     ],
 )

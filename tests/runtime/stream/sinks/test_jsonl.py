@@ -9,8 +9,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.sinks.jsonl import JsonlSink
-from pptsn.runtime.stream.sinks.line_file import LineFile
-from pptsn.runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.stream.sinks.line_output import LineFile, StandardOutput
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 

@@ -1,6 +1,7 @@
 import json
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -9,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.stream.sinks import webhook as webhook_module
 from pptsn.runtime.stream.sinks.destination import parse_destination
-from pptsn.runtime.stream.sinks.webhook import _asked_wait_s, _back_off_s
+from pptsn.runtime.stream.sinks.webhook import _asked_wait_s
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.http_server import ScriptedServer
 from tests.runtime.stream.sinks.samples import event, prediction, wait_until
@@ -79,11 +80,17 @@ def test_a_message_is_given_up_and_the_next_one_tried() -> None:
     assert len(server.requests) == 4
 
 
-def test_waits_grow_up_to_a_bound_and_differ() -> None:
-    for attempt, middle_s in ((1, 0.5), (2, 1.0), (3, 2.0), (9, 8.0)):
-        waits = {_back_off_s(attempt) for _ in range(50)}
-        assert len(waits) > 1
-        assert all(0.7 * middle_s < wait_s < 1.3 * middle_s for wait_s in waits)
+def test_waits_grow_up_to_a_bound_and_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[list[float]] = []
+    with ScriptedServer("503") as server:
+        sink = sink_for(server, "tries=8")
+        monkeypatch.setattr(sink.sink._ending, "wait", lambda wait_s: waits[-1].append(wait_s))
+        for _ in range(2):  # it begins anew with each message
+            waits.append([])
+            assert "(8 attempts)" in failure_of(lambda: sink.write(event()))
+    assert waits[0] != waits[1]
+    for series in waits:
+        assert all(nominal / 2 <= s <= nominal for nominal, s in zip((0.5, 1, 2, 4, 8, 8, 8), series, strict=True))
 
 
 def test_a_server_that_asks_for_time_gets_it() -> None:
@@ -119,13 +126,13 @@ def test_a_connection_that_is_never_taken_has_the_same_limit() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        place = full.getsockname()
+        address = full.getsockname()
         waiting = [socket.socket() for _ in range(4)]
         for sock in waiting:  # fill the queue of connections, so that the next one gets no answer at all
             sock.setblocking(False)
-            sock.connect_ex(place)
+            sock.connect_ex(address)
         begin_s = time.monotonic()
-        sink = parse_destination(f"http://127.0.0.1:{place[1]}/#timeout=0.4&tries=1", top=1)
+        sink = parse_destination(f"http://127.0.0.1:{address[1]}/#timeout=0.4&tries=1", top=1)
         assert failure_of(lambda: sink.write(event())).endswith("did not answer within 0.4 s")
         assert time.monotonic() - begin_s < 3
         for sock in waiting:
@@ -191,3 +198,27 @@ def test_a_handshake_that_never_comes_has_the_same_limit() -> None:
         begin_s = time.monotonic()
         assert "did not answer within 0.4 s" in failure_of(lambda: sink.write(event()))
         assert time.monotonic() - begin_s < 3
+
+
+def test_names_are_looked_up_and_each_of_their_addresses_tried() -> None:
+    with ScriptedServer("200") as server:  # at 127.0.0.1 alone, while localhost may be ::1 as well
+        parse_destination(f"http://localhost:{server.port}/", top=1).write(event())
+    assert server.requests[0].headers["host"] == f"localhost:{server.port}"
+    text = failure_of(lambda: parse_destination("http://nosuch.invalid/#tries=1", top=1).write(event()))
+    assert text.startswith("http://nosuch.invalid: cannot be reached (")
+
+
+def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer("200") as proxy, ScriptedServer("200") as server:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        sink_for(server).write(event())
+    assert (len(proxy.requests), len(server.requests)) == (0, 1)
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(
+        MissingDependencyError, match=r"output webhook: needs aiohttp .*pip install 'pptsn\[webhook\]'"
+    ):
+        parse_destination("http://127.0.0.1/", top=1).open()

@@ -7,8 +7,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks import worker as worker_module
-from pptsn.runtime.stream.sinks.abilities import Only
-from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction, wait_until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-from pptsn.runtime.stream.sinks.web.history import EVENTS, POINTS, SPACING_S, json_text
+from pptsn.runtime.stream.sinks.web.history import EVENTS, POINTS, SPACING_S
 from pptsn.runtime.stream.sinks.web.hub import BROWSERS, WAITING_CHUNKS, Hub, Mailbox
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 
@@ -84,11 +84,3 @@ def test_streams_that_were_removed_are_forgotten() -> None:
     hub.write(pipeline.predict("c", SCORES))
     assert not hub.scores("a")["points"]
     assert hub.scores("b")["points"]
-
-
-def test_json_is_one_line_and_has_no_number_that_json_lacks() -> None:
-    value = {"a": [float("inf"), (float("nan"), 1.5)], "b": "two\nlines \u2028", "c": "\udcff"}
-    text = json_text(value)
-    assert text.isascii()
-    assert "\n" not in text
-    assert text.startswith('{"a":[null,[null,1.5]],')

@@ -1,10 +1,10 @@
-"""How long to wait before a source is tried again."""
+"""How long to wait before something that failed is tried again."""
 
 from __future__ import annotations
 
 import random
 
-# Half the nominal wait at least: cameras that one switch cut off do not come back all at the same moment.
+# Half the nominal wait at least: what one switch cut off does not come back all at the same moment.
 _LEAST_SHARE = 0.5
 
 
@@ -31,10 +31,10 @@ class Backoff:
     def next_s(self) -> float:
         """Return the seconds to wait before the next try."""
         wait_s = self._nominal_s * self._rng.uniform(_LEAST_SHARE, 1.0)
-        # Grown step by step, so that a source which is away for weeks cannot overflow a power.
+        # Grown step by step, so that what is away for weeks cannot overflow a power.
         self._nominal_s = min(self._nominal_s * self._factor, self._cap_s)
         return wait_s
 
     def reset(self) -> None:
-        """Begin anew: the source works again."""
+        """Begin anew: it works again."""
         self._nominal_s = self._first_s

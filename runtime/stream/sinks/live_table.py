@@ -1,17 +1,21 @@
-"""The picture that the live table draws: a block of lines a stream, sinks in trouble, the last events."""
+"""A live table for people: a block of lines a stream, sinks in trouble, the last events."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
-from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice
-from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
-from pptsn.runtime.stream.sinks.lines import clock_text, duration_text, news_line, one_line, wall_time_of
+from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.health.snapshots import PipelineView, SinkHealth, StreamHealth
+from pptsn.runtime.stream.sinks.base import Sink
+from pptsn.runtime.stream.sinks.text import clock_text, duration_text, news_line, one_line, wall_time_of
 
 STATE_STYLES = {
     "waiting": "dim",
@@ -32,6 +36,62 @@ _MIN_BAR_WIDTH, _MAX_BAR_WIDTH = 8, 24
 # Lines kept for the latest events, where the screen is tall enough.
 _NEWS_LINES = 5
 _INDENT = "  "
+_REFRESH_EVERY_S = 0.25
+# Events and notices that are kept for the screen; how many are shown depends on its height.
+_NEWS = 8
+
+
+class LiveTable(Sink):
+    """Draws the state of all streams and sinks, with the last events, a few times a second.
+
+    The last picture stays on the screen.  What others print meanwhile appears above the table.
+    """
+
+    name = "terminal"
+
+    def __init__(self, view: PipelineView, console: Console, *, top: int) -> None:
+        self._view = view
+        self._console = console
+        self._top = top
+        self._news: deque[ActionEvent | StreamNotice] = deque(maxlen=_NEWS)
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._drawn_s = float("-inf")
+
+    def open(self) -> None:
+        """Take the screen below what is printed already."""
+        self._live.start()
+
+    def write(self, message: Message) -> None:
+        """Keep events and notices for the next picture; predictions are in the pipeline's health."""
+        if not isinstance(message, StreamPrediction):
+            self._news.append(message)
+
+    def idle(self) -> None:
+        """Draw, if it is time."""
+        now_s = time.monotonic()
+        if self._live.is_started and now_s - self._drawn_s >= _REFRESH_EVERY_S:
+            self._drawn_s = now_s
+            self._draw()
+
+    def close(self) -> None:
+        """Draw the final state and leave it there; a second call does nothing."""
+        if self._live.is_started:
+            try:
+                self._draw()
+            finally:
+                self._live.stop()
+
+    def _draw(self) -> None:
+        picture = draw(
+            self._view.health(),
+            self._view.sinks(),
+            tuple(self._news),
+            top=self._top,
+            width=self._console.width,
+            # The line below the last one is the cursor's.
+            height=self._console.height - 1,
+        )
+        self._live.update(picture, refresh=True)
 
 
 def draw(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from pptsn.runtime.stream.pipeline.backoff import Backoff
+from pptsn.runtime.base.backoff import Backoff
 
 
 class Most(random.Random):

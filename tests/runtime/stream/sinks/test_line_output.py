@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.stream.sinks.line_file import LineFile
+from pptsn.runtime.stream.sinks.line_output import LineFile
 
 ROOT = Path(__file__).parents[4]
 
@@ -161,7 +161,7 @@ def test_places_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
 FILL = """
 import resource, sys
 from pathlib import Path
-from pptsn.runtime.stream.sinks.line_file import LineFile
+from pptsn.runtime.stream.sinks.line_output import LineFile
 
 place, limit = Path(sys.argv[1]), int(sys.argv[2])
 if limit:

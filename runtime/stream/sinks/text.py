@@ -1,14 +1,15 @@
-"""How messages read: as a line for people, and as JSON for programs."""
+"""How messages read, as a line for people and as JSON for programs; and stream names as parts of other names."""
 
 from __future__ import annotations
 
 import json
 import math
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from pptsn.runtime.classify.results import printable
-from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice
+from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice
 
 _UNITS_S = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -73,27 +74,51 @@ def wall_time_of(message: ActionEvent | StreamNotice) -> float:
     return message.start_wall_time if message.end_wall_time is None else message.end_wall_time
 
 
-def json_text(message: Message, *, top: int) -> str:
-    """Return `message` as a JSON object on one line.
+def json_text(value: Any, *, compact: bool = False) -> str:
+    """Return `value` as JSON on one line; compact: without spaces, and in ASCII.
 
     It is valid JSON whatever comes: numbers that are none become null, bytes that are no UTF-8 are spelled out.
     """
-    fields = message.to_dict(top=top)
+    dumps = partial(json.dumps, allow_nan=False, ensure_ascii=compact, separators=(",", ":") if compact else None)
     try:
-        text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+        text = dumps(value)
         text.encode()
     except ValueError:  # rare, so that only what needs it pays for the cleaning
-        return json.dumps(_clean(fields), ensure_ascii=False, allow_nan=False)
+        return dumps(_clean(value))
     return text
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _clean(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def file_name_of(stream: str) -> str:
+    """Return a stream's name as a part of a file name: without `/`, and not hidden.
+
+    What cannot stand there is spelled as % and its bytes in hexadecimal, and so is % itself: different streams
+    never meet.
+    """
+    name = _escaped(stream, "/\\")
+    return "%2E" + name[1:] if name.startswith(".") else name
+
+
+def topic_level_of(stream: str) -> str:
+    """Return a stream's name as one level of an MQTT topic: without `/`, `+` and `#`, which are spelled alike."""
+    return _escaped(stream, "/+#")
+
+
+def _escaped(text: str, forbidden: str) -> str:
+    text = printable(text)
+    return "".join(_hex(c) if c in forbidden or c == "%" or not (c.isprintable()) else c for c in text) or "%"
+
+
+def _hex(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "backslashreplace"))

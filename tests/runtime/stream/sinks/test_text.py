@@ -3,8 +3,15 @@ import math
 
 import pytest
 
-from pptsn.runtime.stream.sinks.escaping import file_name_of, topic_level_of
-from pptsn.runtime.stream.sinks.lines import duration_text, json_text, news_line, one_line, utc_text
+from pptsn.runtime.stream.sinks.text import (
+    duration_text,
+    file_name_of,
+    json_text,
+    news_line,
+    one_line,
+    topic_level_of,
+    utc_text,
+)
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 
 
@@ -46,10 +53,10 @@ def test_times_are_in_utc() -> None:
 
 def test_json_is_valid_whatever_comes() -> None:
     odd = prediction(stream="caf\udce9", scores=(math.nan, 0.5, 0.2))
-    fields = json.loads(json_text(odd, top=3), parse_constant=lambda name: pytest.fail(name))
+    fields = json.loads(json_text(odd.to_dict(top=3)), parse_constant=lambda name: pytest.fail(name))
     assert fields["stream"] == "caf\\xe9"
     assert None in [entry["score"] for entry in fields["top"]]
-    assert "\n" not in json_text(notice(detail="two\nlines"), top=1)
+    assert "\n" not in json_text(notice(detail="two\nlines").to_dict(top=1))
 
 
 def test_names_are_escaped_so_that_different_ones_stay_different() -> None:
@@ -59,3 +66,11 @@ def test_names_are_escaped_so_that_different_ones_stay_different() -> None:
     assert topic_level_of("a\0b\n") == "a%00b%0A"
     assert file_name_of("..") == "%2E."
     assert file_name_of("") == topic_level_of("") == "%"
+
+
+def test_json_for_browsers_is_one_line_of_ascii_and_has_no_number_that_json_lacks() -> None:
+    value = {"a": [float("inf"), (float("nan"), 1.5)], "b": "two\nlines \u2028", "c": "\udcff"}
+    text = json_text(value, compact=True)
+    assert text.isascii()
+    assert "\n" not in text
+    assert text.startswith('{"a":[null,[null,1.5]],')
