@@ -10,6 +10,7 @@ that fails to import hurts only who names it.  A package adds a kind in its `pyp
 from __future__ import annotations
 
 import importlib
+import inspect
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Registry(Generic[Kind]):
         self._own = own
         self._base = base
         self._loaded: dict[str, Kind] = {}
+        self._instances: dict[str, Any] = {}
 
     @property
     def own_names(self) -> tuple[str, ...]:
@@ -88,6 +90,20 @@ class Registry(Generic[Kind]):
             else:
                 self._loaded[name] = self._load(self._plugins[name])
         return self._loaded[name]
+
+    def instance(self, name: str) -> Any:
+        """Return the kind called `name`, made with its name where it is a class; the same one each time.
+
+        Raises as `registry[name]` does.
+        """
+        if name not in self._instances:
+            kind: Any = self[name]
+            self._instances[name] = kind(name) if isinstance(kind, type) else kind
+        return self._instances[name]
+
+    def usable_instances(self) -> list[Any]:
+        """Return the instances of the kinds that can be loaded."""
+        return [self.instance(name) for name in self.usable()]
 
     def usable(self) -> dict[str, Kind]:
         """Return the kinds that can be loaded, by name: what `--help` lists."""
@@ -128,6 +144,9 @@ class Registry(Generic[Kind]):
         except Exception as error:  # whatever a foreign module raises while it is imported is the finding
             cause = f"failed to load ({type(error).__name__}: {error})"
             raise PluginError(origin, cause, f"update or uninstall {self._distribution(entry)}") from error
+        if inspect.isabstract(kind):
+            cause = f"{entry.value} lacks {', '.join(sorted(kind.__abstractmethods__))}"
+            raise PluginError(origin, cause, f"update or uninstall {self._distribution(entry)}")
         is_kind = issubclass(kind, self._base) if isinstance(kind, type) else isinstance(kind, self._base)
         if not is_kind:
             cause = f"{entry.value} is no {self._base.__module__}.{self._base.__qualname__}"

@@ -24,9 +24,9 @@ from pptsn.runtime.stream.run.reporter import Reporter
 from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 from pptsn.runtime.stream.run.summary import print_summary
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.destination import parse_destination
 from pptsn.runtime.stream.sinks.kind import VideoDestination, split_options
 from pptsn.runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.terminal import TroubleLines, print_line, terminal_sinks
 from pptsn.runtime.stream.sources.base import SourceUri
 from pptsn.runtime.stream.sources.registry import kind_of

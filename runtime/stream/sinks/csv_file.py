@@ -10,7 +10,7 @@ from pathlib import Path
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, SinkKind
-from pptsn.runtime.stream.sinks.line_output import DEFAULT_KEEP, FileOptions, LineFile, check_file
+from pptsn.runtime.stream.sinks.line_output import DEFAULT_KEEP, FileOptions, LineFile, rotation
 from pptsn.runtime.stream.sinks.text import one_line, utc_text
 
 # A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
@@ -102,10 +102,13 @@ def _cell(value: object) -> object:
     return one_line(value) if isinstance(value, str) else value
 
 
-def _make(address: Address, options: FileOptions, top: int) -> CsvSink:
-    check_file(address, options)
-    keep = options.keep or DEFAULT_KEEP
-    return CsvSink(Path(address.path), top=top, rotate_bytes=options.rotate_bytes, keep=keep)
+class CsvKind(SinkKind[FileOptions]):
+    """A table in a file."""
 
+    help = "a table for a spreadsheet"
+    suffixes = (".csv",)
+    options = FileOptions
 
-CSV = SinkKind(name="csv", help="a table for a spreadsheet", suffixes=(".csv",), options=FileOptions, make=_make)
+    def make(self, address: Address, options: FileOptions, *, top: int) -> CsvSink:
+        """Return a sink that appends to the file."""
+        return CsvSink(Path(address.path), top=top, **rotation(address, options))

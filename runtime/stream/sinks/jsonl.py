@@ -8,12 +8,11 @@ from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind
 from pptsn.runtime.stream.sinks.line_output import (
-    DEFAULT_KEEP,
     FileOptions,
     LineFile,
     LineOutput,
     StandardOutput,
-    check_file,
+    rotation,
 )
 from pptsn.runtime.stream.sinks.text import json_text
 
@@ -42,26 +41,25 @@ class JsonlSink(Sink):
         self._output.close()
 
 
-def _to_file(address: Address, options: FileOptions, top: int) -> JsonlSink:
-    check_file(address, options)
-    keep = options.keep or DEFAULT_KEEP
-    return JsonlSink(LineFile(Path(address.path), rotate_bytes=options.rotate_bytes, keep=keep), top=top)
+class JsonlKind(SinkKind[FileOptions]):
+    """A file of JSON Lines."""
+
+    help = "JSON, a line a message"
+    suffixes = (".jsonl", ".ndjson")
+    options = FileOptions
+
+    def make(self, address: Address, options: FileOptions, *, top: int) -> JsonlSink:
+        """Return a sink that appends to the file."""
+        return JsonlSink(LineFile(Path(address.path), **rotation(address, options)), top=top)
 
 
-def _to_standard_output(address: Address, options: MessageOptions, top: int) -> JsonlSink:
-    return JsonlSink(StandardOutput(), top=top)
+class StandardOutputKind(SinkKind[MessageOptions]):
+    """JSON Lines on standard output."""
 
+    help = "the same on standard output"
+    words = ("-",)
+    title = StandardOutput.name
 
-JSONL = SinkKind(
-    name="jsonl",
-    help="JSON, a line a message",
-    suffixes=(".jsonl", ".ndjson"),
-    options=FileOptions,
-    make=_to_file,
-)
-STDOUT = SinkKind(
-    name="stdout",
-    help="the same on standard output",
-    words={"-": StandardOutput.name},
-    make=_to_standard_output,
-)
+    def make(self, address: Address, options: MessageOptions, *, top: int) -> JsonlSink:
+        """Return a sink that prints."""
+        return JsonlSink(StandardOutput(), top=top)

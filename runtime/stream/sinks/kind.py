@@ -1,16 +1,17 @@
 """What a kind of output is: the texts that it claims, its options, what it needs, and how its sink is made.
 
-Another package adds one by an entry point in the group `pptsn.sinks` that leads to a `SinkKind`; the entry point's
-name should be its scheme, or its suffix without the dot.
+Another package adds one by an entry point in the group `pptsn.sinks` that leads to a subclass of SinkKind.  The
+entry point's name is its scheme, or its suffix without the dot: so who asks for a plugin that cannot be loaded
+learns why.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from pptsn.runtime.base.errors import UsageError
@@ -81,6 +82,7 @@ class VideoDestination:
 
 
 Output: TypeAlias = Sink | VideoDestination
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -104,33 +106,45 @@ class Address:
     query: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class SinkKind:
-    """A kind of output.
+class SinkKind(ABC, Generic[Options]):
+    """A kind of output.  The registry makes one, with the name that it has there.
 
-    name: as the registry has it.  help: what it is, in a few words.
+    A class states these as class attributes:
+
+    help: what it is, in a few words.
     suffixes: ends of file names that are of this kind, in small letters with their dots.
-    schemes: what stands before a colon, in small letters.  words: whole texts, such as "-", and what reports
-    call them.
-    make: returns the sink, not open yet, of an address, of an instance of `options`, and of the number of leading
-    classes to write of each prediction; raises UsageError.
+    schemes: what stands before a colon, in small letters; its name where it states neither suffixes nor words.
+    words: whole texts, such as "-".  title: what errors call one of these, "" if they call it by its text.
     options: a dataclass whose fields are made by `option`.  A subclass of MessageOptions lets users choose the
     types of messages; `make` need not care.
     is_url: whether //HOST follows the scheme.
     options_after: the character that options follow, "#" where a ? is the address's own.
     requirements: packages without which there is no such sink.
+
+    A module of a kind is imported to read the command line: what it needs is imported by the sink.
     """
 
-    name: str
-    help: str
-    make: Callable[[Address, Any, int], Output]
-    suffixes: tuple[str, ...] = ()
+    help: ClassVar[str] = ""
+    suffixes: ClassVar[tuple[str, ...]] = ()
     schemes: tuple[str, ...] = ()
-    words: Mapping[str, str] = field(default_factory=dict)
-    options: type = MessageOptions
-    is_url: bool = False
-    options_after: str = "?"
-    requirements: tuple[Requirement, ...] = ()
+    words: ClassVar[tuple[str, ...]] = ()
+    title: ClassVar[str] = ""
+    options: type[Options] = MessageOptions  # type: ignore[assignment]
+    is_url: ClassVar[bool] = False
+    options_after: ClassVar[str] = "?"
+    requirements: ClassVar[tuple[Requirement, ...]] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        if not (self.suffixes or self.schemes or self.words):
+            self.schemes = (name,)
+
+    @abstractmethod
+    def make(self, address: Address, options: Options, *, top: int) -> Output:
+        """Return the sink at `address`, not open yet; top: the leading classes of each prediction to write.
+
+        Raises UsageError about `address.name` for what makes no sense.
+        """
 
     @property
     def forms(self) -> tuple[str, ...]:
@@ -158,7 +172,10 @@ class SinkKind:
             return _url_and_options(text, self.options_after)
         path, options = split_options(text)
         scheme, _, rest = path.partition(":") if self.has_scheme_of(path) else ("", "", path)
-        return Address(self.words.get(path, printable(path)), rest, scheme.lower()), options
+        return Address(self.title or printable(path), rest, scheme.lower()), options
+
+
+AnyKind: TypeAlias = SinkKind[Any]
 
 
 def split_scheme(text: str) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.options import option, whole
@@ -231,13 +231,24 @@ class LineFile:
             self._torn = True
 
 
-def check_file(address: Address, options: FileOptions) -> None:
-    """Raise UsageError where the path has a stream's name in it, and for `keep` without `rotate`."""
+class Rotation(TypedDict):
+    """What LineFile takes of these names."""
+
+    rotate_bytes: int | None
+    keep: int
+
+
+def rotation(address: Address, options: FileOptions) -> Rotation:
+    """Return how the file at `address` is rotated.
+
+    Raises UsageError where its path has a stream's name in it, and for `keep` without `rotate`.
+    """
     if STREAM in address.path:
         cause = f"{STREAM} is for videos; every line of other files names its stream"
         raise UsageError(address.name, cause, f"leave {STREAM} out")
     if options.rotate_bytes is None and options.keep is not None:
         raise UsageError(address.name, "keep counts the files that rotate makes", "give rotate=SIZE as well")
+    return {"rotate_bytes": options.rotate_bytes, "keep": options.keep or DEFAULT_KEEP}
 
 
 def _refuse_special_file(path: Path, name: str) -> None:

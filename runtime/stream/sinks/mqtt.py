@@ -241,30 +241,29 @@ def _new_client(broker: Broker) -> Client:
     return client
 
 
-def _make(address: Address, options: MqttOptions, top: int) -> MqttSink:
-    prefix = unquote(address.path).strip("/") or DEFAULT_PREFIX
-    if not prefix.isprintable() or set("+#") & set(prefix):
-        raise UsageError(address.name, "its topic holds +, # or a control character", "name another")
-    secure = address.scheme == "mqtts"
-    broker = Broker(
-        host=address.host,
-        port=address.port or (8883 if secure else 1883),
-        secure=secure,
-        user=address.user,
-        password=address.password,
-        prefix=prefix,
-        qos=options.qos,
-        retain=options.retain,
-    )
-    return MqttSink(broker, top=top)
+class MqttKind(SinkKind[MqttOptions]):
+    """A broker: `mqtt://[user:password@]host[:port][/prefix]`."""
 
+    help = "an MQTT broker, after HOST the topics' prefix"
+    schemes = ("mqtt", "mqtts")
+    is_url = True
+    options = MqttOptions
+    requirements = (Requirement("paho-mqtt", "streams to an MQTT broker", _INSTALL),)
 
-MQTT = SinkKind(
-    name="mqtt",
-    help="a broker: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]",
-    schemes=("mqtt", "mqtts"),
-    is_url=True,
-    options=MqttOptions,
-    requirements=(Requirement("paho-mqtt", "streams to an MQTT broker", _INSTALL),),
-    make=_make,
-)
+    def make(self, address: Address, options: MqttOptions, *, top: int) -> MqttSink:
+        """Return a sink that publishes; raises UsageError for a prefix that cannot be one."""
+        prefix = unquote(address.path).strip("/") or DEFAULT_PREFIX
+        if not prefix.isprintable() or set("+#") & set(prefix):
+            raise UsageError(address.name, "its topic holds +, # or a control character", "name another")
+        secure = address.scheme == "mqtts"
+        broker = Broker(
+            host=address.host,
+            port=address.port or (8883 if secure else 1883),
+            secure=secure,
+            user=address.user,
+            password=address.password,
+            prefix=prefix,
+            qos=options.qos,
+            retain=options.retain,
+        )
+        return MqttSink(broker, top=top)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pptsn.runtime.stream.sinks.kind import STREAM, Address, NoOptions, SinkKind, VideoDestination
 
 
-def _make(address: Address, options: NoOptions, top: int) -> VideoDestination:
-    return VideoDestination(address.path)
+class VideoKind(SinkKind[NoOptions]):
+    """Annotated video, in a file for all or in one a stream."""
 
+    help = f"annotated video; {STREAM} in its name is the stream's name"
+    suffixes = (".mp4", ".ts", ".mkv")
+    options = NoOptions
 
-VIDEO = SinkKind(
-    name="video",
-    help=f"annotated video; {STREAM} in its name is the stream's name",
-    suffixes=(".mp4", ".ts", ".mkv"),
-    options=NoOptions,
-    make=_make,
-)
+    def make(self, address: Address, options: NoOptions, *, top: int) -> VideoDestination:
+        """Return where the video goes."""
+        return VideoDestination(address.path)

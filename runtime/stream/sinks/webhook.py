@@ -244,31 +244,30 @@ class _Resolver:
         """Nothing is held."""
 
 
-def _make(address: Address, options: WebhookOptions, top: int) -> WebhookSink:
-    headers = {}
-    if address.user is not None:
-        credentials = f"{address.user}:{address.password or ''}"
-        headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
-    target = quote(address.path or "/", safe=_TARGET_SAFE)
-    if address.query:
-        target += "?" + quote(address.query, safe=_TARGET_SAFE)
-    return WebhookSink(
-        f"{address.name}{target}",
-        name=address.name,
-        top=top,
-        headers=headers,
-        timeout_s=options.timeout_s,
-        tries=options.tries,
-    )
+class WebhookKind(SinkKind[WebhookOptions]):
+    """A webhook; user:password@ before the host become Basic authorization."""
 
+    help = "a webhook: JSON by POST"
+    schemes = ("http", "https")
+    is_url = True
+    options_after = "#"  # a webhook's query is its own
+    options = WebhookOptions
+    requirements = (Requirement("aiohttp", "streams to a webhook", _INSTALL),)
 
-WEBHOOK = SinkKind(
-    name="webhook",
-    help="a webhook: JSON by POST; [USER:PASSWORD@]HOST become Basic authorization",
-    schemes=("http", "https"),
-    is_url=True,
-    options_after="#",  # a webhook's query is its own
-    options=WebhookOptions,
-    requirements=(Requirement("aiohttp", "streams to a webhook", _INSTALL),),
-    make=_make,
-)
+    def make(self, address: Address, options: WebhookOptions, *, top: int) -> WebhookSink:
+        """Return a sink that posts to the address."""
+        headers = {}
+        if address.user is not None:
+            credentials = f"{address.user}:{address.password or ''}"
+            headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        target = quote(address.path or "/", safe=_TARGET_SAFE)
+        if address.query:
+            target += "?" + quote(address.query, safe=_TARGET_SAFE)
+        return WebhookSink(
+            f"{address.name}{target}",
+            name=address.name,
+            top=top,
+            headers=headers,
+            timeout_s=options.timeout_s,
+            tries=options.tries,
+        )

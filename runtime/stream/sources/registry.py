@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.stream.sources.base import AnyKind, OpenSource, SourceKind, SourceUri
 
@@ -26,14 +23,12 @@ SOURCES: Registry[type[AnyKind]] = Registry(
 )
 
 
-@cache
 def source_kind(name: str) -> AnyKind:
     """Return the kind called `name`.
 
     Raises KeyError for a name that there is not, PluginError for a plugin that cannot be used.
     """
-    found: Any = SOURCES[name]
-    kind: AnyKind = found(name) if isinstance(found, type) else found  # a plugin may have made it already
+    kind: AnyKind = SOURCES.instance(name)
     return kind
 
 

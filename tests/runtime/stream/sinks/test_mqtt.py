@@ -12,7 +12,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks import mqtt as mqtt_module
-from pptsn.runtime.stream.sinks.destination import parse_destination
+from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction, wait_until
 from tests.servers import free_port, require_program, self_signed_certificate
@@ -249,7 +249,7 @@ def test_the_certificate_of_a_broker_is_checked(
 def test_a_program_that_dies_is_reported_by_the_broker(listener: Listener, broker: Mosquitto) -> None:
     code = f"""
 import os, time
-from pptsn.runtime.stream.sinks.destination import parse_destination
+from pptsn.runtime.stream.sinks.registry import parse_destination
 sink = parse_destination("mqtt://127.0.0.1:{broker.port}", top=1)
 sink.open()
 while not sink._connected.is_set():

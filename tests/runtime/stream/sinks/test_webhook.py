@@ -12,7 +12,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.stream.sinks import webhook as webhook_module
-from pptsn.runtime.stream.sinks.destination import parse_destination
+from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.webhook import _asked_wait_s
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.http_server import ScriptedServer

@@ -1,4 +1,4 @@
-"""What `--output` may name: an output of one of the kinds in the registry, and its options.
+"""The kinds of sinks, ours and those of the entry points `pptsn.sinks`; and which of them an `--output` asks for.
 
 A file, a word or `scheme:...` is followed by options as by a query, `x.jsonl?rotate=100MB&keep=5`, as sources are;
 a `?` that no option follows belongs to the path.
@@ -13,17 +13,17 @@ from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.base.options import options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.stream.sinks.base import MESSAGE_TYPES, Only, Sink
-from pptsn.runtime.stream.sinks.kind import MessageOptions, Output, SinkKind, split_options, split_scheme
+from pptsn.runtime.stream.sinks.kind import AnyKind, MessageOptions, Output, SinkKind, split_options, split_scheme
 
-SINKS: Registry[SinkKind] = Registry(
+SINKS: Registry[type[AnyKind]] = Registry(
     "pptsn.sinks",
     {
-        "jsonl": "pptsn.runtime.stream.sinks.jsonl:JSONL",
-        "stdout": "pptsn.runtime.stream.sinks.jsonl:STDOUT",
-        "csv": "pptsn.runtime.stream.sinks.csv_file:CSV",
-        "video": "pptsn.runtime.stream.sinks.video:VIDEO",
-        "webhook": "pptsn.runtime.stream.sinks.webhook:WEBHOOK",
-        "mqtt": "pptsn.runtime.stream.sinks.mqtt:MQTT",
+        "jsonl": "pptsn.runtime.stream.sinks.jsonl:JsonlKind",
+        "stdout": "pptsn.runtime.stream.sinks.jsonl:StandardOutputKind",
+        "csv": "pptsn.runtime.stream.sinks.csv_file:CsvKind",
+        "video": "pptsn.runtime.stream.sinks.video:VideoKind",
+        "webhook": "pptsn.runtime.stream.sinks.webhook:WebhookKind",
+        "mqtt": "pptsn.runtime.stream.sinks.mqtt:MqttKind",
     },
     base=SinkKind,
 )
@@ -40,24 +40,23 @@ def parse_destination(text: str, *, top: int) -> Output:
     parts = filter(None, query.split("&"))
     options: object = parse_options(kind.options, parts, thing=address.name, may_be_secret=True)
     _check_requirements(kind)
-    output = kind.make(address, options, top)
+    output = kind.make(address, options, top=top)
     chosen = options.only if isinstance(options, MessageOptions) else frozenset(MESSAGE_TYPES)
     return Only(output, chosen) if isinstance(output, Sink) and chosen != MESSAGE_TYPES.keys() else output
 
 
-def output_help() -> str:
-    """Return what `--output` may be, a kind after the other, with their options: for `--help`."""
-    return ", ".join(_described(kind) for kind in SINKS.usable().values())
+def outputs_help() -> str:
+    """Return how each kind of output is written, what it is, and the names of its options: a text for `--help`."""
+    return ", ".join(_described(kind) for kind in SINKS.usable_instances())
 
 
-def _described(kind: SinkKind) -> str:
-    *others, last = kind.forms
-    forms = f"{', '.join(others)} or {last}" if others else last
-    names = ", ".join(options_of(kind.options))
-    return f"{forms} ({kind.help}; {kind.options_after}{names})" if names else f"{forms} ({kind.help})"
+def _described(kind: AnyKind) -> str:
+    options = ", ".join(f"{name}=" for name in options_of(kind.options))
+    about = "; ".join(filter(None, (kind.help or "a plugin", options and f"{kind.options_after}{options}")))
+    return f"{', '.join(kind.forms)} ({about})"
 
 
-def _kind_of(text: str) -> SinkKind:
+def _kind_of(text: str) -> AnyKind:
     scheme, slashes = split_scheme(text)
     if scheme:
         found = _first_kind(lambda kind: kind.has_scheme_of(text), scheme)
@@ -73,24 +72,23 @@ def _kind_of(text: str) -> SinkKind:
     return found
 
 
-def _first_kind(claims: Callable[[SinkKind], bool], name: str) -> SinkKind | None:
+def _first_kind(claims: Callable[[AnyKind], bool], name: str) -> AnyKind | None:
     """Return the kind that claims a text; ours first, so that plugins are imported for what none of ours takes.
 
     Raises PluginError where it would be the plugin called `name`, and that cannot be used.
     """
-    for own in SINKS.own_names:
-        if claims(SINKS[own]):
-            return SINKS[own]
-    if name in SINKS:
-        _ = SINKS[name]
-    return next((kind for kind in SINKS.usable().values() if claims(kind)), None)
+    own = (SINKS.instance(own_name) for own_name in SINKS.own_names)
+    found = next(filter(claims, own), None)
+    if found is None and name in SINKS:
+        SINKS.instance(name)
+    return found or next(filter(claims, SINKS.usable_instances()), None)
 
 
 def _all_forms() -> str:
-    return ", ".join(form for kind in SINKS.usable().values() for form in kind.forms)
+    return ", ".join(form for kind in SINKS.usable_instances() for form in kind.forms)
 
 
-def _check_requirements(kind: SinkKind) -> None:
+def _check_requirements(kind: AnyKind) -> None:
     for requirement in kind.requirements:
         if requirement.found() is None:
             cause = f"needs {requirement.name}"

@@ -5,10 +5,10 @@ import pytest
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.csv_file import CsvSink
-from pptsn.runtime.stream.sinks.destination import parse_destination
 from pptsn.runtime.stream.sinks.jsonl import JsonlSink
 from pptsn.runtime.stream.sinks.kind import VideoDestination
 from pptsn.runtime.stream.sinks.mqtt import Broker, MqttSink
+from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.webhook import WebhookSink
 
 HIDDEN = "s3cr3t"
