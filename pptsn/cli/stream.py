@@ -8,10 +8,12 @@ import typer
 
 from pptsn.cli.device_options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, VIEWS_HELP, ModelOption
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.stream.sources.registry import sources_help
 
+# Rich would take what stands in brackets for markup.
+_KINDS = sources_help().replace("[", r"\[")
 _SOURCES_HELP = (
-    "Camera (0, /dev/video0), rtsp://, rtmp://, http(s)://, 'gst:PIPELINE', file, folder, pattern, @LIST (one a "
-    "line), - or stdin: (standard input), synthetic: (test pictures). Options follow a ?, as in rtsp://cam/1?name=door."
+    f"{_KINDS}; a pattern or @LIST (one a line) for several. Options follow a ?, as in rtsp://cam/1?name=door."
 )
 _OUTPUT_HELP = (
     "Where results go; any number: FILE.jsonl, FILE.csv, - (JSON lines on standard output), https://... "

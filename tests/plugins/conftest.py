@@ -1,0 +1,69 @@
+"""The toy package, installed; and the program beside it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.models import write_tiny_model
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the toy package is installed into."""
+    target = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
+    pip = subprocess.run(
+        [*command, "--no-build-isolation", "--target", target, HERE], capture_output=True, text=True, check=False
+    )
+    assert pip.returncode == 0, pip.stderr
+    return target
+
+
+@pytest.fixture
+def pptsn(installed: Path) -> Run:
+    """Return a function that runs the program where the toy package, and what `also` holds, are installed."""
+
+    def run(*arguments: object, also: Path | None = None) -> subprocess.CompletedProcess[str]:
+        places = [str(installed), str(ROOT), *([str(also)] if also else [])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "COLUMNS": "200", "NO_COLOR": "1"}
+        return subprocess.run(
+            [sys.executable, "-m", "pptsn", *map(str, arguments)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that names the colour of a picture."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "model.onnx")
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A folder with a package that adds kinds called `broken`, whose module fails to import."""
+    facts = tmp_path / "site" / "broken_plugin-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n")
+    groups = ("sources", "sinks", "backends")
+    entries = "\n".join(f"[pptsn.{group}]\nbroken = broken_plugin:Kind" for group in groups)
+    (facts / "entry_points.txt").write_text(entries)
+    (facts.parent / "broken_plugin.py").write_text("raise RuntimeError('was made for another version')\n")
+    return facts.parent

@@ -1,0 +1,1 @@
+"""Kinds of a toy's own, one file each."""
