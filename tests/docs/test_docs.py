@@ -186,3 +186,23 @@ def test_the_site_is_built_and_asks_no_other_host_for_anything(tmp_path: Path) -
         foreign = re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>", page.read_text())
         assert foreign == [], page
     assert "pptsn convert int8" in (tmp_path / "commands.html").read_text()
+
+
+def test_the_messages_of_troubleshooting_are_the_programs_own() -> None:
+    said = "\n".join(_texts())
+    rows = re.findall(r"^\| (.*?) \| ", PAGES["docs/troubleshooting.md"], re.MULTILINE)
+    quoted = [message for row in rows for message in re.findall(r"(?<!`)`([^`]+)`(?!`)", row)]
+    messages = [message for message in quoted if " " in message]
+    assert len(messages) > 40
+    pieces = {piece.strip(" ():,;") for message in messages for piece in message.split("…")}
+    assert {piece for piece in pieces if piece not in said} == set()
+
+
+def _texts() -> list[str]:
+    """Return every text in the product's sources."""
+    found = []
+    for folder in ("runtime", "training", "convert", "benchmarks", "pptsn/cli"):
+        for path in (ROOT / folder).rglob("*.py"):
+            constants = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+            found += [node.value for node in constants if isinstance(node.value, str)]
+    return found
