@@ -14,7 +14,8 @@ from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
 from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
 from pptsn.runtime.classify.sources import expand_sources
-from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+from pptsn.runtime.frames.preprocess import Frame, cut_crop
+from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.spec import ModelSpec
 
 # With fewer, a range is guessed rather than measured.

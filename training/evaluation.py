@@ -13,7 +13,7 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
-from pptsn.runtime.frames.preprocess import view_count
+from pptsn.runtime.frames.views import view_count
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe

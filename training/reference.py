@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pptsn.runtime.classify.clips import ClipFrame, Source, clip_frames
-from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+from pptsn.runtime.frames.preprocess import Frame, cut_crop
+from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.spec import ModelSpec
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines import Engine
-from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+from pptsn.runtime.frames.preprocess import Frame, cut_crop
+from pptsn.runtime.frames.views import crop_views
 
 # Their exceptions share no base class but Exception, so they are known by where they come from.
 _PACKAGES = ("onnxruntime", "tensorrt", "pycuda", "cuda")

@@ -11,7 +11,8 @@ from pptsn.benchmarks.measure.engines import cut_crops
 from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, clip_frames
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.pictures import drawn_crops
-from pptsn.runtime.frames.preprocess import Frame, view_count
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.frames.views import view_count
 from pptsn.runtime.model.spec import ModelSpec
 
 # Frames to choose from, and pictures that they are made of.

@@ -10,8 +10,8 @@ from pathlib import Path
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.selection import BACKENDS
-from pptsn.runtime.frames.preprocess import VIEW_PLANS, view_count
 from pptsn.runtime.frames.sampling import check_segments
+from pptsn.runtime.frames.views import VIEW_PLANS, view_count
 
 _PLAN_SUFFIX = ".engine"
 

@@ -13,7 +13,7 @@ from pptsn.benchmarks.sweep.cells import Cell
 from pptsn.benchmarks.sweep.clips import Clip, name_of
 from pptsn.benchmarks.sweep.job import Findings, FolderRun
 from pptsn.benchmarks.sweep.pareto import recommended
-from pptsn.runtime.frames.preprocess import VIEW_PLANS
+from pptsn.runtime.frames.views import VIEW_PLANS
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
 from pptsn.runtime.classify.results import Classification, Failure, printable
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import leading
-from pptsn.runtime.frames.preprocess import view_count
 from pptsn.runtime.frames.sampling import sampling_rule
+from pptsn.runtime.frames.views import view_count
 
 
 def find(job: Job) -> Findings:

@@ -21,7 +21,8 @@ from pptsn.runtime.base.stages import (
     stage_in_parts,
 )
 from pptsn.runtime.engines.base import Batch, Engine, Logits
-from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop
+from pptsn.runtime.frames.preprocess import Frame, cut_crop
+from pptsn.runtime.frames.views import crop_views
 
 
 @dataclass

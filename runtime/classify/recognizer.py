@@ -16,8 +16,8 @@ from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
 from pptsn.runtime.classify.prefetch import Exhausted, Prefetcher
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.frames.preprocess import VIEW_PLANS
 from pptsn.runtime.frames.sampling import check_segments, sampling_rule
+from pptsn.runtime.frames.views import VIEW_PLANS
 from pptsn.runtime.model.spec import ModelSpec
 
 # The published inference looks at 25 frames.

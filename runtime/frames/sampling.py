@@ -6,10 +6,12 @@ The rules are those of the original PP-TSN, to the rounding: indices decide the 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # No video has a use for more; beyond, a slip of the keyboard would fill the memory with indices.
 MAX_SEGMENTS = 100_000
@@ -44,6 +46,8 @@ def linspace_indices(frames: int, segments: int) -> list[int]:
 
     The rule of the published test configuration for video files.
     """
+    import numpy as np  # here alone, so that settings can be checked without it
+
     _check(frames, segments)
     return [int(i) for i in np.linspace(0, frames - 1, segments)]
 

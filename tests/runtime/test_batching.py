@@ -5,7 +5,7 @@ import pytest
 
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.engines import Batch, Engine, EngineIdentity
-from pptsn.runtime.frames.preprocess import crop_views
+from pptsn.runtime.frames.views import crop_views
 from tests.models import tiny_spec
 
 

@@ -47,7 +47,7 @@ from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.doctor import examine
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers
-from pptsn.runtime.frames.preprocess import VIEW_PLANS
+from pptsn.runtime.frames.views import VIEW_PLANS
 from tools.device.models import BATCHES, Placement, accuracy_figures, answer, latency, placements
 
 FORMAT = 1

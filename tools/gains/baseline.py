@@ -24,8 +24,9 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
-from pptsn.runtime.frames.preprocess import Frame, View, crop_views, cut_crop, resize_frame
+from pptsn.runtime.frames.preprocess import Frame, cut_crop, resize_frame
 from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.frames.views import View, crop_views
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.container import open_container

@@ -14,8 +14,9 @@ from pptsn.benchmarks.measure.method import Method, measure_in_turn
 from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repeats
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop, view_count
+from pptsn.runtime.frames.preprocess import Frame, cut_crop
 from pptsn.runtime.frames.sampling import check_segments
+from pptsn.runtime.frames.views import crop_views, view_count
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import open_video
 from tools.gains.baseline import SwitchedClassifier, float_views, ladder, sampled_frames

@@ -17,8 +17,9 @@ from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.pictures import drawn_crops
-from pptsn.runtime.frames.preprocess import Frame, view_count
+from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.sampling import sampling_rule
+from pptsn.runtime.frames.views import view_count
 from tools.targets.target import Target
 
 FOLDER = Target(

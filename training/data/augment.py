@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.frames.preprocess import crop_views, cut_crop
+from pptsn.runtime.frames.preprocess import cut_crop
+from pptsn.runtime.frames.views import crop_views
 
 Frame = npt.NDArray[np.uint8]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.frames.preprocess import VIEW_PLANS
 from pptsn.runtime.frames.sampling import check_segments
+from pptsn.runtime.frames.views import VIEW_PLANS
 from pptsn.runtime.stream.pipeline.queues import check_policy
 
 _DAY_S = 86_400.0

@@ -10,7 +10,8 @@ import pytest
 
 from pptsn.runtime.classify.results import softmax
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.frames.preprocess import Frame, crop_views, cut_crop, resize_frame
+from pptsn.runtime.frames.preprocess import Frame, cut_crop, resize_frame
+from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.stream.actions.messages import StreamPrediction
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.video import open_video

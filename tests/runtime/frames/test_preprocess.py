@@ -2,17 +2,8 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.frames.preprocess import (
-    RESIZE_RULES,
-    View,
-    crop_views,
-    cut_crop,
-    normalise,
-    resize_frame,
-    scaled_size,
-    ten_crop,
-    view_count,
-)
+from pptsn.runtime.frames.preprocess import RESIZE_RULES, cut_crop, normalise, resize_frame, scaled_size, ten_crop
+from pptsn.runtime.frames.views import View, crop_views, view_count
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
