@@ -10,44 +10,50 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-from pptsn.runtime.base.options import Option, options_of
+from pptsn.runtime.base.options import Option, flags_of, options_of
 
 
-def from_settings(**classes: type) -> Callable[[Callable[..., Any]], Callable[..., None]]:
-    """Make a command of a function that takes an instance of each of `classes`, by the name of its argument.
+def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
+    """Make a command of a function whose parameters may be instances of settings classes.
 
-    The command has the function's other parameters as they are, then an option for each field that
-    `pptsn.runtime.base.options.option` made.  Two classes may not have options of one name.
+    In the place of such a parameter the command has an option for each field that
+    `pptsn.runtime.base.options.option` made, unless it is hidden; the other parameters stay as they are.  Raises
+    TypeError for two parameters of one name.
     """
+    hints = get_type_hints(function, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    settings: dict[str, type] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if _is_settings(hints[name]):
+            settings[name] = hints[name]
+            parameters += _parameters(hints[name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
+    names = [parameter.name for parameter in parameters]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise TypeError(f"{function.__name__}: more than one option called {', '.join(doubled)}")
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., None]:
-        hints = get_type_hints(function, include_extras=True)
-        own = [
-            parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-            for name, parameter in inspect.signature(function).parameters.items()
-            if name not in classes
-        ]
-        made = {argument: _parameters(settings) for argument, settings in classes.items()}
-        parameters = [*own, *(parameter for several in made.values() for parameter in several)]
+    def command(**values: Any) -> None:
+        arguments = {name: _instance(cls, values) for name, cls in settings.items()}
+        function(**values, **arguments)
 
-        def command(**values: Any) -> None:
-            arguments: dict[str, Any] = {parameter.name: values[parameter.name] for parameter in own}
-            for argument, settings in classes.items():
-                fields = {parameter.name: values[parameter.name] for parameter in made[argument]}
-                arguments[argument] = settings(**_as_fields(settings, fields))
-            function(**arguments)
+    command.__name__, command.__doc__, command.__module__ = (
+        function.__name__,
+        function.__doc__,
+        function.__module__,
+    )
+    # What Typer reads.
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
 
-        command.__name__, command.__doc__, command.__module__ = (
-            function.__name__,
-            function.__doc__,
-            function.__module__,
-        )
-        # What Typer reads; a required one comes first, as in any signature of Python's.
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return command
 
-    return decorate
+def _is_settings(hint: Any) -> bool:
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
+def _shown(settings: type) -> list[tuple[dataclasses.Field[Any], Option]]:
+    return [(field, about) for field, about in options_of(settings).values() if not about.hidden]
 
 
 def _parameters(settings: type) -> list[inspect.Parameter]:
@@ -57,27 +63,24 @@ def _parameters(settings: type) -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             annotation=Annotated[_typed(hints[field.name]), _typer_option(field, about)],
-            default=_default(field),
+            default=_default(field, about),
         )
-        for field, about in options_of(settings).values()
-        if not about.hidden
+        for field, about in _shown(settings)
     ]
 
 
 def _typer_option(field: dataclasses.Field[Any], about: Option) -> Any:
-    flags = about.flags or (f"--{field.name.replace('_', '-')}",)
-    details: dict[str, Any] = {"help": about.help}
-    if about.panel:
-        details["rich_help_panel"] = about.panel
-    if about.metavar:
-        details["metavar"] = about.metavar
-    if about.envvar:
-        details["envvar"] = about.envvar
-    return typer.Option(*flags, **details)
+    return typer.Option(
+        *flags_of(field, about),
+        help=about.help if isinstance(about.help, str) else about.help(),
+        rich_help_panel=about.panel or None,
+        metavar=about.metavar,
+        envvar=about.envvar,
+    )
 
 
 def _typed(hint: Any) -> Any:
-    """Return the type as Typer knows it: a list for any sequence, which a frozen settings class has as a tuple."""
+    """Return the type as Typer knows it: a list for a tuple, which a frozen settings class has."""
     if get_origin(hint) in (Union, types.UnionType):
         inner = [part for part in get_args(hint) if part is not type(None)]
         return Union[_typed(inner[0]), None] if len(inner) == 1 else hint  # noqa: UP007 - made at run time
@@ -86,17 +89,28 @@ def _typed(hint: Any) -> Any:
     return hint
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def _default(field: dataclasses.Field[Any], about: Option) -> Any:
     if field.default is not dataclasses.MISSING:
-        return None if field.default == () else field.default
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return inspect.Parameter.empty
+        value = field.default
+    elif field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    else:
+        return inspect.Parameter.empty
+    if isinstance(value, tuple):
+        return list(value) or None
+    return value * about.scale if about.scale != 1 and value is not None else value
 
 
-def _as_fields(settings: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Return `values` as the fields of `settings` have them: tuples for lists, and for what was not given."""
+def _instance(settings: type, values: dict[str, Any]) -> Any:
+    """Take the options of `settings` out of `values`, and return what they make."""
     hints = get_type_hints(settings)
-    return {
-        name: tuple(value or ()) if get_origin(hints[name]) is tuple else value for name, value in values.items()
-    }
+    fields = {field.name: values.pop(field.name) for field, _ in _shown(settings)}
+    scales = {field.name: about.scale for field, about in _shown(settings)}
+    return settings(**{name: _as_field(value, hints[name], scales[name]) for name, value in fields.items()})
+
+
+def _as_field(value: Any, hint: Any, scale: float) -> Any:
+    """Return the value as the field has it: in its unit; a tuple for a list, empty for what was not given."""
+    if get_origin(hint) is tuple:
+        return tuple(value or ())
+    return value / scale if scale != 1 and value is not None else value

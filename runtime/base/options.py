@@ -26,7 +26,11 @@ Options = TypeVar("Options")
 class Option:
     """What is known of an option beside its type and default, which are the field's.
 
-    help: one sentence.  flags: on a command line, `--name` if none are given.
+    help: one sentence, or what returns it when the command line is made.
+    flags: on a command line, `--name` if none are given.
+    least, most: of a number, in the field's unit; see `check_ranges`.
+    scale, unit: on a command line the number is `scale` times the field's, in `unit`: 1000 and "milliseconds" of
+        seconds.
     name: in a query, the field's if "".
     parse: from text to the value; raises ValueError or OverflowError for what makes no sense.
     expected: what makes sense, in words.
@@ -34,8 +38,12 @@ class Option:
     envvar: the variable of the environment that gives it as well.  hidden: it is no option of the command line.
     """
 
-    help: str
+    help: str | Callable[[], str]
     flags: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    scale: float = 1
+    unit: str = ""
     name: str = ""
     parse: Callable[[str], Any] | None = None
     expected: str = ""
@@ -45,7 +53,7 @@ class Option:
     hidden: bool = False
 
 
-def option(help: str, *flags: str, default: Any = dataclasses.MISSING, **details: Any) -> Any:
+def option(help: str | Callable[[], str], *flags: str, default: Any = dataclasses.MISSING, **details: Any) -> Any:
     """Return a dataclass field that is an option; `details` are fields of `Option`, or `default_factory`."""
     factory = details.pop("default_factory", dataclasses.MISSING)
     about = Option(help, flags, **details)
@@ -60,6 +68,33 @@ def options_of(settings: type) -> dict[str, tuple[dataclasses.Field[Any], Option
         if about is not None:
             found[about.name or field.name] = (field, about)
     return found
+
+
+def flags_of(field: dataclasses.Field[Any], about: Option) -> tuple[str, ...]:
+    """Return how a command line calls the option, its longest name first."""
+    return about.flags or (f"--{field.name.replace('_', '-')}",)
+
+
+def check_ranges(settings: object) -> None:
+    """Raise UsageError for the first number in `settings` outside the range of its option; nan is outside of all.
+
+    For `__post_init__` of settings classes: a range is stated once, at the field.
+    """
+    for field, about in options_of(type(settings)).values():
+        value = getattr(settings, field.name)
+        least = -math.inf if about.least is None else about.least
+        most = math.inf if about.most is None else about.most
+        if isinstance(value, int | float) and not (math.isfinite(value) and least <= value <= most):
+            given = f"got {value * about.scale:g}"
+            raise UsageError(flags_of(field, about)[0], f"expected {_range(about)}, {given}")
+
+
+def _range(about: Option) -> str:
+    unit = f" {about.unit}" if about.unit else ""
+    least, most = (None if bound is None else f"{bound * about.scale:g}" for bound in (about.least, about.most))
+    if most is None:
+        return f"{least}{unit} or more"
+    return f"{least} to {most}{unit}" if least is not None else f"at most {most}{unit}"
 
 
 def parse_options(

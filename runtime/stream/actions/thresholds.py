@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_ranges, option
 
 # Where only the upper threshold is given, the lower one is this share of it.
 OFF_SHARE = 0.8
+
+_PANEL = "Events"
 
 _FORMS = (
     "write ON, ON:OFF, CLASS=ON or CLASS=ON:OFF with 0 <= OFF <= ON <= 1 and ON above 0, such as archery=0.8:0.5"
@@ -43,29 +46,50 @@ class DecisionRules:
     cool_down_s: float = 0.0
 
 
-def parse_rules(
-    labels: Sequence[str],
-    *,
-    thresholds: Sequence[str],
-    classes: Sequence[str],
-    smoothing_s: float,
-    cool_down_s: float,
-) -> DecisionRules:
-    """Return the rules that the options state.
+@dataclass(frozen=True, kw_only=True)
+class EventSettings:
+    """How scores become events, as a user states it, for whatever model.
 
-    thresholds: values of --threshold: `0.6` or `0.6:0.4` for all watched classes, `archery=0.8:0.5` for one, by
-        label or number; a class's own counts, whatever the order.  Without `:OFF` it is OFF_SHARE of `ON`.
-        A label may hold "=": the last one ends it.
-    classes: values of --classes: labels or numbers with commas between them.  A label that holds a comma is given
-        alone, in a --classes of its own.
-    Raises UsageError for an unknown class, a bad value, and a class with two thresholds.
+    thresholds: `0.6` or `0.6:0.4` for all watched classes, `archery=0.8:0.5` for one, by label or number; a
+        class's own counts, whatever the order.  Without `:OFF` it is OFF_SHARE of `ON`.  A label may hold "=": the
+        last one ends it.
+    classes: labels or numbers with commas between them.  A label that holds a comma is given alone.
+    smoothing_s, cool_down_s: see DecisionRules.
+    Raises UsageError for times that make no sense; the rest depends on the model, see `rules`.
     """
-    for option, value in (("--smoothing", smoothing_s), ("--cool-down", cool_down_s)):
-        if not 0 <= value < float("inf"):
-            raise UsageError(option, f"{value:g} is no length of time", "give seconds, 0 or more")
-    names = _ClassNames(labels)
-    watched = frozenset(_parse_classes(classes, names)) or None
-    return DecisionRules(smoothing_s, _parse_thresholds(thresholds, names, watched), watched, cool_down_s)
+
+    thresholds: tuple[str, ...] = option(
+        "Report an event from score ON until below OFF: ON:OFF (0.6:0.4), ON, CLASS=ON:OFF; any number.",
+        "--threshold",
+        default=(),
+        panel=_PANEL,
+    )
+    classes: tuple[str, ...] = option(
+        "Classes to watch: labels or numbers, with commas between.", default=(), panel=_PANEL
+    )
+    smoothing_s: float = option(
+        "Seconds: time constant of an exponential mean over scores; 0: none.",
+        "--smoothing",
+        default=0.0,
+        panel=_PANEL,
+        least=0,
+    )
+    cool_down_s: float = option(
+        "Seconds after an event without another of its class.", "--cool-down", default=0.0, panel=_PANEL, least=0
+    )
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+    def rules(self, labels: Sequence[str]) -> DecisionRules:
+        """Return the rules for a model with the classes `labels`.
+
+        Raises UsageError for an unknown class, a bad value, and a class with two thresholds.
+        """
+        names = _ClassNames(labels)
+        watched = frozenset(_parse_classes(self.classes, names)) or None
+        thresholds = _parse_thresholds(self.thresholds, names, watched)
+        return DecisionRules(self.smoothing_s, thresholds, watched, self.cool_down_s)
 
 
 class _ClassNames:

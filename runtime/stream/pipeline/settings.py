@@ -1,10 +1,11 @@
-"""How streams are watched: the choices that a user has, checked."""
+"""How streams are watched: the choices that a user has, checked.  `pptsn stream` has an option for each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_ranges, option
 from pptsn.runtime.frames.sampling import check_segments
 from pptsn.runtime.frames.views import VIEW_PLANS
 from pptsn.runtime.stream.pipeline.queues import check_policy
@@ -14,20 +15,7 @@ _DAY_S = 86_400.0
 _LEAST_S = 0.001
 _MANY = 1_000_000
 
-# Option, field, least and most.  Each queued frame has memory set aside: 0.4 MB at a short side of 256.
-_RANGES = (
-    ("--window", "window_s", _LEAST_S, 30 * _DAY_S),
-    ("--every", "every_s", _LEAST_S, _DAY_S),
-    ("--max-gap", "max_gap_s", _LEAST_S, _DAY_S),
-    ("--max-staleness", "max_staleness_s", _LEAST_S, _DAY_S),
-    ("--timeout", "timeout_s", _LEAST_S, _DAY_S),
-    ("--max-backoff", "max_backoff_s", _LEAST_S, _DAY_S),
-    ("--max-wait", "max_wait_s", 0, 10),
-    ("--frozen-after", "frozen_after_s", 0, _DAY_S),
-    ("--queue", "queue_frames", 1, 256),
-    ("--at-once", "at_once", 1, 1000),
-    ("--max-retries", "max_retries", 0, _MANY),
-)
+_TIME, _TROUBLE, _ENGINE = "Time", "When it gets difficult", "Engine"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,21 +38,100 @@ class StreamSettings:
     at_once: files that are read at the same time; the others wait for their turn.
     """
 
-    window_s: float = 4.0
-    segments: int = 8
-    every_s: float | None = None
-    views: str = "center"
-    realtime: bool = False
-    policy: str | None = None
-    queue_frames: int = 8
-    max_wait_s: float = 0.005
-    max_gap_s: float = 2.0
-    max_staleness_s: float = 2.0
-    timeout_s: float = 5.0
-    max_retries: int | None = None
-    max_backoff_s: float = 4.0
-    frozen_after_s: float = 10.0
-    at_once: int = 8
+    window_s: float = option(
+        "Seconds that a prediction looks back.",
+        "--window",
+        default=4.0,
+        panel=_TIME,
+        least=_LEAST_S,
+        most=30 * _DAY_S,
+    )
+    segments: int = option("Frames to look at in a window.", default=8, panel=_TIME)
+    every_s: float | None = option(
+        "Seconds between predictions; if not given, one a frame looked at.",
+        "--every",
+        default=None,
+        panel=_TIME,
+        least=_LEAST_S,
+        most=_DAY_S,
+    )
+    realtime: bool = option(
+        "Files at their own pace, rather than as fast as they can be.", "--realtime", default=False, panel=_TIME
+    )
+    max_gap_s: float = option(
+        "Seconds without a frame after which the window begins anew.",
+        "--max-gap",
+        default=2.0,
+        panel=_TIME,
+        least=_LEAST_S,
+        most=_DAY_S,
+    )
+    policy: str | None = option(
+        "Which frames stay when they come too fast: newest, oldest, or block (all: the source waits). "
+        "If not given, newest for live sources, block for files.",
+        default=None,
+        panel=_TROUBLE,
+    )
+    # Each queued frame has memory set aside: 0.4 MB at a short side of 256.
+    queue_frames: int = option(
+        "Frames of a stream that may wait.", "--queue", default=8, panel=_TROUBLE, least=1, most=256
+    )
+    max_staleness_s: float = option(
+        "Seconds from which a prediction is marked as stale.",
+        "--max-staleness",
+        default=2.0,
+        panel=_TROUBLE,
+        least=_LEAST_S,
+        most=_DAY_S,
+    )
+    timeout_s: float = option(
+        "Seconds of silence after which a source counts as dead.",
+        "--timeout",
+        default=5.0,
+        panel=_TROUBLE,
+        least=_LEAST_S,
+        most=_DAY_S,
+    )
+    max_retries: int | None = option(
+        "How often in a row, without a frame, a live source is tried again; for ever if not given.",
+        default=None,
+        panel=_TROUBLE,
+        least=0,
+        most=_MANY,
+    )
+    max_backoff_s: float = option(
+        "Seconds between attempts, at most.",
+        "--max-backoff",
+        default=4.0,
+        panel=_TROUBLE,
+        least=_LEAST_S,
+        most=_DAY_S,
+    )
+    frozen_after_s: float = option(
+        "Seconds after which a picture that does not change is reported; 0: never.",
+        "--frozen-after",
+        default=10.0,
+        panel=_TROUBLE,
+        least=0,
+        most=_DAY_S,
+    )
+    views: str = option(
+        f"Crops of each frame: {', '.join(VIEW_PLANS[:-1])} or {VIEW_PLANS[-1]}.", default="center", panel=_ENGINE
+    )
+    # Predictions that come later than after a minute help nobody.
+    max_wait_s: float = option(
+        "Milliseconds that a batch waits for more frames.",
+        "--max-wait-ms",
+        default=0.005,
+        panel=_ENGINE,
+        least=0,
+        most=60,
+        scale=1000,
+        unit="milliseconds",
+    )
+    at_once: int = option(
+        "Files to read at the same time; the others wait.", default=8, panel=_ENGINE, least=1, most=1000
+    )
 
     def __post_init__(self) -> None:
         check_segments(self.segments)
@@ -72,10 +139,7 @@ class StreamSettings:
             raise UsageError("--views", f"unknown plan {self.views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
         if self.policy is not None:
             check_policy(self.policy)
-        for option, field, least, most in _RANGES:
-            value = getattr(self, field)
-            if value is not None and not least <= value <= most:
-                raise UsageError(option, f"expected {least:g} to {most:g}, got {value:g}")
+        check_ranges(self)
         if not _LEAST_S <= self.step_s <= _DAY_S:
             cause = f"gives {self.step_s:g} s between sampled frames, expected {_LEAST_S} to {_DAY_S:.0f}"
             raise UsageError("--window", cause, "change --window or --segments")

@@ -15,12 +15,11 @@ from rich.console import Console
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.files import refuse_overwriting
-from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.stream.actions.thresholds import parse_rules
+from pptsn.runtime.engines import open_engine
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
-from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.run.recordings import Recordings
 from pptsn.runtime.stream.run.reporter import Reporter
+from pptsn.runtime.stream.run.settings import LiveRun, OutputSettings
 from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 from pptsn.runtime.stream.run.summary import print_summary
 from pptsn.runtime.stream.sinks.base import Sink
@@ -35,25 +34,6 @@ from pptsn.runtime.stream.sources.uri import expand_stream_sources
 _POLL_S = 0.2
 # For printing the last lines.
 _TELL_S = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveRequest:
-    """What to classify, by which model, and where the results go; as the options of `pptsn stream` state it."""
-
-    sources: Sequence[str]
-    model: str
-    outputs: Sequence[str]
-    http: str | None
-    http_token: str | None
-    top: int
-    thresholds: Sequence[str]
-    classes: Sequence[str]
-    smoothing_s: float
-    cool_down_s: float
-    device: str
-    backend: str
-    threads: int | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +61,7 @@ class _Outputs:
         return not others and (self.prints_json or self.shows_run)
 
 
-def run_live(request: LiveRequest, settings: StreamSettings) -> int:
+def run_live(run: LiveRun) -> int:
     """Classify the sources until they have ended, or until Ctrl-C, SIGTERM or SIGHUP; return the exit code.
 
     It ends as well when standard output was all there is to write to, and its reader has gone.
@@ -89,7 +69,7 @@ def run_live(request: LiveRequest, settings: StreamSettings) -> int:
     """
     reporter = Reporter(print_line)
     try:
-        code = _run_request(request, settings, reporter)
+        code = _classify(run, reporter)
     finally:
         told = reporter.close(_TELL_S)
     if not told:  # the terminal is stuck, and what else prints there would wait with it
@@ -97,16 +77,20 @@ def run_live(request: LiveRequest, settings: StreamSettings) -> int:
     return code
 
 
-def _run_request(request: LiveRequest, settings: StreamSettings, reporter: Reporter) -> int:
+def _classify(run: LiveRun, reporter: Reporter) -> int:
     with stop_signals() as stop:
-        named = list(_with_connected_input(expand_stream_sources(request.sources)))
+        named = list(_with_connected_input(expand_stream_sources(run.sources)))
         uris = [uri for uri in named if not isinstance(uri, InputError)]
-        outputs = _outputs(request, uris)
+        outputs = _outputs(run, uris)
         recordings = Recordings(outputs.videos, uris) if outputs.videos else None
-        with open_engine(
-            request.model, backend=request.backend, device=request.device, threads=request.threads
-        ) as engine:
-            pipeline = _pipeline(engine, request, settings, recordings, reporter)
+        with open_engine(run.model, backend=run.backend, device=run.device, threads=run.threads) as engine:
+            pipeline = StreamPipeline(
+                engine,
+                run.settings,
+                run.events.rules(engine.spec.labels),
+                record=None if recordings is None else recordings.path_for,
+                report=reporter.line,
+            )
             for note in engine.notes:
                 _note(f"note: {note}", reporter)
             unusable = [error for error in named if isinstance(error, InputError)]
@@ -114,10 +98,10 @@ def _run_request(request: LiveRequest, settings: StreamSettings, reporter: Repor
                 reporter.line(f"error: {error}")
             with pipeline:
                 if not stop.is_set():
-                    _open_sinks(pipeline, outputs, request, reporter)
-                    _run(pipeline, uris, stop, reader_watch() if outputs.need_reader else lambda: False)
+                    _open_sinks(pipeline, outputs, run.outputs, reporter)
+                    _run_streams(pipeline, uris, stop, reader_watch() if outputs.need_reader else lambda: False)
             reporter.do(lambda: _summarise(pipeline))
-            _check_engine(pipeline, request.model)
+            _check_engine(pipeline, run.model)
     return pipeline.exit_code or int(bool(unusable))
 
 
@@ -128,66 +112,40 @@ def _with_connected_input(named: Sequence[SourceUri | InputError]) -> Iterator[S
         yield InputError("standard input", "is closed", "pipe a video into the program") if closed else uri
 
 
-def _outputs(request: LiveRequest, uris: Sequence[SourceUri]) -> _Outputs:
-    places = [parse_destination(text, top=request.top) for text in request.outputs]
-    inputs = [
-        request.model,
-        *request.sources,
-        *(str(file) for uri in uris if (file := kind_of(uri).file_of(uri)) is not None),
-    ]
-    for text in request.outputs:
+def _outputs(run: LiveRun, uris: Sequence[SourceUri]) -> _Outputs:
+    destinations = [parse_destination(text, top=run.outputs.top) for text in run.outputs.outputs]
+    files = (kind_of(uri).file_of(uri) for uri in uris)
+    inputs = [run.model, *run.sources, *(str(file) for file in files if file is not None)]
+    for text in run.outputs.outputs:
         refuse_overwriting(split_options(text)[0], inputs)
-    sinks = [place for place in places if isinstance(place, Sink)]
-    videos = [place for place in places if isinstance(place, VideoDestination)]
-    outputs = _Outputs(sinks, videos, page=request.http is not None)
+    sinks = [sink for sink in destinations if isinstance(sink, Sink)]
+    videos = [video for video in destinations if isinstance(video, VideoDestination)]
+    outputs = _Outputs(sinks, videos, page=run.outputs.http is not None)
     if outputs.prints_json and sys.__stdout__ is None:
         raise InputError("standard output", "is closed", "leave out --output -, or let it lead somewhere")
     return outputs
 
 
-def _pipeline(
-    engine: Engine,
-    request: LiveRequest,
-    settings: StreamSettings,
-    recordings: Recordings | None,
-    reporter: Reporter,
-) -> StreamPipeline:
-    rules = parse_rules(
-        engine.spec.labels,
-        thresholds=request.thresholds,
-        classes=request.classes,
-        smoothing_s=request.smoothing_s,
-        cool_down_s=request.cool_down_s,
-    )
-    return StreamPipeline(engine, settings, rules, record=_path_for(recordings), report=reporter.line)
-
-
-def _path_for(recordings: Recordings | None) -> Callable[[str, bool], str] | None:
-    if recordings is None:
-        return None
-    return lambda stream, live: recordings.path_for(stream, live=live)
-
-
-def _open_sinks(pipeline: StreamPipeline, outputs: _Outputs, request: LiveRequest, reporter: Reporter) -> None:
+def _open_sinks(pipeline: StreamPipeline, outputs: _Outputs, settings: OutputSettings, reporter: Reporter) -> None:
     for sink in outputs.sinks:
         pipeline.add_sink(sink)
-    if request.http is not None:
-        _open_page(pipeline, request.http, request, reporter)
-    for sink in terminal_sinks(pipeline, top=request.top) if outputs.shows_run else (TroubleLines(),):
+    if settings.http is not None:
+        _open_page(pipeline, settings.http, settings, reporter)
+    for sink in terminal_sinks(pipeline, top=settings.top) if outputs.shows_run else (TroubleLines(),):
         pipeline.add_sink(sink)
 
 
-def _open_page(pipeline: StreamPipeline, address_text: str, request: LiveRequest, reporter: Reporter) -> None:
+def _open_page(pipeline: StreamPipeline, address_text: str, settings: OutputSettings, reporter: Reporter) -> None:
     from pptsn.runtime.stream.sinks.web.address import parse_http_address
     from pptsn.runtime.stream.sinks.web.server import WebSink
 
     address = parse_http_address(address_text)
-    page = WebSink(address.host, address.port, view=pipeline, token=request.http_token, top=request.top)
+    page = WebSink(address.host, address.port, view=pipeline, token=settings.http_token, top=settings.top)
     pipeline.add_sink(page)
     _note(f"the web page is at {page.address.url}", reporter)
 
 
-def _run(
+def _run_streams(
     pipeline: StreamPipeline, uris: Sequence[SourceUri], stop: threading.Event, gone: Callable[[], bool]
 ) -> None:
     if not uris:

@@ -29,7 +29,7 @@ class Recordings:
             path = Path(self._destination.template)
             raise UsageError(self._destination.name, cause, f"write {path.stem}-{{stream}}{path.suffix}")
 
-    def path_for(self, stream: str, *, live: bool) -> str:
+    def path_for(self, stream: str, live: bool) -> str:
         """Return the file for the next session of `stream`."""
         path = self._destination.path_for(stream)
         if not live:

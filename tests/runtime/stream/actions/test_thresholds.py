@@ -7,13 +7,13 @@ import math
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.stream.actions.thresholds import OFF_SHARE, DecisionRules, Threshold, parse_rules
+from pptsn.runtime.stream.actions.thresholds import OFF_SHARE, DecisionRules, EventSettings, Threshold
 
 LABELS = ("archery", "fight", "news, live", "a=b", "Drinking", "drinking")
 
 
 def parse(*thresholds: str, classes: tuple[str, ...] = (), labels: tuple[str, ...] = LABELS) -> DecisionRules:
-    return parse_rules(labels, thresholds=thresholds, classes=classes, smoothing_s=0, cool_down_s=0)
+    return EventSettings(thresholds=thresholds, classes=classes).rules(labels)
 
 
 def test_one_threshold_is_for_all_classes_and_its_lower_one_is_a_share_of_it() -> None:
@@ -102,6 +102,6 @@ def test_options_that_contradict_each_other_are_refused(
 @pytest.mark.parametrize("value", [-1.0, math.inf, math.nan])
 def test_times_that_are_none_are_refused(value: float) -> None:
     with pytest.raises(UsageError, match="--smoothing"):
-        parse_rules(LABELS, thresholds=(), classes=(), smoothing_s=value, cool_down_s=0)
+        EventSettings(smoothing_s=value)
     with pytest.raises(UsageError, match="--cool-down"):
-        parse_rules(LABELS, thresholds=(), classes=(), smoothing_s=0, cool_down_s=value)
+        EventSettings(cool_down_s=value)

@@ -23,7 +23,7 @@ from pptsn.runtime.stream.pipeline.settings import StreamSettings
         ({"policy": "latest"}, "--policy"),
         ({"queue_frames": 0}, "--queue"),
         ({"queue_frames": 10**9}, "--queue"),
-        ({"max_wait_s": -0.1}, "--max-wait"),
+        ({"max_wait_s": -0.1}, "--max-wait-ms"),
         ({"max_gap_s": -1.0}, "--max-gap"),
         ({"timeout_s": 0.0}, "--timeout"),
         ({"max_retries": -1}, "--max-retries"),

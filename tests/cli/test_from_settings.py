@@ -1,0 +1,168 @@
+"""Commands made from settings classes, and the ranges that these state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from pptsn.cli.from_settings import from_settings
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_ranges, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """The settings of the commands here."""
+
+    url: str = option("Where it is.", metavar="URL")
+    size_px: int = option("How wide.", "--size", default=640, panel="Picture", least=1, most=4096)
+    fps: float | None = option("Frames a second.", default=None, least=0.5)
+    wait_s: float = option("Patience.", "--wait-ms", default=0.25, most=2, scale=1000, unit="milliseconds")
+    filters: tuple[str, ...] = option("What to leave out.", "--filter", "-f", default=())
+    colours: tuple[str, ...] = option("What to show.", default=("red", "blue"))
+    mirrored: bool = option("Turn it round.", "--mirrored", default=False)
+    owner: str | None = option("Whose it is.", default=None, envvar="CAMERA_OWNER")
+    retries: int = option("For programs alone.", default=3, hidden=True)
+    note: str = "no option at all"
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True)
+class Output:
+    path: str = option("Where it goes.", "--output", "-o", default="-")
+
+
+def made(function: Callable[..., Any], *arguments: str) -> Result:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(from_settings(function))
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
+
+
+def watch(*arguments: str) -> Camera:
+    """Return the settings that a command is given."""
+    seen: list[Camera] = []
+
+    def command(camera: Camera) -> None:
+        seen.append(camera)
+
+    result = made(command, *arguments)
+    assert result.exit_code == 0, result.output
+    return seen[0]
+
+
+def test_what_is_not_given_has_the_fields_default():
+    assert watch("--url", "x") == Camera(url="x")
+
+
+def test_every_field_has_an_option_of_its_type():
+    camera = watch(
+        *("--url", "x", "--size", "320", "--fps", "12.5", "--wait-ms", "5", "--mirrored"),
+        *("--filter", "a", "-f", "b", "--colours", "green", "--owner", "me"),
+    )
+    assert camera == Camera(
+        url="x",
+        size_px=320,
+        fps=12.5,
+        wait_s=0.005,
+        mirrored=True,
+        filters=("a", "b"),
+        colours=("green",),
+        owner="me",
+    )
+
+
+def test_the_environment_gives_what_the_command_line_does_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CAMERA_OWNER", "from outside")
+    assert watch("--url", "x").owner == "from outside"
+    assert watch("--url", "x", "--owner", "given").owner == "given"
+
+
+def test_help_tells_what_the_fields_say():
+    def command(camera: Camera) -> None:
+        """Watch a camera."""
+
+    text = made(command, "--help").output
+    for words in ("Watch a camera.", "Where it is.", "URL", "[required]", "Picture", "[default: 640]"):
+        assert words in text
+    assert "[default: 250.0]" in text  # in milliseconds, as the option
+    assert "CAMERA_OWNER" in text
+    assert "--no-mirrored" not in text
+    assert "--retries" not in text
+    assert "--note" not in text
+
+
+def test_help_may_be_made_when_the_command_is():
+    @dataclass(frozen=True)
+    class Late:
+        kind: str = option(lambda: "One of " + ", ".join(["a", "b"]) + ".", default="a")
+
+    def command(late: Late) -> None:
+        """Do it."""
+
+    command.__annotations__["late"] = Late
+    assert "One of a, b." in made(command, "--help").output
+
+
+def test_a_missing_option_and_one_of_another_type_are_wrong_usage():
+    def command(camera: Camera) -> None:
+        raise AssertionError
+
+    assert made(command).exit_code == 2
+    assert made(command, "--url", "x", "--size", "wide").exit_code == 2
+    assert made(command, "--url", "x", "--retries", "5").exit_code == 2
+
+
+def test_options_stand_where_the_settings_stand_among_the_parameters():
+    seen: list[object] = []
+
+    def command(
+        name: Annotated[str, typer.Argument()],
+        output: Output,
+        camera: Camera,
+        loud: Annotated[bool, typer.Option("--loud")] = False,
+    ) -> None:
+        seen.extend([name, output, camera, loud])
+
+    result = made(command, "door", "-o", "out.txt", "--url", "x", "--loud")
+    assert result.exit_code == 0, result.output
+    assert seen == ["door", Output("out.txt"), Camera(url="x"), True]
+    text = made(command, "--help").output
+    assert text.index("--output") < text.index("--url") < text.index("--loud")
+
+
+def test_two_options_of_one_name_are_a_mistake_of_ours():
+    def command(path: str, output: Output) -> None:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="command: more than one option called path"):
+        from_settings(command)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size_px": 0}, "--size: expected 1 to 4096, got 0"),
+        ({"size_px": 4097}, "--size: expected 1 to 4096, got 4097"),
+        ({"fps": 0.25}, "--fps: expected 0.5 or more, got 0.25"),
+        ({"fps": math.nan}, "--fps: expected 0.5 or more, got nan"),
+        ({"fps": math.inf}, "--fps: expected 0.5 or more, got inf"),
+        ({"wait_s": 2.5}, "--wait-ms: expected at most 2000 milliseconds, got 2500"),
+    ],
+)
+def test_a_number_out_of_range_is_told_by_its_option_and_in_its_unit(changes: dict[str, Any], message: str):
+    with pytest.raises(UsageError) as error:
+        Camera(url="x", **changes)
+    assert str(error.value) == message
+
+
+def test_the_bounds_themselves_are_in_range():
+    Camera(url="x", size_px=1, fps=0.5, wait_s=2)
+    Camera(url="x", size_px=4096, fps=None, wait_s=-1)
