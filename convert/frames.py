@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.convert.progress import Progress
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
 from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
 from pptsn.runtime.classify.sources import expand_sources
@@ -61,7 +61,7 @@ def read_frames(
     *,
     frames: int,
     option: str = "--calibration",
-    progress: Progress | None = None,
+    progress: Steps | None = None,
 ) -> FrameSet:
     """Return about `frames` crops for calibration, and a third as many held out, of frames of `sources`.
 

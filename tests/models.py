@@ -8,8 +8,8 @@ import numpy as np
 from onnx import helper, numpy_helper, parser
 
 from pptsn.convert.graph.deployment import compose_deployment
-from pptsn.convert.graph.model_file import write_model
-from pptsn.convert.graph.paddle_to_onnx import OPSET
+from pptsn.convert.graph.files import write_model
+from pptsn.convert.graph.from_paddle import OPSET
 from pptsn.runtime.model.spec import ModelSpec
 
 LABELS = ("red", "green", "blue", "left")

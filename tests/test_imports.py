@@ -32,6 +32,10 @@ ROOMS = (
     ("pptsn.runtime.stream.pipeline",),
     ("pptsn.runtime.stream.run",),
     ("pptsn.runtime",),
+    ("pptsn.convert.frames", "pptsn.convert.verify"),
+    ("pptsn.convert.graph",),
+    ("pptsn.convert.fp16", "pptsn.convert.checks"),
+    ("pptsn.convert.int8", "pptsn.convert.engine"),
     ("pptsn.training", "pptsn.convert", "pptsn.benchmarks"),
     ("pptsn.cli",),
     ("pptsn.__main__",),
@@ -79,6 +83,12 @@ def test_rooms_import_in_one_direction() -> None:
         if other != room and below >= level:
             wrong.append(f"{module} imports {target}")
     assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_training_convert_and_benchmarks_do_not_import_each_other() -> None:
+    parts = ("training", "convert", "benchmarks")
+    found = [(module.split(".")[1:2], target.split(".")[1:2]) for module, target in arrows(ROOT)]
+    assert not [pair for pair in found if pair[0] != pair[1] and all(part and part[0] in parts for part in pair)]
 
 
 def test_no_module_is_reached_again_from_what_it_imports() -> None:

@@ -14,8 +14,8 @@ import onnx
 
 from pptsn.convert.checks import interface, operators, quantization
 from pptsn.convert.checks.finding import Finding
-from pptsn.convert.checks.view import GraphView
-from pptsn.convert.graph.model_file import load_model
+from pptsn.convert.graph.files import load_model
+from pptsn.convert.graph.view import GraphView
 from pptsn.runtime.base.errors import ModelError
 
 __all__ = ["RULES", "Finding", "check_file", "find_faults", "require_buildable"]
@@ -62,4 +62,4 @@ def require_buildable(model: onnx.ModelProto, path: str | Path) -> None:
         first, *rest = faults
         more = f"{len(rest)} more fault{'s' if len(rest) > 1 else ''}"
         others = f" (and {more}: pptsn convert check {path})" if rest else ""
-        raise ModelError(path, f"TensorRT would refuse it: {first.place}: {first.cause}{others}", first.remedy)
+        raise ModelError(path, f"TensorRT would refuse it: {first.thing}: {first.cause}{others}", first.remedy)

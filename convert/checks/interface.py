@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from onnx import TensorProto
 
 from pptsn.convert.checks.finding import Finding
-from pptsn.convert.checks.view import DEFAULT_DOMAINS, GraphView, node_name
+from pptsn.convert.graph.view import DEFAULT_DOMAINS, GraphView, node_name
 
 # What the parser of TensorRT 10.3 reads; later ones read more (11.x: up to 25).
 OLDEST_OPSET, NEWEST_OPSET = 9, 20
@@ -31,10 +31,10 @@ def dynamic_dimensions(view: GraphView) -> Iterator[Finding]:
                 "export with a dynamic first dimension",
             )
         if not all(fixed[1:]):
-            places = ", ".join(str(axis) for axis, known in enumerate(fixed) if axis and not known)
+            axes = ", ".join(str(axis) for axis, known in enumerate(fixed) if axis and not known)
             yield Finding(
                 value.name,
-                f"dimension {places} is dynamic too, expected the first alone",
+                f"dimension {axes} is dynamic too, expected the first alone",
                 "fix the size of the crops and export again",
             )
 

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto
 
 from pptsn.convert.checks.finding import Finding
-from pptsn.convert.checks.view import DEFAULT_DOMAINS, GraphView, node_name, type_name
+from pptsn.convert.graph.view import DEFAULT_DOMAINS, GraphView, node_name, type_name
 
 # An allow-list: a new operator has to be looked up before it passes.  These are listed as supported in the
 # operator table of onnx-tensorrt since release 8.4, and answered for by the parser of TensorRT-RTX 1.7
@@ -56,7 +56,7 @@ def supported_types(view: GraphView) -> Iterator[Finding]:
     for tensor, element_type in view.types.items():
         if element_type not in _TYPES and element_type != TensorProto.UNDEFINED:
             yield Finding(
-                view.place_of(tensor),
+                view.node_of(tensor),
                 f"the tensor {tensor!r} is {type_name(element_type)}, which TensorRT does not take everywhere",
                 "use FLOAT or FLOAT16, and INT64 for shapes",
             )
@@ -86,7 +86,7 @@ def finite_constants(view: GraphView) -> Iterator[Finding]:
         if value is not None and not np.isfinite(value).all():
             count = int(np.count_nonzero(~np.isfinite(value)))
             yield Finding(
-                view.place_of(name),
+                view.node_of(name),
                 f"the constant {name!r} has {count} values that are not finite in {view.type_name(name)}",
                 "keep that layer in FP32, or train again",
             )

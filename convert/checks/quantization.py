@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto
 
 from pptsn.convert.checks.finding import Finding
-from pptsn.convert.checks.view import GraphView, attribute, node_name, type_name
+from pptsn.convert.graph.view import GraphView, attribute, node_name, type_name
 
 # The first operator set in which a scale may be FP16.
 FP16_SCALE_OPSET = 19
@@ -120,10 +120,10 @@ def channels(view: GraphView) -> Iterator[Finding]:
         axis += weights.ndim if axis < 0 else 0
         expected = _output_axes(view, node)
         if axis not in expected:
-            places = " or ".join(map(str, sorted(expected)))
+            axes = " or ".join(map(str, sorted(expected)))
             yield Finding(
                 node_name(node),
-                f"has a scale for each entry of axis {axis}, expected axis {places}",
+                f"has a scale for each entry of axis {axis}, expected axis {axes}",
                 _QUANTIZE_AGAIN,
             )
         elif scale.shape != (weights.shape[axis],):

@@ -110,15 +110,15 @@ def _parse(parser: Any, onnx: bytes, library: TensorRT, source: object) -> None:
     if parser.parse(onnx):
         return
     errors = [parser.get_error(index) for index in range(parser.num_errors)]
-    told = [_told(error) for error in errors[:_SHOWN_ERRORS]] or [_words(library, "no reason given")]
+    reasons = [_reason(error) for error in errors[:_SHOWN_ERRORS]] or [_words(library, "no reason given")]
     raise ModelError(
         source,
-        f"{library.name}'s parser refuses it: {'; '.join(told)}",
+        f"{library.name}'s parser refuses it: {'; '.join(reasons)}",
         "see what is wrong by: pptsn convert check",
     )
 
 
-def _told(error: Any) -> str:
+def _reason(error: Any) -> str:
     """Return one error of the parser, with its node and operator where it has one."""
     node, operator = error.node_name(), error.node_operator()
     return f"{node} ({operator}): {error.desc()}" if node else str(error.desc())

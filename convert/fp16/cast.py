@@ -7,30 +7,29 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pptsn.convert.graph.edit import replace_nodes
+from pptsn.convert.graph.network import Network
+from pptsn.convert.graph.view import replace_nodes
 from pptsn.runtime.base.errors import ModelError
 
 _FP16_MAX = float(np.finfo(np.float16).max)
 
 
-def to_fp16(network: onnx.ModelProto, *, source: object) -> onnx.ModelProto:
-    """Return a copy of `network`, FP32 (B, 3, S, S) -> (B, C), that computes in FP16 between two Casts.
+def to_fp16(network: Network) -> Network:
+    """Return `network`, FP32 or with Q/DQ, as one that computes in FP16 between two Casts.
 
     FP32 constants become FP16, the scales of Q/DQ among them; integers stay.  Values below FP16's smallest become
     the nearest that it has, 0 included, but a scale of 0 is an error.
-    Raises ModelError, naming `source` and the tensor, for a constant that FP16 cannot hold.
+    Raises ModelError, naming the network's source and the tensor, for a constant that FP16 cannot hold.
     """
-    half = onnx.ModelProto()
-    half.CopyFrom(network)
-    graph = half.graph
-    scales = {node.input[1] for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")}
-    for initializer in graph.initializer:
+    half = network.copy_model()
+    scales = {node.input[1] for node in network.of_kind("QuantizeLinear", "DequantizeLinear")}
+    for initializer in half.graph.initializer:
         if initializer.data_type == TensorProto.FLOAT:
             values = numpy_helper.to_array(initializer)
-            converted = _half(values, initializer.name, source, is_scale=initializer.name in scales)
+            converted = _half(values, initializer.name, network.source, is_scale=initializer.name in scales)
             initializer.CopyFrom(numpy_helper.from_array(converted, initializer.name))
-    _cast_ends(graph)
-    return half
+    _cast_ends(half.graph)
+    return network.remade(half, precision="fp16" if network.spec.precision == "fp32" else None)
 
 
 def _half(

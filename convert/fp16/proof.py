@@ -13,47 +13,41 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from pptsn.convert.graph.edit import replace_nodes
-from pptsn.convert.graph.model_file import write_model
-from pptsn.convert.graph.network import recompose
-from pptsn.convert.graph.network_session import NetworkSession
+from pptsn.convert.graph.network import Network
+from pptsn.convert.graph.session import NetworkSession
+from pptsn.convert.graph.view import replace_nodes
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
-from pptsn.runtime.model.spec import ModelSpec
 
 _FP16_MAX = float(np.finfo(np.float16).max)
 
 
-def fp16_logits(
-    half: onnx.ModelProto, spec: ModelSpec, crops: Frame, *, origin: onnx.ModelProto, source: object
-) -> Logits:
+def fp16_logits(half: Network, crops: Frame, *, origin: Network) -> Logits:
     """Return the logits (N, C) of `crops` (N, S, S, 3) uint8 by the network `half`, each result rounded to FP16.
 
-    half: what `fp16.to_fp16` made of `origin`, quantized or not.
-    Raises ModelError, naming `source` and the first tensor of `origin` at fault, where a result overflows.
+    half: what `to_fp16` made of `origin`, quantized or not.
+    Raises ModelError, naming the source and the first tensor of `origin` at fault, where a result overflows.
     """
-    graph = recompose(with_rounded_results(half), spec)
     with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
         path = Path(folder) / "rounded.onnx"
-        write_model(graph, spec, path)
+        with_rounded_results(half).write(path)
         with OnnxRuntimeEngine(path, optimise=False) as engine:
             logits = infer_in_batches(engine, crops)
     if not np.isfinite(logits).all():
-        raise ModelError(source, _overflow(origin, crops, spec), "deploy it in FP32, or train it anew")
+        raise ModelError(origin.source, _overflow(origin, crops), "deploy it in FP32, or train it anew")
     return logits
 
 
-def with_rounded_results(half: onnx.ModelProto) -> onnx.ModelProto:
-    """Return an FP32 network whose every tensor goes through FP16; `half` is what `fp16.to_fp16` gave.
+def with_rounded_results(half: Network) -> Network:
+    """Return a network in FP32 whose every tensor goes through FP16; `half` is what `to_fp16` gave.
 
     Values beyond FP16 become infinite, as they do there.  Sums inside one operator stay in FP32, which is how GPUs
     accumulate.
     """
-    rounded = onnx.ModelProto()
-    rounded.CopyFrom(half)
+    rounded = half.copy_model()
     graph = rounded.graph
     for initializer in graph.initializer:
         if initializer.data_type == TensorProto.FLOAT16:
@@ -66,7 +60,7 @@ def with_rounded_results(half: onnx.ModelProto) -> onnx.ModelProto:
         else:
             nodes += _rounded(node)
     replace_nodes(graph, nodes)
-    return rounded
+    return half.remade(rounded)
 
 
 def _rounded(node: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -83,11 +77,11 @@ def _rounded(node: onnx.NodeProto) -> list[onnx.NodeProto]:
     return [node, *casts]
 
 
-def _overflow(network: onnx.ModelProto, crops: Frame, spec: ModelSpec) -> str:
+def _overflow(network: Network, crops: Frame) -> str:
     """Say which tensor of the FP32 `network` goes beyond FP16 first, and how far."""
-    tensors = [name for node in network.graph.node for name in node.output]
+    tensors = list(network.producers)
     largest = dict.fromkeys(tensors, 0.0)
-    views = normalise(crops, mean=spec.mean, std=spec.std)
+    views = normalise(crops, mean=network.spec.mean, std=network.spec.std)
     for values in NetworkSession(network, tensors=tensors).watch(views):
         for name in tensors:
             largest[name] = max(largest[name], float(np.abs(values[name]).max()))

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
-from pptsn.convert.graph.network import INPUT_NAME
-from pptsn.convert.graph.network_session import NetworkSession, Views
-from pptsn.convert.progress import Progress
+from pptsn.convert.graph.network import INPUT_NAME, Network
+from pptsn.convert.graph.session import NetworkSession, Views
+from pptsn.convert.graph.view import attribute
+from pptsn.runtime.base.progress import Steps
 
 Floats = npt.NDArray[np.floating]
 # Rounds weights (O,), one for each output channel, to what the format holds.
@@ -48,14 +49,14 @@ def to_nearest_fp16(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def input_moments(
-    network: onnx.ModelProto, views: Views, *, progress: Progress | None = None
+    network: Network, views: Views, *, progress: Steps | None = None
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Return for each convolution the second moments (n + 1, n + 1) of what one output reads: 1, then n inputs.
 
     n is I * h * w, in the order of the weights.  views: (N, 3, S, S) float32, of which up to 128 are used, each
     with its mirror image in turn; windows are drawn from a fixed seed.
     """
-    convolutions = [node for node in network.graph.node if node.op_type == "Conv"]
+    convolutions = network.convolutions.values()
     inside = list(dict.fromkeys(node.input[0] for node in convolutions if node.input[0] != INPUT_NAME))
     session = NetworkSession(network, tensors=inside)
     rng = np.random.default_rng(0)
@@ -75,10 +76,9 @@ def input_moments(
 
 
 def _windows(values: npt.NDArray[np.float32], node: onnx.NodeProto, rng: np.random.Generator) -> Floats:
-    """Return 1 and what `node` reads at random places of its input (B, I, H, W): (B * _WINDOWS, n + 1)."""
-    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    kernel = attributes.get("kernel_shape", [1, 1])
-    strides, pads = attributes.get("strides", [1, 1]), attributes.get("pads", [0, 0, 0, 0])
+    """Return 1 and what `node` reads at random positions of its input (B, I, H, W): (B * _WINDOWS, n + 1)."""
+    kernel = attribute(node, "kernel_shape", [1, 1])
+    strides, pads = attribute(node, "strides", [1, 1]), attribute(node, "pads", [0, 0, 0, 0])
     padded = np.pad(values, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
     windows = np.lib.stride_tricks.sliding_window_view(padded, tuple(kernel), axis=(2, 3))
     windows = windows[:, :, :: strides[0], :: strides[1]]
@@ -124,35 +124,32 @@ def _factor(moments: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 
 def round_convolutions(
-    network: onnx.ModelProto,
+    network: Network,
     moments: dict[str, npt.NDArray[np.float32]],
     rounding_of: Callable[[npt.NDArray[np.float32]], Rounding],
     *,
-    progress: Progress | None = None,
+    progress: Steps | None = None,
 ) -> dict[str, Rounded]:
     """Return the rounded weights of every convolution of the FP32 `network`, by name.
 
     rounding_of: gives the rounding for a convolution's weights (O, I, h, w).
     """
-    values = {initializer.name: initializer for initializer in network.graph.initializer}
-    nodes = [node for node in network.graph.node if node.op_type == "Conv"]
     rounded = {}
-    for done, node in enumerate(nodes, 1):
-        weights, bias = (numpy_helper.to_array(values[name]) for name in node.input[1:3])
-        rounded[node.name] = compensate(weights, bias, moments[node.name], rounding_of(weights))
+    for done, (name, node) in enumerate(network.convolutions.items(), 1):
+        weights = network.weights(node)
+        rounded[name] = compensate(weights, network.bias(node), moments[name], rounding_of(weights))
         if progress is not None:
-            progress(done, len(nodes))
+            progress(done, len(network.convolutions))
     return rounded
 
 
-def with_rounded(network: onnx.ModelProto, rounded: dict[str, Rounded], names: Collection[str]) -> onnx.ModelProto:
-    """Return a copy of `network` in which the convolutions `names` have their rounded weights and biases."""
-    changed = onnx.ModelProto()
-    changed.CopyFrom(network)
-    values = {initializer.name: initializer for initializer in changed.graph.initializer}
-    for node in changed.graph.node:
+def with_rounded(network: Network, rounded: dict[str, Rounded], names: Collection[str]) -> Network:
+    """Return `network` with the rounded weights and biases of its convolutions `names`."""
+    model = network.copy_model()
+    values = {initializer.name: initializer for initializer in model.graph.initializer}
+    for node in model.graph.node:
         if node.name in names:
             new = rounded[node.name]
             for name, array in zip(node.input[1:3], (new.weights, new.bias), strict=True):
                 values[name].CopyFrom(numpy_helper.from_array(array, name))
-    return changed
+    return network.remade(model)

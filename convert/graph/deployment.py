@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,16 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper, parser
 
+from pptsn.convert.graph import NETWORK_PREFIX
 from pptsn.convert.graph.simplify import remove_identities
+from pptsn.convert.graph.view import GraphView, attribute
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.onnxruntime.engine import INPUT_NAME, OUTPUT_NAME
 from pptsn.runtime.model.spec import ModelSpec
 
 # IR 9 belongs to opset 19 and is read by every runtime that reads that.
 IR_VERSION = 9
-# Of the names of everything that belongs to the per-view network.
-NETWORK_PREFIX = "network/"
+_TO_PLANES = [0, 3, 1, 2]
 
 
 def compose_deployment(
@@ -87,7 +89,7 @@ def _front(spec: ModelSpec, opset: int) -> onnx.ModelProto:
         front (uint8[N, {size}, {size}, 3] {INPUT_NAME}) => (float[V, 3, {size}, {size}] views) {{
             pixels = Cast<to = 1>({INPUT_NAME})
             {mirrored if spec.mirror else plain}
-            planes = Transpose<perm = [0, 3, 1, 2]>(views_nhwc)
+            planes = Transpose<perm = {_TO_PLANES}>(views_nhwc)
             centred = Sub(planes, mean)
             views = Mul(centred, scale)
         }}""")
@@ -129,3 +131,86 @@ def _name_nodes(graph: onnx.GraphProto) -> None:
     """Give every nameless node a name made of its output, so that reports can point at it."""
     for node in graph.node:
         node.name = node.name or f"{node.op_type}:{node.output[0]}"
+
+
+class OtherStructureError(ValueError):
+    """A graph is not put together as `compose_deployment` does it."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What `compose_deployment` put around a network.
+
+    tensors: the outputs of its nodes.  views, logits: the tensors that the network reads and gives.
+    """
+
+    tensors: frozenset[str]
+    views: str
+    logits: str
+
+
+def find_surroundings(model: onnx.ModelProto, spec: ModelSpec) -> Surroundings:
+    """Return what is around the network of a deployment graph, found by its structure, whatever its names.
+
+    Raises OtherStructureError for a graph that was not composed here, and for one that does other things than
+    `spec` says.
+    """
+    view = GraphView(model)
+    front, back = _find_front(view, spec), _find_back(view, spec)
+    logits = back[0].input[0] if back else view.graph.output[0].name
+    tensors = frozenset(node.output[0] for node in front + back)
+    return Surroundings(tensors, views=front[-1].output[0], logits=logits)
+
+
+def _find_front(view: GraphView, spec: ModelSpec) -> list[onnx.NodeProto]:
+    """Return the nodes that make views of crops, in order; see `_front`."""
+    cast = _reader(view, view.graph.input[0].name, "Cast")
+    nodes = [cast]
+    if spec.mirror:
+        pixels = cast.output[0]
+        mirrored, both = _reader(view, pixels, "Slice"), _reader(view, pixels, "Concat")
+        if list(both.input) != [pixels, mirrored.output[0]]:
+            raise OtherStructureError("expected crops and their mirror images in one batch")
+        nodes += [mirrored, both]
+    nodes.append(_reader(view, nodes[-1].output[0], "Transpose"))
+    if list(attribute(nodes[-1], "perm", [])) != _TO_PLANES:
+        raise OtherStructureError(f"expected a Transpose by {_TO_PLANES}")
+    nodes.append(_reader(view, nodes[-1].output[0], "Sub"))
+    _check_operand(view, nodes[-1], 255 * np.array(spec.mean))
+    nodes.append(_reader(view, nodes[-1].output[0], "Mul"))
+    _check_operand(view, nodes[-1], 1 / (255 * np.array(spec.std)))
+    return nodes
+
+
+def _find_back(view: GraphView, spec: ModelSpec) -> list[onnx.NodeProto]:
+    """Return the nodes that take the mean over each crop and its mirror image, in order; see `_back`."""
+    if not spec.mirror:
+        return []
+    mean = _producer(view, view.graph.output[0].name, "ReduceMean")
+    _check_operand(view, mean, [0])
+    pairs = _producer(view, mean.input[0], "Reshape")
+    _check_operand(view, pairs, [2, -1, spec.classes])
+    return [pairs, mean]
+
+
+def _reader(view: GraphView, tensor: str, kind: str) -> onnx.NodeProto:
+    """Return the one node of the operator `kind` that reads `tensor` first."""
+    found = [node for node, position in view.readers[tensor] if node.op_type == kind and position == 0]
+    if len(found) != 1:
+        raise OtherStructureError(f"expected one {kind} of {tensor!r}, found {len(found)}")
+    return found[0]
+
+
+def _producer(view: GraphView, tensor: str, kind: str) -> onnx.NodeProto:
+    """Return the node that gives `tensor`, which has to be of the operator `kind`."""
+    node = view.producers.get(tensor)
+    if node is None or node.op_type != kind:
+        raise OtherStructureError(f"expected a {kind} that gives {tensor!r}")
+    return node
+
+
+def _check_operand(view: GraphView, node: onnx.NodeProto, expected: npt.ArrayLike) -> None:
+    """Refuse a `node` whose second input is no constant of the numbers `expected`."""
+    found = view.value(node.input[1]) if len(node.input) > 1 else None
+    if found is None or found.size != np.size(expected) or not np.allclose(found.ravel(), expected, rtol=1e-5):
+        raise OtherStructureError(f"expected a {node.op_type} by {np.asarray(expected).tolist()}")

@@ -1,23 +1,100 @@
-"""Taking the per-view network out of a deployment graph again, so that it can be converted and put back."""
+"""The per-view network: taken out of a deployment graph, so that it can be converted and put back."""
 
 from __future__ import annotations
 
+import dataclasses
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import onnx
+from onnx import numpy_helper
 
-from pptsn.convert.graph.deployment import NETWORK_PREFIX, compose_deployment
-from pptsn.convert.graph.model_file import load_model
+from pptsn.convert.graph import NETWORK_PREFIX
+from pptsn.convert.graph.deployment import OtherStructureError, compose_deployment, find_surroundings
+from pptsn.convert.graph.files import load_model, write_model
 from pptsn.convert.graph.simplify import remove_unused
+from pptsn.convert.graph.view import GraphView
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.model.spec import ModelSpec
 
 INPUT_NAME, OUTPUT_NAME = "views", "view_logits"
-_REMEDY = "make it again by: pptsn convert onnx"
 
 
-def load_network(path: str | Path) -> tuple[onnx.ModelProto, ModelSpec]:
-    """Return the per-view network of an FP32 deployment graph, (B, 3, S, S) -> (B, C), and its spec.
+class Network(GraphView):
+    """A per-view network, views (B, 3, S, S) float32 -> view_logits (B, C) float32, with the spec that it is for.
+
+    model: its graph, which nobody changes: an edited `copy_model` becomes a network of its own by `remade`.
+    spec: of the deployment graph around it.  source: the file it came from, for errors.
+    """
+
+    def __init__(self, model: onnx.ModelProto, spec: ModelSpec, *, source: object) -> None:
+        super().__init__(model)
+        self.spec, self.source = spec, source
+
+    def copy_model(self) -> onnx.ModelProto:
+        """Return a copy of the graph, to be edited."""
+        copy = onnx.ModelProto()
+        copy.CopyFrom(self.model)
+        return copy
+
+    def remade(self, model: onnx.ModelProto, *, precision: str | None = None) -> Network:
+        """Return the network that `model`, made from this one's, is; of another precision where one is given."""
+        spec = self.spec if precision is None else dataclasses.replace(self.spec, precision=precision)
+        return Network(model, spec, source=self.source)
+
+    def deployed(self) -> onnx.ModelProto:
+        """Return the deployment graph around this network, as its spec says."""
+        return compose_deployment(self.copy_model(), self.spec, mirror=self.spec.mirror)[0]
+
+    def write(self, path: Path, *, quantization: dict[str, Any] | None = None) -> None:
+        """Write the deployment graph around this network to `path`; see `write_model`."""
+        write_model(self.deployed(), self.spec, path, quantization=quantization)
+
+    @cached_property
+    def convolutions(self) -> dict[str, onnx.NodeProto]:
+        """The Conv nodes by name, in the graph's order."""
+        return {node.name: node for node in self.of_kind("Conv")}
+
+    def weights(self, convolution: onnx.NodeProto) -> npt.NDArray[np.float32]:
+        """Return the weights (O, I, h, w) of a convolution."""
+        return numpy_helper.to_array(self.initializers[convolution.input[1]])
+
+    def bias(self, convolution: onnx.NodeProto) -> npt.NDArray[np.float32]:
+        """Return the bias (O,) of a convolution."""
+        return numpy_helper.to_array(self.initializers[convolution.input[2]])
+
+    @cached_property
+    def residual_adds(self) -> list[onnx.NodeProto]:
+        """The Add nodes of which no input is a constant."""
+        return [node for node in self.of_kind("Add") if self.initializers.keys().isdisjoint(node.input)]
+
+    def shortcut(self, add: onnx.NodeProto) -> str:
+        """Return the input of a residual Add that comes the shorter way, past fewer convolutions.
+
+        Raises ModelError where both come past as many.
+        """
+        first, second = add.input
+        passed = self._convolutions_since_fork(first), self._convolutions_since_fork(second)
+        if passed[0] == passed[1]:
+            cause = f"{add.name!r} adds two branches of {passed[0]} convolutions: no shortcut"
+            raise ModelError("network", cause)
+        return str(first if passed[0] < passed[1] else second)
+
+    def _convolutions_since_fork(self, name: str) -> int:
+        """Count the convolutions between `name` and the tensor before it that others read as well."""
+        count = 0
+        while len(self.readers[name]) == 1 and name in self.producers:
+            node = self.producers[name]
+            count += node.op_type == "Conv"
+            name = node.input[0]
+        return count
+
+
+def load_network(path: str | Path) -> Network:
+    """Return the per-view network of the FP32 deployment graph at `path`.
 
     Raises ModelError for a damaged or foreign file, and for a model that is not FP32: each precision is made from
     FP32 weights, never from rounded ones.
@@ -27,35 +104,45 @@ def load_network(path: str | Path) -> tuple[onnx.ModelProto, ModelSpec]:
         raise ModelError(
             path, f"is {spec.precision} already, expected the FP32 model", "name the file of `pptsn convert onnx`"
         )
-    return extract_network(model, spec, source=path), spec
+    return extract_network(model, spec, source=path)
 
 
-def extract_network(model: onnx.ModelProto, spec: ModelSpec, *, source: object) -> onnx.ModelProto:
+def extract_network(model: onnx.ModelProto, spec: ModelSpec, *, source: object) -> Network:
     """Return the network inside the deployment graph `model`: what `compose_deployment` was given, up to names.
 
-    Raises ModelError, naming `source`, where the graph was not composed by this program.
+    Raises ModelError, naming `source`, where the graph was not composed by this program, or does other things
+    with its crops than `spec` says.
     """
-    nodes = [node for node in model.graph.node if node.name.startswith(NETWORK_PREFIX)]
-    if not nodes:
-        raise ModelError(source, f"has no nodes named {NETWORK_PREFIX}...: it is no deployment graph", _REMEDY)
-    made = {name for node in nodes for name in node.output}
-    values = {initializer.name for initializer in model.graph.initializer}
-    read = {name for node in nodes for name in node.input if name} - made - values
-    outside = {name for node in model.graph.node if node not in nodes for name in node.input}
-    given = (made & outside) | (made & {output.name for output in model.graph.output})
-    if len(read) != 1 or len(given) != 1:
-        raise ModelError(source, f"its network reads {sorted(read)} and gives {sorted(given)}", _REMEDY)
+    remedy = "make one by: pptsn convert onnx"
+    try:
+        around = find_surroundings(model, spec)
+    except OtherStructureError as error:
+        cause = f"is no deployment graph as this release makes them ({error})"
+        raise ModelError(source, cause, remedy) from error
+    nodes = [node for node in model.graph.node if node.output[0] not in around.tensors]
+    read, given = _border(model.graph, nodes)
+    if (read, given) != ({around.views}, {around.logits}):
+        raise ModelError(source, f"its network reads {sorted(read)} and gives {sorted(given)}", remedy)
     network = onnx.ModelProto()
     network.CopyFrom(model)
     del network.metadata_props[:], network.graph.node[:], network.graph.input[:], network.graph.output[:]
     network.graph.node.extend(nodes)
-    _rename(network.graph, {read.pop(): INPUT_NAME, given.pop(): OUTPUT_NAME})
+    _rename(network.graph, {around.views: INPUT_NAME, around.logits: OUTPUT_NAME})
     size = spec.crop_size
     network.graph.input.append(_value(INPUT_NAME, ["B", 3, size, size]))
     network.graph.output.append(_value(OUTPUT_NAME, ["B", spec.classes]))
     network.graph.name = "network"
     remove_unused(network.graph)
-    return network
+    return Network(network, spec, source=source)
+
+
+def _border(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> tuple[set[str], set[str]]:
+    """Return the tensors that `nodes` read from outside, constants apart, and those that they give."""
+    made = {name for node in nodes for name in node.output}
+    constants = {initializer.name for initializer in graph.initializer}
+    read = {name for node in nodes for name in node.input if name} - made - constants
+    outside = {name for node in graph.node if node.output[0] not in made for name in node.input}
+    return read, made & (outside | {output.name for output in graph.output})
 
 
 def _value(name: str, shape: list[str | int]) -> onnx.ValueInfoProto:
@@ -74,10 +161,3 @@ def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
             tensors[:] = [plain(name) for name in tensors]
     for initializer in graph.initializer:
         initializer.name = plain(initializer.name)
-
-
-def recompose(network: onnx.ModelProto, spec: ModelSpec) -> onnx.ModelProto:
-    """Return the deployment graph around `network`, as `spec` says; `network` is left as it is."""
-    own = onnx.ModelProto()
-    own.CopyFrom(network)
-    return compose_deployment(own, spec, mirror=spec.mirror)[0]

@@ -1,4 +1,4 @@
-"""Watching a network at work: the histogram of each tensor that may be quantized, kept for the next time."""
+"""Watching a network at work: a histogram of each tensor that may be quantized, kept for the next time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnx
 
-from pptsn.convert.graph.network import INPUT_NAME
-from pptsn.convert.graph.network_session import NetworkSession, Views
+from pptsn.convert.graph.network import INPUT_NAME, Network
+from pptsn.convert.graph.session import NetworkSession, Views
 from pptsn.convert.int8.histogram import BINS, Histogram
-from pptsn.convert.progress import Progress
 from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.base.files import atomic_file
+from pptsn.runtime.base.progress import Steps
 
 # To be raised with every change of what is counted.
 _VERSION = 1
 
 
 def observe(
-    network: onnx.ModelProto, tensors: Sequence[str], views: Views, *, progress: Progress | None = None
+    network: Network, tensors: Sequence[str], views: Views, *, progress: Steps | None = None
 ) -> dict[str, Histogram]:
     """Return the histograms of `tensors` of the FP32 `network` over `views` (N, 3, S, S).
 
@@ -53,7 +52,7 @@ class CalibrationCache:
         self._folder = folder or _cache_home() / "pptsn" / "calibration"
 
     def observe(
-        self, network: onnx.ModelProto, tensors: Sequence[str], views: Views, *, progress: Progress | None = None
+        self, network: Network, tensors: Sequence[str], views: Views, *, progress: Steps | None = None
     ) -> dict[str, Histogram]:
         """Return what `observe` does, from the cache where it is there; else keep it."""
         path = self._folder / f"{_key(network, tensors, views)}.npz"
@@ -72,9 +71,9 @@ def _cache_home() -> Path:
         return Path(tempfile.gettempdir())
 
 
-def _key(network: onnx.ModelProto, tensors: Sequence[str], views: Views) -> str:
+def _key(network: Network, tensors: Sequence[str], views: Views) -> str:
     digest = hashlib.sha256(f"{_VERSION} {BINS} {views.shape} {list(tensors)}".encode())
-    digest.update(network.SerializeToString(deterministic=True))
+    digest.update(network.model.SerializeToString(deterministic=True))
     digest.update(np.ascontiguousarray(views).data)
     return digest.hexdigest()
 

@@ -13,11 +13,7 @@ from dataclasses import dataclass, field
 
 import onnx
 
-from pptsn.convert.int8.structure import Structure
-
-# Of each target, the one that fuses most comes last.
-PLACEMENTS = {"tensorrt": ("convolutions", "residual"), "cpu": ("everything",)}
-
+from pptsn.convert.graph.network import Network
 
 # What ONNX Runtime has uint8 kernels for, or fuses into one.
 _UINT8_KERNELS = ("Conv", "Relu", "Add", "MaxPool", "AveragePool")
@@ -51,43 +47,41 @@ class Plan:
         return [point.tensor for point in self.points]
 
 
-def make_plan(network: onnx.ModelProto, placement: str, *, skip: Collection[str] = ()) -> Plan:
+def make_plan(network: Network, placement: str, *, skip: Collection[str] = ()) -> Plan:
     """Return where quantization goes in `network`; the convolutions named in `skip` stay in floating point.
 
-    placement: one of PLACEMENTS.
+    placement: one of `options.PLACEMENTS`.
     """
-    structure = Structure(network.graph)
-    kept = [node for node in structure.convolutions if node.name not in skip]
+    kept = [node for name, node in network.convolutions.items() if name not in skip]
     if placement == "everything":
-        readers = _readers_of_everything(structure, network.graph)
-        readers = [(tensor, node) for tensor, node in readers if node.name not in skip]
+        readers = [(tensor, node) for tensor, node in _readers_of_everything(network) if node.name not in skip]
     else:
         readers = [(node.input[0], node) for node in kept]
         if placement == "residual":
-            readers += [(structure.shortcut(node), node) for node in structure.residual_adds]
+            readers += [(network.shortcut(node), node) for node in network.residual_adds]
     chosen: dict[str, list[tuple[str, int]]] = {}
     for tensor, node in readers:
         chosen.setdefault(tensor, []).append((node.name, list(node.input).index(tensor)))
-    points = tuple(Point(tensor, tuple(places)) for tensor, places in chosen.items())
+    points = tuple(Point(tensor, tuple(inputs)) for tensor, inputs in chosen.items())
     return Plan(
         points,
         tuple(node.name for node in kept),
         quantize_bias=placement == "everything",
-        scale_of={node.output[0]: node.input[0] for node in network.graph.node if node.op_type == "MaxPool"}
+        scale_of={node.output[0]: node.input[0] for node in network.of_kind("MaxPool")}
         if placement == "everything"
         else {},
     )
 
 
-def _readers_of_everything(structure: Structure, graph: onnx.GraphProto) -> list[tuple[str, onnx.NodeProto]]:
+def _readers_of_everything(network: Network) -> list[tuple[str, onnx.NodeProto]]:
     """Return each activation between the network's input and its pooled features, with each of its readers.
 
     What only a Relu reads is left out, since the kernel before it applies that too.
     """
-    made = [name for node in graph.node if node.op_type in _UINT8_KERNELS for name in node.output]
+    made = [name for node in network.of_kind(*_UINT8_KERNELS) for name in node.output]
     pairs = []
-    for tensor in (graph.input[0].name, *made):
-        readers = structure.readers[tensor]
+    for tensor in (network.graph.input[0].name, *made):
+        readers = [node for node, _ in network.readers[tensor]]
         if [node.op_type for node in readers] != ["Relu"]:
             pairs += [(tensor, node) for node in readers]
     return pairs

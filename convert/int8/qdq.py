@@ -10,8 +10,9 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from pptsn.convert.graph.edit import replace_nodes
+from pptsn.convert.graph.network import Network
 from pptsn.convert.graph.simplify import remove_unused
+from pptsn.convert.graph.view import replace_nodes
 from pptsn.convert.int8.placement import Plan
 from pptsn.convert.int8.scales import INT8_MAX, Scale, weight_scales
 
@@ -20,13 +21,13 @@ _INT32_MAX = 2**31 - 256
 
 
 def quantize(
-    network: onnx.ModelProto,
+    network: Network,
     plan: Plan,
     scales: Mapping[str, Scale],
     *,
     weight_scales_of: Mapping[str, npt.NDArray[np.float32]] | None = None,
-) -> onnx.ModelProto:
-    """Return a copy of `network`, FP32 (B, 3, S, S) -> (B, C), with explicit Q/DQ where `plan` says.
+) -> Network:
+    """Return the FP32 `network` with explicit Q/DQ where `plan` says.
 
     scales: of every tensor that the plan quantizes.
     weight_scales_of: of the convolutions' weights, (O,) by the convolution's name; those that cover them if not
@@ -34,8 +35,7 @@ def quantize(
     Weights become int8, symmetric, with one scale an output channel.  Biases stay in floating point, or become
     int32 where the plan says so.
     """
-    quantized = onnx.ModelProto()
-    quantized.CopyFrom(network)
+    quantized = network.copy_model()
     writer = _Writer(quantized.graph)
     for point in plan.points:
         dequantized = writer.quantize_activation(point.tensor, scales[point.tensor])
@@ -46,11 +46,11 @@ def quantize(
         activation = scales[inputs[name]] if plan.quantize_bias else None
         writer.quantize_weights(name, activation, (weight_scales_of or {}).get(name))
     writer.finish()
-    return quantized
+    return network.remade(quantized, precision="int8")
 
 
 class _Writer:
-    """Collects new nodes and puts each where the tensor that it reads has been made."""
+    """Collects new nodes and puts each behind the node that makes the tensor that it reads."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
@@ -100,7 +100,7 @@ class _Writer:
         return name
 
     def finish(self) -> None:
-        """Put the new nodes in their places and drop what is no longer read."""
+        """Put the new nodes among the others and drop what is no longer read."""
         nodes = [*self._first]
         for name in [value.name for value in self._graph.input]:
             nodes += self._after.pop(name, [])

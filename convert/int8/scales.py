@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pptsn.convert.int8.histogram import Histogram
+from pptsn.convert.int8.thresholds import METHODS
+
 # Smallest and largest of int8 as symmetric quantization uses it, and of uint8.
 INT8_MAX = 127
 UINT8_MAX = 255
@@ -19,6 +22,20 @@ class Scale:
     scale: float
     zero_point: int
     dtype: str
+
+
+def scale_of(histogram: Histogram, method: str, target: str) -> Scale:
+    """Return the scale by which `target` quantizes a tensor of that histogram; method: a name in METHODS."""
+    counts, width = histogram.magnitudes()
+    # Of uint8, all levels are above zero where all values are.
+    levels = 256 if target == "cpu" and histogram.low >= 0 else 128
+    # Nothing is known of a tensor that was 0 throughout; a range of 1 costs nothing if it stays so.
+    threshold = METHODS[method](counts, width, levels) if histogram.low < histogram.high else 1.0
+    if target == "tensorrt":
+        return symmetric_scale(threshold)
+    if histogram.low == histogram.high:
+        return asymmetric_scale(0.0, threshold)
+    return asymmetric_scale(max(histogram.low, -threshold), min(histogram.high, threshold))
 
 
 def symmetric_scale(threshold: float) -> Scale:

@@ -7,33 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import numpy_helper
 
 from pptsn.convert.graph.compensation import Rounded, Rounding, input_moments, round_convolutions, with_rounded
-from pptsn.convert.graph.network_session import NetworkSession, Views
+from pptsn.convert.graph.network import Network
+from pptsn.convert.graph.session import NetworkSession, Views
 from pptsn.convert.int8.histogram import Histogram
-from pptsn.convert.int8.placement import PLACEMENTS, Plan, make_plan
+from pptsn.convert.int8.options import PLACEMENTS, Recipe
+from pptsn.convert.int8.placement import Plan, make_plan
 from pptsn.convert.int8.qdq import quantize
-from pptsn.convert.int8.scales import INT8_MAX, Scale, asymmetric_scale, symmetric_scale, weight_scales
-from pptsn.convert.int8.structure import Structure
-from pptsn.convert.int8.thresholds import METHODS
-from pptsn.convert.progress import Progress
+from pptsn.convert.int8.scales import INT8_MAX, Scale, scale_of, weight_scales
 from pptsn.convert.verify.agreement import Agreement, agreement
+from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.engines.base import Logits
 
 # A layer's own error is an order of magnitude, for which few frames do; there are dozens of layers.
 _LAYER_FRAMES = 16
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One way to quantize: a calibration method, a placement, and the convolutions left out of it."""
-
-    target: str
-    method: str
-    placement: str
-    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ class Quantizer:
 
     def __init__(
         self,
-        network: onnx.ModelProto,
+        network: Network,
         target: str,
         histograms: Mapping[str, Histogram],
         held_out: Views,
@@ -77,12 +65,12 @@ class Quantizer:
         self._expected: Logits = NetworkSession(network).logits(held_out)
         self._scales: dict[str, dict[str, Scale]] = {}
 
-    def build(self, recipe: Recipe) -> onnx.ModelProto:
+    def build(self, recipe: Recipe) -> Network:
         """Return the FP32 network with Q/DQ as `recipe` says."""
         plan = make_plan(self._network, recipe.placement, skip=recipe.skipped)
         return self._quantized(plan, recipe.method)
 
-    def _quantized(self, plan: Plan, method: str) -> onnx.ModelProto:
+    def _quantized(self, plan: Plan, method: str) -> Network:
         scales = self._scales_by(method)
         shared = {tensor: scales[plan.scale_of.get(tensor, tensor)] for tensor in plan.tensors}
         if self._rounded is None:
@@ -93,7 +81,7 @@ class Quantizer:
     def _scales_by(self, method: str) -> dict[str, Scale]:
         if method not in self._scales:
             self._scales[method] = {
-                name: _scale(histogram, method, self._target) for name, histogram in self._histograms.items()
+                name: scale_of(histogram, method, self._target) for name, histogram in self._histograms.items()
             }
         return self._scales[method]
 
@@ -102,7 +90,7 @@ class Quantizer:
         logits = NetworkSession(self.build(recipe), optimise=False).logits(self._held_out)
         return Candidate(recipe, agreement(logits, self._expected))
 
-    def layer_errors(self, method: str, *, progress: Progress | None = None) -> list[LayerError]:
+    def layer_errors(self, method: str, *, progress: Steps | None = None) -> list[LayerError]:
         """Return the error of each convolution quantized alone (weights and input), the worst first."""
         layers = make_plan(self._network, "convolutions").convolutions
         held_out, expected = self._held_out[:_LAYER_FRAMES], self._expected[:_LAYER_FRAMES]
@@ -117,18 +105,12 @@ class Quantizer:
         return sorted(errors, key=lambda error: (-error.median, error.layer))
 
 
-def _weight_scales(network: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
+def _weight_scales(network: Network) -> dict[str, npt.NDArray[np.float32]]:
     """Return the weight scales (O,) of each convolution, by name."""
-    values = {initializer.name: initializer for initializer in network.graph.initializer}
-    return {
-        node.name: weight_scales(numpy_helper.to_array(values[node.input[1]]))
-        for node in Structure(network.graph).convolutions
-    }
+    return {name: weight_scales(network.weights(node)) for name, node in network.convolutions.items()}
 
 
-def round_to_int8(
-    network: onnx.ModelProto, views: Views, *, progress: Progress | None = None
-) -> dict[str, Rounded]:
+def round_to_int8(network: Network, views: Views, *, progress: Steps | None = None) -> dict[str, Rounded]:
     """Return the weights of every convolution of `network` on int8's grid, rounded with compensation.
 
     views: (N, 3, S, S) float32, real ones.
@@ -141,21 +123,7 @@ def round_to_int8(
     return round_convolutions(network, input_moments(network, views), rounding_of, progress=progress)
 
 
-def _scale(histogram: Histogram, method: str, target: str) -> Scale:
-    """Return the scale by which `target` quantizes a tensor of that histogram."""
-    counts, width = histogram.magnitudes()
-    # Of uint8, all levels are above zero where all values are.
-    levels = 256 if target == "cpu" and histogram.low >= 0 else 128
-    # Nothing is known of a tensor that was 0 throughout; a range of 1 costs nothing if it stays so.
-    threshold = METHODS[method](counts, width, levels) if histogram.low < histogram.high else 1.0
-    if target == "tensorrt":
-        return symmetric_scale(threshold)
-    if histogram.low == histogram.high:
-        return asymmetric_scale(0.0, threshold)
-    return asymmetric_scale(max(histogram.low, -threshold), min(histogram.high, threshold))
-
-
-def tensors_of(network: onnx.ModelProto, target: str) -> list[str]:
+def tensors_of(network: Network, target: str) -> list[str]:
     """Return the tensors that the placements of `target` quantize, and the convolutions' inputs, each once."""
     names = dict.fromkeys(make_plan(network, "convolutions").tensors)
     for placement in PLACEMENTS[target]:

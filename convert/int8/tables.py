@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
-from pptsn.convert.int8.search import Candidate, LayerError, Recipe
-
-# Wide enough for every column, where the output is a file or a pipe.
-_LOG_WIDTH = 120
+from pptsn.convert.int8.options import Recipe
+from pptsn.convert.int8.search import Candidate, LayerError
 
 
 def candidates_table(candidates: Sequence[Candidate], chosen: Recipe) -> Table:
@@ -46,11 +43,3 @@ def layers_table(layers: Sequence[LayerError]) -> Table:
     for layer in layers:
         table.add_row(layer.layer, f"{layer.median:.4f}", f"{layer.worst:.4f}")
     return table
-
-
-def print_tables(*tables: Table) -> None:
-    """Print on standard output, without colours where that is no terminal."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
-    console.print(*tables)

@@ -17,6 +17,7 @@ import numpy as np
 from pptsn.convert.verify.agreement import Agreement, agreement
 from pptsn.convert.verify.limits import Gates, Limits
 from pptsn.convert.verify.logits import Runs, clip_logits, is_export, opened
+from pptsn.convert.verify.report import Report
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import write_text
 from pptsn.runtime.classify.clips import Source
@@ -137,6 +138,24 @@ def verify_chain(
         logits = [np.stack([rows[index] for rows in found.values()]) for index in range(len(models))]
         links = _links(models, engines, logits, known, runs, gates)
     return Chain(links=links, clips=len(found), named=len(sources), runs=runs, skipped=tuple(skipped.values()))
+
+
+def verify_models(
+    model: str | Path,
+    against: str | Path,
+    sources: Sequence[Source],
+    *,
+    runs: Runs,
+    gates: Gates | None = None,
+    labels: Sequence[int] | None = None,
+    limit: int | None = None,
+) -> Report:
+    """Compare `model` with `against` by the mean logits of each clip; see `verify_chain`, of which this is two."""
+    chain = verify_chain([against, model], sources, runs=runs, gates=gates, labels=labels, limit=limit)
+    link = chain.links[1]
+    if link.against_first is None:
+        raise ValueError("the second model of a chain has no figures")
+    return Report(link.model, str(against), link.limits, link.against_first, link.drop, chain.skipped, chain.named)
 
 
 def _check_classes(models: Sequence[str | Path], engines: list[Engine], labels: Sequence[int] | None) -> None:

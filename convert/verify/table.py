@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.chain import Chain, Link
-from pptsn.convert.verify.verify import Report
+from pptsn.convert.verify.report import Report
+from pptsn.runtime.base.progress import results
 from pptsn.runtime.classify.results import printable
-
-# Wide enough for every column, where the output is a file or a pipe.
-_LOG_WIDTH = 200
 
 # Heading, and what a link shows there.
 _Column = tuple[str, Callable[[Link], str]]
@@ -45,9 +42,7 @@ def _tolerance(report: Report) -> str:
 
 def print_chain(chain: Chain) -> None:
     """Print the table of `chain` on standard output, without colours where that is no terminal."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
+    console = results()
     columns = _columns(chain)
     table = Table(
         title=f"{_clips(chain)}, {chain.runs.segments} segments, views {chain.runs.views}; "
@@ -55,8 +50,8 @@ def print_chain(chain: Chain) -> None:
         title_justify="left",
         box=SIMPLE,
     )
-    for place, (heading, _) in enumerate(columns):
-        table.add_column(heading, justify="left" if place < 2 else "right", overflow="fold")
+    for index, (heading, _) in enumerate(columns):
+        table.add_column(heading, justify="left" if index < 2 else "right", overflow="fold")
     for link in chain.links:
         table.add_row(*(escape(show(link)) for _, show in columns))
     console.print(table)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pptsn.convert.verify.chain import Chain
     from pptsn.convert.verify.limits import Gates
     from pptsn.convert.verify.logits import Runs
-    from pptsn.convert.verify.verify import Report
+    from pptsn.convert.verify.report import Report
     from pptsn.runtime.classify.clips import Source
 
 
@@ -98,7 +98,7 @@ def verify(
     if reference is not None:
         result = _against_reference(models[0], reference, runs, gates)
     elif against is not None:
-        from pptsn.convert.verify.verify import verify_models
+        from pptsn.convert.verify.chain import verify_models
 
         result = verify_models(models[0], against, sources, runs=runs, gates=gates, labels=labels, limit=limit)
     else:
@@ -155,7 +155,7 @@ def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[So
 
 def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> Report:
     from pptsn.convert.verify.logits import open_model
-    from pptsn.convert.verify.verify import verify_reference
+    from pptsn.convert.verify.reference import verify_reference
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
 

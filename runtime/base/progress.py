@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -11,6 +15,14 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+# Called with the steps done and the steps in all, by what takes long.
+Steps: TypeAlias = Callable[[int, int], None]
+# Shows the steps of something under a title, as `steps_bar` does.
+StepsBar: TypeAlias = Callable[[str], AbstractContextManager[Steps]]
+
+# Where results go to a file or a pipe, the columns that their tables may take.
+_PIPED_COLUMNS = 200
 
 QUIET = False
 
@@ -39,3 +51,17 @@ def progress_bar(console: Console | None = None) -> Progress:
         disable=QUIET or not console.is_terminal,
         transient=True,
     )
+
+
+@contextmanager
+def steps_bar(title: str) -> Iterator[Steps]:
+    """Show a progress bar for steps whose number is known once the first is done."""
+    with progress_bar() as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def results(*, piped_columns: int = _PIPED_COLUMNS) -> Console:
+    """Return the console for results on standard output: without colours, and of one width, where it is piped."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=piped_columns)

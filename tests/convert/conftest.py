@@ -34,7 +34,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def seeded_model(shared_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The FP32 model of the seeded checkpoint beside the project: a ResNet-50 of 400 classes."""
-    from pptsn.convert.graph.to_onnx import convert_to_onnx
+    from pptsn.convert.graph.conversion import convert_to_onnx
     from pptsn.training.export import export_model
     from pptsn.training.network.weights import save_weights
     from tests.training.published import seeded_state

@@ -6,7 +6,10 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, parser
 
-from pptsn.convert.graph.paddle_to_onnx import OPSET
+from pptsn.convert.graph.from_paddle import OPSET
+from pptsn.convert.graph.network import Network
+from pptsn.runtime.model.spec import ModelSpec
+from tests.models import tiny_spec
 
 SIZE, CLASSES = 16, 4
 CONVOLUTIONS = ("stem", "main1", "main2", "short", "same1", "same2")
@@ -18,7 +21,17 @@ NODES = (
 )  # fmt: skip
 
 
-def residual_network(seed: int = 0) -> onnx.ModelProto:
+def residual_spec(**changes: object) -> ModelSpec:
+    """Return the spec of the residual network: crops of 16 px from frames of 20 px, mirrored in the graph."""
+    return tiny_spec(**({"crop_size": SIZE, "short_side": 20, "mirror": True} | changes))
+
+
+def residual_network(model: onnx.ModelProto | None = None, *, seed: int = 0) -> Network:
+    """Return the network of `model`, a changed `residual_model`, or of one as it is."""
+    return Network(model or residual_model(seed), residual_spec(), source="m.onnx")
+
+
+def residual_model(seed: int = 0) -> onnx.ModelProto:
     """Return views (B, 3, 16, 16) -> (B, 4): stem, a block that halves the size, one that keeps it, classifier."""
     model = parser.parse_model(f"""<ir_version: 9, opset_import: ["" : {OPSET}]>
         small (float[B, 3, {SIZE}, {SIZE}] views) => (float[B, {CLASSES}] view_logits) {{

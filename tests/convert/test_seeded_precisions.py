@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pptsn.convert.fp16.to_fp16 import convert_to_fp16
+from pptsn.convert.fp16.conversion import convert_to_fp16
 from pptsn.convert.frames import calibration_sources
-from pptsn.convert.int8.to_int8 import Int8Options, convert_to_int8
+from pptsn.convert.int8.conversion import convert_to_int8
+from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify.agreement import normalised_errors
 from pptsn.convert.verify.logits import Runs, clip_logits, opened
 from pptsn.runtime.classify.sources import videos_below
-from tests.convert.test_to_int8 import no_bar
+from tests.convert.int8.test_conversion import no_bar
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 

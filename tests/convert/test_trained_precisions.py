@@ -8,17 +8,18 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from pptsn.convert.fp16.to_fp16 import convert_to_fp16
+from pptsn.convert.fp16.conversion import convert_to_fp16
 from pptsn.convert.frames import calibration_sources
-from pptsn.convert.graph.model_file import load_model, write_model
-from pptsn.convert.graph.to_onnx import convert_to_onnx
-from pptsn.convert.int8.to_int8 import Int8Options, convert_to_int8
+from pptsn.convert.graph.conversion import convert_to_onnx
+from pptsn.convert.graph.files import load_model, write_model
+from pptsn.convert.int8.conversion import convert_to_int8
+from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify.chain import Chain, verify_chain
 from pptsn.convert.verify.limits import Gates
 from pptsn.convert.verify.logits import Runs
 from pptsn.runtime.base.errors import VerificationError
 from pptsn.runtime.classify.lists import read_list
-from tests.convert.test_to_int8 import no_bar
+from tests.convert.int8.test_conversion import no_bar
 
 pytestmark = pytest.mark.slow
 

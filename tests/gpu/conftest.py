@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.convert.fp16.cast import to_fp16
-from pptsn.convert.graph.deployment import compose_deployment
-from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.network import Network
 from pptsn.runtime.base.errors import MissingDependencyError
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 
@@ -41,7 +40,6 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     path = tmp_path_factory.mktemp("gpu") / f"{request.param}.onnx"
     if request.param == "fp32":
         return write_tiny_model(path)
-    half = to_fp16(tiny_network(), source="the tiny model")
-    graph, spec = compose_deployment(half, tiny_spec(precision="fp16"), mirror=True)
-    write_model(graph, spec, path)
+    network = Network(tiny_network(), tiny_spec(mirror=True), source="the tiny model")
+    to_fp16(network).write(path)
     return path

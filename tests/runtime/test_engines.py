@@ -80,7 +80,7 @@ def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path: Path) -> No
 
 
 def test_a_graph_with_another_interface_is_a_model_error(tmp_path: Path) -> None:
-    from pptsn.convert.graph.model_file import write_model
+    from pptsn.convert.graph.files import write_model
 
     write_model(tiny_network(), tiny_spec(), tmp_path / "m.onnx")
     with pytest.raises(ModelError, match=r"expected .*crops.*uint8"):
@@ -297,7 +297,7 @@ def test_without_wheels_for_this_processor_the_gpu_hints_name_nvidia(
 def write_int8(path: Path, target: str) -> Path:
     """Write the tiny model with the metadata of one that was quantized for `target`."""
     from pptsn.convert.graph.deployment import compose_deployment
-    from pptsn.convert.graph.model_file import write_model
+    from pptsn.convert.graph.files import write_model
 
     graph, spec = compose_deployment(tiny_network(), tiny_spec(precision="int8"), mirror=True)
     write_model(graph, spec, path, quantization={"target": target})

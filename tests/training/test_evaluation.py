@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pptsn.cli.program import main
-from pptsn.convert.graph.to_onnx import convert_to_onnx
+from pptsn.convert.graph.conversion import convert_to_onnx
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop

@@ -12,7 +12,7 @@ import typer
 from pptsn.cli.requirements import require
 
 if TYPE_CHECKING:
-    from pptsn.convert.engine.engine import EngineReport
+    from pptsn.convert.engine.conversion import EngineReport
 _SHOWN_WARNINGS = 3
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="FILE.onnx", help="The model; its precision is the plan's.")
@@ -72,7 +72,7 @@ def engine(
         compute_capabilities=parse_compute_capabilities(compute_capability or []),
     )
     require("onnx", "looking into an ONNX file", extra="tensorrt")
-    from pptsn.convert.engine.engine import convert_to_engine
+    from pptsn.convert.engine.conversion import convert_to_engine
 
     started = time.monotonic()
     report = convert_to_engine(model, output, options, precision=precision, rebuild_if_needed=rebuild_if_needed)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +17,10 @@ from pptsn.cli.convert.precision import (
 from pptsn.cli.requirements import require
 
 if TYPE_CHECKING:
-    from pptsn.convert.int8.to_int8 import Int8Result
+    from pptsn.convert.int8.conversion import Int8Result
+
+# Where the tables go to a file or a pipe, the columns that they may take.
+_PIPED_COLUMNS = 120
 
 
 def convert_int8(
@@ -61,10 +62,11 @@ def convert_int8(
     """
     require("onnx", "converting a model", extra="convert")
     from pptsn.convert.frames import calibration_sources
-    from pptsn.convert.int8.skipping import SkipLayers
-    from pptsn.convert.int8.tables import candidates_table, layers_table, print_tables
-    from pptsn.convert.int8.to_int8 import Int8Options, convert_to_int8
+    from pptsn.convert.int8.conversion import convert_to_int8
+    from pptsn.convert.int8.options import Int8Options, SkipLayers
+    from pptsn.convert.int8.tables import candidates_table, layers_table
     from pptsn.convert.verify.table import report_line
+    from pptsn.runtime.base.progress import results
 
     options = Int8Options(
         target=target,
@@ -77,25 +79,16 @@ def convert_int8(
         compensate=compensate,
         cache=cache,
     )
-    result = convert_to_int8(model, output, calibration_sources(calibration), options=options, bar=_bar)
+    result = convert_to_int8(model, output, calibration_sources(calibration), options=options)
     warn_of_skipped(result.frames.skipped)
+    console = results(piped_columns=_PIPED_COLUMNS)
     if result.layers:
-        print_tables(layers_table(result.layers))
-    print_tables(candidates_table(result.candidates, result.chosen))
+        console.print(layers_table(result.layers))
+    console.print(candidates_table(result.candidates, result.chosen))
     typer.echo(_summary(result))
     typer.echo(report_line(result.report))
     result.report.require_passed()
     typer.echo(written(output, model))
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; see `pptsn.convert.progress.Bar`."""
-    from pptsn.runtime.base.progress import progress_bar
-
-    with progress_bar() as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _summary(result: Int8Result) -> str:

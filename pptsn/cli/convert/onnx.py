@@ -24,10 +24,10 @@ def convert_onnx(
 
     Example: pptsn convert onnx output/export -o output/model.onnx
     """
-    from pptsn.convert.graph.paddle_to_onnx import require_paddle2onnx
+    from pptsn.convert.graph.from_paddle import require_paddle2onnx
 
     require_paddle2onnx()  # before what follows imports it
-    from pptsn.convert.graph.to_onnx import convert_to_onnx
+    from pptsn.convert.graph.conversion import convert_to_onnx
     from pptsn.runtime.base.progress import notes
 
     with notes().status("converting"):

@@ -20,7 +20,7 @@ from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.stages.measuring import Subject, measure_stages_in_turn
 from pptsn.convert.graph.deployment import compose_deployment
-from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.files import write_model
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.video.container import OpenVideo
 from tests.clips import write_clip

@@ -12,7 +12,7 @@ import pytest
 
 from pptsn.benchmarks.measure.machine import device_facts, temperatures_c
 from pptsn.convert.graph.deployment import compose_deployment
-from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.files import write_model
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.engines import open_engine

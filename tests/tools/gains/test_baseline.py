@@ -40,7 +40,7 @@ def model(folder: Path) -> Path:
 def int8_model(folder: Path) -> Path:
     """A model that says it is in INT8, and whose answers are no other model's: its network sees other colours."""
     from pptsn.convert.graph.deployment import compose_deployment
-    from pptsn.convert.graph.model_file import write_model
+    from pptsn.convert.graph.files import write_model
     from tests.models import tiny_network
 
     network = tiny_network()

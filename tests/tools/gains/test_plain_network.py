@@ -9,12 +9,12 @@ import onnx
 import pytest
 
 from pptsn.convert.graph.deployment import compose_deployment
-from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.files import write_model
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise
 from pptsn.runtime.model.spec import ModelSpec
-from tests.convert.residual_network import SIZE, residual_network
+from tests.convert.residual_network import SIZE, residual_model
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 from tools.gains.plain_network import PlainNetwork, write_plain_network
 from tools.targets import tiny_model
@@ -33,7 +33,7 @@ def plain_logits(model: Path, crops: np.ndarray, spec: ModelSpec) -> np.ndarray:
 def network(request: pytest.FixtureRequest) -> tuple[onnx.ModelProto, ModelSpec]:
     if request.param == "tiny":
         return tiny_network(), tiny_spec()
-    return residual_network(), tiny_spec(crop_size=SIZE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+    return residual_model(), tiny_spec(crop_size=SIZE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 
 
 def test_the_mean_over_a_crop_and_its_mirror_image_is_the_deployment_graphs_answer(
@@ -62,7 +62,7 @@ def test_nothing_but_the_network_is_left(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "m.onnx")
     plain = onnx.load(write_plain_network(model, tmp_path / "plain.onnx"))
     assert {node.op_type for node in plain.graph.node} == {"Conv", "Flatten"}
-    assert [tensor.name for tensor in plain.graph.initializer] == ["network/weight"]
+    assert [tensor.name for tensor in plain.graph.initializer] == ["weight"]
     (views,) = plain.graph.input
     assert [d.dim_param or d.dim_value for d in views.type.tensor_type.shape.dim] == ["N", 3, 32, 32]
 

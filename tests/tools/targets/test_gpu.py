@@ -12,8 +12,7 @@ import pytest
 
 from pptsn.benchmarks.measure.method import Method
 from pptsn.convert.fp16.cast import to_fp16
-from pptsn.convert.graph.deployment import compose_deployment
-from pptsn.convert.graph.model_file import write_model
+from pptsn.convert.graph.network import Network
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.pictures import drawn_crops
@@ -39,9 +38,8 @@ def fp32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=[True, False], ids=["mirrored", "plain"])
 def fp16(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fp16") / "m.fp16.onnx"
-    half = to_fp16(tiny_network(), source="the tiny model")
-    graph, spec = compose_deployment(half, tiny_spec(precision="fp16"), mirror=request.param)
-    write_model(graph, spec, path)
+    network = Network(tiny_network(), tiny_spec(mirror=request.param), source="the tiny model")
+    to_fp16(network).write(path)
     return path
 
 

@@ -1,0 +1,65 @@
+"""Running a per-view network by itself, with a look at the tensors inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from pptsn.convert.graph.network import INPUT_NAME, OUTPUT_NAME, Network
+from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
+
+Views = npt.NDArray[np.float32]
+
+# Views a call: enough for the kernels, few enough for the tensors inside, 90 MB a view at 224 px, to fit.
+_BATCH = 4
+
+
+class NetworkSession:
+    """A per-view network, views (B, 3, S, S) float32 -> view_logits (B, C), in ONNX Runtime on the CPU.
+
+    tensors: names of tensors inside that `watch` gives; they make it slower, as nothing fuses across them.
+    optimise: False runs the graph as it is written, by which quantized graphs are judged.
+    """
+
+    def __init__(self, network: Network, *, tensors: Sequence[str] = (), optimise: bool = True) -> None:
+        onnxruntime = import_onnxruntime()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = available_cores()
+        options.log_severity_level = 3
+        if not optimise:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._tensors = list(tensors)
+        model = _exposing(network.copy_model(), tensors) if tensors else network.model
+        self._session: Any = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def logits(self, views: Views) -> Logits:
+        """Return the logits (N, C) of `views` (N, 3, S, S)."""
+        parts = [self._session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0] for batch in _batches(views)]
+        return np.concatenate(parts)
+
+    def watch(self, views: Views) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        """Yield the views and the watched tensors by name, for one batch of `views` after another."""
+        for batch in _batches(views):
+            values = self._session.run(self._tensors, {INPUT_NAME: batch}) if self._tensors else []
+            yield {INPUT_NAME: batch, **dict(zip(self._tensors, values, strict=True))}
+
+
+def _exposing(model: onnx.ModelProto, tensors: Iterable[str]) -> onnx.ModelProto:
+    """Let `model` give `tensors` too, behind its own outputs, and return it."""
+    given = {output.name for output in model.graph.output}
+    further = [name for name in tensors if name not in given]
+    model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in further)
+    return model
+
+
+def _batches(views: Views) -> Iterator[Views]:
+    for start in range(0, len(views), _BATCH):
+        yield views[start : start + _BATCH]

@@ -1,0 +1,67 @@
+"""The report on a model that was compared with another one, and where it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pptsn.convert.verify.agreement import Agreement
+from pptsn.convert.verify.limits import Limits
+from pptsn.runtime.base.errors import VerificationError
+from pptsn.runtime.base.files import write_text
+from pptsn.runtime.classify.results import printable
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a verification found.
+
+    model, against: what was compared; limits: what the model has to keep to.
+    figures: the agreement; drop: points of top-1 lost, None where the right answers are not known.
+    skipped: clips that could not be read, with the reason.
+    named: how many clips there were to choose from; None where it was not clips that were compared.
+    """
+
+    model: str
+    against: str
+    limits: Limits
+    figures: Agreement
+    drop: float | None = None
+    skipped: tuple[str, ...] = ()
+    named: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the model keeps to its limits."""
+        return not self.limits.violations(self.figures, self.drop)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report's JSON object."""
+        return {
+            "model": printable(self.model),
+            "against": printable(self.against),
+            "tolerance": self.limits.max_abs,
+            "limits": dataclasses.asdict(self.limits),
+            "passed": self.passed,
+            **self.figures.to_dict(),
+            "drop": self.drop,
+            "skipped": list(self.skipped),
+            **({} if self.named is None else {"clips_named": self.named}),
+        }
+
+    def write(self, path: str | Path) -> None:
+        """Write the report as JSON to `path`, atomically."""
+        write_text(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
+
+    def require_passed(self) -> None:
+        """Raise VerificationError, with figure and limit, where the verification failed."""
+        for violation in self.limits.violations(self.figures, self.drop):
+            raise VerificationError(self.model, f"against {self.against}, {violation}", self.limits.remedy())
+
+
+def report_path(model: str | Path) -> Path:
+    """Return where the report on the conversion to `model` lies: NAME.report.json beside NAME.onnx."""
+    return Path(model).with_suffix(".report.json")

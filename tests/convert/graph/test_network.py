@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from pptsn.convert.graph.deployment import compose_deployment
+from pptsn.convert.graph.files import load_model, write_model
+from pptsn.convert.graph.network import extract_network, load_network
+from pptsn.convert.graph.session import NetworkSession
+from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.preprocess import normalise
+from tests.models import tiny_network, tiny_spec, write_foreign_model, write_tiny_model
+
+CROPS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_the_network_comes_out_as_it_went_in(tmp_path: Path, mirror: bool) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", mirror=mirror)
+    network = load_network(path)
+    spec = network.spec
+    onnx.checker.check_model(network.model, full_check=True)
+    assert [node.op_type for node in network.graph.node] == ["Conv", "Flatten"]
+    assert not [name for node in network.graph.node for name in node.input if "/" in name]
+    views = normalise(CROPS, mean=spec.mean, std=spec.std)
+    plain = write_tiny_model(tmp_path / "plain.onnx", mirror=False)
+    with open_engine(plain, device="cpu") as engine:
+        np.testing.assert_allclose(NetworkSession(network).logits(views), engine.infer(CROPS), atol=1e-5)
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_network_that_is_put_back_gives_the_same_file(tmp_path: Path, mirror: bool) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", mirror=mirror)
+    network = load_network(path)
+    before = network.model.SerializeToString()
+    network.write(tmp_path / "again.onnx")
+    assert network.model.SerializeToString() == before
+    with open_engine(path, device="cpu") as first, open_engine(tmp_path / "again.onnx", device="cpu") as second:
+        assert np.array_equal(first.infer(CROPS), second.infer(CROPS))
+        assert first.spec == second.spec
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_model_that_was_converted_already_is_refused(tmp_path: Path, precision: str) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", precision=precision)
+    with pytest.raises(ModelError, match=f"is {precision} already, expected the FP32 model"):
+        load_network(path)
+
+
+def test_a_graph_of_other_making_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no PP-TSN model"):
+        load_network(write_foreign_model(tmp_path / "foreign.onnx"))
+    write_model(tiny_network(), tiny_spec(), tmp_path / "bare.onnx")
+    with pytest.raises(ModelError, match="no deployment graph"):
+        load_network(tmp_path / "bare.onnx")
+
+
+def test_a_network_with_two_results_is_refused() -> None:
+    model, spec = compose_deployment(tiny_network(), tiny_spec(), mirror=False)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("network/planes", onnx.TensorProto.FLOAT, None))
+    with pytest.raises(ModelError, match="gives"):
+        extract_network(model, spec, source="m.onnx")
+
+
+def test_what_was_written_is_loaded(tmp_path: Path) -> None:
+    model, spec = load_model(write_tiny_model(tmp_path / "m.onnx"))
+    assert spec == tiny_spec(mirror=True)
+    assert model.graph.name == "pptsn"
