@@ -2,16 +2,16 @@
 
     source (a process) -> grid -> slot -> queue -> engine -> window -> smoothing, events -> sinks
 
-where                       what
---------------------------  -----------------------------------------------------------------------------------
-`uri`, `source_options`     the grammar of sources
-`capture/`                  the process of one connection: opening, decoding, sampling, recording
-`supervisor`                the thread of one stream: starts such processes, watches, ends and restarts them
-`queues`, `inference`,      frames of all streams through one engine
-`engine_loop`
-`analysis`, `window`,       what the frames of one stream mean
-`decisions`
-`stream`, `pipeline`        a stream from its adding to its end; all of them
-`sinks/`                    where results go
-`live`, `cli`               the command
+Each room imports those above it alone:
+
+room          what
+------------  ---------------------------------------------------------------------------------------------------
+`sources/`    the grammar of sources, and one file a kind: its options, its opening, its frames
+`recording/`  pictures for people: annotated videos, previews
+`capture/`    the process of one connection, and its protocol: opening, decoding, sampling, recording
+`actions/`    what the frames of one stream mean: window, smoothing, thresholds, events; the messages about it
+`health/`     how streams and sinks are doing
+`sinks/`      where results go, one file a kind
+`pipeline/`   streams from their adding to their end: the thread of each, queues, one engine for all of them
+`run/`        one run of the command
 """

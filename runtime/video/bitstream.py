@@ -109,7 +109,7 @@ def _recovers_at_once(messages: bytes) -> bool:
 
 
 def _sei_number(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number at `at`, written as any count of 255 and a last byte, and the place after it."""
+    """Return the number at `at`, written as any count of 255 and a last byte, and the offset after it."""
     total = 0
     while at < len(data) and data[at] == 255:
         total, at = total + 255, at + 1

@@ -13,8 +13,8 @@ import numpy as np
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import COLOUR, DECODE, DEMUX, stage
+from pptsn.runtime.video.faults import check_stop, input_errors_only
 from pptsn.runtime.video.frame import Choose, Pixels, Transform, VideoFrame
-from pptsn.runtime.video.wall import check_stop, input_errors_only
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
@@ -159,7 +159,7 @@ def _counted(pictures: int, phrase: str) -> str:
 def _by_number(file: Path) -> tuple[list[tuple[int, str]], str]:
     """Return what sorts names as people do: frame2 before frame10."""
     parts = _NUMBER.split(file.stem)
-    return [(int(part), "") if place % 2 else (0, part) for place, part in enumerate(parts)], file.name
+    return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)], file.name
 
 
 def _frame_files(folder: Path) -> tuple[list[Path], int]:

@@ -10,12 +10,12 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import DEMUX, stage
 from pptsn.runtime.video.container import OpenVideo, open_container
+from pptsn.runtime.video.faults import input_errors_only
 from pptsn.runtime.video.frame import Choose, Transform, VideoFrame
 from pptsn.runtime.video.index import FrameIndex, build_index
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
 from pptsn.runtime.video.sequential import Findings, Pass, decode_all, pick_frames
-from pptsn.runtime.video.wall import input_errors_only
 
 
 class VideoReader(Closing):

@@ -12,10 +12,10 @@ import av.error
 
 from pptsn.runtime.base.stages import DECODE, DEMUX, stage
 from pptsn.runtime.video.container import OpenVideo, open_container
+from pptsn.runtime.video.faults import check_stop
 from pptsn.runtime.video.frame import Transform, VideoFrame
 from pptsn.runtime.video.index import video_packets
 from pptsn.runtime.video.picture import PictureMaker
-from pptsn.runtime.video.wall import check_stop
 
 if TYPE_CHECKING:
     import av

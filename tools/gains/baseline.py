@@ -30,7 +30,7 @@ from pptsn.runtime.frames.views import View, crop_views
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.container import open_container
-from pptsn.runtime.video.wall import input_errors_only
+from pptsn.runtime.video.faults import input_errors_only
 from tools.gains.plain_network import PlainNetwork, Views
 
 # All frames of a clip in memory at once; a minute of 1080p would be 11 GB.

@@ -17,10 +17,20 @@ from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.capture.control import Control
 from pptsn.runtime.stream.capture.frozen import FrozenDetector
-from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor
-from pptsn.runtime.stream.capture.protocol import CaptureJob, Counts, Ended, LivePicture, Opened, Progress, Sampled
-from pptsn.runtime.stream.capture.recording import Recording
+from pptsn.runtime.stream.capture.protocol import (
+    STOP_SIGNALS,
+    CaptureJob,
+    Counts,
+    Ended,
+    HandedDescriptor,
+    LivePicture,
+    Opened,
+    Progress,
+    Remark,
+    Sampled,
+)
 from pptsn.runtime.stream.capture.slots import FrameSlots
+from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
 from pptsn.runtime.stream.sources.clock import Timeline
@@ -69,12 +79,12 @@ class Capture:
         self._frozen: FrozenDetector | None = None
         self._pictures = PictureMaker(job.uri.display, None, self._resize)
         self._preview = PreviewMaker()
-        self._recording: Recording | None = None
+        self._video: AnnotatedVideo | None = None
         self._waits = False
         self._decoded = self._dropped = self._decode_errors = self._damaged = 0
         self._saw_whole = False
         self._pixel_aspect = 1.0
-        self._told_s = time.monotonic()
+        self._reported_s = time.monotonic()
 
     def run(self, stdin_fd: int | None) -> Ended:
         """Return how it ended."""
@@ -83,9 +93,9 @@ class Capture:
             with open_source(job.uri, timeout_s=job.timeout_s, stdin_fd=stdin_fd) as source:
                 self._prepare(source)
                 self._read(source)
-                if self._recording is not None:
+                if self._video is not None:
                     with self._excused():
-                        self._recording.await_answers()
+                        self._video.await_answers()
         except PptsnError as error:
             hopeless = isinstance(error, MissingDependencyError | UsageError)
             return Ended(self._counts(), error.cause, error.remedy, hopeless, error.exit_code)
@@ -95,9 +105,9 @@ class Capture:
             text = redacted(f"{type(error).__name__}: {error}", secrets=secrets_in(job.uri.target))
             return Ended(self._counts(), f"internal error ({text})")
         finally:
-            if self._recording is not None:
+            if self._video is not None:
                 with self._excused():
-                    self._recording.finish()
+                    self._video.finish()
         return Ended(self._counts())
 
     def _prepare(self, source: OpenSource) -> None:
@@ -110,7 +120,13 @@ class Capture:
             self._frozen = FrozenDetector(job.frozen_after_s)
         self._control.send(Opened(source.live, self._waits, source.frame_rate, source.duration_s))
         if job.record_path is not None:
-            self._recording = Recording(job.record_path, self._control, keeps_all=self._waits and not source.live)
+            self._video = AnnotatedVideo(
+                job.record_path,
+                stop=self._control.stop,
+                remark=lambda text: self._control.send(Remark(text)),
+                keeps_all=self._waits and not source.live,
+            )
+            self._control.annotated = self._video
 
     def _read(self, source: OpenSource) -> None:
         timeline = Timeline(live=source.live)
@@ -142,31 +158,31 @@ class Capture:
         slot = self._grid.slot_of(time_s, size=size, jumps=jumps)
         if slot is not None:
             self._deliver(captured, slot, time_s, captured_s)
-        if self._recording is not None:
+        if self._video is not None:
             with self._excused():
-                self._recording.offer(frame, time_s, pixel_aspect=self._pixel_aspect)
+                self._video.offer(frame, time_s, pixel_aspect=self._pixel_aspect)
         if self._control.wants_pictures:
             self._show(captured)
-        if time.monotonic() - self._told_s >= _PROGRESS_S:
-            self._tell(Progress(self._counts()))
+        if time.monotonic() - self._reported_s >= _PROGRESS_S:
+            self._report(Progress(self._counts()))
 
     def _deliver(self, captured: Captured, grid_slot: GridSlot, time_s: float, captured_s: float) -> None:
         pixels = self._pictures.make(captured.frame, self._decoded).pixels
         frozen = self._frozen is not None and self._frozen.add(pixels, time_s)
         stamp = self._stamp(grid_slot, time_s, captured_s)
-        if self._recording is not None:
-            self._recording.expect(time_s)
+        if self._video is not None:
+            self._video.expect(time_s)
         slot = self._take_slot()
         if slot is None:
             self._dropped += 1
-            if self._recording is not None:
-                self._recording.dropped(time_s)
+            if self._video is not None:
+                self._video.dropped(time_s)
             return
         height, width = pixels.shape[:2]
         fits = self._slots.fits(pixels)
         if fits:
             self._slots.view(slot, height, width)[...] = pixels
-        self._tell(
+        self._report(
             Sampled(
                 slot=slot,
                 inline=b"" if fits else pixels.tobytes(),
@@ -201,8 +217,8 @@ class Capture:
             jpeg, width, height = made
             self._control.send(LivePicture(jpeg, width, height, time.time()))
 
-    def _tell(self, message: Sampled | Progress) -> None:
-        self._told_s = time.monotonic()
+    def _report(self, message: Sampled | Progress) -> None:
+        self._reported_s = time.monotonic()
         self._control.send(message)
 
     def _counts(self) -> Counts:

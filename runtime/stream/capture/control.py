@@ -6,32 +6,21 @@ import os
 import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 from pptsn.runtime.stream.capture.protocol import Answered, FromCapture, Progress, Stop, WantPictures
+from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.overlay import Overlay
 
 _EXCUSE_S = 0.5
-
-
-class Annotated(Protocol):
-    """What wants to know what the frames show."""
-
-    def show(self, overlay: Overlay) -> None:
-        """Take what frames show from a time on."""
-        ...
-
-    def answered(self, time_s: float) -> None:
-        """Take note that the sampled frames up to `time_s` have been dealt with."""
-        ...
 
 
 class Control(threading.Thread):
     """Listens to the supervisor, and says what the capture has to tell.
 
     stop: set when the capture is to finish.  wants_pictures: whether somebody looks at them.
-    annotated: is told what the frames show.  excuse: what to say regularly while the capture waits for something
-    and is all right; None while it is not known to be.
+    annotated: the video that shows what the frames do, if there is one.  excuse: what to say regularly while the
+    capture waits for something and is all right; None while it is not known to be.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -40,7 +29,7 @@ class Control(threading.Thread):
         self._sending = threading.Lock()
         self.stop = threading.Event()
         self.wants_pictures = False
-        self.annotated: Annotated | None = None
+        self.annotated: AnnotatedVideo | None = None
         self.excuse: Progress | None = None
 
     def run(self) -> None:

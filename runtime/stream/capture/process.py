@@ -15,15 +15,22 @@ from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
+from typing import TextIO
 
 import numpy as np
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.stream.capture.launch import STOP_SIGNALS, HandedDescriptor, launch
-from pptsn.runtime.stream.capture.protocol import CaptureJob, FromCapture, Sampled, Stop, ToCapture
+from pptsn.runtime.stream.capture.protocol import (
+    STOP_SIGNALS,
+    CaptureJob,
+    FromCapture,
+    HandedDescriptor,
+    Sampled,
+    Stop,
+    ToCapture,
+)
 from pptsn.runtime.stream.capture.slots import FrameSlots
-from pptsn.runtime.stream.capture.standard_streams import drop_unwritable_output
 from pptsn.runtime.stream.sources.registry import kind_of
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
@@ -58,7 +65,7 @@ class CaptureProcess(Closing):
     def _start(self, theirs: Connection, job: CaptureJob) -> None:
         stdin = HandedDescriptor(sys.stdin.fileno()) if kind_of(job.uri).reads_stdin else None
         self._process = _context().Process(
-            target=launch, args=(theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", daemon=True
+            target=_capture, args=(theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", daemon=True
         )
         with _starting:
             _run_server()
@@ -136,6 +143,13 @@ class CaptureProcess(Closing):
             self._process.kill()
 
 
+def _capture(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: HandedDescriptor | None) -> None:
+    """Do `job` in the process that was started for it; the one that starts it need not import a decoder."""
+    from pptsn.runtime.stream.capture.child import run_capture
+
+    run_capture(connection, slots, job, stdin)
+
+
 @cache
 def _context() -> ForkServerContext:
     """Return what starts processes: forks of a server that has imported what a capture needs, and has no threads.
@@ -144,7 +158,7 @@ def _context() -> ForkServerContext:
     a second and as much memory again.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pptsn.runtime.stream.capture.child"])
+    context.set_forkserver_preload(["pptsn.runtime.stream.capture.child", "pptsn.runtime.stream.sources.demuxed"])
     return context
 
 
@@ -179,3 +193,30 @@ def _without_main() -> Iterator[None]:
     finally:
         for name, value in hidden.items():
             setattr(main, name, value)
+
+
+def drop_unwritable_output() -> None:
+    """Let go what standard output and error hold and cannot write: a full disk below a log, say.
+
+    multiprocessing flushes both before it starts a process, and would start none.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):  # it is no file of the system
+                _flush_to_nowhere(stream)
+
+
+def _flush_to_nowhere(stream: TextIO) -> None:
+    descriptor = stream.fileno()
+    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        stream.flush()
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,13 +1,31 @@
-"""What a capture process and its supervisor say to each other."""
+"""What a capture process is started with, and what it and its supervisor say to each other."""
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
-from typing import TypeAlias
+from multiprocessing.reduction import DupFd
+from typing import Any, TypeAlias
 
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.recording.overlay import Overlay
 from pptsn.runtime.stream.sources.base import SourceUri
+
+# What may be sent to the whole program, and concerns its main process alone.
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+class HandedDescriptor:
+    """A descriptor that goes to the process which is being started, where `number` is its own."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __getstate__(self) -> Any:
+        return DupFd(self.number)
+
+    def __setstate__(self, state: Any) -> None:
+        self.number = state.detach()
 
 
 @dataclass(frozen=True)

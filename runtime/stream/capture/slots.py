@@ -64,9 +64,9 @@ class FrameSlots(Closing):
         if not poll.poll(1000 * timeout_s):
             return None
         os.eventfd_read(self._free_fd)
-        marks = self._count * self._slot_bytes
-        slot = self._memory.find(bytes([_FREE]), marks) - marks
-        self._memory[marks + slot] = _TAKEN
+        states = self._count * self._slot_bytes
+        slot = self._memory.find(bytes([_FREE]), states) - states
+        self._memory[states + slot] = _TAKEN
         return slot
 
     def fits(self, pixels: Frame) -> bool:

@@ -10,7 +10,7 @@ DEFAULT_FPS = 25.0
 SMALL_STEP_S = 0.5
 _REORDERED_FRAMES = 16
 
-# A live source whose timestamps run ahead of the clock on the wall by more than this has jumped, not paused.
+# A live source whose timestamps run ahead of the time that passes by more than this has jumped, not paused.
 _LIVE_TOLERANCE_S = 2.0
 # What a frame is taken to last where the source's clock says nothing of use.
 _NOMINAL_FRAME_S = 0.04

@@ -65,7 +65,7 @@ def expand_stream_sources(arguments: Iterable[str]) -> list[SourceUri | InputErr
 
     Each is what `parse_source` takes, or a folder of videos, a pattern or a `@list` as in `expand_sources`.
     Options after a folder or a pattern hold for all that it stands for.  In a list, relative paths start at the
-    list; one that cannot be read stands in its place as an InputError, and so does a line that makes no sense.
+    list; for one that cannot be read there is an InputError, and so does a line that makes no sense.
 
     Raises UsageError where there is no source at all, where standard input is named twice, and as `parse_source`
     does for what is no line of a list.

@@ -173,9 +173,9 @@ def test_a_start_that_fails_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch
     with CaptureProcess(job_for("synthetic:?frames=1"), slots=1) as process:
         hear(process)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    for place in ("pptsn.runtime.stream.capture.process.CaptureProcess._start", "multiprocessing.connection.Pipe"):
+    for name in ("pptsn.runtime.stream.capture.process.CaptureProcess._start", "multiprocessing.connection.Pipe"):
         with monkeypatch.context() as patch:
-            patch.setattr(place, refuse)
+            patch.setattr(name, refuse)
             for _ in range(3):
                 with pytest.raises(OSError, match="Too many"):
                     CaptureProcess(job_for("synthetic:?frames=1"), slots=1)

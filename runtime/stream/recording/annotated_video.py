@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Callable
 
 import av
 
-from pptsn.runtime.stream.capture.control import Control
-from pptsn.runtime.stream.capture.protocol import Remark
 from pptsn.runtime.stream.recording.overlay import Overlay
 from pptsn.runtime.stream.recording.recorder import Recorder
 
@@ -18,19 +18,21 @@ _ANSWER_S = 60.0
 _STOP_S, _END_S = 1.5, 60.0
 
 
-class Recording:
-    """Records the frames of a session into `path`, and tells the supervisor what goes wrong; that ends it alone.
+class AnnotatedVideo:
+    """Records the frames of a session into `path`.  What goes wrong is remarked, and ends it alone.
 
+    stop: set when the session is to finish.  remark: takes a line that its user should know.
     keeps_all: every frame is recorded, with the labels that are its own, and the source waits for that.
     """
 
-    def __init__(self, path: str, control: Control, *, keeps_all: bool) -> None:
-        self._path, self._control, self._keeps_all = path, control, keeps_all
+    def __init__(
+        self, path: str, *, stop: threading.Event, remark: Callable[[str], None], keeps_all: bool
+    ) -> None:
+        self._path, self._stop, self._remark, self._keeps_all = path, stop, remark, keeps_all
         self._recorder: Recorder | None = Recorder(path, hold_back=keeps_all)
         self._answered_s = self._sampled_s = float("-inf")
-        control.annotated = self
 
-    # What the supervisor says, from the control's thread
+    # From the thread that hears what the frames show
 
     def show(self, overlay: Overlay) -> None:
         """Put `overlay` on the frames from its time on."""
@@ -39,7 +41,7 @@ class Recording:
             recorder.show(overlay)
 
     def answered(self, time_s: float) -> None:
-        """Take note that the sampled frames up to `time_s` have been dealt with."""
+        """Take note that the sampled frames up to `time_s` have been inferred, or dropped."""
         self._answered_s = time_s
         recorder = self._recorder
         if recorder is not None:
@@ -70,7 +72,7 @@ class Recording:
         """Wait for what the last frames show, so that the end of the recording can tell."""
         answered_s, since_s = self._answered_s, time.monotonic()
         while self._keeps_all and self._recorder is not None and self._answered_s < self._sampled_s:
-            if self._control.stop.wait(_POLL_S) or time.monotonic() - since_s > _ANSWER_S:
+            if self._stop.wait(_POLL_S) or time.monotonic() - since_s > _ANSWER_S:
                 return
             if self._answered_s != answered_s:
                 answered_s, since_s = self._answered_s, time.monotonic()
@@ -80,11 +82,11 @@ class Recording:
         recorder, self._recorder = self._recorder, None
         if recorder is None:
             return
-        done = recorder.close(_STOP_S if self._control.stop.is_set() else _END_S)
+        done = recorder.close(_STOP_S if self._stop.is_set() else _END_S)
         remarks = [recorder.error, recorder.note]
         if recorder.dropped:
             remarks.append(f"{self._path}: the recording lacks {recorder.dropped} frames")
         if not done:
             remarks.append(f"{self._path}: the end of the recording is missing")
         for text in filter(None, remarks):
-            self._control.send(Remark(text))
+            self._remark(text)

@@ -1,4 +1,4 @@
-"""The wall around what a file can make go wrong: what comes out is an InputError that names the file."""
+"""Faults of a file, whatever library meets them, as an InputError that names the file."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ def _is_file_fault(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "out of memory"
-    # `err` is what is to be read in an error of OpenCV, without the place in its source.
+    # `err` is what is to be read in an error of OpenCV, without the line of its source.
     text = getattr(error, "strerror", None) or getattr(error, "err", None) or str(error) or type(error).__name__
     return str(text).lower()
