@@ -70,9 +70,10 @@ def _parameters(settings: type) -> list[inspect.Parameter]:
 
 
 def _typer_option(field: dataclasses.Field[Any], about: Option) -> Any:
+    text = about.help if isinstance(about.help, str) else about.help()
     return typer.Option(
         *flags_of(field, about),
-        help=about.help if isinstance(about.help, str) else about.help(),
+        help=text.replace("[", r"\["),  # Rich would take what stands in brackets for markup
         rich_help_panel=about.panel or None,
         metavar=about.metavar,
         envvar=about.envvar,

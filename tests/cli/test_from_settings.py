@@ -20,7 +20,7 @@ from pptsn.runtime.base.options import check_ranges, option
 class Camera:
     """The settings of the commands here."""
 
-    url: str = option("Where it is.", metavar="URL")
+    url: str = option("Where it is: [USER@]HOST.", metavar="URL")
     size_px: int = option("How wide.", "--size", default=640, panel="Picture", least=1, most=4096)
     fps: float | None = option("Frames a second.", default=None, least=0.5)
     wait_s: float = option("Patience.", "--wait-ms", default=0.25, most=2, scale=1000, unit="milliseconds")
@@ -90,7 +90,14 @@ def test_help_tells_what_the_fields_say():
         """Watch a camera."""
 
     text = made(command, "--help").output
-    for words in ("Watch a camera.", "Where it is.", "URL", "[required]", "Picture", "[default: 640]"):
+    for words in (
+        "Watch a camera.",
+        "Where it is: [USER@]HOST.",
+        "URL",
+        "[required]",
+        "Picture",
+        "[default: 640]",
+    ):
         assert words in text
     assert "[default: 250.0]" in text  # in milliseconds, as the option
     assert "CAMERA_OWNER" in text

@@ -12,6 +12,12 @@ from pptsn.runtime.stream.pipeline.settings import StreamSettings
 _PANEL = "Outputs"
 
 
+def _outputs_help() -> str:
+    from pptsn.runtime.stream.sinks.registry import outputs_help
+
+    return f"Where results go; any number: {outputs_help()}."
+
+
 @dataclass(frozen=True, kw_only=True)
 class OutputSettings:
     """Where results go, as a user states it.  Raises UsageError for a `top` that makes no sense.
@@ -20,15 +26,7 @@ class OutputSettings:
     http_token: its password.  top: classes to show of each prediction.
     """
 
-    outputs: tuple[str, ...] = option(
-        "Where results go; any number: FILE.jsonl, FILE.csv, - (JSON lines on standard output), "
-        "https://... (webhook), mqtt://HOST/PREFIX, FILE-{stream}.mp4 or .ts (annotated video; {stream} is the "
-        "stream's name).",
-        "--output",
-        "-o",
-        default=(),
-        panel=_PANEL,
-    )
+    outputs: tuple[str, ...] = option(_outputs_help, "--output", "-o", default=(), panel=_PANEL)
     http: str | None = option("Web page and /metrics at HOST:PORT, as 127.0.0.1:8080.", default=None, panel=_PANEL)
     http_token: str | None = option(
         "Password of the page; needed where other machines can reach it.",

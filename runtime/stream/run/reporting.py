@@ -1,19 +1,76 @@
-"""The closing summary of a run: what each stream and each sink did."""
+"""What a run says on standard error: lines as they come, and the closing summary."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import queue
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pptsn.runtime.base import progress
 from pptsn.runtime.stream.health.snapshots import STAGES, Percentiles, SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.live_table import STATE_STYLES
 from pptsn.runtime.stream.sinks.text import one_line
 
+_MOST_WAITING = 1000
 _MIN_NAME_WIDTH = 10
 _TEXT_COLUMNS = ("state", "why", "last error")
+
+
+class Reporter:
+    """Prints in a thread of its own: a terminal that is stopped (Ctrl-S) stops nothing else.
+
+    print_line: prints one line.
+    """
+
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line = print_line
+        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+        self._thread.start()
+
+    def line(self, text: str) -> None:
+        """Print `text`, soon; what a reader that has stopped leaves no room for is lost."""
+        self.do(lambda: self._print_line(text))
+
+    def note(self, text: str) -> None:
+        """Print `text` as `line` does, unless the user wants no notes."""
+        if not progress.QUIET:
+            self.line(text)
+
+    def do(self, action: Callable[[], None]) -> None:
+        """Run `action`, which prints, after what was given before."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(action)
+
+    def close(self, timeout_s: float) -> bool:
+        """Print what waits; return whether that was done in time."""
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (action := self._waiting.get()) is not None:
+            with suppress(OSError, ValueError):  # nobody reads it any more
+                action()
+
+
+def write_summary(streams: Sequence[StreamHealth], sinks: Sequence[SinkHealth]) -> None:
+    """Write the summary to standard error, if anybody reads it."""
+    text = io.StringIO()  # a console that writes by itself ends the program where nobody reads
+    width, colours = Console(stderr=True).width, sys.stderr.isatty()
+    print_summary(streams, sinks, Console(file=text, width=width, force_terminal=colours, highlight=False))
+    if text.getvalue():
+        with suppress(OSError):
+            sys.stderr.write(f"\n{text.getvalue()}")
+            sys.stderr.flush()
 
 
 def print_summary(streams: Sequence[StreamHealth], sinks: Sequence[SinkHealth], console: Console) -> None:

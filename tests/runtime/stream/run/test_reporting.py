@@ -1,11 +1,16 @@
+"""What a run says on standard error."""
+
+from __future__ import annotations
+
 import io
+import threading
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
 from pptsn.runtime.stream.health.snapshots import STAGES, Percentiles, SinkHealth, StreamHealth
-from pptsn.runtime.stream.run.summary import print_summary
+from pptsn.runtime.stream.run.reporting import Reporter, print_summary
 
 LATENCY = {stage: Percentiles(1.23 * (i + 1), 12.3 * (i + 1), 123.0 * (i + 1)) for i, stage in enumerate(STAGES)}
 DOOR = StreamHealth(
@@ -25,6 +30,40 @@ DOOR = StreamHealth(
 )
 GARAGE = StreamHealth("garage", "rtsp://h", "failed", detail="wrong password (401)")
 SINKS = (SinkHealth("x.jsonl", 1034, 21, 22), SinkHealth("https://h", 0, 0, 5, "https://h: answered 503"))
+
+
+# --- lines ---
+
+
+def test_lines_come_in_order_and_closing_waits_for_them() -> None:
+    lines: list[str] = []
+    reporter = Reporter(lines.append)
+    for number in range(50):
+        reporter.line(str(number))
+    reporter.do(lambda: lines.append("summary"))
+    assert reporter.close(5)
+    assert lines == [*map(str, range(50)), "summary"]
+
+
+def test_a_reader_that_has_stopped_holds_nobody() -> None:
+    release = threading.Event()
+    reporter = Reporter(lambda line: release.wait(10) and None)
+    for number in range(5000):
+        reporter.line(str(number))
+    assert not reporter.close(0.1)
+    release.set()
+
+
+def test_a_reader_that_has_gone_is_no_trouble() -> None:
+    def gone(line: str) -> None:
+        raise BrokenPipeError
+
+    reporter = Reporter(gone)
+    reporter.line("x")
+    assert reporter.close(5)
+
+
+# --- the summary ---
 
 
 def printed(*streams: StreamHealth, sinks: tuple[SinkHealth, ...] = SINKS, width: int = 100) -> list[str]:
