@@ -1,0 +1,164 @@
+"""Registries, with a package in a folder of the tests that adds kinds to them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from abc import ABC, abstractmethod
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.runtime.base.plugins import PluginError, Registry, Requirement
+
+GROUP = "pptsn.test_kinds"
+HERE = "tests.runtime.base.test_plugins"
+
+
+class Kind(ABC):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    def act(self) -> str: ...
+
+
+class Plain(Kind):
+    def act(self) -> str:
+        return "plainly"
+
+
+def registry() -> Registry[type[Kind]]:
+    return Registry(GROUP, {"plain": f"{HERE}:Plain", "again": f"{HERE}:Plain"}, base=Kind)
+
+
+def install(folder: Path, module: str, **entries: str) -> None:
+    """Put a package with `entries` (name to attribute) into `folder`, as pip would."""
+    facts = folder / "foreign-2.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 2.0\n")
+    lines = [f"{name} = foreign_kinds:{attribute}" for name, attribute in entries.items()]
+    (facts / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    (folder / "foreign_kinds.py").write_text(module)
+
+
+MODULE = f"""
+from {HERE} import Kind
+
+class Odd(Kind):
+    def act(self):
+        return "oddly"
+
+class Unfinished(Kind):
+    pass
+
+odd = Odd("made already")
+text = "no kind"
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for a package, on the path."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "foreign_kinds", raising=False)
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+def test_our_kinds_are_loaded_by_name() -> None:
+    kinds = registry()
+    assert kinds.own_names == ("plain", "again")
+    assert kinds["plain"].__name__ == "Plain"
+    assert "plain" in kinds
+    assert "odd" not in kinds
+
+
+def test_a_name_that_there_is_not_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="odd"):
+        registry()["odd"]
+
+
+def test_our_kinds_are_found_without_reading_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: str) -> None:
+        raise AssertionError("was read")
+
+    monkeypatch.setattr(metadata, "entry_points", fail)
+    kinds = registry()
+    assert kinds["plain"].__name__ == "Plain"
+    assert kinds.instance("again").act() == "plainly"
+    assert "plain" in kinds
+    with pytest.raises(AssertionError, match="was read"):
+        _ = kinds.names
+
+
+def test_another_package_adds_kinds(foreign: Path) -> None:
+    install(foreign, MODULE, zebra="Odd", odd="Odd")
+    kinds = registry()
+    assert kinds.names == ("plain", "again", "odd", "zebra")
+    assert list(kinds.usable()) == ["plain", "again", "odd", "zebra"]
+    assert [kind.act() for kind in kinds.usable_instances()] == ["plainly", "plainly", "oddly", "oddly"]
+    assert kinds.problems() == []
+
+
+def test_an_instance_is_made_once_with_its_name_or_is_the_plugins_own(foreign: Path) -> None:
+    install(foreign, MODULE, odd="Odd", made="odd")
+    kinds = registry()
+    assert kinds.instance("odd") is kinds.instance("odd")
+    assert kinds.instance("odd").name == "odd"
+    assert kinds.instance("made").name == "made already"
+
+
+def test_what_is_not_named_is_not_imported(foreign: Path) -> None:
+    install(foreign, "raise RuntimeError('was imported')", odd="Odd")
+    assert registry().names == ("plain", "again", "odd")
+    assert registry()["plain"].__name__ == "Plain"
+
+
+def test_a_name_of_ours_cannot_be_taken(foreign: Path) -> None:
+    install(foreign, MODULE, plain="Odd")
+    kinds = registry()
+    assert kinds["plain"].__name__ == "Plain"
+    assert kinds.names == ("plain", "again")
+    assert kinds.problems() == [
+        f"plugin plain of foreign: plain is a name of pptsn's own in {GROUP}; ours is used"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "attribute", "cause"),
+    [
+        (
+            "import no_such_module",
+            "Odd",
+            r"failed to load \(ModuleNotFoundError: No module named 'no_such_module'\)",
+        ),
+        ("1 / 0", "Odd", r"failed to load \(ZeroDivisionError: division by zero\)"),
+        ("", "Odd", r"failed to load \(AttributeError: "),
+        (MODULE, "text", rf"foreign_kinds:text is no {HERE}.Kind; update or uninstall foreign"),
+        ("class Odd: ...", "Odd", rf"foreign_kinds:Odd is no {HERE}.Kind"),
+        (MODULE, "Unfinished", "foreign_kinds:Unfinished lacks act; update or uninstall foreign"),
+    ],
+)
+def test_a_plugin_that_cannot_be_used_is_one_line_and_leaves_the_others(
+    foreign: Path, module: str, attribute: str, cause: str
+) -> None:
+    install(foreign, module, odd=attribute)
+    kinds = registry()
+    with pytest.raises(PluginError, match=rf"^plugin odd of foreign: {cause}") as caught:
+        kinds["odd"]
+    assert caught.value.exit_code == MissingDependencyError.exit_code
+    assert kinds.problems() == [str(caught.value)]
+    assert "\n" not in str(caught.value)
+    assert list(kinds.usable()) == ["plain", "again"]
+
+
+def test_a_requirement_is_a_distribution_or_a_program() -> None:
+    assert Requirement("numpy", "numbers", "pip install numpy").found() == metadata.version("numpy")
+    assert Requirement("no-such-distribution", "nothing", "").found() is None
+    shell = Requirement("sh", "commands", "apt-get install dash", is_program=True).found()
+    assert shell is not None
+    assert Path(shell).name == "sh"
+    assert Requirement("no-such-program", "nothing", "", is_program=True).found() is None
