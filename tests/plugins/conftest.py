@@ -18,6 +18,11 @@ ROOT = HERE.parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def shown(text: str) -> str:
+    """Return what a help page says, without the boxes that it is drawn in."""
+    return " ".join(text.replace("│", " ").split())
+
+
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the toy package is installed into."""

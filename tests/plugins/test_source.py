@@ -5,12 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.plugins.conftest import Run
-
-
-def shown(text: str) -> str:
-    """Return what a help page says, without the boxes that it is drawn in."""
-    return " ".join(text.replace("│", " ").split())
+from tests.plugins.conftest import Run, shown
 
 
 def test_a_stream_of_a_plugins_source_is_classified(pptsn: Run, tiny_model: Path, tmp_path: Path) -> None:

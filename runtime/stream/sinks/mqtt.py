@@ -244,7 +244,7 @@ def _new_client(broker: Broker) -> Client:
 class MqttKind(SinkKind[MqttOptions]):
     """A broker: `mqtt://[user:password@]host[:port][/prefix]`."""
 
-    help = "an MQTT broker, after HOST the topics' prefix"
+    help = "an MQTT broker; its path begins the topics"
     schemes = ("mqtt", "mqtts")
     is_url = True
     options = MqttOptions
