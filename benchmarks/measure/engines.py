@@ -10,11 +10,9 @@ import numpy as np
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines.registry import failing_packages
 from pptsn.runtime.frames.preprocess import Frame, cut_crop
 from pptsn.runtime.frames.views import crop_views
-
-# Their exceptions share no base class but Exception, so they are known by where they come from.
-_PACKAGES = ("onnxruntime", "tensorrt", "pycuda", "cuda")
 
 
 def backend_name(engine: Engine) -> str:
@@ -49,7 +47,8 @@ def engine_faults(model: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in _PACKAGES:
+        # Their exceptions share no base class but Exception, so they are known by where they come from.
+        if type(error).__module__.split(".")[0] not in failing_packages():
             raise
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(

@@ -11,7 +11,7 @@ from pptsn.benchmarks.sweep.clips import Clip, read_clips
 from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.device import Device
-from pptsn.runtime.model.onnx_file import read_spec
+from pptsn.runtime.model.file import ModelFile
 
 _SWEPT_VIEWS, _SWEPT_SEGMENTS, _SWEPT_CLIPS = ("ten", "center"), (1, 2, 4), 100
 _CLIP_SIZE, _CLIP_SECONDS = (640, 360), 6
@@ -65,7 +65,7 @@ class Subject:
         """Raise what would make a part fail that is long in coming: missing files, wrong names and numbers."""
         for model in dict.fromkeys((self.model, *([self.int8] if self.int8 else []), *self.swept)):
             if model.suffix.lower() == ".onnx":
-                read_spec(model)
+                ModelFile.open(model)
             elif not model.is_file():
                 raise ModelError(model, "there is no such file", "check the path")
         if self.threads is not None and self.threads < 1:

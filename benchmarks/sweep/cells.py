@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines.device import Device
-from pptsn.runtime.engines.selection import BACKENDS
+from pptsn.runtime.engines.registry import AUTO, backend_runs, parse_backend
 from pptsn.runtime.frames.sampling import check_segments
 from pptsn.runtime.frames.views import VIEW_PLANS, view_count
 
@@ -89,15 +89,11 @@ def cells_of(
 
 def _backends_for(model: Path, backends: Sequence[str]) -> list[str]:
     is_plan = model.suffix.lower() == _PLAN_SUFFIX
-    named = [backend if is_plan or backend != "auto" else "onnxruntime" for backend in backends]
-    if "auto" in named:  # of a plan: what built it is the only one that runs it
-        return ["auto"]
-    fitting = [backend for backend in named if _runs_plans(backend) == is_plan]
+    named = [backend if is_plan or backend != AUTO else "onnxruntime" for backend in backends]
+    if AUTO in named:  # of a plan: what built it is the only one that runs it
+        return [AUTO]
+    fitting = [backend for backend in named if backend_runs(backend, model)]
     return list(dict.fromkeys(fitting or named))  # with none that fits, the cells themselves say why
-
-
-def _runs_plans(backend: str) -> bool:
-    return not backend.startswith("onnxruntime")
 
 
 def _check(
@@ -115,7 +111,8 @@ def _check(
         if names.count(name) > 1:
             # Reports tell models by their names, so that runs on different machines can be compared.
             raise UsageError("--model", f"{name} is named twice", "give the files names of their own")
-    _check_names("--backend", backends, BACKENDS)
+    for backend in backends:
+        parse_backend(backend)
     _check_names("--views", views, VIEW_PLANS)
     for count in segments:
         check_segments(count)

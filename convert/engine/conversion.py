@@ -20,17 +20,17 @@ from pptsn.convert.engine.target import Target, find_target
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.base.files import atomic_file, refuse_overwriting
 from pptsn.runtime.engines.tensorrt.api import TensorRT, import_tensorrt
+from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import (
     PLAN_SUFFIX,
     Manifest,
     check_fits,
     check_onnx_file,
-    check_plan_file,
     manifest_path,
     read_manifest,
+    read_plan,
 )
-from pptsn.runtime.model.onnx_file import read_quantization, read_spec
-from pptsn.runtime.model.spec import PRECISIONS, ModelSpec
+from pptsn.runtime.model.spec import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,6 @@ class EngineReport:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Source:
-    """An ONNX file: its bytes, read once so that what is hashed is what is built, and what they say."""
-
-    path: Path
-    content: bytes
-    spec: ModelSpec
-    sha256: str
-    calibration_digest: str | None
-
-
 def convert_to_engine(
     model: str | Path,
     output: str | Path,
@@ -84,14 +73,14 @@ def convert_to_engine(
     """
     model, output = Path(model), Path(output)
     _check_paths(model, output, options)
-    source = _read_source(model)
+    source = ModelFile.open(model, keep_content=True)  # so that what is hashed is what is built
     _check_precision(source, precision)
     graph = onnx.load_model_from_string(source.content)
     require_buildable(graph, model)
     library = import_tensorrt(options.builder)
     target = find_target(options)
     facts = _facts(source, output, library, options, target)
-    reason = _reason_to_build(output, facts, library, target) if rebuild_if_needed else ""
+    reason = _reason_to_build(output, source, facts, library, target) if rebuild_if_needed else ""
     if rebuild_if_needed and not reason:
         return EngineReport(read_manifest(output), built=False)
     for path in (output, manifest_path(output)):
@@ -137,15 +126,7 @@ def _require_writable(path: Path) -> None:
         raise InputError(path, cause, "choose a writable place with room") from error
 
 
-def _read_source(path: Path) -> _Source:
-    spec = read_spec(path)
-    quantization = read_quantization(path) or {}
-    content = path.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    return _Source(path, content, spec, sha256, quantization.get("calibration_digest"))
-
-
-def _check_precision(source: _Source, wanted: str | None) -> None:
+def _check_precision(source: ModelFile, wanted: str | None) -> None:
     """Refuse a weakly typed request: to compute an FP32 file in FP16, say."""
     if wanted is None or wanted == source.spec.precision:
         return
@@ -161,7 +142,7 @@ def _check_precision(source: _Source, wanted: str | None) -> None:
 
 
 def _facts(
-    source: _Source, output: Path, library: TensorRT, options: BuildOptions, target: Target
+    source: ModelFile, output: Path, library: TensorRT, options: BuildOptions, target: Target
 ) -> dict[str, Any]:
     """Return the manifest's fields that are known before the build."""
     return {
@@ -180,7 +161,7 @@ def _facts(
         "optimization_level": options.optimization_level,
         "hardware_compatible": target.hardware_compatible,
         "version_compatible": options.version_compatible,
-        "calibration_digest": source.calibration_digest,
+        "calibration_digest": (source.quantization or {}).get("calibration_digest"),
     }
 
 
@@ -194,13 +175,15 @@ def _path_from(folder: Path, path: Path) -> str:
 _TOLERATED = {"onnx_name", "builder_version", "cuda_version", "compute_capabilities"}
 
 
-def _reason_to_build(output: Path, facts: dict[str, Any], library: TensorRT, target: Target) -> str:
+def _reason_to_build(
+    output: Path, source: ModelFile, facts: dict[str, Any], library: TensorRT, target: Target
+) -> str:
     """Return why the plan at `output` has to be built (again), or "" where it does as it is."""
     if not output.exists():
         return "there is none yet"
     try:
         manifest = read_manifest(output)
-        check_plan_file(output, manifest)
+        read_plan(output, manifest)
         for capability in target.compute_capabilities:
             check_fits(
                 manifest,
@@ -218,7 +201,8 @@ def _reason_to_build(output: Path, facts: dict[str, Any], library: TensorRT, tar
     if differing:
         return f"{', '.join(sorted(differing))} changed"
     try:
-        check_onnx_file(output, manifest)  # another file may have taken the place of the one that was renamed
+        if manifest.onnx_path(output).resolve() != source.path.resolve():
+            check_onnx_file(output, manifest)  # another file may have taken the place of the one that was renamed
     except ModelError as error:
         return error.cause
     return ""

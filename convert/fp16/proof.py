@@ -21,6 +21,7 @@ from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
+from pptsn.runtime.model.file import ModelFile
 
 _FP16_MAX = float(np.finfo(np.float16).max)
 
@@ -34,7 +35,7 @@ def fp16_logits(half: Network, crops: Frame, *, origin: Network) -> Logits:
     with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
         path = Path(folder) / "rounded.onnx"
         with_rounded_results(half).write(path)
-        with OnnxRuntimeEngine(path, optimise=False) as engine:
+        with OnnxRuntimeEngine(ModelFile.open(path), optimise=False) as engine:
             logits = infer_in_batches(engine, crops)
     if not np.isfinite(logits).all():
         raise ModelError(origin.source, _overflow(origin, crops), "deploy it in FP32, or train it anew")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import helper
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.model.onnx_file import DIGEST_KEY, QUANTIZATION_KEY, SPEC_KEY, content_digest, read_spec
+from pptsn.runtime.model.file import ModelFile, sealed
 from pptsn.runtime.model.spec import ModelSpec
 
 
@@ -23,14 +21,8 @@ def write_model(
     quantization: how an INT8 model was made, as JSON values.
     Not atomic: give it the temporary path of `pptsn.runtime.base.files.atomic_file`.
     """
-    metadata = {SPEC_KEY: spec.to_json()}
-    if quantization is not None:
-        metadata[QUANTIZATION_KEY] = json.dumps(quantization)
-    helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
-    digest = content_digest(model.SerializeToString())
-    helper.set_model_props(model, {**metadata, DIGEST_KEY: digest})
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(sealed(model.SerializeToString(), spec, quantization=quantization))
 
 
 def check_output(output: Path, model: Path | None = None) -> None:
@@ -52,5 +44,5 @@ def check_output(output: Path, model: Path | None = None) -> None:
 
 def load_model(path: str | Path) -> tuple[onnx.ModelProto, ModelSpec]:
     """Return a deployment graph and its spec; raises ModelError for a damaged file or another model."""
-    spec = read_spec(path)
-    return onnx.load(str(path)), spec
+    file = ModelFile.open(path, keep_content=True)
+    return onnx.load_model_from_string(file.content), file.spec

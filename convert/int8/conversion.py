@@ -28,6 +28,7 @@ from pptsn.runtime.base.progress import StepsBar, steps_bar
 from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
+from pptsn.runtime.model.file import ModelFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +155,8 @@ class _Proof:
         For TensorRT the figures are those of FP16 arithmetic between the quantized layers, unless the file as
         ONNX Runtime computes it is worse.
         """
-        with OnnxRuntimeEngine(self.model) as before, OnnxRuntimeEngine(written, optimise=False) as after:
+        files = ModelFile.open(self.model), ModelFile.open(written)
+        with OnnxRuntimeEngine(files[0]) as before, OnnxRuntimeEngine(files[1], optimise=False) as after:
             expected = infer_in_batches(before, self.crops)
             figures = [agreement(infer_in_batches(after, self.crops), expected)]
         if self.options.target == "tensorrt":

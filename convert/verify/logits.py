@@ -26,7 +26,7 @@ class Runs:
 
     segments: frames a clip; views: a name in VIEW_PLANS.
     device: cpu, cuda or cuda:N; None is `cuda` for an .engine and `cpu` for others.
-    backend: a name in `pptsn.runtime.engines.BACKENDS`.
+    backend: as `pptsn.runtime.engines.open_engine` takes it.
     optimise: False runs ONNX graphs as they are written, without ONNX Runtime's fusions.
     """
 

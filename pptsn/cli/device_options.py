@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
+from pptsn.runtime.engines.registry import backends_help
+
 MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."
 DEVICE_HELP = "Where the model runs: auto (a GPU if it works), cpu, cuda or cuda:N."
-BACKEND_HELP = (
-    "What runs the model: auto, onnxruntime or onnxruntime-tensorrt for an .onnx file; "
-    "tensorrt or tensorrt-rtx for an .engine file."
-)
+BACKEND_HELP = f"What runs the model: auto, {backends_help()}."
 THREADS_HELP = "CPU threads; all cores that it may use if not given."
 VIEWS_HELP = "Crops of each frame: ten, three or center."
 

@@ -180,16 +180,18 @@ def read_manifest(plan: str | Path) -> Manifest:
     return _from_values(values, path, remedy)
 
 
-def check_plan_file(plan: str | Path, manifest: Manifest) -> None:
-    """Raise ModelError where the bytes of `plan` are not the ones that the manifest was written for."""
+def read_plan(plan: str | Path, manifest: Manifest) -> bytes:
+    """Return the bytes of `plan`; raises ModelError where they are not those that the manifest was written for."""
     try:
-        found = sha256_of(plan)
+        content = Path(plan).read_bytes()
     except OSError as error:
         raise ModelError(plan, f"cannot be read ({error.strerror})", "name an .engine file") from error
+    found = hashlib.sha256(content).hexdigest()
     if found != manifest.plan_sha256:
         expected = f"its SHA-256 is {found[:12]}..., its manifest expects {manifest.plan_sha256[:12]}..."
         remedy = f"copy both files again, or run: {manifest.rebuild_command(plan)}"
         raise ModelError(plan, f"is damaged or belongs to another manifest: {expected}", remedy)
+    return content
 
 
 def check_onnx_file(plan: str | Path, manifest: Manifest) -> None:

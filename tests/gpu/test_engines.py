@@ -15,6 +15,7 @@ from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.tensorrt.api import import_tensorrt
 from pptsn.runtime.engines.tensorrt.cuda import open_cuda
 from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
+from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import BUILDERS
 
 pytestmark = pytest.mark.gpu
@@ -79,12 +80,12 @@ def plan(request: pytest.FixtureRequest, needs: Needs, model: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("graphs", [False, True])
 def test_a_plan_gives_what_the_cpu_gives(plan: Path, model: Path, graphs: bool) -> None:
-    with TensorRtEngine(plan, graphs=graphs) as engine:
+    with TensorRtEngine(ModelFile.open(plan), graphs=graphs) as engine:
         check(engine, model)
 
 
 def test_a_plan_works_in_another_thread_and_is_closed_there(plan: Path, model: Path) -> None:
-    engine = TensorRtEngine(plan)
+    engine = TensorRtEngine(ModelFile.open(plan))
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -115,11 +116,11 @@ def test_batches_in_flight_are_not_mixed_up(plan: Path, model: Path) -> None:
 
 def test_opening_and_closing_leaks_no_memory(plan: Path) -> None:
     cuda = open_cuda(0)
-    TensorRtEngine(plan).close()
+    TensorRtEngine(ModelFile.open(plan)).close()
     with cuda.current():
         before = cuda.free_bytes()
     for _ in range(5):
-        with TensorRtEngine(plan) as engine:
+        with TensorRtEngine(ModelFile.open(plan)) as engine:
             engine.infer(crops(9))
     with cuda.current():
         after = cuda.free_bytes()

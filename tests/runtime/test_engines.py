@@ -65,16 +65,11 @@ def test_closing_twice_is_harmless_and_final(model: Path) -> None:
 
 
 def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path: Path) -> None:
-    from onnx import helper
-
-    from pptsn.runtime.model.onnx_file import DIGEST_KEY, SPEC_KEY, content_digest
+    from pptsn.runtime.model.file import sealed
 
     broken = tiny_network()
     broken.graph.node[0].op_type = "NoSuchOperator"
-    helper.set_model_props(broken, {SPEC_KEY: tiny_spec().to_json()})
-    digest = content_digest(broken.SerializeToString())
-    helper.set_model_props(broken, {SPEC_KEY: tiny_spec().to_json(), DIGEST_KEY: digest})
-    (tmp_path / "m.onnx").write_bytes(broken.SerializeToString())
+    (tmp_path / "m.onnx").write_bytes(sealed(broken.SerializeToString(), tiny_spec()))
     with pytest.raises(ModelError, match=r"m\.onnx: ONNX Runtime cannot load it"):
         open_engine(tmp_path / "m.onnx")
 
@@ -309,7 +304,7 @@ def test_a_model_quantized_for_cpus_runs_on_one_beside_a_gpu(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, driver: bool
 ) -> None:
     model = write_int8(tmp_path / "m.onnx", "cpu")
-    for module in ("onnxruntime.providers", "selection"):
+    for module in ("onnxruntime.providers", "onnxruntime.backend"):
         monkeypatch.setattr(f"pptsn.runtime.engines.{module}.driver_is_here", lambda: driver)
     with open_engine(model) as engine:
         assert engine.notes == ()  # no ONNX Runtime with CUDA is worth having for this file

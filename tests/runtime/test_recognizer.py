@@ -79,8 +79,8 @@ def test_many_sources_give_their_results_in_order(model: Path, clips: list[Path]
 def test_frames_chosen_several_times_are_inferred_once(model: Path, clips: list[Path]) -> None:
     engine = open_engine(model)
     calls: list[int] = []
-    infer = engine._infer
-    engine._infer = lambda crops: (calls.append(len(crops)), infer(crops))[1]  # type: ignore[method-assign]
+    infer = engine._infer_batch
+    engine._infer_batch = lambda crops: (calls.append(len(crops)), infer(crops))[1]  # type: ignore[method-assign]
     with Recognizer(engine) as recognizer:
         recognizer.classify(clips[1], segments=25)  # 7 frames: frame 0, 25 times
     assert sum(calls) == 5
@@ -156,7 +156,7 @@ def test_an_error_of_the_engine_reaches_the_caller(model: Path, clips: list[Path
     def fail(crops: np.ndarray) -> np.ndarray:
         raise MemoryError
 
-    engine._infer = fail  # type: ignore[method-assign]
+    engine._infer_batch = fail  # type: ignore[method-assign]
     with Recognizer(engine) as recognizer, pytest.raises(MemoryError):
         recognizer.classify(clips[0])
 

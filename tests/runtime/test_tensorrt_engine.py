@@ -14,6 +14,7 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import DeviceError, Engine, open_engine
 from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
+from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import Manifest
 from tests.clips import write_clip
 from tests.models import tiny_spec
@@ -80,7 +81,7 @@ def crops(count: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("count", [1, 3, 4, 5, 8, 9, 30])
 def test_any_number_of_crops_gives_their_logits(plan: FakePlan, path: Path, count: int, integrated: bool) -> None:
     plan.gpu.integrated = integrated
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         assert engine.batch_size == 4
         for seed in range(2):
             np.testing.assert_array_equal(engine.infer(crops(count, seed)), means(crops(count, seed)))
@@ -89,7 +90,7 @@ def test_any_number_of_crops_gives_their_logits(plan: FakePlan, path: Path, coun
 
 
 def test_batches_are_lent_in_the_best_size_and_long_calls_use_the_largest(plan: FakePlan, path: Path) -> None:
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         assert engine.batch_size == 4
         for batch in engine.new_batches():
             assert batch.crops.shape == (4, 32, 32, 3)
@@ -104,27 +105,27 @@ def test_batches_are_lent_in_the_best_size_and_long_calls_use_the_largest(plan: 
 
 def test_memory_that_both_share_is_not_copied(plan: FakePlan, path: Path) -> None:
     plan.gpu.integrated = True
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         engine.infer(crops(9))
     assert plan.gpu.copied_bytes == 0
 
 
 def test_a_batch_below_the_profile_is_made_up_and_the_rest_dropped(plan: FakePlan, path: Path) -> None:
     plan.profile = (3, 4, 8)
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         np.testing.assert_array_equal(engine.infer(crops(9)), means(crops(9)))
     assert plan.runs == [8, 3]
 
 
 def test_a_plan_of_one_batch_size_runs(plan: FakePlan, path: Path) -> None:
     plan.static = True
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         np.testing.assert_array_equal(engine.infer(crops(6)), means(crops(6)))
     assert plan.runs == [4, 4]
 
 
 def test_two_batches_are_in_flight_at_once(plan: FakePlan, path: Path) -> None:
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         first, second = engine.new_batches()
         for batch, seed in ((first, 1), (second, 2)):
             batch.crops[:] = crops(4, seed)
@@ -135,7 +136,7 @@ def test_two_batches_are_in_flight_at_once(plan: FakePlan, path: Path) -> None:
 
 
 def test_batches_have_the_size_asked_for_up_to_the_plans_largest(plan: FakePlan, path: Path) -> None:
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         for size in (8, 2, None):
             batches = engine.new_batches(size)
             assert [len(batch.crops) for batch in batches] == [size or 4] * 2
@@ -147,7 +148,7 @@ def test_batches_have_the_size_asked_for_up_to_the_plans_largest(plan: FakePlan,
 
 def test_two_callers_at_a_time_do_not_disturb_each_other(plan: FakePlan, path: Path) -> None:
     pictures = [np.full((40, 40, 3), value, np.uint8) for value in (10, 200)]
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         batchers = [CropBatcher(engine, views="ten") for _ in pictures]
         for _ in range(3):
             for batcher, picture in zip(batchers, pictures, strict=True):
@@ -166,7 +167,7 @@ def test_two_callers_at_a_time_do_not_disturb_each_other(plan: FakePlan, path: P
 
 
 def test_work_in_flight_does_not_leak_into_the_next_caller(plan: FakePlan, path: Path) -> None:
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         batch, other = engine.new_batches()
         batch.crops[:] = 7
         batch.submit(4)
@@ -177,7 +178,7 @@ def test_work_in_flight_does_not_leak_into_the_next_caller(plan: FakePlan, path:
 
 
 def test_another_thread_may_use_and_close_it(plan: FakePlan, path: Path) -> None:
-    engine = TensorRtEngine(path)
+    engine = TensorRtEngine(ModelFile.open(path))
     answers: list[np.ndarray] = []
 
     def work() -> None:
@@ -192,7 +193,7 @@ def test_another_thread_may_use_and_close_it(plan: FakePlan, path: Path) -> None
 
 
 def test_closing_releases_contexts_then_engine_then_runtime_then_buffers(plan: FakePlan, path: Path) -> None:
-    engine = TensorRtEngine(path)
+    engine = TensorRtEngine(ModelFile.open(path))
     batch, _ = engine.new_batches()
     batch.submit(4)
     free = plan.gpu.free
@@ -211,7 +212,7 @@ def test_closing_releases_contexts_then_engine_then_runtime_then_buffers(plan: F
 
 
 def test_a_batch_outlives_its_engine_without_harm(plan: FakePlan, path: Path) -> None:
-    engine = TensorRtEngine(path)
+    engine = TensorRtEngine(ModelFile.open(path))
     batch, _ = engine.new_batches()
     buffer = batch.crops
     engine.close()
@@ -232,7 +233,7 @@ def test_a_damaged_plan_is_refused_before_anything_reads_it(plan: FakePlan, path
     else:
         manifest.unlink()
     with pytest.raises(ModelError, match=r"m\.engine.*pptsn convert engine"):
-        TensorRtEngine(path)
+        TensorRtEngine(ModelFile.open(path))
     assert "deserialise" not in plan.gpu.events
 
 
@@ -242,16 +243,16 @@ def test_a_plan_whose_onnx_file_has_changed_is_refused_before_anything_reads_it(
     onnx = tmp_path / "m.onnx"
     onnx.write_bytes(b"built from this")
     path = write_plan(tmp_path / "m.engine", onnx_sha256=sha256_of(onnx))
-    TensorRtEngine(path).close()
+    TensorRtEngine(ModelFile.open(path)).close()
     plan.gpu.events.clear()
     onnx.write_bytes(b"converted again")
     with pytest.raises(
         ModelError, match=r"has changed since: .* rebuild it by: pptsn convert engine \S+/m\.onnx "
     ):
-        TensorRtEngine(path)
+        TensorRtEngine(ModelFile.open(path))
     assert "deserialise" not in plan.gpu.events
     onnx.unlink()  # a device needs the plan alone
-    TensorRtEngine(path).close()
+    TensorRtEngine(ModelFile.open(path)).close()
 
 
 @pytest.mark.parametrize(
@@ -266,28 +267,28 @@ def test_a_plan_for_elsewhere_is_refused_before_it_is_deserialised(
     plan: FakePlan, tmp_path: Path, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ModelError, match=message + r".*rebuild it here by: pptsn convert engine \S+/m\.onnx"):
-        TensorRtEngine(write_plan(tmp_path / "m.engine", **changes))
+        TensorRtEngine(ModelFile.open(write_plan(tmp_path / "m.engine", **changes)))
     assert "deserialise" not in plan.gpu.events
 
 
 def test_a_plan_that_the_library_refuses_says_what_it_logged(plan: FakePlan, path: Path) -> None:
     plan.refused = "Error Code 1: Serialization (Version tag does not match)"
     with pytest.raises(ModelError, match=r"m\.engine: tensorrt 10\.3\.0 refuses it .*Version tag does not match"):
-        TensorRtEngine(path)
+        TensorRtEngine(ModelFile.open(path))
     assert not plan.gpu.stack
 
 
 def test_a_plan_of_another_network_is_refused(plan: FakePlan, path: Path) -> None:
     plan.crops_type = DataType.FLOAT
     with pytest.raises(ModelError, match=r"crops \(input float N x 32 x 32 x 3\).*expected crops \(input uint8"):
-        TensorRtEngine(path)
+        TensorRtEngine(ModelFile.open(path))
     assert plan.gpu.events[-2:] == ["engine", "runtime"]
 
 
 def test_a_gpu_without_room_for_the_buffers_says_how_much(plan: FakePlan, path: Path) -> None:
     plan.gpu.free = 20_000
     with pytest.raises(DeviceError, match=r"cuda:0: out of memory.* 24,576 bytes, [\d,]+ bytes are free.*--batch"):
-        TensorRtEngine(path)
+        TensorRtEngine(ModelFile.open(path))
     assert plan.gpu.free == 20_000
     assert not plan.gpu.stack
 
@@ -295,11 +296,11 @@ def test_a_gpu_without_room_for_the_buffers_says_how_much(plan: FakePlan, path: 
 def test_a_gpu_without_room_for_a_context_says_how_much(plan: FakePlan, path: Path) -> None:
     plan.contexts = 1
     with pytest.raises(DeviceError, match=r"activations .*123,456 bytes.*--batch"):
-        TensorRtEngine(path)
+        TensorRtEngine(ModelFile.open(path))
 
 
 def test_a_gpu_that_fails_is_one_line_and_closes(plan: FakePlan, path: Path) -> None:
-    engine = TensorRtEngine(path)
+    engine = TensorRtEngine(ModelFile.open(path))
     plan.gpu.fails = "an illegal memory access was encountered"
     with pytest.raises(DeviceError, match=r"device cuda:0: the GPU failed \(an illegal memory access"):
         engine.infer(crops(9))
@@ -308,7 +309,7 @@ def test_a_gpu_that_fails_is_one_line_and_closes(plan: FakePlan, path: Path) -> 
 
 
 def test_work_that_does_not_start_is_an_error_not_an_answer(plan: FakePlan, path: Path) -> None:
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         plan.fails = True
         with pytest.raises(ModelError, match="does not run"):
             engine.infer(crops(1))
@@ -318,7 +319,7 @@ def test_a_repeated_shape_runs_by_a_graph_of_its_own(
     monkeypatch: pytest.MonkeyPatch, plan: FakePlan, path: Path
 ) -> None:
     install_cuda_bindings(monkeypatch, plan.gpu)
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         assert "with CUDA graphs" in engine.description
         for seed, count in enumerate([4, 4, 4, 2, 4, 2, 2, 3, 3, 3, 9, 9, 4]):
             np.testing.assert_array_equal(engine.infer(crops(count, seed)), means(crops(count, seed)))
@@ -333,7 +334,7 @@ def test_what_cannot_be_recorded_runs_without_graphs_and_says_so(
 ) -> None:
     install_cuda_bindings(monkeypatch, plan.gpu)
     plan.fails_recording = True
-    with TensorRtEngine(path) as engine:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
         for seed in range(5):
             np.testing.assert_array_equal(engine.infer(crops(4, seed)), means(crops(4, seed)))
         assert "without CUDA graphs (ModelError" in engine.description
@@ -356,7 +357,7 @@ def test_a_plan_of_tensorrt_rtx_runs_by_it_and_without_our_graphs(
 
 def test_videos_are_classified_by_a_plan(plan: FakePlan, path: Path, tmp_path: Path) -> None:
     clips = [write_clip(tmp_path / f"{n}.mp4", frames=9 + 9 * n) for n in range(4)]
-    with Recognizer(TensorRtEngine(path)) as recognizer, Recognizer(RecordingEngine()) as plain:
+    with Recognizer(TensorRtEngine(ModelFile.open(path))) as recognizer, Recognizer(RecordingEngine()) as plain:
         for _ in range(3):
             results = list(recognizer.classify_many(clips, segments=3))
             for result, expected in zip(results, plain.classify_many(clips, segments=3), strict=True):
@@ -379,7 +380,7 @@ def test_auto_takes_what_built_the_plan(plan: FakePlan, path: Path) -> None:
 
 
 def test_a_plan_that_carries_code_says_so(plan: FakePlan, tmp_path: Path) -> None:
-    engine: Engine = TensorRtEngine(write_plan(tmp_path / "m.engine", version_compatible=True))
+    engine: Engine = TensorRtEngine(ModelFile.open(write_plan(tmp_path / "m.engine", version_compatible=True)))
     assert "carries code" in engine.notes[0]
     engine.close()
 

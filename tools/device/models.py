@@ -18,7 +18,7 @@ from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy, same_answers
 from pptsn.runtime.frames.pictures import drawn_crops
-from pptsn.runtime.model.onnx_file import quantization_target
+from pptsn.runtime.model.file import ModelFile
 
 # Crops a call: a frame of ten-crop, ten frames, a clip of 25.
 BATCHES = (5, 50, 125)
@@ -51,7 +51,7 @@ def placements(folder: Path, *, cuda: bool) -> list[Placement]:
 
 def _is_for_cpus(model: Path) -> bool:
     try:
-        return quantization_target(model) == "cpu"
+        return ModelFile.open(model).quantized_for == "cpu"
     except ModelError:  # opening it will say what is wrong
         return False
 

@@ -20,7 +20,7 @@ from pptsn.cli.bench.options import OutputOption, RepeatsOption
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.classify.sources import expand_sources
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.model.onnx_file import read_spec
+from pptsn.runtime.model.file import ModelFile
 from tools.gains.ladder import measure_gains
 from tools.program import publish_as_they_come, run, tell
 from tools.targets.decoding import measure_long
@@ -74,7 +74,7 @@ def _gains(options: Options, method: Method) -> Iterator[Result]:
 
 
 def _long(options: Options, method: Method) -> Iterator[Result]:
-    spec = read_spec(options.model)
+    spec = ModelFile.open(options.model).spec
     yield measure_long(long_clip(options.long_clip), spec, method, segments=_SEGMENTS)
 
 

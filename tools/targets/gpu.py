@@ -29,7 +29,7 @@ from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
 from pptsn.runtime.engines.onnxruntime.providers import execution_providers, gpu_loading, require_provider
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, normalise
-from pptsn.runtime.model.onnx_file import read_spec
+from pptsn.runtime.model.file import ModelFile
 from tools.gains.plain_network import Views, write_plain_network
 from tools.targets.target import Target
 
@@ -86,7 +86,7 @@ def measure_gpu_offline(model: Path, method: Method, *, device: str, batches: in
     Raises UsageError for another precision, ModelError for a model that is no such deployment graph, and
     MissingDependencyError without what the device or the cutting needs.
     """
-    spec = read_spec(model)
+    spec = ModelFile.open(model).spec
     if spec.precision not in _PRECISIONS:
         cause = f"the bare network is not measured in {spec.precision.upper()}"
         raise UsageError(str(model), cause, "name a model in FP16 or FP32")

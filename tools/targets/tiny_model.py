@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pptsn.runtime.base.files import atomic_file
-from pptsn.runtime.model.onnx_file import DIGEST_KEY, SPEC_KEY, content_digest
+from pptsn.runtime.model.file import sealed
 from pptsn.runtime.model.spec import ModelSpec
 
 CLASSES, CROP_SIZE, SHORT_SIDE = 8, 32, 40
@@ -19,7 +19,6 @@ def write_tiny_model(path: Path) -> Path:
 
     Needs the package `onnx`, which comes with the extras `convert`, `tensorrt` and `dev`.
     """
-    import onnx
     from onnx import numpy_helper, parser
 
     model = parser.parse_model(f"""<ir_version: 8, opset_import: ["" : {_OPSET}]>
@@ -37,9 +36,6 @@ def write_tiny_model(path: Path) -> Path:
         short_side=SHORT_SIDE,
         crop_size=CROP_SIZE,
     )
-    onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json()})
-    digest = content_digest(model.SerializeToString())
-    onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json(), DIGEST_KEY: digest})
     with atomic_file(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
+        temporary.write_bytes(sealed(model.SerializeToString(), spec))
     return path

@@ -24,7 +24,7 @@ from pptsn.runtime.engines.onnxruntime.providers import (
     tensorrt_providers,
 )
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.model.onnx_file import read_spec
+from pptsn.runtime.model.file import ModelFile
 
 INPUT_NAME, OUTPUT_NAME = "crops", "logits"
 
@@ -39,7 +39,7 @@ _SMALLER = "close other programs that use the GPU, take the model in FP16, or us
 
 
 class OnnxRuntimeEngine(Engine):
-    """A deployment graph run by ONNX Runtime.
+    """The deployment graph in `file` run by ONNX Runtime.
 
     threads: CPU threads of one call; None takes one for each core that this process may use.
     optimise: False runs the graph as it is written, for comparisons of quantized graphs.
@@ -52,7 +52,7 @@ class OnnxRuntimeEngine(Engine):
 
     def __init__(
         self,
-        path: str | Path,
+        file: ModelFile,
         *,
         device: Device | None = None,
         threads: int | None = None,
@@ -61,7 +61,7 @@ class OnnxRuntimeEngine(Engine):
     ) -> None:
         self._device = device = device or Device("cpu")
         onnxruntime = import_onnxruntime()
-        self.spec = read_spec(path)
+        self.spec = file.spec
         on_cpu = _CPU_INT8_BATCH if self.spec.precision == "int8" else _CPU_BATCH
         self.batch_size = on_cpu if device.kind == "cpu" else _CUDA_BATCH
         self.threads = threads
@@ -70,9 +70,9 @@ class OnnxRuntimeEngine(Engine):
         options.log_severity_level = 3  # errors come back as exceptions; warnings are of no use to our users
         if not optimise:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        providers = self._providers(onnxruntime, path, tensorrt=tensorrt)
-        self._session: Any = _new_session(onnxruntime, path, options, providers, device)
-        self._check_interface(path)
+        providers = self._providers(onnxruntime, file, tensorrt=tensorrt)
+        self._session: Any = _new_session(onnxruntime, file.path, options, providers, device)
+        self._check_interface(file.path)
         self._bound: BoundSession | None = None
         if device.kind == "cuda":
             self._bound = BoundSession(
@@ -90,16 +90,18 @@ class OnnxRuntimeEngine(Engine):
             precision=self.spec.precision,
         )
 
-    def _providers(self, onnxruntime: Any, path: str | Path, *, tensorrt: bool) -> list[Provider]:
+    def _providers(self, onnxruntime: Any, file: ModelFile, *, tensorrt: bool) -> list[Provider]:
         if not tensorrt:
             exact = self.spec.precision == "fp32"
             return execution_providers(onnxruntime, self._device, exact_fp32=exact)
-        cache = new_engine_cache(path, onnxruntime.__version__)
+        cache = new_engine_cache(file, onnxruntime.__version__)
         if cache is None:
-            self.notes = (f"{path}: its folder cannot be written, so TensorRT's engine is built at each start",)
+            self.notes = (
+                f"{file.path}: its folder cannot be written, so TensorRT's engine is built at each start",
+            )
         return tensorrt_providers(onnxruntime, self._device, self.spec, largest_batch=self.batch_size, cache=cache)
 
-    def _check_interface(self, path: str | Path) -> None:
+    def _check_interface(self, path: Path) -> None:
         inputs = [(i.name, i.type, i.shape[1:]) for i in self._session.get_inputs()]
         size = self.spec.crop_size
         expected = [(INPUT_NAME, "tensor(uint8)", [size, size, 3])]
@@ -145,9 +147,7 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
-def _new_session(
-    onnxruntime: Any, path: str | Path, options: Any, providers: list[Provider], device: Device
-) -> Any:
+def _new_session(onnxruntime: Any, path: Path, options: Any, providers: list[Provider], device: Device) -> Any:
     first = providers[0] if isinstance(providers[0], str) else providers[0][0]
     try:
         with gpu_loading(onnxruntime, device) as output:

@@ -7,12 +7,14 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
-from pptsn.runtime.base.files import sha256_of
 from pptsn.runtime.engines.device import Device, driver_is_here
-from pptsn.runtime.model.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from pptsn.runtime.model.file import ModelFile
+    from pptsn.runtime.model.spec import ModelSpec
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
@@ -90,14 +92,13 @@ def require_tensorrt(onnxruntime: Any, device: Device) -> None:
         )
 
 
-def new_engine_cache(path: str | Path, version: str) -> Path | None:
-    """Return a folder beside the model at `path` for its engines, made if need be; None where it cannot be made.
+def new_engine_cache(file: ModelFile, version: str) -> Path | None:
+    """Return a folder beside the model for its engines, made if need be; None where it cannot be made.
 
     version: of ONNX Runtime.  The provider names its engines by the graph's name and the GPU, whatever the
     weights are, so each content of the file gets a folder of its own.
     """
-    path = Path(path)
-    folder = path.with_name(f".{path.name}.tensorrt") / f"{sha256_of(path)[:16]}-{version}"
+    folder = file.path.with_name(f".{file.path.name}.tensorrt") / f"{file.sha256[:16]}-{version}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

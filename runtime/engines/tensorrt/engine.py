@@ -6,12 +6,11 @@ import platform
 from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.tensorrt.api import import_tensorrt
@@ -20,37 +19,29 @@ from pptsn.runtime.engines.tensorrt.cuda import CudaDevice, open_cuda
 from pptsn.runtime.engines.tensorrt.cuda_graphs import import_cuda_bindings
 from pptsn.runtime.engines.tensorrt.plan import Plan
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.model.manifest import Manifest, check_fits, check_onnx_file, check_plan_file, read_manifest
+from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.model.manifest import check_fits, check_onnx_file
 
 # Batches in flight: one is worked on while the other is filled.
 _BATCHES = 2
 
 
 class TensorRtEngine(Engine):
-    """A plan on a GPU.  `batch_size` is the best size of the plan's profile, for which its kernels were tuned.
+    """The plan in `file` on a GPU.  `batch_size` is the best of its profile, for which its kernels were tuned.
 
     `infer` takes up to the profile's largest size in one call of the GPU, and splits what is more by that size.
 
-    backend: `tensorrt` or `tensorrt-rtx`; None takes the one that built the plan.
     graphs: whether to start the work by CUDA graphs where cuda-bindings is installed.
 
-    The manifest is checked before the plan is read.  Raises ModelError for a plan that is damaged or does not fit
-    this machine or its ONNX file, MissingDependencyError for a missing package, driver or GPU, UsageError for the
-    wrong backend, DeviceError where the GPU has too little memory.
+    Raises ModelError for a plan that does not fit this machine or its ONNX file, MissingDependencyError for a
+    missing package, driver or GPU, DeviceError where the GPU has too little memory.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        backend: str | None = None,
-        device: Device | None = None,
-        graphs: bool = True,
-    ) -> None:
+    def __init__(self, file: ModelFile, *, device: Device | None = None, graphs: bool = True) -> None:
         device = device or Device("cuda")
-        manifest = read_manifest(path)
-        _check_backend(path, manifest, backend)
-        check_plan_file(path, manifest)
+        path, manifest = file.path, file.manifest
+        if manifest is None:
+            raise ModelError(path, "is no TensorRT plan", "name an .engine file")
         check_onnx_file(path, manifest)
         library = import_tensorrt(manifest.builder)
         self._cuda: CudaDevice = open_cuda(device.index)
@@ -69,7 +60,7 @@ class TensorRtEngine(Engine):
         self._free: list[TensorRtBatch] = []
         try:
             with self._cuda.current():
-                self._plan = Plan(path, manifest, library, self._cuda)
+                self._plan = Plan(file, manifest, library, self._cuda)
                 for _ in range(_BATCHES):
                     self._free.append(self._new_batch(self._plan))
         except BaseException:
@@ -157,12 +148,3 @@ class TensorRtEngine(Engine):
             self._plan = None
             self._all.clear()
             self._free.clear()
-
-
-def _check_backend(path: str | Path, manifest: Manifest, backend: str | None) -> None:
-    if backend is not None and backend != manifest.builder:
-        raise UsageError(
-            "--backend",
-            f"{path} was built by {manifest.builder}, it does not run on {backend}",
-            f"use --backend {manifest.builder}, or build another: pptsn convert engine --builder {backend}",
-        )

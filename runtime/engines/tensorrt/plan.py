@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.engines.device import out_of_memory
 from pptsn.runtime.engines.tensorrt.api import TensorRT
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
+from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import Manifest
 
 CROPS, LOGITS = "crops", "logits"
@@ -23,8 +23,8 @@ class Plan:
     DeviceError where the GPU has no room for it.
     """
 
-    def __init__(self, path: str | Path, manifest: Manifest, library: TensorRT, cuda: CudaDevice) -> None:
-        self._path, self._manifest, self._library, self._cuda = Path(path), manifest, library, cuda
+    def __init__(self, file: ModelFile, manifest: Manifest, library: TensorRT, cuda: CudaDevice) -> None:
+        self._path, self._manifest, self._library, self._cuda = file.path, manifest, library, cuda
         # The library keeps a pointer to the logger alone: it has to outlive all that is made with it.
         self._logger = library.logger()
         self._logger.clear()
@@ -32,7 +32,7 @@ class Plan:
         if manifest.version_compatible:
             # Such a plan carries a part of the library that built it, as code: hence the note in the engine.
             self._runtime.engine_host_code_allowed = True
-        self._engine: Any = self._runtime.deserialize_cuda_engine(self._path.read_bytes())
+        self._engine: Any = self._runtime.deserialize_cuda_engine(file.content)
         if self._engine is None:
             raise self._refusal("the plan", f"{library.name} {library.version_text} refuses it")
         try:

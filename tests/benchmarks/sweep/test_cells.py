@@ -49,7 +49,7 @@ def test_a_model_has_cells_for_the_backends_that_run_its_kind_of_file(
     [
         ({"models": []}, "no cell"),
         ({"models": ["x/a.onnx", "y/a.onnx"]}, "a.onnx is named twice"),
-        ({"backends": ["paddle"]}, "'paddle'; choose among auto, onnxruntime"),
+        ({"backends": ["paddle"]}, "'paddle'; choose one of auto, onnxruntime"),
         ({"views": ["ten", "five"]}, "'five'; choose among ten, three, center"),
         ({"segments": [0]}, "expected 1 to"),
         ({"batches": [None, 0]}, "at least 1, got 0"),

@@ -18,7 +18,7 @@ from pptsn.convert.int8.thresholds import METHODS
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.onnxruntime import engine as onnxruntime_engine
-from pptsn.runtime.model.onnx_file import read_quantization
+from pptsn.runtime.model.file import ModelFile
 from tests.convert.fp16.test_cast import replace
 from tests.convert.precision_models import balanced_network, write_clips, write_residual_model
 from tests.convert.residual_network import residual_model, residual_network
@@ -161,7 +161,7 @@ def test_places_that_cannot_be_written_are_told_before_any_work(model: Path, tmp
 
 def test_how_it_was_made_travels_in_the_file_and_the_report(model: Path, clips: Path) -> None:
     result = convert(model, clips, method="entropy", placement="residual", sensitivity=True)
-    facts = read_quantization(model.with_name("m.int8.onnx"))
+    facts = ModelFile.open(model.with_name("m.int8.onnx")).quantization
     assert facts == {
         "target": "tensorrt",
         "method": "entropy",

@@ -14,9 +14,9 @@ from pptsn.runtime.model.manifest import (
     Manifest,
     check_fits,
     check_onnx_file,
-    check_plan_file,
     manifest_path,
     read_manifest,
+    read_plan,
 )
 from tests.models import tiny_spec
 
@@ -55,7 +55,7 @@ def fits(manifest: Manifest, version: str = "10.3.0", capability: str | None = "
 def test_it_comes_back_as_it_was_written(plan: Path) -> None:
     manifest = read_manifest(plan)
     assert manifest == make_manifest(plan_sha256=sha256_of(plan))
-    check_plan_file(plan, manifest)
+    read_plan(plan, manifest)
 
 
 def test_it_lies_beside_the_plan() -> None:
@@ -69,17 +69,17 @@ def test_every_flipped_bit_of_the_plan_is_found(plan: Path) -> None:
         damaged[position] ^= 1 << position % 8
         plan.write_bytes(damaged)
         with pytest.raises(ModelError, match=r"m\.engine: is damaged .*pptsn convert engine"):
-            check_plan_file(plan, manifest)
+            read_plan(plan, manifest)
 
 
 def test_a_truncated_and_a_missing_plan_are_found(plan: Path) -> None:
     manifest = read_manifest(plan)
     plan.write_bytes(plan.read_bytes()[:-1])
     with pytest.raises(ModelError, match="is damaged"):
-        check_plan_file(plan, manifest)
+        read_plan(plan, manifest)
     plan.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
-        check_plan_file(plan, manifest)
+        read_plan(plan, manifest)
 
 
 def test_an_onnx_file_that_has_changed_is_found_and_a_missing_one_is_fine(tmp_path: Path) -> None:

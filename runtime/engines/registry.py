@@ -1,0 +1,119 @@
+"""The backends, ours and those of other packages, and the choice of one for a model."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import options_of, parse_options
+from pptsn.runtime.base.plugins import Registry
+from pptsn.runtime.engines.backend import Backend, Choices, NoOptions
+from pptsn.runtime.engines.base import Engine
+from pptsn.runtime.engines.device import Device
+
+AUTO = "auto"
+# In the order in which `auto` asks them.
+BACKENDS: Registry[type[Backend]] = Registry(
+    "pptsn.backends",
+    {
+        "onnxruntime": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeBackend",
+        "onnxruntime-tensorrt": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeTensorRtBackend",
+        "tensorrt": "pptsn.runtime.engines.tensorrt.backend:TensorRtBackend",
+        "tensorrt-rtx": "pptsn.runtime.engines.tensorrt.backend:TensorRtRtxBackend",
+    },
+    base=Backend,
+)
+
+
+def open_engine(
+    path: str | Path,
+    *,
+    backend: str = AUTO,
+    device: str = AUTO,
+    threads: int | None = None,
+    optimise: bool = True,
+) -> Engine:
+    """Load the model at `path`: an .onnx file, an .engine file, which is a TensorRT plan, or what a plugin runs.
+
+    backend: a name in BACKENDS, with options perhaps (`tensorrt?graphs=0`), or `auto`: ONNX Runtime for an .onnx
+        file, and what built it for a plan.  `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside; it builds
+        an engine at the first start, for minutes, so `auto` never takes it.
+    device: `auto`, `cpu`, `cuda` or `cuda:N`.  `auto` is the first GPU where ONNX Runtime can use it, else the
+        CPU; for a plan it is the first GPU.  A model quantized for CPUs runs on one.  Where a GPU could be
+        expected, `notes` say why it is not used.
+    threads: CPU threads; None takes all cores that this process may use.  A plan has no use for them.
+    optimise: False runs an .onnx file as it is written, for comparisons of quantized models; a plan is what it is.
+        A model quantized for TensorRT runs so on a CPU in any case.
+
+    Raises UsageError for unknown names and for a model that the backend does not run, ModelError for an unusable
+    file, MissingDependencyError for a missing package, driver or device, PluginError for a broken plugin.
+    """
+    name, options = parse_backend(backend)
+    if threads is not None and threads < 1:
+        raise UsageError("--threads", f"expected at least 1, got {threads}")
+    choices = Choices(device=None if device == AUTO else Device.parse(device), threads=threads, optimise=optimise)
+    chosen = _suiting(Path(path)) if name == AUTO else new_backend(name)
+    return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())
+
+
+def parse_backend(text: str) -> tuple[str, Any]:
+    """Return the name of a backend, or `auto`, and its options, from `NAME` or `NAME?option=value&...`.
+
+    Raises UsageError for a name or an option that there is not, PluginError for a plugin that cannot be used.
+    """
+    name, _, query = text.partition("?")
+    if name != AUTO and name not in BACKENDS:
+        names = ", ".join(backend_names())
+        raise UsageError("--backend", f"unknown backend {name!r}", f"choose one of {names}")
+    kind = NoOptions if name == AUTO else new_backend(name).options
+    return name, parse_options(kind, query.split("&") if query else (), thing=f"--backend {name}")
+
+
+def backend_runs(backend: str, path: Path) -> bool:
+    """Whether the files of `backend`, which `parse_backend` took, are named as `path` is."""
+    return path.suffix.lower() in new_backend(parse_backend(backend)[0]).suffixes
+
+
+def backend_names() -> tuple[str, ...]:
+    """Return what `--backend` takes: `auto`, our backends, those of plugins."""
+    return (AUTO, *BACKENDS.names)
+
+
+def backends_help() -> str:
+    """Return the usable backends, what they run and their options: a text for `--help`."""
+    return ", ".join(_described(name, kind) for name, kind in BACKENDS.usable().items())
+
+
+def failing_packages() -> frozenset[str]:
+    """Return the packages whose exceptions are an engine's own failures, of all usable backends."""
+    return frozenset(package for kind in BACKENDS.usable().values() for package in kind.packages)
+
+
+@cache
+def new_backend(name: str) -> Backend:
+    """Return the backend called `name`.
+
+    Raises KeyError for a name that there is not, PluginError for a plugin that cannot be used.
+    """
+    found: Any = BACKENDS[name]
+    backend: Backend = found() if isinstance(found, type) else found  # a plugin may have made it already
+    return backend
+
+
+def _suiting(path: Path) -> Backend:
+    """Return the first backend that runs the file at `path`; plugins are asked for what none of ours runs."""
+    for name in BACKENDS.own_names:
+        if new_backend(name).suits(path):
+            return new_backend(name)
+    for name in BACKENDS.usable():
+        if new_backend(name).suits(path):
+            return new_backend(name)
+    return new_backend(BACKENDS.own_names[0])  # which says what is wrong with the file
+
+
+def _described(name: str, kind: type[Backend]) -> str:
+    parts = [kind.help or "a plugin"]
+    parts += [f"?{option}: {about.help}" for option, (_, about) in options_of(kind.options).items()]
+    return f"{name} ({'; '.join(parts)})"
