@@ -47,8 +47,9 @@ class Trial:
 
 
 class Backend(ABC):
-    """A kind of engine, made without arguments; its module is to import its library only when it is used.
+    """A kind of engine; its module is to import its library only when it is used.
 
+    name: as the registry has it.
     help: what it runs and where, in a few words.
     suffixes: of the names of its files, in small letters with their dots.
     options: a dataclass whose fields are made by `pptsn.runtime.base.options.option`; they follow the backend's
@@ -62,6 +63,9 @@ class Backend(ABC):
     options: ClassVar[type] = NoOptions
     requirements: ClassVar[tuple[Requirement, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def suits(self, path: Path) -> bool:
         """Whether `auto` may take this backend for the file at `path`; those before it were asked first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def open_engine(
     if threads is not None and threads < 1:
         raise UsageError("--threads", f"expected at least 1, got {threads}")
     choices = Choices(device=None if device == AUTO else Device.parse(device), threads=threads, optimise=optimise)
-    chosen = _suiting(Path(path)) if name == AUTO else new_backend(name)
+    chosen: Backend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
     return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())
 
 
@@ -67,13 +68,14 @@ def parse_backend(text: str) -> tuple[str, Any]:
     if name != AUTO and name not in BACKENDS:
         names = ", ".join(backend_names())
         raise UsageError("--backend", f"unknown backend {name!r}", f"choose one of {names}")
-    kind = NoOptions if name == AUTO else new_backend(name).options
+    kind = NoOptions if name == AUTO else BACKENDS.instance(name).options
     return name, parse_options(kind, query.split("&") if query else (), thing=f"--backend {name}")
 
 
 def backend_runs(backend: str, path: Path) -> bool:
     """Whether the files of `backend`, which `parse_backend` took, are named as `path` is."""
-    return path.suffix.lower() in new_backend(parse_backend(backend)[0]).suffixes
+    kind: Backend = BACKENDS.instance(parse_backend(backend)[0])
+    return path.suffix.lower() in kind.suffixes
 
 
 def backend_names() -> tuple[str, ...]:
@@ -83,37 +85,28 @@ def backend_names() -> tuple[str, ...]:
 
 def backends_help() -> str:
     """Return the usable backends, what they run and their options: a text for `--help`."""
-    return ", ".join(_described(name, kind) for name, kind in BACKENDS.usable().items())
+    return ", ".join(_described(backend) for backend in BACKENDS.usable_instances())
 
 
 def failing_packages() -> frozenset[str]:
     """Return the packages whose exceptions are an engine's own failures, of all usable backends."""
-    return frozenset(package for kind in BACKENDS.usable().values() for package in kind.packages)
-
-
-@cache
-def new_backend(name: str) -> Backend:
-    """Return the backend called `name`.
-
-    Raises KeyError for a name that there is not, PluginError for a plugin that cannot be used.
-    """
-    found: Any = BACKENDS[name]
-    backend: Backend = found() if isinstance(found, type) else found  # a plugin may have made it already
-    return backend
+    return frozenset(package for backend in BACKENDS.usable_instances() for package in backend.packages)
 
 
 def _suiting(path: Path) -> Backend:
     """Return the first backend that runs the file at `path`; plugins are asked for what none of ours runs."""
-    for name in BACKENDS.own_names:
-        if new_backend(name).suits(path):
-            return new_backend(name)
-    for name in BACKENDS.usable():
-        if new_backend(name).suits(path):
-            return new_backend(name)
-    return new_backend(BACKENDS.own_names[0])  # which says what is wrong with the file
+    own: Iterator[Backend] = (BACKENDS.instance(name) for name in BACKENDS.own_names)
+    plugins: Iterator[Backend] = (
+        BACKENDS.instance(name) for name in BACKENDS.usable() if name not in BACKENDS.own_names
+    )
+    for backend in chain(own, plugins):
+        if backend.suits(path):
+            return backend
+    fallback: Backend = BACKENDS.instance(BACKENDS.own_names[0])  # which says what is wrong with the file
+    return fallback
 
 
-def _described(name: str, kind: type[Backend]) -> str:
-    parts = [kind.help or "a plugin"]
-    parts += [f"?{option}: {about.help}" for option, (_, about) in options_of(kind.options).items()]
-    return f"{name} ({'; '.join(parts)})"
+def _described(backend: Backend) -> str:
+    parts = [backend.help or "a plugin"]
+    parts += [f"?{name}: {about.help}" for name, (_, about) in options_of(backend.options).items()]
+    return f"{backend.name} ({'; '.join(parts)})"

@@ -5,7 +5,9 @@ import sys
 import pytest
 from rich.console import Console
 
+from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.doctor import examine, render
+from pptsn.runtime.engines.onnxruntime.backend import OnnxRuntimeBackend, package_requirements
 from tests.runtime.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
 
 
@@ -35,14 +37,14 @@ def test_a_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_missing_packages_are_listed_with_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr(Requirement, "found", lambda self: None)
     shown = text(examine())
     assert "pip install 'pptsn[convert]'" in shown
     assert "pip install 'pptsn[train]'" in shown
 
 
 def test_what_streams_need_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pptsn.runtime.doctor.shutil.which", lambda name: None)
+    monkeypatch.setattr("pptsn.runtime.base.plugins.shutil.which", lambda name: None)
     monkeypatch.setattr("pptsn.runtime.doctor.Path.glob", lambda path, pattern: iter([]))
     shown = text(examine())
     assert "gst-launch-1.0: apt-get install gstreamer1.0-tools" in shown
@@ -51,7 +53,7 @@ def test_what_streams_need_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_conflicting_packages_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: "1.0")
+    monkeypatch.setattr(Requirement, "found", lambda self: "1.0")
     notes = " ".join(examine()["notes"])
     assert "onnxruntime and onnxruntime-gpu" in notes
     assert "paddlepaddle and paddlepaddle-gpu" in notes
@@ -98,7 +100,7 @@ def test_a_tensorrt_that_starts_works(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_gpu_packages_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr(Requirement, "found", lambda self: None)
     shown = text(examine())
     assert "tensorrt: pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson" in shown
     assert "pycuda: pip install 'pptsn[tensorrt]' (PyCUDA is compiled: it needs a C++ compiler and the CU" in shown
@@ -109,10 +111,12 @@ def test_gpu_packages_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_onnxruntime_gpu_for_a_jetson_is_not_in_our_extras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pptsn.runtime.doctor._version", lambda name: None)
+    monkeypatch.setattr(Requirement, "found", lambda self: None)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr(OnnxRuntimeBackend, "requirements", package_requirements())
     assert "onnxruntime-gpu: pip install 'pptsn[gpu]'" in text(examine())
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    monkeypatch.setattr(OnnxRuntimeBackend, "requirements", package_requirements())
     shown = text(examine())
     assert "onnxruntime-gpu: onnxruntime-gpu for a Jetson comes from NVIDIA" in shown
     assert "[gpu]" not in shown

@@ -35,7 +35,7 @@ class TensorRtOptions:
 
 
 class TensorRtBackend(Backend):
-    """Plans that TensorRT built.  library: the one that runs them, one of BUILDERS."""
+    """Plans that TensorRT built.  The backends have the names of the libraries, BUILDERS."""
 
     help = ".engine files"
     suffixes = (".engine",)
@@ -46,13 +46,12 @@ class TensorRtBackend(Backend):
         Requirement("pycuda", "running plans", _PYCUDA_INSTALL),
         Requirement("cuda-bindings", "CUDA graphs, optional", install_command("tensorrt")),
     )
-    library = "tensorrt"
 
     def suits(self, path: Path) -> bool:
         """Whether the file at `path` is a plan that this library built; raises ModelError without its manifest."""
         from pptsn.runtime.model.manifest import read_manifest
 
-        return super().suits(path) and read_manifest(path).builder == self.library
+        return super().suits(path) and read_manifest(path).builder == self.name
 
     def open(self, path: Path, choices: Choices, options: TensorRtOptions) -> TensorRtEngine:
         """Return the plan at `path`, whatever its name, on a GPU; see `Backend.open`."""
@@ -61,26 +60,26 @@ class TensorRtBackend(Backend):
         from pptsn.runtime.model.manifest import PLAN_SUFFIX
 
         if path.suffix.lower() == ".onnx":
-            build = f"pptsn convert engine {path} -o {path.with_suffix(PLAN_SUFFIX)} --builder {self.library}"
+            build = f"pptsn convert engine {path} -o {path.with_suffix(PLAN_SUFFIX)} --builder {self.name}"
             raise UsageError(
-                "--backend", f"{self.library} runs plans, {path} is an .onnx file", f"build one: {build}"
+                "--backend", f"{self.name} runs plans, {path} is an .onnx file", f"build one: {build}"
             )
         if choices.device is not None and choices.device.kind == "cpu":
             cause = f"{path} is a TensorRT plan, which needs a GPU"
             raise UsageError("--device", cause, "use --device cuda, or name an .onnx file")
         file = ModelFile.open_plan(path)
-        if file.manifest is not None and file.manifest.builder != self.library:
+        if file.manifest is not None and file.manifest.builder != self.name:
             builder = file.manifest.builder
             raise UsageError(
                 "--backend",
-                f"{path} was built by {builder}, it does not run on {self.library}",
-                f"use --backend {builder}, or build another: pptsn convert engine --builder {self.library}",
+                f"{path} was built by {builder}, it does not run on {self.name}",
+                f"use --backend {builder}, or build another: pptsn convert engine --builder {self.name}",
             )
         return TensorRtEngine(file, device=choices.device, graphs=options.graphs)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return the start of the library and the reservation of a little memory on the first GPU."""
-        return (Trial(Device("cuda"), partial(_start, self.library)),)
+        return (Trial(Device("cuda"), partial(_start, self.name)),)
 
 
 class TensorRtRtxBackend(TensorRtBackend):
@@ -91,7 +90,6 @@ class TensorRtRtxBackend(TensorRtBackend):
     requirements = (
         Requirement("tensorrt_rtx_cu13_bindings", "plans for RTX GPUs, built without one", install_command("rtx")),
     )
-    library = "tensorrt-rtx"
 
 
 def _start(library_name: str) -> None:

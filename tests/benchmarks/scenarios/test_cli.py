@@ -109,7 +109,7 @@ def test_an_engine_that_fails_makes_the_command_fail_after_publishing(
     def fail(self: object, crops: object) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(OnnxRuntimeEngine, "_infer", fail)
+    monkeypatch.setattr(OnnxRuntimeEngine, "_infer_batch", fail)
     assert bench("offline", "--model", model, "--driver", "own") == 1
     (result,) = published[0][0]
     assert result.error == "the engine failed: RuntimeError: out of luck"

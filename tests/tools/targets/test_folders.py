@@ -38,8 +38,8 @@ def test_the_share_is_of_what_the_engine_does_alone_before_and_after_each_part(t
 def test_crops_are_counted_as_the_engine_gets_them(tmp_path, engine, monkeypatch, frames, inferred):
     clip = write_clip(tmp_path / "short.mp4", frames=frames)
     got = []
-    real = engine.infer
-    monkeypatch.setattr(engine, "infer", lambda crops: got.append(len(crops)) or real(crops))
+    real = engine._infer_batch
+    monkeypatch.setattr(engine, "_infer_batch", lambda crops: got.append(len(crops)) or real(crops))
     monkeypatch.setattr(folders, "_ENGINE_CROPS", 5)
     method = Method(repeats=1)
     result = measure_folder(engine, [clip], method, model="m.onnx", segments=25, views="center")
