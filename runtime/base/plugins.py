@@ -13,6 +13,7 @@ import importlib
 import inspect
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -98,21 +99,28 @@ class Registry(Generic[Kind]):
         """
         if name not in self._instances:
             kind: Any = self[name]
-            self._instances[name] = kind(name) if isinstance(kind, type) else kind
+            try:
+                self._instances[name] = kind(name) if isinstance(kind, type) else kind
+            except Exception as error:  # as in `_load`
+                if name in self._own:
+                    raise
+                raise self._unusable(name, f"cannot be made ({type(error).__name__}: {error})") from error
         return self._instances[name]
 
     def usable_instances(self) -> list[Any]:
-        """Return the instances of the kinds that can be loaded."""
-        return [self.instance(name) for name in self.usable()]
+        """Return the instances of the kinds that can be used."""
+        found = []
+        for name in self.names:
+            with suppress(PluginError):  # told by `problems`
+                found.append(self.instance(name))
+        return found
 
     def usable(self) -> dict[str, Kind]:
         """Return the kinds that can be loaded, by name: what `--help` lists."""
         found = {}
         for name in self.names:
-            try:
+            with suppress(PluginError):  # told by `problems`
                 found[name] = self[name]
-            except PluginError:  # told by `problems`
-                continue
         return found
 
     def problems(self) -> list[str]:
@@ -124,7 +132,7 @@ class Registry(Generic[Kind]):
         ]
         for name in sorted(self._plugins):
             try:
-                _ = self[name]
+                self.instance(name)
             except PluginError as error:
                 lines.append(str(error))
         return lines
@@ -138,20 +146,22 @@ class Registry(Generic[Kind]):
         return {name: entry for name, entry in self._found.items() if name not in self._own}
 
     def _load(self, entry: metadata.EntryPoint) -> Kind:
-        origin = self._origin(entry)
         try:
             kind: Any = entry.load()
         except Exception as error:  # whatever a foreign module raises while it is imported is the finding
-            cause = f"failed to load ({type(error).__name__}: {error})"
-            raise PluginError(origin, cause, f"update or uninstall {self._distribution(entry)}") from error
+            raise self._unusable(entry.name, f"failed to load ({type(error).__name__}: {error})") from error
         if inspect.isabstract(kind):
-            cause = f"{entry.value} lacks {', '.join(sorted(kind.__abstractmethods__))}"
-            raise PluginError(origin, cause, f"update or uninstall {self._distribution(entry)}")
+            lacking = ", ".join(sorted(kind.__abstractmethods__))
+            raise self._unusable(entry.name, f"{entry.value} lacks {lacking}")
         is_kind = issubclass(kind, self._base) if isinstance(kind, type) else isinstance(kind, self._base)
         if not is_kind:
-            cause = f"{entry.value} is no {self._base.__module__}.{self._base.__qualname__}"
-            raise PluginError(origin, cause, f"update or uninstall {self._distribution(entry)}")
+            base = f"{self._base.__module__}.{self._base.__qualname__}"
+            raise self._unusable(entry.name, f"{entry.value} is no {base}")
         return kind  # type: ignore[no-any-return]
+
+    def _unusable(self, name: str, cause: str) -> PluginError:
+        entry = self._plugins[name]
+        return PluginError(self._origin(entry), cause, f"update or uninstall {self._distribution(entry)}")
 
     def _origin(self, entry: metadata.EntryPoint) -> str:
         return f"plugin {entry.name} of {self._distribution(entry)}"

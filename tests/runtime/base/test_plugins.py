@@ -54,6 +54,10 @@ class Odd(Kind):
 class Unfinished(Kind):
     pass
 
+class Proud(Odd):
+    def __init__(self):
+        pass
+
 odd = Odd("made already")
 text = "no kind"
 """
@@ -153,6 +157,17 @@ def test_a_plugin_that_cannot_be_used_is_one_line_and_leaves_the_others(
     assert kinds.problems() == [str(caught.value)]
     assert "\n" not in str(caught.value)
     assert list(kinds.usable()) == ["plain", "again"]
+
+
+def test_a_plugin_that_cannot_be_made_is_told_when_it_is_asked_for(foreign: Path) -> None:
+    install(foreign, MODULE, proud="Proud")
+    kinds = registry()
+    with pytest.raises(
+        PluginError, match=r"^plugin proud of foreign: cannot be made \(TypeError: .*; update or"
+    ) as caught:
+        kinds.instance("proud")
+    assert kinds.problems() == [str(caught.value)]
+    assert len(kinds.usable_instances()) == 2
 
 
 def test_a_requirement_is_a_distribution_or_a_program() -> None:
