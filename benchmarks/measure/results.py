@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta
 
 SCHEMA = "pptsn.bench"
 VERSION = 1
 
-# In the order in which reports show them.
+# In the order in which reports show them; the last two are what the project measures of itself.
 SECTIONS = ("scenario", "live", "stages", "sweep", "gains", "targets")
 
 Setting: TypeAlias = "str | int | float | bool | None"
@@ -31,27 +33,13 @@ class Measurement:
 
     name: str
     unit: str
-    better: str
+    better: Annotated[str, Meta(pattern="^(lower|higher|)$")]
     value: float | None
     low: float | None = None
     high: float | None = None
     repeats: tuple[float, ...] = ()
-    samples: int = 0
+    samples: Annotated[int, Meta(ge=0)] = 0
     note: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields of its JSON object."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "better": self.better,
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "repeats": list(self.repeats),
-            "samples": self.samples,
-            "note": self.note,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +51,7 @@ class Result:
     sentence: what it means, for people.  error: why there are no figures, or "".
     """
 
-    section: str
+    section: Annotated[str, Meta(pattern=f"^({'|'.join(SECTIONS)})$")]
     settings: Mapping[str, Setting]
     measurements: tuple[Measurement, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -81,17 +69,6 @@ class Result:
             if measurement.name == name:
                 return measurement
         raise KeyError(name)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields of its JSON object."""
-        return {
-            "section": self.section,
-            "settings": dict(self.settings),
-            "measurements": [measurement.to_dict() for measurement in self.measurements],
-            "facts": dict(self.facts),
-            "sentence": self.sentence,
-            "error": self.error,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,16 +96,4 @@ class Report:
             for result in self.results
             for measurement in result.measurements
             if measurement.value is not None
-        }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON document."""
-        return {
-            "schema": SCHEMA,
-            "version": VERSION,
-            "created": self.created,
-            "command": self.command,
-            "machine": dict(self.machine),
-            "noise": dict(self.noise),
-            "results": [result.to_dict() for result in self.results],
         }

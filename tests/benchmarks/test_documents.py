@@ -14,12 +14,17 @@ import numpy as np
 import pytest
 
 from pptsn import benchmarks
-from pptsn.benchmarks.measure.documents import read_report, report_document, write_report
+from pptsn.benchmarks.measure.documents import read_report, report_document, report_schema, write_report
 from pptsn.benchmarks.measure.results import Measurement, Report, Result
 from pptsn.runtime.base.errors import InputError
 from tests.benchmarks.reports.fabricated import ODD_NAME, figure, report
 
 SCHEMA = json.loads((Path(benchmarks.__file__).parent / "report.schema.json").read_text())
+
+
+def test_the_schema_is_the_one_of_the_types() -> None:
+    """If not: python -m pptsn.benchmarks.measure.documents > benchmarks/report.schema.json"""
+    assert report_schema() == SCHEMA
 
 
 def strict(text: str) -> Any:
@@ -114,19 +119,46 @@ FIRST = ("results", 0)
 BROKEN = {
     "another schema": (change("schema", to="pptsn.spec"), "is no report of `pptsn bench`"),
     "another version": (change("version", to=2), "is a report of version 2, this program reads version 1"),
-    "no results": (change("results", to=None), "the report has no `results`"),
-    "results that are no list": (change("results", to={"a": 1}), "expected a list"),
-    "a result that is none": (change(*FIRST, to="fast"), r"results\[0\] is no object"),
-    "an unknown section": (change(*FIRST, "section", to="dreams"), "'dreams', expected 'scenario' or"),
-    "a setting that is a list": (change(*FIRST, "settings", "model", to=["a"]), "settings.model is not text"),
-    "machine as text": (change("machine", to="mine"), "expected an object"),
-    "a value as text": (change(*FIRST, "measurements", 0, "value", to="12"), "is '12', expected a number"),
-    "a value that is true": (change(*FIRST, "measurements", 0, "value", to=True), "is True, expected a number"),
-    "a repeat as text": (change(*FIRST, "measurements", 0, "repeats", to=[1, "2"]), "something that is no number"),
-    "half a sample": (change(*FIRST, "measurements", 0, "samples", to=1.5), "expected a whole number"),
-    "samples below nothing": (change(*FIRST, "measurements", 0, "samples", to=-1), "expected a whole number"),
-    "an unknown better": (change(*FIRST, "measurements", 0, "better", to="faster"), "'lower' or 'higher' or ''"),
-    "no note": (change(*FIRST, "measurements", 0, "note", to=None), "has no `note`"),
+    "no results": (change("results", to=None), "the report: Object missing required field `results`"),
+    "results that are no list": (change("results", to={"a": 1}), "results: Expected `array`, got `object`"),
+    "a result that is none": (change(*FIRST, to="fast"), r"results\[0\]: Expected `object`, got `str`"),
+    "an unknown section": (
+        change(*FIRST, "section", to="dreams"),
+        r"results\[0\]\.section: Expected `str` matching .*\(scenario\|live\|",
+    ),
+    "a setting that is a list": (
+        change(*FIRST, "settings", "model", to=["a"]),
+        r"\.settings\[\.\.\.\]: Expected `.*`, got `array`",
+    ),
+    "machine as text": (change("machine", to="mine"), "machine: Expected `object`, got `str`"),
+    "a value as text": (
+        change(*FIRST, "measurements", 0, "value", to="12"),
+        r"measurements\[0\]\.value: Expected `float \| null`, got `str`",
+    ),
+    "a value that is true": (
+        change(*FIRST, "measurements", 0, "value", to=True),
+        r"\.value: Expected `float \| null`, got `bool`",
+    ),
+    "a repeat as text": (
+        change(*FIRST, "measurements", 0, "repeats", to=[1, "2"]),
+        r"\.repeats\[1\]: Expected `float`, got `str`",
+    ),
+    "half a sample": (
+        change(*FIRST, "measurements", 0, "samples", to=1.5),
+        r"\.samples: Expected `int`, got `float`",
+    ),
+    "samples below nothing": (
+        change(*FIRST, "measurements", 0, "samples", to=-1),
+        r"\.samples: Expected `int` >= 0",
+    ),
+    "an unknown better": (
+        change(*FIRST, "measurements", 0, "better", to="faster"),
+        r"\.better: Expected `str` matching .*\(lower\|higher\|\)",
+    ),
+    "no note": (
+        change(*FIRST, "measurements", 0, "note", to=None),
+        r"measurements\[0\]: Object missing required field `note`",
+    ),
 }
 
 
@@ -169,3 +201,11 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_report(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot be read"):
         read_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "tools" / "results").glob("*.json")), ids=lambda path: path.stem
+)
+def test_reports_of_the_last_release_are_read_with_all_their_sections(path: Path) -> None:
+    found = read_report(path)
+    assert json.loads(path.read_text())["results"] == report_document(found)["results"]
