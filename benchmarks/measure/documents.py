@@ -64,7 +64,7 @@ def plain(value: Any) -> Any:
 
 
 def _strict(cls: type, **types: Any) -> type[msgspec.Struct]:
-    """Return `cls` as documents have it: without defaults, as every field is there; `types`: of fields, if other."""
+    """Return the type of `cls` in documents, where every field is there; `types`: of fields that have others."""
     hints = {field.name: get_type_hints(cls, include_extras=True)[field.name] for field in fields(cls)}
     return msgspec.defstruct(cls.__name__, list({**types, **hints, **types}.items()))
 

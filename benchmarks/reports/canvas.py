@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, FAINT, BEHIND = "#24292f", "#d0d7de", "#ffffff"
 _WIDTH_IN = 6.4
 _PNG_DPI = 160
-# What the page replaces by its own colours, which follow the reader's choice of light or dark.
-_PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--line)", BEHIND: "var(--paper)"}
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
@@ -46,7 +43,6 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    "svg.hashsalt": "pptsn",
     "text.parse_math": False,  # a dollar in a name is a dollar
 }
 
@@ -105,31 +101,20 @@ def group_thousands(axis: Any) -> None:
 
 def write_png(figure: Any, path: str | Path) -> None:
     """Write `figure` to `path`, on white.  Raises InputError where it cannot be written."""
-    with atomic_file(path) as temporary, plot_style():
-        figure.savefig(temporary, format="png", dpi=_PNG_DPI, facecolor="white")
+    with atomic_file(path) as temporary:
+        _save(figure, temporary)
 
 
-def inline_svg(figure: Any, name: str, description: str) -> str:
-    """Return `figure` as an `<svg>` element for a page: without a background, in the page's colours.
+def png_uri(figure: Any) -> str:
+    """Return `figure`, on white, as the address of a picture that a page has in itself."""
+    written = io.BytesIO()
+    _save(figure, written)
+    return f"data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}"
 
-    name: goes before each identifier, so that several of them can share a page.  description: plain text, for
-    those who cannot see it.
-    """
-    written = io.StringIO()
+
+def _save(figure: Any, file: Any) -> None:
     with plot_style():
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    svg = written.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = svg.replace("xlink:href", "href")
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg).replace("url(#", f"url(#{name}-")
-    for colour, replacement in _PAGE_COLOURS.items():
-        svg = svg.replace(colour, replacement)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
+        figure.savefig(file, format="png", dpi=_PNG_DPI, facecolor="white")
 
 
 def _missing(cause: str) -> MissingDependencyError:

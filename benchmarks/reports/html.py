@@ -8,11 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pptsn.benchmarks.reports.canvas import check_matplotlib, inline_svg
+from pptsn.benchmarks.reports.canvas import check_matplotlib, png_uri
 from pptsn.benchmarks.reports.compare import Comparison
 from pptsn.benchmarks.reports.headlines import headlines
 from pptsn.benchmarks.reports.machines import machine_line, run_line
-from pptsn.benchmarks.reports.plots import Plot, plots_of
+from pptsn.benchmarks.reports.plots import plots_of
 from pptsn.benchmarks.reports.series import Series
 from pptsn.benchmarks.reports.tables import section_views
 from pptsn.benchmarks.reports.verdicts import changed_table, counts, unchanged_table
@@ -21,25 +21,16 @@ from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.classify.results import printable
 
 _TEMPLATE = Path(__file__).with_name("page.html")
-# Beside which section's tables a plot stands when there is one report.
-_SECTION_OF_PLOT = {
-    "latency": "scenario",
-    "throughput": "scenario",
-    "live": "live",
-    "stages": "stages",
-    "sweep-accuracy": "sweep",
-    "sweep-memory": "sweep",
-    "gains": "gains",
-}
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """A plot as it stands on the page; `svg` is markup."""
+    """A plot as it stands on the page.  uri: of the picture itself.  description: for those who cannot see it."""
 
     section: str
     caption: str
-    svg: Any
+    uri: str
+    description: str
 
 
 def check_html() -> None:
@@ -56,16 +47,14 @@ def report_html(series: Sequence[Series], comparisons: Sequence[Comparison] = ()
     """
     try:
         import jinja2
-        from markupsafe import Markup
     except ImportError as error:
         raise _missing(str(error)) from error
-    # All text is escaped; the plots are markup of our own, in which text is drawn, not written.
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["printable"] = lambda value: printable(str(value))
     pictures = [
-        _Picture(_SECTION_OF_PLOT[plot.name], plot.caption, Markup(_svg(plot)))  # noqa: S704 - escaped by inline_svg
+        _Picture(plot.section, plot.caption, png_uri(plot.draw()), f"{plot.title}. {plot.caption}")
         for plot in plots_of(series)
     ]
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
@@ -82,10 +71,6 @@ def report_html(series: Sequence[Series], comparisons: Sequence[Comparison] = ()
             for one in comparisons
         ],
     )
-
-
-def _svg(plot: Plot) -> str:
-    return inline_svg(plot.draw(), plot.name, f"{plot.title}. {plot.caption}")
 
 
 def _report(series: Series) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,10 @@ _SHARE = "_share_percent"
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot.  make: draws it, in the style of `canvas.plot_style`."""
+    """A plot.  section: beside whose tables it stands.  make: draws it, in the style of `canvas.plot_style`."""
 
     name: str
+    section: str
     title: str
     caption: str
     make: Callable[[], Any]
@@ -40,7 +41,7 @@ def plots_of(series: Sequence[Series]) -> list[Plot]:
     candidates = (
         _latency(series),
         _throughput(series),
-        _chart(series, "live", "live", "Live streams", "The most streams that hold the bound on latency."),
+        _live(series),
         _stages(series),
         _scatter(
             series,
@@ -56,7 +57,6 @@ def plots_of(series: Sequence[Series]) -> list[Plot]:
             x=("peak_memory_mb",),
             y=("views_per_s", "crops_per_s", "frames_per_s", "clips_per_s"),
         ),
-        _chart(series, "gains", "gains", "What each gain is worth", "How many times as fast as the plain way."),
     )
     return [plot for plot in candidates if plot is not None]
 
@@ -89,7 +89,7 @@ def _latency(series: Sequence[Series]) -> Plot | None:
     percentiles = tuple(_percentile_in_words(name) for name in _PERCENTILES)
     names = _names(series) if len(series) > 1 else percentiles
     return _bars_plot(
-        "latency", "Latency by scenario", "Milliseconds; less is better.", bars, "latency, ms", names
+        "latency", "scenario", "Latency by scenario", "Milliseconds; less is better.", bars, "latency, ms", names
     )
 
 
@@ -116,30 +116,26 @@ def _throughput(series: Sequence[Series]) -> Plot | None:
     shared = shared_settings([result for _, result in found])
     bars = [Bar(_label(r, shared), s.name, r[name]) for s, r in found]
     heading = heading_of(bars[0].measurement)
-    return _bars_plot("throughput", "Throughput by scenario", "More is better.", bars, heading, _names(series))
+    return _bars_plot(
+        "throughput", "scenario", "Throughput by scenario", "More is better.", bars, heading, _names(series)
+    )
 
 
-def _chart(series: Sequence[Series], name: str, section: str, title: str, caption: str) -> Plot | None:
-    """Bars of the first figure that counts of each case of `section`: streams, or times as fast."""
-    cases = [(s, r, m) for s in series for r in s.report.of(section) if (m := _headline(r, section))]
-    cases = [(s, _named_alone(result), figure) for s, result, figure in cases]
-    shared = shared_settings([result for _, result, _ in cases])
-    bars = [Bar(_label(result, shared), one.name, figure) for one, result, figure in cases]
-    heading = heading_of(bars[0].measurement) if bars else ""
-    return _bars_plot(name, title, caption, bars, heading, _names(series))
-
-
-def _headline(result: Result, section: str) -> Measurement | None:
-    units = {"live": ("streams",), "gains": ("times",)}[section]
-    return next((m for m in result.measurements if m.unit in units and m.value is not None), None)
+def _live(series: Sequence[Series]) -> Plot | None:
+    """The most streams of each case."""
+    found = [(s, r) for s in series for r in s.report.of("live") if _figure(r, "streams")]
+    shared = shared_settings([result for _, result in found])
+    bars = [Bar(_label(result, shared), one.name, result["streams"]) for one, result in found]
+    caption = "The most streams that hold the bound on latency."
+    return _bars_plot("live", "live", "Live streams", caption, bars, "streams", _names(series))
 
 
 def _bars_plot(
-    name: str, title: str, caption: str, bars: list[Bar], x_label: str, names: tuple[str, ...]
+    name: str, section: str, title: str, caption: str, bars: list[Bar], x_label: str, names: tuple[str, ...]
 ) -> Plot | None:
     if len(bars) < 2:  # a single bar says no more than its number
         return None
-    return Plot(name, title, caption, partial(draw_bars, BarChart(title, x_label, tuple(bars), names)))
+    return Plot(name, section, title, caption, partial(draw_bars, BarChart(title, x_label, tuple(bars), names)))
 
 
 def _stages(series: Sequence[Series]) -> Plot | None:
@@ -157,7 +153,7 @@ def _stages(series: Sequence[Series]) -> Plot | None:
         rows.append((label, _shares(result)))
     title = "Where the time goes"
     caption = "Share of each stage in the time that all stages take, on all threads together."
-    return Plot("stages", title, caption, partial(draw_shares, title, tuple(rows)))
+    return Plot("stages", "stages", title, caption, partial(draw_shares, title, tuple(rows)))
 
 
 def _shares(result: Result) -> dict[str, float]:
@@ -181,14 +177,8 @@ def _scatter(
             if any(found for _, found in sets):
                 chart = ScatterChart(title, x_name, y_name, tuple(sets))
                 caption = "The line joins the cases that no other case of the same report beats in both."
-                return Plot(f"sweep-{name}", title, caption, partial(draw_scatter, chart))
+                return Plot(f"sweep-{name}", "sweep", title, caption, partial(draw_scatter, chart))
     return None
-
-
-def _named_alone(result: Result) -> Result:
-    """Return `result` with nothing but the name of its rung, where it is one of a ladder."""
-    names = {name: value for name, value in result.settings.items() if name in ("part", "rung")}
-    return replace(result, settings=names) if "rung" in names else result
 
 
 def _label(result: Result, shared: dict[str, Setting]) -> str:

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console, JustifyMethod
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -19,8 +20,6 @@ from pptsn.runtime.classify.results import printable
 
 # What is piped has no width of its own; a table takes no more than it needs.
 _PIPED_WIDTH = 240
-# Between columns.
-_GAP = 2
 # Where a table would else have to be split, words longer than this are broken.
 _BROKEN_WORD = 14
 # What to write instead where the encoding of standard output lacks it; anything else becomes a question mark.
@@ -71,8 +70,8 @@ def _show_section(view: SectionView, console: Console) -> None:
     title = Text(view.title, style="bold")
     title.append(f"  {printable(view.shared)}" if view.shared else "", style="not bold dim")
     console.print(title)
-    for place, table in enumerate(view.tables):
-        if place:
+    for index, table in enumerate(view.tables):
+        if index:
             console.print()
         show_table(table, console)
     for failure in view.failures:
@@ -90,68 +89,66 @@ def show_table(table: Table, console: Console) -> None:
     """
     if table.caption:
         console.print(Text(printable(table.caption), style="italic"))
-    parts = _parts_that_fit(table, console.width)
-    for place, part in enumerate(parts):
-        if place:
+    parts = _parts_that_fit(table, console)
+    for index, part in enumerate(parts):
+        if index:
             console.print()
         console.print(part)
     if not parts:
         _list_rows(table, console)
 
 
-def _parts_that_fit(table: Table, room: int) -> list[RichTable]:
+def _parts_that_fit(table: Table, console: Console) -> list[RichTable]:
     """Return the table in as few parts as can be; none where a list serves better, or nothing else fits."""
     lean = _without_unknown(table)
-    for shown, with_intervals in ((table, True), (lean, True), (table, False), (lean, False)):
-        widths = _fitting_widths(shown, with_intervals, room)
-        if widths is not None:
-            return [_grid(shown, widths, with_intervals)]
+    for shown, intervals in ((table, True), (lean, True), (table, False), (lean, False)):
+        if _fits(whole := _grid(shown, intervals), console):
+            return [whole]
     if len(table.rows) == 1:  # nothing to compare down a column
         return []
-    widths = _fitting_widths(lean, False, room, longest_word=_BROKEN_WORD)
-    if widths is not None:
-        return [_grid(lean, widths, False)]
-    whole, brief = (_split(lean, with_intervals, room) for with_intervals in (True, False))
-    return whole if 0 < len(whole) <= len(brief) else brief
+    if _fits(broken := _grid(lean, False, longest_word=_BROKEN_WORD), console):
+        return [broken]
+    long, brief = (_split(lean, intervals, console) for intervals in (True, False))
+    return long if 0 < len(long) <= len(brief) else brief
+
+
+def _fits(shown: RichTable, console: Console) -> bool:
+    anywhere = console.options.update_width(_PIPED_WIDTH * 10)
+    return Measurement.get(console, anywhere, shown).minimum <= console.width
 
 
 def _without_unknown(table: Table) -> Table:
     """Return `table` without the columns that hold no known figure in any row."""
     kept = [
-        place
-        for place, column in enumerate(table.columns)
-        if not column.is_figure or any(row[place].text not in ("", NOT_KNOWN) for row in table.rows)
+        index
+        for index, column in enumerate(table.columns)
+        if not column.is_figure or any(row[index].text not in ("", NOT_KNOWN) for row in table.rows)
     ]
     return _columns_of(table, kept)
 
 
-def _columns_of(table: Table, places: Sequence[int]) -> Table:
-    rows = tuple(tuple(row[place] for place in places) for row in table.rows)
-    return Table(tuple(table.columns[place] for place in places), rows)
+def _columns_of(table: Table, indices: Sequence[int]) -> Table:
+    rows = tuple(tuple(row[index] for index in indices) for row in table.rows)
+    return Table(tuple(table.columns[index] for index in indices), rows)
 
 
-def _split(table: Table, with_intervals: bool, room: int) -> list[RichTable]:
+def _split(table: Table, intervals: bool, console: Console) -> list[RichTable]:
     """Return parts of `table` that fit, each with the case, and with the words at the right, such as a verdict.
 
     Returns none where that cannot be done.
     """
     case = list(range(_case_columns(table)))
-    last = max((place for place, column in enumerate(table.columns) if column.is_figure), default=len(case) - 1)
+    last = max((index for index, column in enumerate(table.columns) if column.is_figure), default=len(case) - 1)
     ends = range(last + 1, len(table.columns))
     rest = list(range(len(case), last + 1))
     parts: list[RichTable] = []
     while rest:
-        fitting = [
-            (count, part, widths)
-            for count in range(1, len(rest) + 1)
-            if (part := _columns_of(table, [*case, *rest[:count], *ends]))
-            and (widths := _fitting_widths(part, with_intervals, room)) is not None
-        ]
+        tried = [_grid(_columns_of(table, [*case, *rest[: n + 1], *ends]), intervals) for n in range(len(rest))]
+        fitting = [part for part in tried if _fits(part, console)]
         if not fitting:
             return []
-        count, part, widths = fitting[-1]
-        parts.append(_grid(part, widths, with_intervals))
-        rest = rest[count:]
+        parts.append(fitting[-1])
+        rest = rest[len(fitting) :]
     return parts
 
 
@@ -160,7 +157,7 @@ def _case_columns(table: Table) -> int:
 
     These are the ones with words, and those with numbers without which two rows would look the same.
     """
-    words = next((place for place, column in enumerate(table.columns) if column.is_figure), len(table.columns))
+    words = next((index for index, column in enumerate(table.columns) if column.is_figure), len(table.columns))
     for count in range(words, len(table.columns)):
         if len({tuple(cell.text for cell in row[:count]) for row in table.rows}) == len(table.rows):
             return count
@@ -168,8 +165,8 @@ def _case_columns(table: Table) -> int:
 
 
 def _list_rows(table: Table, console: Console) -> None:
-    for place, row in enumerate(table.rows):
-        if place:
+    for index, row in enumerate(table.rows):
+        if index:
             console.print()
         for column, cell in zip(table.columns, row, strict=True):
             if cell.text:
@@ -177,41 +174,22 @@ def _list_rows(table: Table, console: Console) -> None:
                 console.print(Text(heading, style="dim").append_text(_text(cell)))
 
 
-def _fitting_widths(
-    table: Table, with_intervals: bool, room: int, *, longest_word: int | None = None
-) -> list[int] | None:
-    """Return the width of each column in a terminal of `room` columns, or None where the table is too wide.
+def _grid(table: Table, intervals: bool, *, longest_word: int | None = None) -> RichTable:
+    """Return `table` for Rich, which wraps headings and text; figures stay whole.
 
-    Figures stay whole; other text and headings wrap at spaces, where they must, and within words that are longer
-    than `longest_word`.
+    longest_word: text has no more columns than this, and longer words of it are broken.
     """
-    widths, wishes = [], []
-    for place, column in enumerate(table.columns):
-        texts = [_text(row[place], with_intervals) for row in table.rows]
-        words = [word for text in (Text(column.title), *texts) for word in text.plain.split()]
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for index, column in enumerate(table.columns):
+        title = Text(printable(column.title))
         if column.is_figure:
-            words = column.title.split()
-        whole = [text.cell_len for text in texts]
-        wishes.append(max([*whole, Text(column.title).cell_len]))
-        parts = [min(Text(word).cell_len, longest_word or room) for word in words]
-        widths.append(max([*(whole if column.is_figure else ()), *parts, 1]))
-    left = room - sum(widths) - _GAP * len(widths)
-    if left < 0:
-        return None
-    for _ in range(min(left, sum(wishes) - sum(widths))):
-        # To the column that would have the most lines.
-        neediest = max(range(len(widths)), key=lambda place: wishes[place] / widths[place])
-        widths[neediest] += 1
-    return widths
-
-
-def _grid(table: Table, widths: Sequence[int], with_intervals: bool) -> RichTable:
-    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for column, width in zip(table.columns, widths, strict=True):
-        justify: JustifyMethod = "right" if column.is_figure else "left"
-        shown.add_column(Text(printable(column.title)), justify=justify, width=width, overflow="fold")
+            figures = [_text(row[index], intervals).cell_len for row in table.rows]
+            words = [Text(word).cell_len for word in title.plain.split()]
+            shown.add_column(title, justify="right", width=max([*figures, *words, 1]))
+        else:
+            shown.add_column(title, max_width=longest_word, overflow="fold")
     for row in table.rows:
-        shown.add_row(*(_text(cell, with_intervals) for cell in row))
+        shown.add_row(*(_text(cell, intervals) for cell in row))
     return shown
 
 

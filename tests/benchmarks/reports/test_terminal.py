@@ -91,12 +91,13 @@ VERDICTS = Table(
 
 def test_long_words_are_broken_before_a_table_is_split() -> None:
     lines = shown(VERDICTS, 44)
-    assert [line.split()[0] for line in lines[2:5]] == ["resnet50.int8-", "cpu.onnx", "resnet50.onnx"]
+    first, rest, *_ = (line.split()[0] for line in lines[2:])
+    assert first + rest == "resnet50.int8-cpu.onnx"
     assert lines[2].split()[1:] == ["1,111", "ms", "2,222", "ms", "WORSE"]
 
 
 def test_each_part_of_a_table_has_the_verdict_at_its_right() -> None:
-    lines = shown(VERDICTS, 42)
+    lines = shown(VERDICTS, 41)
     verdicts = [line for line in lines if line.endswith("WORSE")]
     assert ["1,111" in line for line in verdicts] == [True, False]
     assert ["2,222" in line for line in verdicts] == [False, True]
