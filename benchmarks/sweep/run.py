@@ -1,37 +1,28 @@
-"""All cells of a sweep in turn."""
+"""All cells of a sweep in turn, and how far they are."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+
+import pptsn.runtime.base.progress
 from pptsn.benchmarks.measure.method import Method
-from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.sweep.cells import Cell
-from pptsn.benchmarks.sweep.child import CellError, find_in_child
-from pptsn.benchmarks.sweep.clips import Clip, read_clips
+from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.benchmarks.sweep.job import Job
-from pptsn.benchmarks.sweep.outcomes import Outcome, results_of
+from pptsn.benchmarks.sweep.outcomes import Outcome
+from pptsn.benchmarks.sweep.process import CellError, find_in_child
+from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.classify.lists import evenly
 
 CELL_TIMEOUT_S = 3600.0
-
-
-def sweep(
-    cells: Sequence[Cell],
-    *,
-    list_path: str | Path,
-    method: Method,
-    limit: int | None = None,
-    cell_timeout_s: float = CELL_TIMEOUT_S,
-) -> list[Result]:
-    """Measure each of `cells` on the clips of a list; return a result for each, in their order.
-
-    list_path, limit: see `clips.read_clips`.  cell_timeout_s: after that a cell counts as failed.
-    Raises InputError for a list that cannot be used.  A cell that fails has an `error`, and the others go on.
-    """
-    clips = read_clips(list_path, limit=limit)
-    return results_of(list(run_cells(cells, clips, method=method, cell_timeout_s=cell_timeout_s)), clips)
+# What a cell's process costs beside its crops, in crops: the start, decoding, the small things.
+_OVERHEAD_CROPS = 10
+_BAR_WIDTH = 16
 
 
 def run_cells(
@@ -42,7 +33,7 @@ def run_cells(
     cell_timeout_s: float = CELL_TIMEOUT_S,
     before: Callable[[int, Cell], None] | None = None,
 ) -> Iterator[Outcome]:
-    """Yield how each cell ended, as it does; `before` is told the place of each and the cell.
+    """Yield how each cell ended, as it does; `before` is told the number of each and the cell.
 
     Each cell has one process of its own for all its repeats.  A process shared by the cells of a model would start
     faster, but a peak of memory is a process's, and cannot be taken back: it would be that of the largest cell so
@@ -51,21 +42,15 @@ def run_cells(
     by, so the machine is watched before each cell instead, and what it did is in the report.
     """
     answered: set[object] = set()
-    places = evenly(range(len(clips)), method.least_iterations)
+    timed = evenly(range(len(clips)), method.least_iterations)
     for number, cell in enumerate(cells):
         if before is not None:
             before(number, cell)
         method.watch.look()
         job = Job(
-            model=str(cell.model),
-            backend=cell.backend,
-            device=cell.device,
-            threads=cell.threads,
-            views=cell.views,
-            segments=cell.segments,
-            batch=cell.batch,
+            cell=cell,
             clips=tuple(clips),
-            timed=tuple(places),
+            timed=tuple(timed),
             answer_all=cell.question not in answered,
             repeats=method.repeats,
             least_s=method.least_s,
@@ -86,3 +71,49 @@ def _size_mb(model: Path) -> float | None:
         return model.stat().st_size / 1e6
     except OSError:  # deleted since it was opened
         return None
+
+
+class SweepProgress(Closing):
+    """A bar of cells with an estimate of the rest, or nothing where standard error is no terminal.
+
+    It is drawn anew only between cells: redrawing it meanwhile would take time from what is measured.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self._cells = cells
+        console = pptsn.runtime.base.progress.notes()
+        self._bar = Progress(
+            BarColumn(bar_width=_BAR_WIDTH, table_column=Column(min_width=_BAR_WIDTH)),
+            TextColumn(
+                "{task.completed} of {task.total} cells{task.fields[left]}; now {task.description}",
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
+            console=console,
+            disable=pptsn.runtime.base.progress.QUIET or not console.is_terminal,
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("", total=len(cells), left="")
+        self._started_s = time.monotonic()
+        self._bar.start()
+
+    def before(self, number: int, cell: Cell) -> None:
+        """Show that `number` cells are done and that `cell` is next."""
+        left_s = time_left_s(self._cells, number, time.monotonic() - self._started_s)
+        left = "" if left_s is None else f", about {_spoken(left_s)} left"
+        self._bar.update(self._task, completed=number, description=str(cell), left=left, refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+def time_left_s(cells: Sequence[Cell], done: int, elapsed_s: float) -> float | None:
+    """Return the seconds that the cells after the first `done` will take, by their crops; None for 0."""
+    costs = [cell.crops + _OVERHEAD_CROPS for cell in cells]
+    spent = sum(costs[:done])
+    return elapsed_s * sum(costs[done:]) / spent if spent else None
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import resource
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
-from pptsn.benchmarks.sweep.memory import peak_memory_mb
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
@@ -26,7 +29,8 @@ def find(job: Job) -> Findings:
     Raises the errors of `open_engine`, UsageError for a batch that the engine does not take, and InputError where
     none of the timed clips can be read.
     """
-    with open_engine(job.model, backend=job.backend, device=job.device, threads=job.threads) as engine:
+    cell = job.cell
+    with open_engine(cell.model, backend=cell.backend, device=cell.device, threads=cell.threads) as engine:
         runner = _Runner(engine, job)
         runner.warm_up()
         latency_ms = [runner.latencies_ms() for _ in range(job.repeats)]
@@ -39,7 +43,7 @@ def find(job: Job) -> Findings:
             description=engine.description,
             backend=engine.identity.backend,
             device=engine.identity.device,
-            batch_size=job.batch or engine.batch_size,
+            batch_size=cell.batch or engine.batch_size,
             notes=list(engine.notes),
             views_per_crop=2 if engine.spec.mirror else 1,
             clips_timed=runner.clips_timed,
@@ -57,9 +61,9 @@ class _Runner:
 
     def __init__(self, engine: Engine, job: Job) -> None:
         self._job, self._spec = job, engine.spec
-        self._recognizer = Recognizer(engine, batch_size=job.batch)
+        self._recognizer = Recognizer(engine, batch_size=job.cell.batch)
         self._device = engine.identity.device
-        self._timed = [job.clips[place] for place in job.timed]
+        self._timed = [job.clips[index] for index in job.timed]
         self.unreadable: dict[str, str] = {}
 
     def warm_up(self) -> None:
@@ -68,7 +72,7 @@ class _Runner:
         One crop a frame: what is to become warm is the file, the decoder and the engine, whatever the views.
         """
         sources = [clip.source for clip in self._timed]
-        results = self._recognizer.classify_many(sources, segments=self._job.segments, views="center")
+        results = self._recognizer.classify_many(sources, segments=self._job.cell.segments, views="center")
         readable = [self._answered(clip, result) for clip, result in zip(self._timed, results, strict=True)]
         self._timed = [clip for clip, result in zip(self._timed, readable, strict=True) if result]
         if not self._timed:
@@ -160,7 +164,9 @@ class _Runner:
         return answered, seconds
 
     def _many(self, sources: Iterator[Source]) -> Iterator[Classification | Failure]:
-        return self._recognizer.classify_many(sources, segments=self._job.segments, views=self._job.views)
+        return self._recognizer.classify_many(
+            sources, segments=self._job.cell.segments, views=self._job.cell.views
+        )
 
     def _classify(self, source: Source) -> Classification | Failure:
         (result,) = self._many(iter([source]))
@@ -175,5 +181,23 @@ class _Runner:
 
     def _crops_of(self, clip: Clip, result: Classification) -> int:
         """Return the crops that the engine got of a clip: a frame that is chosen twice is inferred once."""
-        chosen: Sequence[int] = sampling_rule(DEFAULT_SAMPLING)(clip.frames or result.frames, self._job.segments)
-        return len(set(chosen)) * view_count(self._job.views, mirror_in_graph=self._spec.mirror)
+        chosen: Sequence[int] = sampling_rule(DEFAULT_SAMPLING)(
+            clip.frames or result.frames, self._job.cell.segments
+        )
+        return len(set(chosen)) * view_count(self._job.cell.views, mirror_in_graph=self._spec.mirror)
+
+
+def peak_memory_mb(status: Path = Path("/proc/self/status")) -> float:
+    """Return the peak resident memory of this process, in MB (10^6 bytes).
+
+    Linux's VmHWM begins anew with the program.  Elsewhere getrusage tells, whose figure a child inherits from the
+    process that started it, so that it is never below what its parent once took.
+    """
+    try:
+        match = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    if match:
+        return int(match[1]) * 1024 / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6

@@ -59,7 +59,7 @@ def sweep(
 
     Example: pptsn bench sweep --model m.onnx --model m.int8.onnx --list test.txt --views ten,center -o sweep.html
     """
-    from pptsn.benchmarks.measure.publishing import check_outputs
+    from pptsn.benchmarks.measure.publishing import check_outputs, end
     from pptsn.benchmarks.sweep.cells import cells_of
     from pptsn.benchmarks.sweep.clips import read_clips
     from pptsn.benchmarks.sweep.outcomes import results_of
@@ -76,38 +76,33 @@ def sweep(
     )
     found_clips = read_clips(clips, limit=limit)
     method = new_method(repeats, seconds)
-    outcomes, interrupted = _run(cells, found_clips, method, cell_timeout)
+    outcomes, ending = _run(cells, found_clips, method, cell_timeout)
     results = results_of(outcomes, found_clips)
     if results:
         _publish(results, output, method)
-    if interrupted:
-        raise typer.Exit(130)
-    if any(result.error for result in results):
-        raise typer.Exit(1)
+    end(results, ending)
 
 
 def _run(
     cells: Sequence[Cell], clips: Sequence[Clip], method: Method, timeout_s: float
-) -> tuple[list[Outcome], bool]:
-    """Return the outcomes, and whether the user stopped it: what was measured until then is kept."""
-    from pptsn.benchmarks.sweep.progress import SweepProgress
-    from pptsn.benchmarks.sweep.run import run_cells
+) -> tuple[list[Outcome], BaseException | None]:
+    """Return the outcomes, and what ended it: what was measured until then is kept."""
+    from pptsn.benchmarks.measure.publishing import gathered
+    from pptsn.benchmarks.sweep.run import SweepProgress, run_cells
     from pptsn.runtime.base.progress import notes
 
-    outcomes: list[Outcome] = []
-    try:
-        with SweepProgress(cells) as progress:
-            for outcome in run_cells(
-                cells, clips, method=method, cell_timeout_s=timeout_s, before=progress.before
-            ):
-                outcomes.append(outcome)
-                if outcome.error:
-                    notes().print(f"pptsn: error: {outcome.cell}: {outcome.error}", style="red", markup=False)
-    except KeyboardInterrupt:
+    def shown(outcome: Outcome) -> Outcome:
+        if outcome.error:
+            notes().print(f"pptsn: error: {outcome.cell}: {outcome.error}", style="red", markup=False)
+        return outcome
+
+    with SweepProgress(cells) as progress:
+        running = run_cells(cells, clips, method=method, cell_timeout_s=timeout_s, before=progress.before)
+        outcomes, ending = gathered(map(shown, running))
+    if isinstance(ending, KeyboardInterrupt):
         done = f"{len(outcomes)} of {len(cells)} cells were measured, and are kept"
         notes().print(f"pptsn: stopped; {done}", style="red")
-        return outcomes, True
-    return outcomes, False
+    return outcomes, ending
 
 
 def _publish(results: Sequence[Result], outputs: list[str] | None, method: Method) -> None:

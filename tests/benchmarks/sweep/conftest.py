@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pptsn.benchmarks.measure.method import Method
-from pptsn.benchmarks.sweep import child, run
+from pptsn.benchmarks.sweep import process, run
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.clips import write_clip
 
@@ -39,12 +39,12 @@ def quick() -> Method:
     return Method(repeats=2, least_s=0.02)
 
 
-# In place of benchmarks/sweep/cell.py: what it does depends on the name of the model.
+# In place of the program of a cell's process: what it does depends on the name of the model.
 UNRULY = """
-import json, os, runpy, signal, sys, time
+import json, os, signal, sys, time
 from pathlib import Path
-folder = Path(sys.argv[1])
-model = json.loads((folder / "job.json").read_text())["model"]
+folder = Path(sys.argv[2])
+model = json.loads((folder / "job.json").read_text())["cell"]["model"]
 if "killed" in model:
     os.kill(os.getpid(), signal.SIGKILL)
 if "raises" in model:
@@ -54,21 +54,16 @@ if "slow" in model or "interrupts" in model:
     if "interrupts" in model:
         os.kill(os.getppid(), signal.SIGINT)
     time.sleep(60)
-script = {script!r}
-sys.argv[0] = sys.path[0] = script
-runpy.run_path(script, run_name="__main__")
 """
 
 
 @pytest.fixture
-def unruly(tmp_path: Path) -> Path:
-    """A script that runs a cell, unless the name of its model says that it is to be killed, to raise, to sleep."""
-    script = tmp_path / "unruly.py"
-    script.write_text(UNRULY.format(script=str(child._SCRIPT)))
-    return script
+def unruly() -> str:
+    """A program that runs a cell, unless the name of its model says to be killed, to raise, to sleep."""
+    return UNRULY + process.PROGRAM
 
 
 @pytest.fixture
-def unruly_cells(unruly: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let sweeps run their cells by the script `unruly`."""
-    monkeypatch.setattr(run, "find_in_child", functools.partial(child.find_in_child, script=unruly))
+def unruly_cells(unruly: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sweeps run their cells by the program `unruly`."""
+    monkeypatch.setattr(run, "find_in_child", functools.partial(process.find_in_child, program=unruly))

@@ -14,15 +14,20 @@ import typer
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.sweep import run
-from pptsn.benchmarks.sweep.cells import cells_of
-from pptsn.benchmarks.sweep.child import CellError
+from pptsn.benchmarks.sweep.cells import Cell, cells_of
 from pptsn.benchmarks.sweep.clips import read_clips
 from pptsn.benchmarks.sweep.job import Findings, Job
-from pptsn.benchmarks.sweep.run import sweep
+from pptsn.benchmarks.sweep.outcomes import results_of
+from pptsn.benchmarks.sweep.process import CellError
 from pptsn.cli.bench import sweep as cli
 from pptsn.runtime.base.errors import InputError, UsageError
 from tests.benchmarks.sweep.findings import findings
 from tests.models import write_tiny_model
+
+
+def sweep(cells: list[Cell], *, list_path: Path, method: Method) -> list[Result]:
+    clips = read_clips(list_path)
+    return results_of(list(run.run_cells(cells, clips, method=method)), clips)
 
 
 def test_a_cell_that_fails_says_why_and_the_others_go_on(

@@ -3,15 +3,16 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pptsn.benchmarks.energy import EnergyWatch
 from pptsn.benchmarks.energy.sensors import Sensor
-from pptsn.benchmarks.sweep.timed import _Runner, find
+from pptsn.benchmarks.sweep.timed import _Runner, find, peak_memory_mb
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
-from tests.benchmarks.sweep.test_child import new_job
+from tests.benchmarks.sweep.test_process import new_job
 from tests.models import write_tiny_model
 
 
@@ -42,7 +43,7 @@ def test_joules_are_those_of_the_device_that_the_cell_ran_on(
     sensors = [Sensor(name=part, part=part, read=lambda: 10.0, counts=False) for part in parts]
     monkeypatch.setattr("pptsn.benchmarks.energy.energy_watch", lambda: EnergyWatch(sensors))
     job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, device="auto")
-    with open_engine(job.model, device="cpu") as engine:
+    with open_engine(job.cell.model, device="cpu") as engine:
         engine.identity = dataclasses.replace(engine.identity, device=runs_on)
         runner = _Runner(engine, job)
         runner.warm_up()
@@ -51,3 +52,24 @@ def test_joules_are_those_of_the_device_that_the_cell_ran_on(
     assert notes == []
     for run in runs:
         assert run.joules == pytest.approx(sum(run.joules_by_source.values()))
+
+
+def test_the_peak_is_linux_s_high_water_mark(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("Name:\tpython\nVmPeak:\t  900000 kB\nVmHWM:\t  250000 kB\nVmRSS:\t  100000 kB\n")
+    assert peak_memory_mb(status) == 256.0
+
+
+def test_the_peak_stays_after_memory_is_given_back() -> None:
+    block = np.ones(int(peak_memory_mb()) * 130_000)  # a little more than the peak so far
+    assert block[-1] == 1
+    size_mb = block.nbytes / 1e6
+    del block
+    assert peak_memory_mb() > size_mb
+
+
+def test_without_a_high_water_mark_getrusage_tells(tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("Name:\tpython\n")
+    usual = peak_memory_mb()
+    for status in (tmp_path / "status", tmp_path / "none"):
+        assert 0.9 * usual < peak_memory_mb(status)

@@ -6,27 +6,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pptsn.benchmarks.sweep import child
-from pptsn.benchmarks.sweep.child import CellError, find_in_child
+from pptsn.benchmarks.sweep.cells import Cell
 from pptsn.benchmarks.sweep.clips import read_clips
 from pptsn.benchmarks.sweep.job import Findings, Job
+from pptsn.benchmarks.sweep.process import PROGRAM, ROOT, CellError, find_in_child, read, write
 from tests.benchmarks.sweep.findings import findings
 from tests.models import write_tiny_model
 
 
-def new_job(model: Path, folder: Path, **changes: object) -> Job:
+def new_job(model: Path, folder: Path, **changes: Any) -> Job:
+    """Return a job on the clips in `folder`; `changes`: fields of it or of its cell."""
     clips = read_clips(folder / "test.txt")
+    cell = {"backend": "auto", "device": "cpu", "views": "ten", "segments": 3, "batch": None}
     values = {
-        "model": str(model),
-        "backend": "auto",
-        "device": "cpu",
-        "views": "ten",
-        "segments": 3,
-        "batch": None,
         "clips": clips,
         "timed": tuple(range(len(clips))),
         "answer_all": True,
@@ -34,18 +31,21 @@ def new_job(model: Path, folder: Path, **changes: object) -> Job:
         "least_s": 0.01,
         "least_iterations": 10,
     }
-    return Job(**(values | changes))  # type: ignore[arg-type]
+    changed_cell = {name: changes.pop(name, value) for name, value in cell.items()}
+    return Job(cell=Cell(model=model, **changed_cell), **(values | changes))
 
 
 def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def test_what_goes_in_and_comes_out_survives_the_way(clips_folder: Path) -> None:
+def test_what_goes_in_and_comes_out_survives_the_way(clips_folder: Path, tmp_path: Path) -> None:
     job = new_job(Path("m\udcff.onnx"), clips_folder)
-    assert Job.from_json(job.to_json()) == job
+    write(job, tmp_path / "job.json")
+    assert read(tmp_path / "job.json", Job) == job
     for found in (findings(), findings(answers=None)):
-        assert Findings.from_json(found.to_json()) == found
+        write(found, tmp_path / "findings.json")
+        assert read(tmp_path / "findings.json", Findings) == found
 
 
 def test_it_measures_readable_clips_and_names_the_others(clips_folder: Path, tmp_path: Path) -> None:
@@ -93,12 +93,12 @@ def test_its_memory_is_its_own(clips_folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_its_failure_is_one_line(
-    clips_folder: Path, tmp_path: Path, unruly: Path, name: str, content: bytes | None, cause: str
+    clips_folder: Path, tmp_path: Path, unruly: str, name: str, content: bytes | None, cause: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(CellError, match=cause) as caught:
-        find_in_child(new_job(tmp_path / name, clips_folder), timeout_s=60, script=unruly)
+        find_in_child(new_job(tmp_path / name, clips_folder), timeout_s=60, program=unruly)
     assert "\n" not in str(caught.value)
 
 
@@ -108,25 +108,25 @@ def test_a_list_without_a_readable_clip_is_an_error(clips_folder: Path, tmp_path
         find_in_child(job, timeout_s=60)
 
 
-def test_after_its_time_it_is_ended(clips_folder: Path, tmp_path: Path, unruly: Path) -> None:
+def test_after_its_time_it_is_ended(clips_folder: Path, tmp_path: Path, unruly: str) -> None:
     job = new_job(tmp_path / "slow.onnx", clips_folder)
     with pytest.raises(CellError, match=r"no result within 1\.5 s; .* --cell-timeout"):
-        find_in_child(job, timeout_s=1.5, script=unruly)
-    assert not is_alive(int(Path(job.model).read_text()))
+        find_in_child(job, timeout_s=1.5, program=unruly)
+    assert not is_alive(int(job.cell.model.read_text()))
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_ctrl_c_ends_it_too(clips_folder: Path, tmp_path: Path, unruly: Path) -> None:
+def test_ctrl_c_ends_it_too(clips_folder: Path, tmp_path: Path, unruly: str) -> None:
     job = new_job(tmp_path / "interrupts.onnx", clips_folder)
     with pytest.raises(KeyboardInterrupt):
-        find_in_child(job, timeout_s=60, script=unruly)
-    assert not is_alive(int(Path(job.model).read_text()))
+        find_in_child(job, timeout_s=60, program=unruly)
+    assert not is_alive(int(job.cell.model.read_text()))
 
 
 def test_it_does_not_outlive_who_started_it(clips_folder: Path, tmp_path: Path) -> None:
     job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, least_s=300.0)
-    (tmp_path / "job.json").write_text(job.to_json())
-    command = [sys.executable, str(child._SCRIPT), str(tmp_path)]
+    write(job, tmp_path / "job.json")
+    command = [sys.executable, "-c", PROGRAM, ROOT, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:
             time.sleep(2)

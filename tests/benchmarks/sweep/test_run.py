@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pptsn.benchmarks.sweep.cells import Cell, cells_of
-from pptsn.benchmarks.sweep.progress import SweepProgress, time_left_s
+from pptsn.benchmarks.sweep.run import SweepProgress, time_left_s
 
 
 def test_the_rest_is_estimated_by_crops() -> None:
