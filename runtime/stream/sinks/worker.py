@@ -156,16 +156,16 @@ class _Trouble:
         now_s = time.monotonic()
         if text != self._reported and now_s - self._reported_s >= _REPORT_EVERY_S:
             self._reported, self._reported_s = text, now_s
-            self._tell(text)
+            self._say(text)
 
     def end(self) -> None:
         """Take note of a success, and report it if a failure was reported."""
         self.text = ""
         if self._reported:
             self._reported = ""
-            self._tell(f"{self._name}: works again")
+            self._say(f"{self._name}: works again")
 
-    def _tell(self, line: str) -> None:
+    def _say(self, line: str) -> None:
         with suppress(OSError):  # standard error may be gone as well; the sink goes on all the same
             self._report(line)
 

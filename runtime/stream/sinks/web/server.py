@@ -189,17 +189,19 @@ def _make_server(application: Any) -> uvicorn.Server:
 def _listen(address: HttpAddress, *, stalled_s: float) -> socket.socket:
     """Return a bound socket; raises PptsnError where the address cannot be had."""
     try:
-        places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        candidates = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except (OSError, UnicodeError) as error:
         raise PptsnError(
             f"--http {address}", "there is no such host", "use 127.0.0.1, or an address of yours"
         ) from error
     reason: OSError | None = None
-    for family, kind, protocol, _, place in places:
+    for family, kind, protocol, _, socket_address in candidates:
         listener = socket.socket(family, kind, protocol)
         try:
             _set_options(listener, stalled_s=stalled_s)
-            listener.bind(place)
+            listener.bind(socket_address)
         except OSError as error:
             listener.close()
             reason = error

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import pairwise
 
-from pptsn.runtime.stream.sinks.web.history import EVENTS, POINTS, SPACING_S
-from pptsn.runtime.stream.sinks.web.hub import BROWSERS, WAITING_CHUNKS, Hub, Mailbox
+from pptsn.runtime.stream.sinks.web.hub import BROWSERS, EVENTS, POINTS, SPACING_S, WAITING_CHUNKS, Hub, Mailbox
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 
 SCORES = (0.5, 0.2, 0.1, 0.08, 0.06, 0.04, 0.02)
