@@ -47,6 +47,7 @@ HOMES = {
     "onnxruntime": {"runtime/engines/onnxruntime/engine.py"},
     "pycuda": {"runtime/engines/tensorrt/cuda.py"},
     "cuda": {"runtime/engines/tensorrt/cuda_graphs.py"},
+    "paddle": {"runtime/engines/paddle/library.py"},
     "paddle2onnx": {"convert/graph/paddle2onnx_child.py"},
     "matplotlib": {"training/plot.py", "benchmarks/reports/canvas.py"},
     "jinja2": {"benchmarks/reports/html.py"},

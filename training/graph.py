@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.training.network._paddle import CPU_THREADS, paddle
+from pptsn.runtime.engines.paddle.predictor import CpuPredictor
+from pptsn.training.network._paddle import paddle
 from pptsn.training.network.network import PPTSN, PerViewNetwork
 
 Logits = npt.NDArray[np.float32]
@@ -48,23 +48,5 @@ def view_function(model: PPTSN, *, crop_size: int) -> ViewFunction:
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "model"
         save_graph(model, prefix, crop_size=crop_size)
-        predictor = _cpu_predictor(prefix)
-    source = predictor.get_input_handle(predictor.get_input_names()[0])
-    result = predictor.get_output_handle(predictor.get_output_names()[0])
-
-    def infer(pixels: npt.NDArray[np.float32]) -> Logits:
-        source.reshape(pixels.shape)
-        source.copy_from_cpu(np.ascontiguousarray(pixels))
-        predictor.run()
-        return np.asarray(result.copy_to_cpu(), np.float32)
-
-    return infer
-
-
-def _cpu_predictor(prefix: Path) -> Any:
-    config = paddle.inference.Config(f"{prefix}.json", f"{prefix}.pdiparams")
-    config.disable_gpu()
-    config.enable_mkldnn()  # oneDNN by its former name
-    config.set_cpu_math_library_num_threads(CPU_THREADS)
-    config.disable_glog_info()
-    return paddle.inference.create_predictor(config)
+        # Read whole on opening: the files are not needed any longer.
+        return CpuPredictor(paddle, prefix.with_suffix(".json"), prefix.with_suffix(".pdiparams")).run

@@ -1,7 +1,8 @@
 """The training run: epochs of steps and validation, with a checkpoint after each.
 
-An interrupted and resumed run gives the uninterrupted run's weights to the bit on a CPU: order, augmentation,
-mixup and dropout follow from (seed, epoch, iteration or place in the list), and from no state that runs along.
+An interrupted and resumed run gives the uninterrupted run's weights to the bit on a CPU, with any number of
+threads: order, augmentation, mixup and dropout follow from (seed, epoch, iteration or index in the list), and from
+no state that runs along; matrix products add up in a fixed order (see `pptsn.runtime.engines.paddle.library`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.amp import load_scaling, loss_scaler, scaling_state
 from pptsn.training.checkpoint.checkpoint import Resumption, RunFolder, TrainingState
 from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
@@ -219,6 +221,7 @@ class Trainer:
             metrics_bytes=log.durable_bytes(),
             data_digest=self._data_digest,
             loss_scaling=scaling_state(self._scaler),
+            arithmetic=arithmetic(paddle),
         )
         spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
         self._run.commit(state, weights=weights, optimizer=self._optimizer.state(), spec=spec)
@@ -235,6 +238,19 @@ class Trainer:
         self._best_epoch, self._best_top1, self._best_loss = state.best_epoch, state.best_top1, state.best_loss
         self._metrics_bytes = state.metrics_bytes
         self._display.line(f"{self._run.root}: going on after epoch {state.epoch}")
+        self._compare_arithmetic(state)
+
+    def _compare_arithmetic(self, state: TrainingState) -> None:
+        """Say so where the weights cannot be, to the bit, those of a run without interruption."""
+        now = arithmetic(paddle)
+        changes = [
+            f"{name} {state.arithmetic.get(name) or 'unset'} → {now.get(name) or 'unset'}"
+            for name in sorted(state.arithmetic.keys() | now.keys())
+            if state.arithmetic and state.arithmetic.get(name) != now.get(name)
+        ]
+        if changes:
+            effect = "the last bits of the weights will not be those of a run without interruption"
+            self._display.line(f"{self._run.root}: was begun on other terms ({', '.join(changes)}): {effect}")
 
     def _draw(self) -> None:
         model = self._recipe.model

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import io
-import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
+from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
+from pptsn.runtime.engines.paddle.library import import_paddle
+from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.runtime.model.export_folder import export_files, read_export_spec
 
@@ -34,14 +30,9 @@ class PaddleExportEngine(Engine):
         export = Path(export)
         self.spec = dataclasses.replace(read_export_spec(export), mirror=mirror)
         program, parameters = export_files(export)
-        paddle = _import_paddle()
-        config = paddle.inference.Config(str(program), str(parameters))
-        config.disable_gpu()
-        config.enable_mkldnn()  # oneDNN by its former name
-        config.set_cpu_math_library_num_threads(available_cores())
-        config.disable_glog_info()
+        paddle = import_paddle("running an export folder needs it", extra="convert")
         try:
-            self._predictor: Any = paddle.inference.create_predictor(config)
+            self._predictor: CpuPredictor | None = CpuPredictor(paddle, program, parameters)
         except Exception as error:  # the bytes decide in which of Paddle's exceptions a damaged export ends
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise ModelError(
@@ -54,33 +45,11 @@ class PaddleExportEngine(Engine):
         if self._predictor is None:
             raise ValueError("the engine is closed")
         pixels = normalise(crops, mean=self.spec.mean, std=self.spec.std)
-        logits = self._run(pixels)
+        logits = self._predictor.run(pixels)
         if self.spec.mirror:
-            logits = (logits + self._run(np.ascontiguousarray(pixels[..., ::-1]))) / np.float32(2)
+            logits = (logits + self._predictor.run(pixels[..., ::-1])) / np.float32(2)
         return logits
-
-    def _run(self, pixels: npt.NDArray[np.float32]) -> Logits:
-        """Return the network's logits (N, C) for normalised crops (N, 3, S, S)."""
-        source = self._predictor.get_input_handle(self._predictor.get_input_names()[0])
-        source.reshape(pixels.shape)
-        source.copy_from_cpu(pixels)
-        self._predictor.run()
-        result = self._predictor.get_output_handle(self._predictor.get_output_names()[0])
-        return np.array(result.copy_to_cpu(), np.float32)
 
     def close(self) -> None:
         """Release the network; a later `infer` raises ValueError."""
         self._predictor = None
-
-
-def _import_paddle() -> Any:
-    """Return the module `paddle`, imported without its remarks on compilers and thread counts."""
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import paddle
-    except ImportError as error:
-        raise MissingDependencyError(
-            "paddle", f"running an export folder needs it ({error})", f"run: {install_command('convert')}"
-        ) from error
-    return paddle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,12 +45,13 @@ def tiny_recipe(folder: Path, **optimizer: object) -> Recipe:
     return parse_recipe(values, source="the test's recipe")
 
 
-def start_training(recipe_file: Path, output: Path) -> subprocess.Popen[bytes]:
-    """Train in a process of its own, resuming whatever is there."""
+def start_training(recipe_file: Path, output: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Train in a process of its own, resuming whatever is there; `environment` is added to this process's."""
     code = (
         "import sys; from pptsn.training.recipe import load_recipe; from pptsn.training.trainer import train\n"
         "from pptsn.runtime.base.errors import PptsnError\n"
         "try: train(load_recipe(sys.argv[1]), sys.argv[2], resume=True)\n"
         "except PptsnError as error: sys.exit(f'pptsn: {error}')\n"
     )
-    return subprocess.Popen([sys.executable, "-c", code, recipe_file, output], stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", code, str(recipe_file), str(output)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, **environment})

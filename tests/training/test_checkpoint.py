@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import os
 import shutil
@@ -59,6 +60,15 @@ def test_a_checkpoint_comes_back_whole(run):
     )
     assert weights_digest(resumption.weights.arrays) == weights_digest(named_state(value=1))
     assert np.array_equal(resumption.optimizer["v"], np.ones(3))
+
+
+def test_a_checkpoint_of_before_arithmetic_was_recorded_comes_back(run):
+    _commit(run, 1, best=1)
+    (file,) = run.root.glob("checkpoints/*/state.json")
+    state = json.loads(file.read_text())
+    assert state.pop("arithmetic") == {}
+    file.write_text(json.dumps(state))
+    assert RunFolder(run.root).open(RECIPE, resume=True).state.epoch == 1
 
 
 def test_best_and_last_are_kept_and_no_others(run):

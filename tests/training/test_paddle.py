@@ -1,15 +1,19 @@
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
 from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.runtime.engines.paddle.library import CPU_THREADS, arithmetic
 from pptsn.training.network._paddle import paddle, select_device
+
+_READ_BY_PADDLE = ("OMP_NUM_THREADS", "MKL_CBWR")
 
 
 def _run(code: str, **environment: str) -> str:
-    env = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"} | environment
+    env = {name: value for name, value in os.environ.items() if name not in _READ_BY_PADDLE} | environment
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     assert done.stderr == ""
     return done.stdout.strip()
@@ -27,10 +31,40 @@ def test_without_paddle_one_line_names_what_to_install(module):
 
 
 def test_importing_paddle_is_silent_and_leaves_the_environment_alone():
-    code = "import os; from pptsn.training.network import _paddle as p; "
-    code += "print(os.environ.get('OMP_NUM_THREADS'), p.CPU_THREADS)"
+    code = "import os; from pptsn.runtime.engines.paddle import library; import pptsn.training.network._paddle; "
+    code += "print(os.environ.get('OMP_NUM_THREADS'), library.CPU_THREADS)"
     assert _run(code) == f"None {len(os.sched_getaffinity(0))}"
     assert _run(code, OMP_NUM_THREADS="3") == "3 3"
+
+
+# MKL as Paddle loads it; 0x10000 is STRICT, and 2, 3 are AUTO and COMPATIBLE.
+_MODE = """
+import ctypes
+from pptsn.runtime.engines.paddle.library import CPU_THREADS, arithmetic
+from pptsn.training.network._paddle import paddle
+paddle.matmul(paddle.ones([2, 2]), paddle.ones([2, 2]))
+libraries = {line.split()[-1] for line in open("/proc/self/maps") if "mkl" in line}
+print(*(hex(ctypes.CDLL(library).mkl_serv_cbwr_get(-1)) for library in libraries if "mklml" in library))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="MKL is for x86-64 alone")
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [({}, 0x10002), ({"MKL_CBWR": "COMPATIBLE"}, 3), ({"MKL_CBWR": "COMPATIBLE,STRICT"}, 0x10003)],
+)
+def test_products_add_up_in_a_fixed_order_or_as_the_environment_says(asked, mode):
+    assert _run(_MODE, **asked) == hex(mode)
+
+
+def test_what_the_last_bits_depend_on_is_known(monkeypatch):
+    monkeypatch.setenv("MKL_CBWR", "AUTO,STRICT")
+    strict = arithmetic(paddle)
+    assert strict == {"paddle": paddle.__version__, "device": "cpu", "MKL_CBWR": "AUTO,STRICT"} | {
+        "processor": strict["processor"]
+    }
+    monkeypatch.setenv("MKL_CBWR", "AUTO")
+    assert arithmetic(paddle) == strict | {"MKL_CBWR": "AUTO", "threads": str(CPU_THREADS)}
 
 
 def test_a_gpu_that_is_not_there_is_told():

@@ -1,3 +1,4 @@
+import io
 import json
 import random
 import signal
@@ -6,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network.network import PPTSN
 from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.schedule import learning_rate
 from pptsn.training.trainer import Trainer, TrainingResult, train
@@ -102,6 +105,26 @@ def test_an_interrupted_and_resumed_run_is_the_uninterrupted_one_to_the_bit(
 def test_another_seed_gives_other_weights(lists, tmp_path, uninterrupted):
     recipe = parse_recipe({**tiny_recipe(lists).model_dump(), "seed": 1}, source="x")
     assert _digest(train(recipe, tmp_path / "run").last_weights) != _digest(uninterrupted.last_weights)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_the_number_of_threads_changes_nothing(lists, tmp_path, uninterrupted, threads):
+    (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists).to_yaml())
+    process = start_training(tmp_path / "recipe.yaml", tmp_path / "run", OMP_NUM_THREADS=str(threads))
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 0, message.decode()
+    assert _digest(RunFolder(tmp_path / "run").last_weights) == _digest(uninterrupted.last_weights)
+
+
+def test_a_run_that_goes_on_with_other_arithmetic_says_so(lists, tmp_path, monkeypatch):
+    recipe, shown = tiny_recipe(lists, epochs=1), io.StringIO()
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    train(recipe, tmp_path / "run")
+    train(recipe, tmp_path / "run", resume=True, display=Display(Console(file=shown)))
+    assert "on other terms" not in shown.getvalue()
+    monkeypatch.setenv("MKL_CBWR", "AUTO,STRICT")
+    train(recipe, tmp_path / "run", resume=True, display=Display(Console(file=shown)))
+    assert "on other terms (MKL_CBWR COMPATIBLE → AUTO,STRICT, threads" in shown.getvalue()
 
 
 def test_resuming_a_finished_run_changes_nothing(lists, uninterrupted):

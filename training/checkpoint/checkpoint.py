@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
@@ -47,6 +47,7 @@ class TrainingState:
     validation: the epoch counted from 1, its top-1 in 0..1, its loss.
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
     loss_scaling: of automatic mixed precision; empty without it.
+    arithmetic: what the last bits depend on, see `pptsn.runtime.engines.paddle.library`; empty in older runs.
     Random numbers are not part of it: all of them follow from (seed, epoch, iteration or place in the list).
     """
 
@@ -58,6 +59,7 @@ class TrainingState:
     metrics_bytes: int
     data_digest: str
     loss_scaling: Mapping[str, float]
+    arithmetic: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

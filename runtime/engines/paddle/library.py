@@ -1,0 +1,89 @@
+"""The one door to Paddle: a clear error where it is missing, all cores and fixed arithmetic where it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import platform
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.errors import MissingDependencyError, install_command
+
+# One thread a core that this process may use, or what the environment asks for.
+_asked = os.environ.get("OMP_NUM_THREADS", "")
+CPU_THREADS = int(_asked) if _asked.isdecimal() else available_cores()
+
+# Conditional numerical reproducibility of MKL, which does Paddle's matrix products on a CPU.  Left to itself MKL
+# adds up in an order that depends on the number of threads, and may depend on where in memory a matrix lies.
+# AUTO: the processor's own instructions, in a fixed order; STRICT: the same for any number of threads and any
+# alignment.  In training MKL does nothing but SGEMM and copies, which STRICT covers.
+_REPRODUCIBLE = "AUTO,STRICT"
+
+# What Paddle's libraries read once, on import:
+_SETTINGS = {
+    # Paddle's own choice is 1.
+    "OMP_NUM_THREADS": str(CPU_THREADS),
+    # A thread that waits sleeps at once, instead of keeping a core from the processes that load clips.
+    "KMP_BLOCKTIME": "0",
+    # The C++ side reports the start of every interpreter; errors still come through.
+    "GLOG_minloglevel": "2",
+}
+
+
+def import_paddle(need: str, *, extra: str) -> Any:
+    """Return the module `paddle`, whose results on a CPU follow from the inputs and the processor alone.
+
+    Sets MKL_CBWR in the environment unless it is set: MKL reads it at its first product, which comes later.
+    Raises MissingDependencyError with the cause `need` ("X needs PaddlePaddle") and the extra that brings it.
+    """
+    os.environ.setdefault("MKL_CBWR", _REPRODUCIBLE)
+    try:
+        # Paddle warns of every thread count but 1 on stderr, and of a missing ccache.
+        with _environment(_SETTINGS), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import paddle
+    except ImportError as error:
+        raise MissingDependencyError("paddle", f"{need} ({error})", f"run: {install_command(extra)}") from error
+    return paddle
+
+
+def arithmetic(paddle: Any) -> dict[str, str]:
+    """Return what the last bits of training depend on beside its inputs: where this is equal, so are they.
+
+    Paddle's version and device, and for a CPU its name and MKL's mode; the number of threads where that matters.
+    """
+    device = str(paddle.get_device())
+    facts = {"paddle": str(paddle.__version__), "device": device}
+    if device == "cpu":
+        mode = os.environ.get("MKL_CBWR", "")
+        facts |= {"processor": _processor(), "MKL_CBWR": mode}
+        if not mode.endswith(",STRICT"):
+            facts["threads"] = str(CPU_THREADS)
+    return facts
+
+
+def _processor() -> str:
+    """Return the processor's name, as Linux has it."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+@contextlib.contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Set variables that are not set already while the block runs, so that child processes do not inherit them."""
+    added = settings.keys() - os.environ.keys()
+    os.environ.update({name: settings[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
