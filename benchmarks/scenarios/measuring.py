@@ -32,7 +32,7 @@ from pptsn.benchmarks.scenarios.summarising import (
 )
 from pptsn.benchmarks.scenarios.system import SystemFailure, SystemUnderTest
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.classify.recognizer import DEFAULT_SEGMENTS
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.sampling import check_segments
 
@@ -70,7 +70,7 @@ class Case:
     method: Method
     model: str = ""
     batch: int | None = None
-    segments: int = DEFAULT_SEGMENTS
+    segments: int = ClassifySettings.segments
     bound_ms: float = 100.0
     search_s: float = SEARCH_S
     each_repeat: int = 0

@@ -15,8 +15,9 @@ from pptsn.benchmarks.stages.report import Case, result_of
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import EMIT, listening, stage
 from pptsn.runtime.classify.clips import Source
-from pptsn.runtime.classify.recognizer import DEFAULT_SEGMENTS, DEFAULT_VIEWS, Recognizer
+from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks import JsonLines
 from pptsn.runtime.engines import Engine
 
@@ -42,8 +43,8 @@ def measure_stages(
     subject: Subject,
     *,
     method: Method,
-    segments: int = DEFAULT_SEGMENTS,
-    views: str = DEFAULT_VIEWS,
+    segments: int = ClassifySettings.segments,
+    views: str = ClassifySettings.views,
 ) -> Result:
     """Return where the time goes when `subject` is classified; see `measure_stages_in_turn`."""
     return measure_stages_in_turn({"": subject}, method=method, segments=segments, views=views)[""]
@@ -53,8 +54,8 @@ def measure_stages_in_turn(
     subjects: Mapping[str, Subject],
     *,
     method: Method,
-    segments: int = DEFAULT_SEGMENTS,
-    views: str = DEFAULT_VIEWS,
+    segments: int = ClassifySettings.segments,
+    views: str = ClassifySettings.views,
 ) -> dict[str, Result]:
     """Return where the time of each of `subjects` goes, by their names, measured in turn on this machine.
 

@@ -13,8 +13,9 @@ from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.clips import Source
-from pptsn.runtime.classify.recognizer import DEFAULT_SAMPLING, Recognizer
+from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure, printable
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import leading
 from pptsn.runtime.frames.sampling import sampling_rule
@@ -181,9 +182,8 @@ class _Runner:
 
     def _crops_of(self, clip: Clip, result: Classification) -> int:
         """Return the crops that the engine got of a clip: a frame that is chosen twice is inferred once."""
-        chosen: Sequence[int] = sampling_rule(DEFAULT_SAMPLING)(
-            clip.frames or result.frames, self._job.cell.segments
-        )
+        rule = sampling_rule(ClassifySettings.sampling)
+        chosen: Sequence[int] = rule(clip.frames or result.frames, self._job.cell.segments)
         return len(set(chosen)) * view_count(self._job.cell.views, mirror_in_graph=self._spec.mirror)
 
 

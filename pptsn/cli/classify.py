@@ -7,32 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pptsn.cli.device_options import (
-    BackendOption,
-    DeviceOption,
-    ModelOption,
-    SegmentsOption,
-    ThreadsOption,
-    ViewsOption,
-)
+from pptsn.cli.device_options import BackendOption, DeviceOption, ModelOption, ThreadsOption
+from pptsn.cli.from_settings import from_settings
+from pptsn.runtime.classify.settings import ClassifySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pptsn.runtime.classify.results import Classification, Failure
+
 _SOURCES_HELP = (
     "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."
 )
 
 
+@from_settings
 def classify(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
     model: ModelOption,
-    segments: SegmentsOption = 25,
-    views: ViewsOption = "ten",
-    sampling: Annotated[
-        str, typer.Option(help="Which frames: centre (published inference) or linspace.")
-    ] = "centre",
+    settings: ClassifySettings,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Write one JSON object a source; - prints.")
@@ -61,7 +54,9 @@ def classify(
     with Recognizer.open(model, backend=backend, device=device, threads=threads) as recognizer:
         for note in recognizer.notes:
             notes().print(f"pptsn: note: {note}", markup=False)
-        results = recognizer.classify_many(names, segments=segments, views=views, sampling=sampling)
+        results = recognizer.classify_many(
+            names, segments=settings.segments, views=settings.views, sampling=settings.sampling
+        )
         lines = JsonLines.open(output, top=top) if output else nullcontext(None)
         with lines as sink:
             failed, interrupted = _show(results, len(names), sink, top=top, quiet_table=output == "-")

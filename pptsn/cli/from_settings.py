@@ -19,6 +19,8 @@ def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
     In the place of such a parameter the command has an option for each field that
     `pptsn.runtime.base.options.option` made, unless it is hidden; the other parameters stay as they are.  Raises
     TypeError for two parameters of one name.
+
+    The command may be called by Python as well, by keyword; what is not given has its default.
     """
     hints = get_type_hints(function, include_extras=True)
     parameters: list[inspect.Parameter] = []
@@ -33,7 +35,12 @@ def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise TypeError(f"{function.__name__}: more than one option called {', '.join(doubled)}")
 
-    def command(**values: Any) -> None:
+    signature = inspect.Signature(parameters)
+
+    def command(**given: Any) -> None:
+        bound = signature.bind(**given)
+        bound.apply_defaults()
+        values = dict(bound.arguments)
         arguments = {name: _instance(cls, values) for name, cls in settings.items()}
         function(**values, **arguments)
 
@@ -43,7 +50,7 @@ def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
         function.__module__,
     )
     # What Typer reads.
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 

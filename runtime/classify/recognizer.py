@@ -9,21 +9,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
 from pptsn.runtime.classify.prefetch import Exhausted, Prefetcher
 from pptsn.runtime.classify.results import Classification, Failure, Timing
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.frames.sampling import check_segments, sampling_rule
-from pptsn.runtime.frames.views import VIEW_PLANS
 from pptsn.runtime.model.spec import ModelSpec
-
-# The published inference looks at 25 frames.
-DEFAULT_SEGMENTS = 25
-DEFAULT_VIEWS = "ten"
-DEFAULT_SAMPLING = "centre"
 
 # Resized frames that wait between decoding and inference; at 256 x 341 one takes 262 kB.
 _FRAMES_AHEAD = 16
@@ -69,13 +63,13 @@ class Recognizer(Closing):
         self,
         source: str | Path,
         *,
-        segments: int = DEFAULT_SEGMENTS,
-        views: str = DEFAULT_VIEWS,
-        sampling: str = DEFAULT_SAMPLING,
+        segments: int = ClassifySettings.segments,
+        views: str = ClassifySettings.views,
+        sampling: str = ClassifySettings.sampling,
     ) -> Classification:
         """Return the answer for one video file or folder of extracted frames.
 
-        segments: frames to look at; views: a name in VIEW_PLANS; sampling: a name in SAMPLING_RULES.
+        segments, views, sampling: see ClassifySettings.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
         (result,) = self.classify_many([source], segments=segments, views=views, sampling=sampling)
@@ -87,29 +81,25 @@ class Recognizer(Closing):
         self,
         sources: Iterable[Source],
         *,
-        segments: int = DEFAULT_SEGMENTS,
-        views: str = DEFAULT_VIEWS,
-        sampling: str = DEFAULT_SAMPLING,
+        segments: int = ClassifySettings.segments,
+        views: str = ClassifySettings.views,
+        sampling: str = ClassifySettings.sampling,
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
 
         While one source is inferred the next is decoded, in a thread that runs a bounded number of frames
         ahead; crops of several sources share a batch.  Arguments are checked before the first source is opened.
         """
-        if views not in VIEW_PLANS:
-            raise UsageError("--views", f"unknown plan {views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
-        check_segments(segments)
-        sampling_rule(sampling)
-        return self._results(sources, segments, views, sampling)
+        return self._results(sources, ClassifySettings(segments=segments, views=views, sampling=sampling))
 
     def _results(
-        self, sources: Iterable[Source], segments: int, views: str, sampling: str
+        self, sources: Iterable[Source], settings: ClassifySettings
     ) -> Iterator[Classification | Failure]:
         ended: deque[ClipEnd] = deque()
         stop = threading.Event()
-        frames = clip_frames(sources, self.spec, segments=segments, rule=sampling, stop=stop)
+        frames = clip_frames(sources, self.spec, segments=settings.segments, rule=settings.sampling, stop=stop)
         with (
-            CropBatcher(self._engine, views=views, batch_size=self._batch_size) as batcher,
+            CropBatcher(self._engine, views=settings.views, batch_size=self._batch_size) as batcher,
             Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher,
         ):
             try:
@@ -117,7 +107,7 @@ class Recognizer(Closing):
                 while not exhausted:
                     exhausted = self._take_next(prefetcher, batcher, ended)
                     while ended and batcher.is_complete(ended[0].clip):
-                        yield self._result(ended.popleft(), batcher, segments, views)
+                        yield self._result(ended.popleft(), batcher, settings)
             finally:
                 stop.set()  # who leaves early does not wait for the rest of a long file
 
@@ -141,7 +131,7 @@ class Recognizer(Closing):
                 ended.append(item)
         return False
 
-    def _result(self, end: ClipEnd, batcher: CropBatcher, segments: int, views: str) -> Classification | Failure:
+    def _result(self, end: ClipEnd, batcher: CropBatcher, settings: ClassifySettings) -> Classification | Failure:
         gathered = batcher.take(end.clip)
         if end.error is not None:
             return Failure(end.source, end.error)
@@ -152,8 +142,8 @@ class Recognizer(Closing):
             source=end.source,
             frames=end.frames,
             duration_s=end.duration_s,
-            segments=segments,
-            views=views,
+            segments=settings.segments,
+            views=settings.views,
             logits=gathered.mean(),
             labels=self.spec.labels,
             timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),

@@ -9,6 +9,12 @@ from pptsn.runtime.base.errors import InputError, UsageError
 VIEW_PLANS = ("ten", "three", "center")
 
 
+def check_views(plan: str) -> None:
+    """Raise UsageError for a view plan that is none of VIEW_PLANS."""
+    if plan not in VIEW_PLANS:
+        raise UsageError("--views", f"unknown plan {plan!r}", f"choose one of {', '.join(VIEW_PLANS)}")
+
+
 @dataclass(frozen=True)
 class View:
     """A square crop of a frame: its left and top edge in pixels, and whether it is mirrored left to right."""
@@ -51,8 +57,7 @@ def crop_views(plan: str, width: int, height: int, *, size: int, mirror_in_graph
     (`mirror_in_graph`), five crops are cut; otherwise the five mirrored ones are cut as well.  `three` and
     `center` add no mirrored crops of their own.
     """
-    if plan not in _POSITIONS:
-        raise UsageError("views", f"unknown plan {plan!r}", f"choose one of {', '.join(VIEW_PLANS)}")
+    check_views(plan)
     if width < size or height < size:
         raise InputError(f"frame of {width}x{height}", f"is smaller than the crop of {size}x{size}")
     flips = (False, True) if plan == "ten" and not mirror_in_graph else (False,)

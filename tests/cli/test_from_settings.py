@@ -145,6 +145,18 @@ def test_options_stand_where_the_settings_stand_among_the_parameters():
     assert text.index("--output") < text.index("--url") < text.index("--loud")
 
 
+def test_a_command_may_be_called_by_python():
+    seen: list[Camera] = []
+
+    def command(camera: Camera, loud: bool = False) -> None:
+        seen.append(camera)
+
+    from_settings(command)(url="x", size_px=320)
+    assert seen == [Camera(url="x", size_px=320)]
+    with pytest.raises(TypeError, match="url"):
+        from_settings(command)(size_px=320)
+
+
 def test_two_options_of_one_name_are_a_mistake_of_ours():
     def command(path: str, output: Output) -> None:
         raise AssertionError

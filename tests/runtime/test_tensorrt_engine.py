@@ -18,6 +18,7 @@ from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import Manifest
 from tests.clips import write_clip
 from tests.models import tiny_spec
+from tests.runtime.classify.test_batching import RecordingEngine
 from tests.runtime.fake_gpu import (
     DataType,
     FakeGpu,
@@ -27,7 +28,6 @@ from tests.runtime.fake_gpu import (
     means,
     tensorrt_module,
 )
-from tests.runtime.test_batching import RecordingEngine
 
 VERSION = "10.3.0"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import check_ranges, option
 from pptsn.runtime.frames.sampling import check_segments
-from pptsn.runtime.frames.views import VIEW_PLANS
+from pptsn.runtime.frames.views import check_views
 from pptsn.runtime.stream.pipeline.queues import check_policy
 
 _DAY_S = 86_400.0
@@ -115,9 +115,7 @@ class StreamSettings:
         least=0,
         most=_DAY_S,
     )
-    views: str = option(
-        f"Crops of each frame: {', '.join(VIEW_PLANS[:-1])} or {VIEW_PLANS[-1]}.", default="center", panel=_ENGINE
-    )
+    views: str = option("Crops of each frame: ten, three or center.", default="center", panel=_ENGINE)
     # Predictions that come later than after a minute help nobody.
     max_wait_s: float = option(
         "Milliseconds that a batch waits for more frames.",
@@ -135,8 +133,7 @@ class StreamSettings:
 
     def __post_init__(self) -> None:
         check_segments(self.segments)
-        if self.views not in VIEW_PLANS:
-            raise UsageError("--views", f"unknown plan {self.views!r}", f"choose one of {', '.join(VIEW_PLANS)}")
+        check_views(self.views)
         if self.policy is not None:
             check_policy(self.policy)
         check_ranges(self)

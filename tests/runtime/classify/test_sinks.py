@@ -8,7 +8,7 @@ from rich.console import Console
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.classify.sinks import JsonLines, Table, shorten_middle
-from tests.runtime.test_results import classification
+from tests.runtime.classify.test_results import classification
 
 
 def test_json_lines_are_one_object_a_result(tmp_path: Path) -> None:

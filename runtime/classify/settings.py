@@ -1,0 +1,27 @@
+"""How a video is looked at: the choices that a user has, checked.  `pptsn classify` has an option for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pptsn.runtime.base.options import option
+from pptsn.runtime.frames.sampling import check_segments, sampling_rule
+from pptsn.runtime.frames.views import check_views
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifySettings:
+    """Which frames of a video the network sees, and which crops of them.  Raises UsageError for an unknown name.
+
+    segments: frames to look at.  views: crops of each, a name in VIEW_PLANS.  sampling: which frames, a name in
+    SAMPLING_RULES.  The defaults are those of the published inference.
+    """
+
+    segments: int = option("Frames to look at; the published inference takes 25.", default=25)
+    views: str = option("Crops of each frame: ten, three or center.", default="ten")
+    sampling: str = option("Which frames: centre (published inference) or linspace.", default="centre")
+
+    def __post_init__(self) -> None:
+        check_views(self.views)
+        check_segments(self.segments)
+        sampling_rule(self.sampling)
