@@ -64,7 +64,7 @@ def examine() -> dict[str, Any]:
         ],
         "programs": [_listed(each, "path") for each in needed if each.is_program],
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*") if os.access(path, os.R_OK | os.W_OK)),
-        "notes": [*_conflicts(), *(line for registry in _REGISTRIES for line in registry.problems())],
+        "notes": [*_conflicts(), *_plugin_problems()],
     }
 
 
@@ -116,6 +116,11 @@ def _conflicts() -> Iterator[str]:
             yield (
                 f"{name} and {name}-gpu are both installed, into the same folder: uninstall both, then install one"
             )
+
+
+def _plugin_problems() -> list[str]:
+    """Return a line for each plugin that cannot be used, once, whatever it was to add."""
+    return list(dict.fromkeys(line for registry in _REGISTRIES for line in registry.problems()))
 
 
 def render(findings: dict[str, Any], console: Console) -> None:

@@ -10,13 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.engines.device import Device
 
 if TYPE_CHECKING:
     from pptsn.runtime.engines.base import Engine
+
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Trial:
     run: Callable[[], None]
 
 
-class Backend(ABC):
+class Backend(ABC, Generic[Options]):
     """A kind of engine; its module is to import its library only when it is used.
 
     name: as the registry has it.
@@ -72,7 +74,7 @@ class Backend(ABC):
         return path.suffix.lower() in self.suffixes
 
     @abstractmethod
-    def open(self, path: Path, choices: Choices, options: Any) -> Engine:
+    def open(self, path: Path, choices: Choices, options: Options) -> Engine:
         """Return an engine with the model at `path` loaded.
 
         options: an instance of the class `options`.
@@ -83,3 +85,6 @@ class Backend(ABC):
     def trials(self) -> tuple[Trial, ...]:
         """Return what tells whether it works here, one trial a device."""
         return ()
+
+
+AnyBackend: TypeAlias = Backend[Any]

@@ -10,13 +10,13 @@ from typing import Any
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
-from pptsn.runtime.engines.backend import Backend, Choices, NoOptions
+from pptsn.runtime.engines.backend import AnyBackend, Backend, Choices, NoOptions
 from pptsn.runtime.engines.base import Engine
 from pptsn.runtime.engines.device import Device
 
 AUTO = "auto"
 # In the order in which `auto` asks them.
-BACKENDS: Registry[type[Backend]] = Registry(
+BACKENDS: Registry[type[AnyBackend]] = Registry(
     "pptsn.backends",
     {
         "onnxruntime": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeBackend",
@@ -55,7 +55,7 @@ def open_engine(
     if threads is not None and threads < 1:
         raise UsageError("--threads", f"expected at least 1, got {threads}")
     choices = Choices(device=None if device == AUTO else Device.parse(device), threads=threads, optimise=optimise)
-    chosen: Backend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
+    chosen: AnyBackend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
     return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())
 
 
@@ -74,7 +74,7 @@ def parse_backend(text: str) -> tuple[str, Any]:
 
 def backend_runs(backend: str, path: Path) -> bool:
     """Whether the files of `backend`, which `parse_backend` took, are named as `path` is."""
-    kind: Backend = BACKENDS.instance(parse_backend(backend)[0])
+    kind: AnyBackend = BACKENDS.instance(parse_backend(backend)[0])
     return path.suffix.lower() in kind.suffixes
 
 
@@ -93,20 +93,20 @@ def failing_packages() -> frozenset[str]:
     return frozenset(package for backend in BACKENDS.usable_instances() for package in backend.packages)
 
 
-def _suiting(path: Path) -> Backend:
+def _suiting(path: Path) -> AnyBackend:
     """Return the first backend that runs the file at `path`; plugins are asked for what none of ours runs."""
-    own: Iterator[Backend] = (BACKENDS.instance(name) for name in BACKENDS.own_names)
-    plugins: Iterator[Backend] = (
+    own: Iterator[AnyBackend] = (BACKENDS.instance(name) for name in BACKENDS.own_names)
+    plugins: Iterator[AnyBackend] = (
         BACKENDS.instance(name) for name in BACKENDS.usable() if name not in BACKENDS.own_names
     )
     for backend in chain(own, plugins):
         if backend.suits(path):
             return backend
-    fallback: Backend = BACKENDS.instance(BACKENDS.own_names[0])  # which says what is wrong with the file
+    fallback: AnyBackend = BACKENDS.instance(BACKENDS.own_names[0])  # which says what is wrong with the file
     return fallback
 
 
-def _described(backend: Backend) -> str:
+def _described(backend: AnyBackend) -> str:
     parts = [backend.help or "a plugin"]
     parts += [f"?{name}: {about.help}" for name, (_, about) in options_of(backend.options).items()]
     return f"{backend.name} ({'; '.join(parts)})"

@@ -8,7 +8,7 @@ from rich.console import Console
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.doctor import examine, render
 from pptsn.runtime.engines.onnxruntime.backend import OnnxRuntimeBackend, package_requirements
-from tests.runtime.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
+from tests.runtime.engines.tensorrt.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
 
 
 def text(findings: dict) -> str:

@@ -47,7 +47,7 @@ def package_requirements() -> tuple[Requirement, ...]:
     )
 
 
-class OnnxRuntimeBackend(Backend):
+class OnnxRuntimeBackend(Backend[NoOptions]):
     """ONNX Runtime: on the first GPU where that works, else on the CPU."""
 
     help = ".onnx files on CPUs and GPUs"
@@ -68,7 +68,7 @@ class OnnxRuntimeBackend(Backend):
         return tuple(Trial(device, partial(_run_tiny_model, device)) for device in (Device("cpu"), Device("cuda")))
 
 
-class OnnxRuntimeTensorRtBackend(Backend):
+class OnnxRuntimeTensorRtBackend(Backend[NoOptions]):
     """ONNX Runtime with TensorRT inside, which builds its engine at the first start, for minutes."""
 
     help = ".onnx files by TensorRT inside ONNX Runtime"

@@ -34,7 +34,7 @@ class TensorRtOptions:
     graphs: bool = option("0 starts the work without CUDA graphs", default=True, parse=switch, expected="0 or 1")
 
 
-class TensorRtBackend(Backend):
+class TensorRtBackend(Backend[TensorRtOptions]):
     """Plans that TensorRT built.  The backends have the names of the libraries, BUILDERS."""
 
     help = ".engine files"

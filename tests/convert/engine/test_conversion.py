@@ -34,6 +34,7 @@ from tests.convert.checks.broken_models import good, node_of
 from tests.convert.engine.models import VARIANTS, residual_int8, write_variant
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 from tests.rtx import require_rtx
+from tests.runtime.model.hashing import HashedBytes
 
 require_rtx()
 
@@ -98,6 +99,20 @@ def test_every_convolution_of_a_real_network_has_the_precision_of_its_file(
     report = convert_to_engine(model, tmp_path / "m.engine", BuildOptions(builder="tensorrt-rtx"))
     assert report.convolutions == 23
     assert Counter((report.precisions or {}).values()) == {variant.split("+")[0]: 23}
+
+
+def test_a_model_and_its_plan_are_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = write_variant(tiny_network(), tiny_spec(), "fp32", tmp_path / "m.onnx")
+    plan = tmp_path / "m.engine"
+    hashed = HashedBytes(monkeypatch)
+    convert_to_engine(model, plan, RTX)
+    sizes = model.stat().st_size + plan.stat().st_size
+    manifests = 2 * manifest_path(plan).stat().st_size
+    assert sizes - 200 <= hashed.count <= sizes + manifests
+    assert manifests < model.stat().st_size / 5
+    hashed.count = 0
+    assert not convert_to_engine(model, plan, RTX, rebuild_if_needed=True).built
+    assert hashed.count <= sizes + 2 * manifests  # of a plan that is kept, its manifest is read twice
 
 
 def test_the_manifest_tells_what_was_built(tmp_path: Path, library: Any) -> None:

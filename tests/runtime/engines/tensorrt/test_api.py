@@ -16,7 +16,7 @@ from pptsn.runtime.engines.tensorrt.api import CapturingLogger, import_tensorrt
 from pptsn.runtime.model.manifest import BUILDERS, parse_version
 from tests.rtx import require_rtx
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")

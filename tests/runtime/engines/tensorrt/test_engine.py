@@ -19,7 +19,7 @@ from pptsn.runtime.model.manifest import Manifest
 from tests.clips import write_clip
 from tests.models import tiny_spec
 from tests.runtime.classify.test_batching import RecordingEngine
-from tests.runtime.fake_gpu import (
+from tests.runtime.engines.tensorrt.fake_gpu import (
     DataType,
     FakeGpu,
     FakePlan,
@@ -52,9 +52,9 @@ def path(tmp_path: Path) -> Path:
     return write_plan(tmp_path / "m.engine")
 
 
-def write_plan(path: Path, **changes: object) -> Path:
+def write_plan(path: Path, *, content: bytes = b"a plan" * 100, **changes: object) -> Path:
     """Write a plan file and its manifest; return the plan's path."""
-    path.write_bytes(b"a plan" * 100)
+    path.write_bytes(content)
     manifest = Manifest(
         spec=tiny_spec(mirror=True),
         plan_sha256=sha256_of(path),

@@ -1,0 +1,126 @@
+"""Which backend opens a model, and that the file is read once for it, whichever way is taken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.registry import BACKENDS, backend_runs, backends_help, failing_packages, parse_backend
+from tests.models import write_tiny_model
+from tests.runtime.engines.onnxruntime.test_engine import CUDA, TENSORRT, CudaBuild, write_int8
+from tests.runtime.engines.tensorrt.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
+from tests.runtime.engines.tensorrt.test_engine import VERSION, write_plan
+from tests.runtime.model.hashing import HashedBytes
+
+Ready = Callable[[pytest.MonkeyPatch], object]
+
+# The metadata behind a model's digest, a manifest's own digest: what is hashed beside a file's bytes.
+_MOST_BESIDE = 3000
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> HashedBytes:
+    return HashedBytes(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("ready", "options"),
+    [
+        (lambda patch: None, {}),
+        (lambda patch: None, {"backend": "onnxruntime"}),
+        (lambda patch: None, {"device": "cpu"}),
+        (lambda patch: CudaBuild(patch, CUDA), {}),
+        (lambda patch: CudaBuild(patch), {}),  # a GPU that does not start
+        (lambda patch: CudaBuild(patch, CUDA), {"device": "cuda"}),
+        (lambda patch: CudaBuild(patch, CUDA, TENSORRT), {"backend": "onnxruntime-tensorrt"}),
+    ],
+)
+@pytest.mark.parametrize("target", ["", "cpu", "tensorrt"])
+def test_a_graph_is_hashed_once_whatever_opens_it(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    hashed: HashedBytes,
+    ready: Ready,
+    options: dict[str, str],
+    target: str,
+) -> None:
+    ready(monkeypatch)
+    path = tmp_path / "m.onnx"
+    model = write_int8(path, target) if target else write_tiny_model(path)
+    hashed.count = 0
+    open_engine(model, **options).close()  # type: ignore[arg-type]
+    size = model.stat().st_size
+    assert size - 200 <= hashed.count <= size
+    assert size > 10 * _MOST_BESIDE
+
+
+def test_a_recognizer_hashes_its_model_once(tmp_path: Path, hashed: HashedBytes) -> None:
+    model = write_tiny_model(tmp_path / "m.onnx")
+    hashed.count = 0
+    Recognizer.open(model).close()
+    assert hashed.count <= model.stat().st_size
+
+
+@pytest.mark.parametrize("backend", ["auto", "tensorrt"])
+def test_a_plan_and_its_graph_are_hashed_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, hashed: HashedBytes, backend: str
+) -> None:
+    gpu = FakeGpu()
+    install_pycuda(monkeypatch, gpu)
+    monkeypatch.setitem(sys.modules, "cuda", None)
+    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_module(FakePlan(gpu), VERSION))
+    content = bytes(100 * _MOST_BESIDE)
+    plan = write_plan(tmp_path / "m.engine", content=content)
+    hashed.count = 0
+    open_engine(plan, backend=backend).close()
+    assert len(content) <= hashed.count <= len(content) + 3 * _MOST_BESIDE
+
+
+def test_the_options_of_a_backend_follow_its_name(tmp_path: Path) -> None:
+    name, options = parse_backend("tensorrt?graphs=0")
+    assert (name, options.graphs) == ("tensorrt", False)
+    assert parse_backend("tensorrt")[1].graphs is True
+    with pytest.raises(UsageError, match="--backend tensorrt: graphs=no is out of range; expected 0 or 1"):
+        parse_backend("tensorrt?graphs=no")
+    with pytest.raises(UsageError, match="--backend onnxruntime: unknown option 'graphs'; it takes none"):
+        open_engine(tmp_path / "m.onnx", backend="onnxruntime?graphs=0")
+    with pytest.raises(UsageError, match="--backend auto: unknown option 'graphs'"):
+        open_engine(tmp_path / "m.onnx", backend="auto?graphs=0")
+
+
+def test_the_option_graphs_reaches_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from tests.runtime.engines.tensorrt.fake_gpu import install_cuda_bindings
+
+    gpu = FakeGpu()
+    install_pycuda(monkeypatch, gpu)
+    install_cuda_bindings(monkeypatch, gpu)
+    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt_module(FakePlan(gpu), VERSION))
+    plan = write_plan(tmp_path / "m.engine")
+    with open_engine(plan, backend="tensorrt") as engine:
+        assert engine.identity.remark == "with CUDA graphs"
+    with open_engine(plan, backend="tensorrt?graphs=0") as engine:
+        assert engine.identity.remark == ""
+
+
+@pytest.mark.parametrize(
+    ("backend", "name", "runs"),
+    [
+        ("onnxruntime", "m.ONNX", True),
+        ("onnxruntime-tensorrt", "m.engine", False),
+        ("tensorrt?graphs=0", "m.engine", True),
+        ("tensorrt-rtx", "m.onnx", False),
+    ],
+)
+def test_a_backend_knows_its_files_by_their_names(backend: str, name: str, runs: bool) -> None:
+    assert backend_runs(backend, Path(name)) is runs
+
+
+def test_help_and_faults_are_those_of_all_backends() -> None:
+    assert all(f"{name} (" in backends_help() for name in BACKENDS.own_names)
+    assert {"onnxruntime", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda"} <= failing_packages()
