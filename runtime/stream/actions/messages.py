@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from pptsn.runtime.classify.results import Prediction, top_predictions
 from pptsn.runtime.engines.base import Logits
+
+# What Stages.to_dict tells, in order.
+STAGES = ("decode", "queue", "inference", "emit", "total")
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,8 @@ class Stages:
     def to_dict(self) -> dict[str, float]:
         """Return the milliseconds that each stage took, and their total."""
         times = (self.captured_s, self.decoded_s, self.queued_s, self.inferred_s, self.emitted_s)
-        names = ("decode", "queue", "inference", "emit")
-        spans = {name: b - a for name, a, b in zip(names, times, times[1:], strict=False)}
-        spans["total"] = self.emitted_s - self.captured_s
-        return {name: round(1000 * span, 2) for name, span in spans.items()}
+        spans = [*(b - a for a, b in pairwise(times)), self.emitted_s - self.captured_s]
+        return {name: round(1000 * span, 2) for name, span in zip(STAGES, spans, strict=True)}
 
 
 @dataclass(frozen=True, eq=False)

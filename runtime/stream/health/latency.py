@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.runtime.stream.actions.messages import Stages
-from pptsn.runtime.stream.health.snapshots import STAGES, Percentiles
+from pptsn.runtime.stream.actions.messages import STAGES, Stages
+from pptsn.runtime.stream.health.snapshots import Percentiles
 
 # A bucket reaches from a power of _GROWTH to the next; its middle is within 2 % of all that falls in it.
 _GROWTH = 1.04

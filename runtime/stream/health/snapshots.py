@@ -8,9 +8,6 @@ from typing import Any, Protocol
 
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamPrediction
 
-# The stages of Stages.to_dict, in order.
-STAGES = ("decode", "queue", "inference", "emit", "total")
-
 
 @dataclass(frozen=True)
 class Percentiles:

@@ -5,9 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from pptsn.runtime.stream.actions.messages import Stages
+from pptsn.runtime.stream.actions.messages import STAGES, Stages
 from pptsn.runtime.stream.health.latency import LatencyMeter, RateMeter
-from pptsn.runtime.stream.health.snapshots import STAGES
 
 
 class Clock:

@@ -9,7 +9,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from pptsn.runtime.stream.health.snapshots import STAGES, Percentiles, SinkHealth, StreamHealth
+from pptsn.runtime.stream.actions.messages import STAGES
+from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, StreamHealth
 from pptsn.runtime.stream.run.reporting import Reporter, print_summary
 
 LATENCY = {stage: Percentiles(1.23 * (i + 1), 12.3 * (i + 1), 123.0 * (i + 1)) for i, stage in enumerate(STAGES)}
