@@ -184,9 +184,13 @@ def test_training_starts_from_the_pretrained_weights(lists, tmp_path, monkeypatc
     assert seen == [weights_digest(state)]
 
 
-def test_the_network_learns(lists, tmp_path):
-    recipe = tiny_recipe(lists, epochs=12, base_rate=0.002, warmup_rate=0.001)
-    result = train(_changed(recipe, "augmentation", mixup_alpha=0.0), tmp_path / "run")
+def test_the_network_learns(tmp_path):
+    """Low rates, no dropout, twice as many clips: what is learnt does not hang on how a processor rounds."""
+    recipe = tiny_recipe(
+        make_lists(tmp_path, train=12, val=6), epochs=10, batch_size=6, base_rate=0.0005, warmup_rate=0.00025
+    )
+    recipe = _changed(_changed(recipe, "augmentation", mixup_alpha=0.0), "model", drop_ratio=0.0, num_seg=1)
+    result = train(recipe, tmp_path / "run")
     epochs = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
     assert epochs[-1]["train_loss"] < 0.7 * epochs[0]["train_loss"]
     assert result.best_top1 == 1.0
