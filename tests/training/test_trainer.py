@@ -107,13 +107,18 @@ def test_another_seed_gives_other_weights(lists, tmp_path, uninterrupted):
     assert _digest(train(recipe, tmp_path / "run").last_weights) != _digest(uninterrupted.last_weights)
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_the_number_of_threads_changes_nothing(lists, tmp_path, uninterrupted, threads):
+def test_the_number_of_threads_changes_nothing(lists, tmp_path, monkeypatch):
+    monkeypatch.delenv("MKL_CBWR", raising=False)
     (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists).to_yaml())
-    process = start_training(tmp_path / "recipe.yaml", tmp_path / "run", OMP_NUM_THREADS=str(threads))
-    _, message = process.communicate(timeout=300)
-    assert process.returncode == 0, message.decode()
-    assert _digest(RunFolder(tmp_path / "run").last_weights) == _digest(uninterrupted.last_weights)
+    digests = set()
+    for threads in ("1", "2", "5"):
+        process = start_training(
+            tmp_path / "recipe.yaml", tmp_path / threads, OMP_NUM_THREADS=threads, MKL_DYNAMIC="FALSE"
+        )
+        _, message = process.communicate(timeout=300)
+        assert process.returncode == 0, message.decode()
+        digests.add(_digest(RunFolder(tmp_path / threads).last_weights))
+    assert len(digests) == 1
 
 
 def test_a_run_that_goes_on_with_other_arithmetic_says_so(lists, tmp_path, monkeypatch):
