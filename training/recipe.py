@@ -37,11 +37,11 @@ class ModelSection(_Section):
     """
 
     depth: int = 50
-    classes: int | None = Field(None, ge=2)
-    drop_ratio: float = Field(0.4, ge=0, lt=1)
-    num_seg: int = Field(3, ge=1)
-    short_side: int = Field(256, ge=1)
-    crop_size: int = Field(224, ge=1)
+    classes: int | None = Field(default=None, ge=2)
+    drop_ratio: float = Field(default=0.4, ge=0, lt=1)
+    num_seg: int = Field(default=3, ge=1)
+    short_side: int = Field(default=256, ge=1)
+    crop_size: int = Field(default=224, ge=1)
     resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] = "fixed_ratio"
     pretrained: Path | None = None
     pretrained_backbone_only: bool = False
@@ -74,35 +74,35 @@ class DataSection(_Section):
     format: Literal["videos", "frames"] = "videos"
     prefix: Path | None = None
     labels: Path | None = None
-    workers: int = Field(2, ge=0)
-    max_unreadable: float = Field(0.05, ge=0, le=1)
+    workers: int = Field(default=2, ge=0)
+    max_unreadable: float = Field(default=0.05, ge=0, le=1)
 
 
 class OptimizerSection(_Section):
     """Steps and rates: see `schedule.learning_rate` and `optimizer.RecipeOptimizer`."""
 
-    epochs: int = Field(100, ge=1)
-    batch_size: int = Field(32, ge=1)
-    base_rate: float = Field(0.01, gt=0)
-    warmup_epochs: float = Field(10, ge=0)
-    warmup_rate: float = Field(0.005, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
+    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    base_rate: float = Field(default=0.01, gt=0)
+    warmup_epochs: float = Field(default=10, ge=0)
+    warmup_rate: float = Field(default=0.005, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
 
 
 class AugmentationSection(_Section):
     """mixup_alpha: of Beta(alpha, alpha), 0 for no mixup.  label_smoothing: share spread over all classes."""
 
-    mixup_alpha: float = Field(0.2, ge=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    mixup_alpha: float = Field(default=0.2, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
 
 
 class EvaluationSection(_Section):
     """Views and frames a clip in `pptsn evaluate`.  batch_crops: crops that go through the network at once."""
 
     views: Literal["ten", "three", "center"] = "ten"
-    segments: int = Field(25, ge=1)
-    batch_crops: int = Field(50, ge=1)
+    segments: int = Field(default=25, ge=1)
+    batch_crops: int = Field(default=50, ge=1)
 
 
 class Recipe(_Section):
@@ -117,10 +117,10 @@ class Recipe(_Section):
     optimizer: OptimizerSection = OptimizerSection()
     augmentation: AugmentationSection = AugmentationSection()
     evaluation: EvaluationSection = EvaluationSection()
-    seed: int = Field(0, ge=0)
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    seed: int = Field(default=0, ge=0)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: bool = False
-    log_every: int = Field(20, ge=1)
+    log_every: int = Field(default=20, ge=1)
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML that `load_recipe` reads."""

@@ -99,7 +99,8 @@ def _array_from(data: object, dtype: object, shape: object, order: object) -> Ar
         raise _RefusedError(f"{len(data)} bytes for an array of shape {shape}")
     if order not in ("C", "F"):
         raise _RefusedError(f"array order {order!r}")
-    return np.frombuffer(data, dtype.value).reshape(shape, order=order).copy()
+    array: Array = np.frombuffer(data, dtype.value).reshape(shape, order=order).copy()
+    return array
 
 
 def _reconstruct(*_: object) -> _PendingArray:
