@@ -5,7 +5,7 @@ VENV ?= .venv
 VENV_FLAGS ?=
 EXTRAS ?= cpu,train,convert,rtx,web,mqtt,webhook,bench,docs,dev
 OUTPUT ?= output
-CONFIG ?= configs/demo.yaml
+CONFIG ?= demo
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
 MODEL ?= $(OUTPUT)/model.onnx
 SOURCE ?=
@@ -30,7 +30,7 @@ comma = ,
 ANY_READY = $(or $(wildcard $(VENV)/.ready-*),$(READY))
 BIN = $(VENV)/bin
 PPTSN = $(BIN)/pptsn
-# Where configs/demo.yaml looks for its data.
+# Where the recipe demo looks for its data.
 DEMO = output/demo
 BENCH = output/bench
 # Without MODEL, `make bench` measures models that it makes.
@@ -87,20 +87,20 @@ setup: $(READY)  ## Create .venv and install everything (EXTRAS=cpu for a device
 # Both commands leave finished work as it is, and go on where they were stopped.
 demo-weights: $(READY)
 	$(PPTSN) synthesize $(DEMO)/data
-	$(PPTSN) train configs/demo.yaml --output $(DEMO)/train --resume
+	$(PPTSN) train demo --output $(DEMO)/train --resume
 
 demo: demo-weights  ## Train, export, convert, verify and classify on real video files, in minutes
-	$(PPTSN) evaluate configs/demo.yaml --weights $(DEMO)/train/best.pdparams
+	$(PPTSN) evaluate demo --weights $(DEMO)/train/best.pdparams
 	$(PPTSN) export --weights $(DEMO)/train/best.pdparams --output $(DEMO)/export --clips $(DEMO)/data/test
 	$(PPTSN) convert onnx $(DEMO)/export -o $(DEMO)/model.onnx
 	$(PPTSN) verify $(DEMO)/model.onnx --reference $(DEMO)/export
-	$(PPTSN) evaluate configs/demo.yaml --weights $(DEMO)/model.onnx
+	$(PPTSN) evaluate demo --weights $(DEMO)/model.onnx
 	$(PPTSN) classify '$(DEMO)/data/test/0000*.mp4' --model $(DEMO)/model.onnx --segments 3 --top 1 \
 	  --output $(DEMO)/answers.jsonl
 	@echo "Each file is named after what it shows.  The answers are in $(DEMO)/answers.jsonl,"
 	@echo "the training plot is $(DEMO)/train/metrics.png."
 
-train: $(READY)  ## Train (CONFIG=configs/demo.yaml)
+train: $(READY)  ## Train (CONFIG=demo, or a recipe of your own)
 	$(PPTSN) train $(CONFIG) --output $(OUTPUT)/train --resume
 
 onnx: $(READY)  ## Export and convert a checkpoint (WEIGHTS=x.pdparams MODEL=output/model.onnx)
@@ -151,7 +151,7 @@ stream: $(ANY_READY)  ## Name the action live, on a web page (SOURCE='rtsp://cam
 # Accuracy needs a trained one: small, and trained for so short a time that segments and views make a difference.
 bench-models: $(READY)
 	$(PPTSN) synthesize $(DEMO)/data
-	$(PPTSN) train configs/demo.yaml --set optimizer.epochs=2 --output $(BENCH)/train --resume
+	$(PPTSN) train demo --set optimizer.epochs=2 --output $(BENCH)/train --resume
 	$(call bench_model,small,--weights $(BENCH)/train/best.pdparams)
 	$(call bench_model,resnet50,--untrained 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.resources
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -129,24 +130,25 @@ class Recipe(_Section):
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe from a YAML file; `overrides` are `section.key=value` with values in YAML.
+    """Read a recipe; `overrides` are `section.key=value` with values in YAML.
 
+    path: a YAML file; or, where there is none of that name, the name of a recipe that comes with pptsn, as "demo".
     Raises InputError where the file cannot be read, UsageError (one line, naming the key) for unknown keys,
     values out of range, and overrides of another form.
     """
-    path = Path(path)
+    path = _recipe_file(path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "name a recipe, as in configs/") from error
+        raise InputError(path, f"cannot be read ({error.strerror})", _remedy()) from error
     except UnicodeDecodeError as error:
-        raise UsageError(path, f"is no YAML ({error})", "see the recipes in configs/") from error
+        raise UsageError(path, f"is no YAML ({error})", _remedy()) from error
     try:
         values = _from_yaml(text)
     except ValueError as error:
-        raise UsageError(path, f"is no YAML ({error})", "see the recipes in configs/") from error
+        raise UsageError(path, f"is no YAML ({error})", _remedy()) from error
     if not isinstance(values, dict):
-        raise UsageError(path, "holds no sections", "see the recipes in configs/")
+        raise UsageError(path, "holds no sections", _remedy())
     for override in overrides:
         _override(values, override)
     return parse_recipe(values, source=path)
@@ -170,6 +172,23 @@ def changed_keys(old: Recipe, new: Recipe) -> list[str]:
     before, after = dict(_flat(old.model_dump(mode="json"))), dict(_flat(new.model_dump(mode="json")))
     differing = [key for key in after if before.get(key) != after[key] and not key.startswith(NEUTRAL)]
     return [f"{key} ({before.get(key)} → {after[key]})" for key in differing]
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Return the files of the recipes that come with pptsn, by name."""
+    folder = Path(str(importlib.resources.files("pptsn"))) / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _recipe_file(path: str | Path) -> Path:
+    name, path = str(path), Path(path)
+    if path.exists() or path.suffix or path.name != name:
+        return path
+    return packaged_recipes().get(name, path)
+
+
+def _remedy() -> str:
+    return f"name a YAML file, or a recipe that comes with pptsn: {', '.join(packaged_recipes())}"
 
 
 def _from_yaml(text: str) -> Any:

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
+
 if TYPE_CHECKING:
     from pptsn.training.evaluation import Evaluation
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
 
 
 def evaluate(
-    config: ConfigArgument,
+    config: RecipeArgument,
     weights: Annotated[
         Path, typer.Option("--weights", help="The model: a .pdparams checkpoint, an .onnx file or an .engine.")
     ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable."),
-    ] = None,
+    changes: RecipeChanges = None,
     views: Annotated[str | None, typer.Option(help="Crops of each frame: ten, three or center.")] = None,
     segments: Annotated[int | None, typer.Option(min=1, help="Frames to look at of each clip.")] = None,
     backend: Annotated[str, typer.Option(help="What runs an .onnx file or an .engine, as in classify.")] = "auto",
@@ -34,7 +32,7 @@ def evaluate(
 
     A clip that cannot be read counts as wrong, is named, and makes the exit code 1.
 
-    Example: pptsn evaluate configs/demo.yaml --weights output/train/best.pdparams
+    Example: pptsn evaluate demo --weights output/train/best.pdparams
     """
     import json
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A recipe: a YAML file as in configs/.")]
+from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 
 
 def train(
-    config: ConfigArgument,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable."),
-    ] = None,
+    config: RecipeArgument,
+    changes: RecipeChanges = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("output/train"),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder, if there is one.")
@@ -28,7 +23,7 @@ def train(
     Writes best.pdparams, last.pdparams, metrics.jsonl and metrics.png, after every epoch and each by renaming:
     a run that is killed at any moment goes on with --resume.
 
-    Example: pptsn train configs/demo.yaml --set optimizer.epochs=5 --output output/train
+    Example: pptsn train demo --set optimizer.epochs=5 --output output/train
     """
     from pptsn.training.recipe import load_recipe
 

@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from pptsn.cli.recipe_options import RecipeArgument
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.training.recipe import changed_keys, load_recipe, parse_recipe
+from pptsn.training.recipe import changed_keys, load_recipe, packaged_recipes, parse_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 LISTS = {"data": {"train": "train.txt", "val": "val.txt"}}
@@ -83,6 +85,26 @@ def test_an_unusable_file_is_refused(tmp_path, text, error, message):
         (tmp_path / "r.yaml").write_text(text)
     with pytest.raises(error, match=message):
         load_recipe(tmp_path / "r.yaml")
+
+
+def test_recipes_that_come_with_the_package_are_found_by_name(tmp_path, monkeypatch):
+    assert set(packaged_recipes()) == {path.stem for path in CONFIGS.glob("*.yaml")}
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("demo", ["seed=7"]) == load_recipe(CONFIGS / "demo.yaml", ["seed=7"])
+    (tmp_path / "demo").write_text("data: {train: a, val: b}")
+    assert load_recipe("demo").data.train == Path("a"), "a file of that name comes first"
+
+
+@pytest.mark.parametrize("name", ["unknown", "demo.yaml", "./demo"])
+def test_where_there_is_no_such_recipe_the_names_are_listed(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"recipe that comes with pptsn: demo, kinetics400, resnet50_synthetic$"):
+        load_recipe(name)
+
+
+def test_the_help_of_the_command_names_every_recipe():
+    (about,) = (part for part in get_args(RecipeArgument) if hasattr(part, "help"))
+    assert about.help.endswith(f": {', '.join(packaged_recipes())}.")
 
 
 def test_changes_are_named_unless_the_weights_do_not_depend_on_them():
