@@ -21,6 +21,7 @@ from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.model.spec import ModelSpec
 
 INPUT_NAME, OUTPUT_NAME = "views", "view_logits"
+_REMEDY = "make one by: pptsn convert onnx"
 
 
 class Network(GraphView):
@@ -63,7 +64,10 @@ class Network(GraphView):
         return numpy_helper.to_array(self.initializers[convolution.input[1]])
 
     def bias(self, convolution: onnx.NodeProto) -> npt.NDArray[np.float32]:
-        """Return the bias (O,) of a convolution."""
+        """Return the bias (O,) of a convolution; raises ModelError where it has none, as no folded one is."""
+        if len(convolution.input) < 3:
+            cause = f"its convolution {convolution.name!r} has no bias, expected what `pptsn convert onnx` writes"
+            raise ModelError(self.source, cause, _REMEDY)
         return numpy_helper.to_array(self.initializers[convolution.input[2]])
 
     @cached_property
@@ -113,16 +117,15 @@ def extract_network(model: onnx.ModelProto, spec: ModelSpec, *, source: object) 
     Raises ModelError, naming `source`, where the graph was not composed by this program, or does other things
     with its crops than `spec` says.
     """
-    remedy = "make one by: pptsn convert onnx"
     try:
         around = find_surroundings(model, spec)
     except OtherStructureError as error:
         cause = f"is no deployment graph as this release makes them ({error})"
-        raise ModelError(source, cause, remedy) from error
+        raise ModelError(source, cause, _REMEDY) from error
     nodes = [node for node in model.graph.node if node.output[0] not in around.tensors]
     read, given = _border(model.graph, nodes)
     if (read, given) != ({around.views}, {around.logits}):
-        raise ModelError(source, f"its network reads {sorted(read)} and gives {sorted(given)}", remedy)
+        raise ModelError(source, f"its network reads {sorted(read)} and gives {sorted(given)}", _REMEDY)
     network = onnx.ModelProto()
     network.CopyFrom(model)
     del network.metadata_props[:], network.graph.node[:], network.graph.input[:], network.graph.output[:]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
+from pptsn.cli.requirements import require
 
 if TYPE_CHECKING:
     from pptsn.training.evaluation import Evaluation
@@ -34,6 +35,10 @@ def evaluate(
 
     Example: pptsn evaluate demo --weights output/train/best.pdparams
     """
+    for package in ("pydantic", "yaml"):
+        require(package, "reading a recipe", extra="train")
+    if weights.suffix.lower() not in (".onnx", ".engine"):
+        require("paddle", "evaluating a checkpoint", extra="train")
     import json
 
     from pptsn.runtime.classify.results import printable

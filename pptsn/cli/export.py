@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.requirements import require
+
 if TYPE_CHECKING:
     from pptsn.training.export import ExportOptions
     from pptsn.training.network.weights import Checkpoint
@@ -52,6 +54,7 @@ def export(
 
     Example: pptsn export --weights ppTSN_k400.pdparams --output output/export
     """
+    require("paddle", "exporting a checkpoint", extra="train")
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
     from pptsn.runtime.classify.sources import expand_sources

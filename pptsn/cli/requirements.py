@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 
@@ -15,3 +16,9 @@ def require(package: str, purpose: str, *, extra: str) -> None:
         found = False
     if not found:
         raise MissingDependencyError(package, f"{purpose} needs it", f"run: {install_command(extra)}")
+
+
+def require_runner(*models: object) -> None:
+    """Raise MissingDependencyError where all of `models` are ONNX files, and ONNX Runtime is missing."""
+    if all(Path(str(model)).suffix.lower() == ".onnx" for model in models):
+        require("onnxruntime", "running an .onnx file", extra="cpu")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
+from pptsn.cli.requirements import require
 
 
 def train(
@@ -25,6 +26,8 @@ def train(
 
     Example: pptsn train demo --set optimizer.epochs=5 --output output/train
     """
+    for package in ("pydantic", "yaml", "paddle", "matplotlib"):
+        require(package, "training", extra="train")
     from pptsn.training.recipe import load_recipe
 
     recipe = load_recipe(config, changes or [])

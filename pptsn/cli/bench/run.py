@@ -17,6 +17,7 @@ from pptsn.cli.bench.options import (
     ThreadsOption,
     new_method,
 )
+from pptsn.cli.requirements import require_runner
 
 
 def run(
@@ -58,6 +59,7 @@ def run(
 
     Example: pptsn bench run --model model.onnx --int8 model.int8-cpu.onnx --list test.txt -o report.html
     """
+    require_runner(model)
     from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
     from pptsn.benchmarks.suite.running import parts_to_run, run_parts
     from pptsn.benchmarks.suite.subject import Subject

@@ -15,6 +15,7 @@ from pptsn.cli.bench.options import (
     ThreadsOption,
     new_method,
 )
+from pptsn.cli.requirements import require_runner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,7 @@ def sweep(
 
     Example: pptsn bench sweep --model m.onnx --model m.int8.onnx --list test.txt --views ten,center -o sweep.html
     """
+    require_runner(*model)
     from pptsn.benchmarks.measure.publishing import check_outputs, end
     from pptsn.benchmarks.sweep.cells import cells_of
     from pptsn.benchmarks.sweep.clips import read_clips

@@ -71,7 +71,7 @@ def engine(
         version_compatible=version_compatible,
         compute_capabilities=parse_compute_capabilities(compute_capability or []),
     )
-    require("onnx", "looking into an ONNX file", extra="tensorrt")
+    require("onnx", "looking into an ONNX file", extra="rtx" if builder == "tensorrt-rtx" else "tensorrt")
     from pptsn.convert.engine.conversion import convert_to_engine
 
     started = time.monotonic()

@@ -38,6 +38,7 @@ def convert_fp16(
     Example: pptsn convert fp16 model.onnx -o model.fp16.onnx --clips clips/
     """
     require("onnx", "converting a model", extra="convert")
+    require("onnxruntime", "proving a converted model", extra="cpu")
     from pptsn.convert.fp16.conversion import convert_to_fp16
     from pptsn.convert.frames import calibration_sources
     from pptsn.convert.verify.table import report_line

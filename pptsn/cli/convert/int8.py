@@ -61,6 +61,7 @@ def convert_int8(
     Example: pptsn convert int8 model.onnx -o model.int8.onnx --target tensorrt --calibration clips/
     """
     require("onnx", "converting a model", extra="convert")
+    require("onnxruntime", "proving a converted model", extra="cpu")
     from pptsn.convert.frames import calibration_sources
     from pptsn.convert.int8.conversion import convert_to_int8
     from pptsn.convert.int8.options import Int8Options, SkipLayers

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.requirements import require
 from pptsn.cli.verify import show_report
 
 ToleranceOption = Annotated[float, typer.Option(min=0.0, help="Largest logit difference that passes.")]
@@ -27,6 +28,7 @@ def convert_onnx(
     from pptsn.convert.graph.from_paddle import require_paddle2onnx
 
     require_paddle2onnx()  # before what follows imports it
+    require("onnxruntime", "proving a converted model", extra="cpu")
     from pptsn.convert.graph.conversion import convert_to_onnx
     from pptsn.runtime.base.progress import notes
 
