@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import unquote
 
 from pptsn.runtime.base.errors import UsageError
@@ -20,6 +20,7 @@ _KEY = "pptsn.option"
 _NAME = re.compile(r"[a-z_]{1,20}")
 
 Options = TypeVar("Options")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Option:
         seconds.
     name: in a query, the field's if "".
     parse: from text to the value; raises ValueError or OverflowError for what makes no sense.
-    expected: what makes sense, in words.
+    expected: what makes sense, in words; what a Parser says of itself if "".
     panel: the heading in `--help` that it stands under.  metavar: what stands for its value there.
     envvar: the variable of the environment that gives it as well.  hidden: it is no option of the command line.
     """
@@ -127,47 +128,65 @@ def parse_options(
         try:
             values[field.name] = (about.parse or str)(unquote(text))
         except (ValueError, OverflowError):
-            raise UsageError(thing, f"{name}={text} is out of range", f"expected {about.expected}") from None
+            expected = about.expected or getattr(about.parse, "expected", "another value")
+            raise UsageError(thing, f"{name}={text} is out of range", f"expected {expected}") from None
     return settings(**values)
 
 
-def number(low: float, high: float) -> Callable[[str], float]:
-    """Return a parser of finite numbers from `low` to `high`."""
+@dataclass(frozen=True)
+class Parser(Generic[Value]):
+    """What makes a value of an option's text.
 
-    def parse(text: str) -> float:
+    read: raises ValueError or OverflowError for what makes no sense.  expected: what makes sense, in words.
+    """
+
+    read: Callable[[str], Value]
+    expected: str
+
+    def __call__(self, text: str) -> Value:
+        """Return the value of `text`."""
+        return self.read(text)
+
+
+def number(low: float, high: float, unit: str = "") -> Parser[float]:
+    """Return a parser of finite numbers from `low` to `high`; unit: for people, "seconds" say."""
+
+    def read(text: str) -> float:
         value = float(text)
         if not (math.isfinite(value) and low <= value <= high):
             raise ValueError(text)
         return value
 
-    return parse
+    return Parser(read, f"{low:g} to {high:g} {unit}".strip())
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
+def whole(low: int, high: int) -> Parser[int]:
     """Return a parser of whole numbers from `low` to `high`, written in plain digits."""
 
-    def parse(text: str) -> int:
+    def read(text: str) -> int:
         if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
             raise ValueError(text)
         return int(text)
 
-    return parse
+    return Parser(read, f"{low} to {high}")
 
 
-def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+def one_of(choices: Iterable[str]) -> Parser[str]:
     """Return a parser of names out of `choices`."""
     known = tuple(choices)
 
-    def parse(text: str) -> str:
+    def read(text: str) -> str:
         if text not in known:
             raise ValueError(text)
         return text
 
-    return parse
+    return Parser(read, ", ".join(known))
 
 
-def switch(text: str) -> bool:
-    """Return what `0` or `1` says."""
+def _read_switch(text: str) -> bool:
     if text not in ("0", "1"):
         raise ValueError(text)
     return text == "1"
+
+
+switch = Parser(_read_switch, "0 or 1")

@@ -31,7 +31,7 @@ _PYCUDA_INSTALL = (
 class TensorRtOptions:
     """graphs: whether to start the work by CUDA graphs where cuda-bindings is installed."""
 
-    graphs: bool = option("0 starts the work without CUDA graphs", default=True, parse=switch, expected="0 or 1")
+    graphs: bool = option("0 starts the work without CUDA graphs", default=True, parse=switch)
 
 
 class TensorRtBackend(Backend[TensorRtOptions]):

@@ -54,7 +54,6 @@ class FileOptions(MessageOptions):
         f"Old files that rotate keeps; {DEFAULT_KEEP} if not given.",
         default=None,
         parse=whole(1, _MAX_KEEP),
-        expected=f"a whole number from 1 to {_MAX_KEEP}",
     )
 
 

@@ -50,11 +50,8 @@ class MqttOptions(MessageOptions):
         f"Quality of service; {DEFAULT_QOS} if not given.",
         default=DEFAULT_QOS,
         parse=whole(0, 2),
-        expected="a whole number from 0 to 2",
     )
-    retain: bool = option(
-        "1: the broker keeps the last message of each topic.", default=False, parse=switch, expected="0 or 1"
-    )
+    retain: bool = option("1: the broker keeps the last message of each topic.", default=False, parse=switch)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,6 @@ class WebhookOptions(MessageOptions):
         f"Attempts a message; {DEFAULT_TRIES} if not given.",
         default=DEFAULT_TRIES,
         parse=whole(1, _MAX_TRIES),
-        expected=f"a whole number from 1 to {_MAX_TRIES}",
     )
 
 

@@ -55,7 +55,6 @@ class RtspOptions(NetworkOptions):
         "Transport of the pictures; tcp if not given.",
         default=None,
         parse=one_of(_TRANSPORTS),
-        expected=" or ".join(_TRANSPORTS),
     )
 
 

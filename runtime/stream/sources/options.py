@@ -49,14 +49,13 @@ def timeout_option() -> Any:
         "Seconds to wait for the connection, and for data.",
         name="timeout",
         default=None,
-        parse=number(0.1, 3600),
-        expected="0.1 to 3600 seconds",
+        parse=number(0.1, 3600, "seconds"),
     )
 
 
 def fps_option(help: str) -> Any:
     """Return the field of the option `fps`."""
-    return option(help, default=None, parse=number(0.01, 1000), expected="0.01 to 1000 frames a second")
+    return option(help, default=None, parse=number(0.01, 1000, "frames a second"))
 
 
 def size_option(help: str) -> Any:
@@ -67,7 +66,7 @@ def size_option(help: str) -> Any:
 
 def threads_option() -> Any:
     """Return the field of the option `threads`."""
-    return option("Threads of the decoder.", default=None, parse=whole(1, 64), expected="1 to 64")
+    return option("Threads of the decoder.", default=None, parse=whole(1, 64))
 
 
 def format_option(help: str) -> Any:

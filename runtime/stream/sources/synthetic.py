@@ -33,24 +33,17 @@ class SyntheticOptions(SourceOptions):
     """The options of pictures that are made here."""
 
     fps: float | None = fps_option(f"Frames a second; {DEFAULT_FPS:g} if not given.")
-    frames: int | None = option(
-        "Frames after which they end.", default=None, parse=whole(1, _MAX_FRAMES), expected=f"1 to {_MAX_FRAMES}"
-    )
+    frames: int | None = option("Frames after which they end.", default=None, parse=whole(1, _MAX_FRAMES))
     live: bool = option(
         "At the pace of the clock rather than as fast as they are taken.",
         default=False,
         parse=switch,
-        expected="0 or 1",
     )
-    pattern: str | None = option(
-        "What they show; bars if not given.", default=None, parse=one_of(PATTERNS), expected=", ".join(PATTERNS)
-    )
+    pattern: str | None = option("What they show; bars if not given.", default=None, parse=one_of(PATTERNS))
     seconds: float | None = option(
-        "Seconds after which they end.", default=None, parse=number(0.001, 1e9), expected="0.001 to 1e9 seconds"
+        "Seconds after which they end.", default=None, parse=number(0.001, 1e9, "seconds")
     )
-    seed: int | None = option(
-        "Of what chance decides.", default=None, parse=whole(0, 2**32 - 1), expected="0 to 4294967295"
-    )
+    seed: int | None = option("Of what chance decides.", default=None, parse=whole(0, 2**32 - 1))
     size: tuple[int, int] | None = size_option("Picture size; 320x240 if not given.")
 
 

@@ -20,7 +20,7 @@ from pptsn.runtime.model.file import ModelFile
 class ToyOptions:
     """The options of a toy."""
 
-    gain: float = option("what logits are multiplied by", default=1.0, parse=number(0, 100), expected="0 to 100")
+    gain: float = option("what logits are multiplied by", default=1.0, parse=number(0, 100))
 
 
 class ToyBackend(Backend[ToyOptions]):

@@ -16,7 +16,7 @@ from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind
 class ToyOptions(MessageOptions):
     """The options of a toy."""
 
-    shout: bool = option("1: in capitals.", default=False, parse=switch, expected="0 or 1")
+    shout: bool = option("1: in capitals.", default=False, parse=switch)
 
 
 class ToySink(SinkKind[ToyOptions]):

@@ -18,8 +18,8 @@ COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 class ToyOptions(SourceOptions):
     """The options of a toy."""
 
-    fps: float = option("Frames a second.", default=25.0, parse=number(1, 1000), expected="1 to 1000")
-    frames: int = option("How many there are.", default=100, parse=whole(1, 10**6), expected="1 to 1000000")
+    fps: float = option("Frames a second.", default=25.0, parse=number(1, 1000))
+    frames: int = option("How many there are.", default=100, parse=whole(1, 10**6))
 
 
 class ToySource(SourceKind[ToyOptions]):

@@ -12,14 +12,18 @@ HIDDEN = "s3cr3t"
 
 @dataclass(frozen=True)
 class Settings:
-    rate_fps: float = option(
-        "Frames a second.", name="fps", default=25.0, parse=number(0.01, 1000), expected="0.01 to 1000"
-    )
-    count: int | None = option("How many.", default=None, parse=whole(1, 64), expected="1 to 64")
+    rate_fps: float = option("Frames a second.", name="fps", default=25.0, parse=number(0.01, 1000))
+    count: int | None = option("How many.", default=None, parse=whole(1, 64))
     title: str = option("What it is called.", default="")
-    live: bool = option("Whether it happens now.", default=False, parse=switch, expected="0 or 1")
-    pattern: str = option("What to see.", default="bars", parse=one_of(("bars", "noise")), expected="bars, noise")
+    live: bool = option("Whether it happens now.", default=False, parse=switch)
+    pattern: str = option("What to see.", default="bars", parse=one_of(("bars", "noise")))
     internal: int = 7
+
+
+@dataclass(frozen=True)
+class Sizes:
+    size: int = option("How large.", default=0, parse=lambda text: int(text, 16), expected="a number in hex")
+    seconds: float = option("How long.", default=1.0, parse=number(0, 60, "seconds"))
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,13 @@ def test_a_value_that_makes_no_sense_is_told_with_what_would(part: str, expected
     text = message(part)
     assert text.endswith(f" is out of range; expected {expected}")
     assert text.startswith(f"x.mp4: {part if '=' in part else part + '='} is")
+
+
+@pytest.mark.parametrize(("part", "expected"), [("size=x", "a number in hex"), ("seconds=61", "0 to 60 seconds")])
+def test_what_makes_sense_is_in_the_options_own_words_or_in_its_parsers(part: str, expected: str) -> None:
+    with pytest.raises(UsageError, match=f"expected {expected}$"):
+        parse_options(Sizes, [part], thing="x")
+    assert parse_options(Sizes, ["size=ff", "seconds=60"], thing="x") == Sizes(255, 60)
 
 
 def test_bounds_belong_to_the_range() -> None:

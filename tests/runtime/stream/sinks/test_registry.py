@@ -132,7 +132,7 @@ def test_a_broker_is_read_whole() -> None:
         ("x.csv?rotate=big", "rotate=big is out of range; expected a size of at least 1000 bytes"),
         ("x.csv?rotate=10", "rotate=10 is out of range"),
         ("x.csv?keep=3", "keep counts the files that rotate makes"),
-        ("x.csv?rotate=1MB&keep=0", "keep=0 is out of range; expected a whole number from 1"),
+        ("x.csv?rotate=1MB&keep=0", "keep=0 is out of range; expected 1 to 10000"),
         ("x.csv?rotate=1MB&rotate=2MB", "option rotate is given twice"),
         ("x.csv?only=event", "only=event is out of range; expected a list of predictions, events, notices"),
         ("{stream}.jsonl", "is for videos"),
