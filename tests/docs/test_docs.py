@@ -135,6 +135,13 @@ def test_modules_that_are_run_exist(page: str) -> None:
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"docs/log.md"}))  # which tells of what was
+def test_paths_of_the_repository_exist(page: str) -> None:
+    folders = "runtime|training|convert|benchmarks|pptsn|tools|tests|configs|docker|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", PAGES[page])
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_every_public_name_is_described() -> None:
     described = re.findall(r"^::: pptsn\.(\w+)$", PAGES["docs/python.md"], re.MULTILINE)
     assert sorted(described) == sorted(pptsn.__all__)

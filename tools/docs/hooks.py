@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tools.docs.commands import commands_as_markdown
-from tools.docs.kinds import outputs_as_markdown, sources_as_markdown
+from tools.docs.kinds import backends_as_markdown, outputs_as_markdown, sources_as_markdown
 from tools.docs.rooms import rooms_as_markdown
 
 # A page says by such a comment what stands in its place; read as it lies, on GitHub say, it shows nothing.
 _GENERATED = {
+    "<!-- generated: backends -->": backends_as_markdown,
     "<!-- generated: commands -->": commands_as_markdown,
     "<!-- generated: outputs -->": outputs_as_markdown,
     "<!-- generated: rooms -->": rooms_as_markdown,

@@ -1,11 +1,12 @@
-"""The kinds of sources and of outputs as Markdown, with their options, read from their registries."""
+"""The kinds of sources, outputs and backends as Markdown, with their options, read from their registries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from pptsn.runtime.base.options import options_of
+from pptsn.runtime.base.options import Option, options_of
+from pptsn.runtime.engines.registry import BACKENDS
 from pptsn.runtime.stream.sinks.registry import SINKS
 from pptsn.runtime.stream.sources.registry import SOURCES
 from tools.docs.commands import escaped
@@ -23,6 +24,22 @@ def outputs_as_markdown() -> str:
     return f"{_kinds('output', kinds)}\n\n{_options(kinds)}"
 
 
+def backends_as_markdown() -> str:
+    """Return a table of the backends, with their options."""
+    rows = []
+    for backend in _own(BACKENDS):
+        files = ", ".join(f"`{suffix}`" for suffix in backend.suffixes)
+        rows.append(f"| `{backend.name}` | {files} | {escaped(backend.help)} | {_inline_options(backend)} |")
+    return "\n".join(["| `--backend` | runs | what it is | options |", "|---|---|---|---|", *rows])
+
+
+def _inline_options(kind: Any) -> str:
+    found = options_of(kind.options).items()
+    return "; ".join(
+        f"`?{name}=`: {escaped(_help(about))} ({escaped(about.expected)})" for name, (_, about) in found
+    )
+
+
 def _own(registry: Any) -> list[Any]:
     return [registry.instance(name) for name in registry.own_names]
 
@@ -37,10 +54,13 @@ def _options(kinds: Iterable[tuple[Any, str]]) -> str:
     users: dict[tuple[str, str, str], list[str]] = {}
     for kind, _ in kinds:
         for name, (_, about) in options_of(kind.options).items():
-            text = about.help() if callable(about.help) else about.help
-            users.setdefault((name, text, about.expected), []).append(kind.name)
+            users.setdefault((name, _help(about), about.expected), []).append(kind.name)
     rows = [
         f"| `{name}` | {', '.join(names)} | {escaped(text)} | {escaped(expected)} |"
         for (name, text, expected), names in sorted(users.items())
     ]
     return "\n".join(["| option | of | | values |", "|---|---|---|---|", *rows])
+
+
+def _help(about: Option) -> str:
+    return about.help() if callable(about.help) else about.help
