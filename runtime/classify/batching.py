@@ -1,4 +1,4 @@
-"""Filling an engine's batches with crops of any clips, and gathering each clip's logits from them."""
+"""Filling an engine's batches with crops of any owners, clips or streams' frames, and gathering their logits."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from pptsn.runtime.frames.views import crop_views
 
 
 @dataclass
-class ClipSum:
-    """The weighted sum of the logits of one clip's crops so far.
+class LogitSum:
+    """The weighted sum of the logits of one owner's crops so far.
 
     Sums are kept in float64: 250 float32 logits add up without loss, in whatever batches they come.
-    inference_ms: the clip's share of the time that this thread waited for the engine.
+    inference_ms: the owner's share of the time that this thread waited for the engine.
     """
 
     total: npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ class ClipSum:
 
 @dataclass(frozen=True)
 class _Flight:
-    """A batch that was submitted: (clip, weight) of each row, how long submitting it took, and what times it."""
+    """A batch that was submitted: (owner, weight) of each row, how long submitting it took, and what times it."""
 
     batch: Batch
     owners: list[tuple[int, int]]
@@ -59,7 +59,7 @@ class CropBatcher(Closing):
     The engine's batches are used in turn.  With two, the engine works on one while the other is filled; a batch
     is collected as soon as the one after it was submitted, so that the engine always has work.
 
-    Not thread-safe.  Memory: the engine's batches, and one logit vector a clip until it is taken.
+    Not thread-safe.  Memory: the engine's batches, and one logit vector an owner until it is taken.
     """
 
     def __init__(self, engine: Engine, *, views: str, batch_size: int | None = None) -> None:
@@ -68,27 +68,28 @@ class CropBatcher(Closing):
         self._batches = engine.new_batches(batch_size)
         self._current = 0
         self._buffer: Frame = self._batches[0].crops
-        self._owners: list[tuple[int, int]] = []  # (clip, weight) of each filled row
+        self._owners: list[tuple[int, int]] = []  # (owner, weight) of each filled row
         self._ready_s: list[float] = []  # of each frame whose first crop waits
         self._in_flight: deque[_Flight] = deque()
-        self._sums: dict[int, ClipSum] = {}
+        self._sums: dict[int, LogitSum] = {}
 
-    def add(self, clip: int, pixels: Frame, weight: int, *, ready_s: float | None = None) -> None:
-        """Add the crops of one resized frame, (H, W, 3) uint8, of `clip`; may run the engine.
+    def add(self, owner: int, pixels: Frame, weight: int, *, ready_s: float | None = None) -> None:
+        """Add the crops of one resized frame, (H, W, 3) uint8, of `owner`; may run the engine.
 
+        owner: a number of the caller's own: of a clip, or of one frame of a stream.
         ready_s: since when the frame waits, by `time.perf_counter`; for those who measure stages.
         """
         spec = self._spec
         height, width = pixels.shape[:2]
         views = crop_views(self._views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
-        clip_sum = self._sums.setdefault(clip, ClipSum(np.zeros(spec.classes)))
+        logit_sum = self._sums.setdefault(owner, LogitSum(np.zeros(spec.classes)))
         if ready_s is not None:
             self._ready_s.append(ready_s)
         for view in views:
             with stage(CROP):
                 cut_crop(pixels, view, out=self._buffer[len(self._owners)])
-            self._owners.append((clip, weight))
-            clip_sum.pending_crops += 1
+            self._owners.append((owner, weight))
+            logit_sum.pending_crops += 1
             if len(self._owners) == len(self._buffer):
                 self._submit()
 
@@ -109,13 +110,13 @@ class CropBatcher(Closing):
         """How many batches were submitted and not collected."""
         return len(self._in_flight)
 
-    def is_complete(self, clip: int) -> bool:
-        """Whether all crops of `clip` that were added have their logits."""
-        return clip not in self._sums or self._sums[clip].pending_crops == 0
+    def is_complete(self, owner: int) -> bool:
+        """Whether all crops of `owner` that were added have their logits."""
+        return owner not in self._sums or self._sums[owner].pending_crops == 0
 
-    def take(self, clip: int) -> ClipSum | None:
-        """Hand over what was gathered for `clip` and forget it; None where no crop of it came."""
-        return self._sums.pop(clip, None)
+    def take(self, owner: int) -> LogitSum | None:
+        """Hand over what was gathered for `owner` and forget it; None where no crop of it came."""
+        return self._sums.pop(owner, None)
 
     def close(self) -> None:
         """Give the engine's batches back; what was not flushed is dropped."""
@@ -146,9 +147,9 @@ class CropBatcher(Closing):
         flight.compute.done()
         share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.owners)
         with stage(AGGREGATE):
-            for row, (clip, weight) in zip(logits, flight.owners, strict=True):
-                clip_sum = self._sums[clip]
-                clip_sum.total += weight * row.astype(np.float64)
-                clip_sum.weight += weight
-                clip_sum.pending_crops -= 1
-                clip_sum.inference_ms += share_ms
+            for row, (owner, weight) in zip(logits, flight.owners, strict=True):
+                logit_sum = self._sums[owner]
+                logit_sum.total += weight * row.astype(np.float64)
+                logit_sum.weight += weight
+                logit_sum.pending_crops -= 1
+                logit_sum.inference_ms += share_ms
