@@ -1,7 +1,10 @@
 """The manifest beside a TensorRT plan: what the plan is, where it runs, and whether it arrived whole.
 
 A plan is opaque and runs only where its builder's version and GPU fit; the library says so late and badly.  The
-manifest, NAME.engine.json beside NAME.engine, says it before the plan is read.
+manifest, NAME.engine.json beside NAME.engine, says it before the plan is read.  `manifest.schema.json` is its JSON
+Schema, made from the types by
+
+    python -m pptsn.runtime.model.manifest > runtime/model/manifest.schema.json
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.fields import SWITCH, as_fields, exactly, json_schema, one_of, wrong_field, wrong_names
 from pptsn.runtime.base.files import sha256_of, write_text
 from pptsn.runtime.model.spec import PRECISIONS, ModelSpec
 
@@ -24,6 +29,9 @@ FORMAT_VERSION = 1
 # The libraries that build plans, each under the name of its backend.
 BUILDERS = ("tensorrt", "tensorrt-rtx")
 PLAN_SUFFIX = ".engine"
+_SHA256 = Meta(min_length=64, max_length=64, pattern="^[0-9a-f]*$", description="64 hexadecimal digits")
+_VERSION = "^[0-9]"
+_PROFILE = "three numbers of crops, ascending"
 _DIGEST_FIELD = "manifest_digest"
 _REBUILD = "rebuild it by: pptsn convert engine MODEL.onnx -o"
 
@@ -48,29 +56,32 @@ class Manifest:
     """
 
     spec: ModelSpec
-    plan_sha256: str
-    onnx_sha256: str
-    onnx_name: str
-    builder: str
-    builder_version: str
-    machine: str
+    plan_sha256: Annotated[str, _SHA256]
+    onnx_sha256: Annotated[str, _SHA256]
+    onnx_name: Annotated[str, Meta(description="a path")]
+    builder: Annotated[str, one_of(BUILDERS)]
+    builder_version: Annotated[str, Meta(pattern=_VERSION, description="a version")]
+    machine: Annotated[str, Meta(description="an architecture")]
     cuda_version: str | None
     gpu_name: str | None
-    compute_capabilities: tuple[str, ...]
-    precision: str
-    profile: tuple[int, int, int]
+    compute_capabilities: Annotated[
+        tuple[Annotated[str, Meta(pattern=_VERSION)], ...],
+        Meta(min_length=1, description="a list of compute capabilities"),
+    ]
+    precision: Annotated[str, one_of(PRECISIONS)]
+    profile: Annotated[tuple[int, int, int], Meta(description=_PROFILE)]
     workspace_mb: int | None = None
     optimization_level: int | None = None
-    hardware_compatible: bool = False
-    version_compatible: bool = False
+    hardware_compatible: Annotated[bool, SWITCH] = False
+    version_compatible: Annotated[bool, SWITCH] = False
     calibration_digest: str | None = None
-    format_version: int = FORMAT_VERSION
+    format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        for field, (expectation, holds) in _EXPECTED.items():
-            value = getattr(self, field)
-            if not holds(value):
-                raise ModelError("manifest", f"{field} is {value!r}, expected {expectation}")
+        if wrong := wrong_field(self):
+            raise ModelError("manifest", wrong)
+        if not 1 <= self.profile[0] <= self.profile[1] <= self.profile[2]:
+            raise ModelError("manifest", f"profile is {self.profile}, expected {_PROFILE}")
 
     def runs_with(self, version: str) -> bool:
         """Whether the plan runs with `version` of its builder's library.
@@ -153,6 +164,15 @@ def manifest_path(plan: str | Path) -> Path:
     """Return where the manifest of `plan` lies: NAME.engine.json for NAME.engine."""
     plan = Path(plan)
     return plan.with_name(f"{plan.name}.json")
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a manifest, and of the spec in it: `manifest.schema.json` beside this module."""
+    schema = json_schema(Manifest)
+    manifest = schema["$defs"][Manifest.__name__]
+    manifest["properties"][_DIGEST_FIELD] = {"type": "string", "description": "SHA-256 of the other fields"}
+    manifest["required"].append(_DIGEST_FIELD)
+    return schema
 
 
 def read_manifest(plan: str | Path) -> Manifest:
@@ -248,43 +268,14 @@ def _digest(values: dict[str, Any]) -> str:
 
 
 def _from_values(values: dict[str, Any], path: Path, remedy: str) -> Manifest:
-    names = {field.name for field in dataclasses.fields(Manifest)}
-    if values.keys() != names:
-        unknown, missing = sorted(values.keys() - names), sorted(names - values.keys())
-        raise ModelError(path, f"has unknown fields {unknown} and lacks {missing}", remedy)
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    spec = ModelSpec.from_json(json.dumps(values.pop("spec")), source=path)
+    if wrong := wrong_names(Manifest, values):
+        raise ModelError(path, wrong, remedy)
+    spec = ModelSpec.from_json(json.dumps(values["spec"]), source=path)
     try:
-        return Manifest(spec=spec, **values)
+        return Manifest(**as_fields(values | {"spec": spec}))
     except ModelError as error:
         raise ModelError(path, f"is damaged: {error.cause}", remedy) from error
 
 
-def _is_sha256(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
-
-
-def _are_versions(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) > 0 and all(str(v)[:1].isdigit() for v in value)
-
-
-def _is_profile(value: object) -> bool:
-    if not isinstance(value, tuple) or len(value) != 3 or not all(type(v) is int for v in value):
-        return False
-    smallest, best, largest = value
-    return bool(1 <= smallest <= best <= largest)
-
-
-_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "plan_sha256": ("64 hexadecimal digits", _is_sha256),
-    "onnx_sha256": ("64 hexadecimal digits", _is_sha256),
-    "onnx_name": ("a path", lambda v: isinstance(v, str)),
-    "builder": (f"one of {', '.join(BUILDERS)}", lambda v: v in BUILDERS),
-    "builder_version": ("a version", lambda v: _are_versions((v,))),
-    "machine": ("an architecture", lambda v: isinstance(v, str)),
-    "compute_capabilities": ("a list of compute capabilities", _are_versions),
-    "precision": (f"one of {PRECISIONS}", lambda v: v in PRECISIONS),
-    "profile": ("three numbers of crops, ascending", _is_profile),
-    "hardware_compatible": ("true or false", lambda v: isinstance(v, bool)),
-    "version_compatible": ("true or false", lambda v: isinstance(v, bool)),
-}
+if __name__ == "__main__":
+    print(json.dumps(manifest_schema(), indent=1))  # noqa: T201

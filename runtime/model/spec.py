@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.fields import SWITCH, as_fields, exactly, one_of, shortened, wrong_field, wrong_names
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
 
 FORMAT_VERSION = 2
@@ -20,6 +21,9 @@ ARCHITECTURES = {RESNET_VD: DEPTHS}
 PRECISIONS = ("fp32", "fp16", "int8")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_DIGEST = Meta(min_length=64, max_length=64, pattern="^[0-9a-fA-F]*$", description="64 hexadecimal digits")
+_PIXELS = Meta(gt=0, description="a positive number of pixels")
+_Positive = Annotated[float, Meta(gt=0)]
 _READABLE_VERSIONS = (1, FORMAT_VERSION)
 _REMEDY = "export the model again"
 _OTHER_RELEASE = f"install the pptsn release that wrote it, or {_REMEDY}"
@@ -41,25 +45,25 @@ class ModelSpec:
     weights_digest: SHA-256 of the trained parameters, the same in every file made from them.
     """
 
-    depth: int
-    labels: tuple[str, ...]
-    weights_digest: str
-    architecture: str = RESNET_VD
-    short_side: int = 256
-    crop_size: int = 224
-    mirror: bool = False
-    resize_rule: str = "fixed_ratio"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    num_seg: int = 3
-    precision: str = "fp32"
-    format_version: int = FORMAT_VERSION
+    depth: Annotated[int, Meta(gt=0, description="a positive number of layers")]
+    labels: Annotated[tuple[str, ...], Meta(min_length=1, description="a list of class names")]
+    weights_digest: Annotated[str, _DIGEST]
+    architecture: Annotated[str, one_of(ARCHITECTURES)] = RESNET_VD
+    short_side: Annotated[int, _PIXELS] = 256
+    crop_size: Annotated[int, _PIXELS] = 224
+    mirror: Annotated[bool, SWITCH] = False
+    resize_rule: Annotated[str, one_of(RESIZE_RULES)] = "fixed_ratio"
+    mean: Annotated[tuple[float, float, float], Meta(description="three numbers")] = IMAGENET_MEAN
+    std: Annotated[tuple[_Positive, _Positive, _Positive], Meta(description="three positive numbers")] = (
+        IMAGENET_STD
+    )
+    num_seg: Annotated[int, Meta(gt=0, description="a positive number")] = 3
+    precision: Annotated[str, one_of(PRECISIONS)] = "fp32"
+    format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
 
     def __post_init__(self) -> None:
-        for field, (expectation, holds) in _EXPECTED.items():
-            value = getattr(self, field)
-            if not holds(value):
-                raise ModelError("model spec", f"{field} is {_shortened(value)}, expected {expectation}")
+        if wrong := wrong_field(self):
+            raise ModelError("model spec", wrong)
         if self.depth not in ARCHITECTURES[self.architecture]:
             expected = f"one of {ARCHITECTURES[self.architecture]} for {self.architecture}"
             raise ModelError("model spec", f"depth is {self.depth}, expected {expected}")
@@ -91,16 +95,17 @@ class ModelSpec:
         _check_version(values.get("format_version"), source)
         values = _of_this_version(values)
         _check_architecture(values.get("architecture", RESNET_VD), source)
-        fields = _checked_fields(cls, values, source)
+        if wrong := wrong_names(cls, values):
+            raise ModelError(source, f"its model spec {wrong}", _REMEDY)
         try:
-            return cls(**fields)
+            return cls(**as_fields(values))
         except ModelError as error:
             raise ModelError(source, f"its {error.thing}: {error.cause}", _REMEDY) from error
 
 
 def _check_version(version: object, source: object) -> None:
-    if not _is_int(version):
-        cause = f"its model spec has format_version {_shortened(version)}, expected a number"
+    if type(version) is not int:
+        cause = f"its model spec has format_version {shortened(version)}, expected a number"
         raise ModelError(source, cause, _REMEDY)
     if version not in _READABLE_VERSIONS:
         readable = " and ".join(map(str, _READABLE_VERSIONS))
@@ -122,55 +127,3 @@ def _check_architecture(architecture: object, source: object) -> None:
         raise ModelError(
             source, f"its model spec names the architecture {architecture!r}, {known}", _OTHER_RELEASE
         )
-
-
-def _checked_fields(cls: type[ModelSpec], values: dict[str, Any], source: object) -> dict[str, Any]:
-    """Return the constructor's arguments, with JSON's lists as tuples."""
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    unknown = sorted(values.keys() - fields)
-    missing = sorted(name for name in fields if name not in values)
-    if unknown or missing:
-        raise ModelError(source, f"its model spec has unknown fields {unknown} and lacks {missing}", _REMEDY)
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_positive_int(value: object) -> bool:
-    return _is_int(value) and value > 0  # type: ignore[operator]
-
-
-def _is_colour(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) == 3 and all(isinstance(v, int | float) for v in value)
-
-
-def _is_labels(value: object) -> bool:
-    return isinstance(value, tuple) and len(value) > 0 and all(isinstance(v, str) for v in value)
-
-
-def _is_digest(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-fA-F]{64}", value) is not None
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "architecture": (f"one of {tuple(ARCHITECTURES)}", lambda v: isinstance(v, str) and v in ARCHITECTURES),
-    "depth": ("a positive number of layers", _is_positive_int),
-    "labels": ("a list of class names", _is_labels),
-    "weights_digest": ("64 hexadecimal digits", _is_digest),
-    "short_side": ("a positive number of pixels", _is_positive_int),
-    "crop_size": ("a positive number of pixels", _is_positive_int),
-    "mirror": ("true or false", lambda v: isinstance(v, bool)),
-    "resize_rule": (f"one of {RESIZE_RULES}", lambda v: v in RESIZE_RULES),
-    "mean": ("three numbers", _is_colour),
-    "std": ("three positive numbers", lambda v: _is_colour(v) and all(x > 0 for x in v)),
-    "num_seg": ("a positive number", _is_positive_int),
-    "precision": (f"one of {PRECISIONS}", lambda v: v in PRECISIONS),
-    "format_version": (str(FORMAT_VERSION), lambda v: v == FORMAT_VERSION),
-}

@@ -6,8 +6,10 @@ import json
 import shlex
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from pptsn.runtime import model
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import sha256_of
 from pptsn.runtime.model.manifest import (
@@ -15,6 +17,7 @@ from pptsn.runtime.model.manifest import (
     check_fits,
     check_onnx_file,
     manifest_path,
+    manifest_schema,
     read_manifest,
     read_plan,
 )
@@ -113,6 +116,29 @@ def test_an_onnx_file_of_another_folder_is_found_from_anywhere(
         assert Path(shlex.split(manifest.rebuild_command(plan))[3]).read_bytes() == b"two"
 
 
+def test_the_schema_is_the_one_of_the_types() -> None:
+    written = json.loads((Path(model.__file__).parent / "manifest.schema.json").read_text())
+    remedy = "run: python -m pptsn.runtime.model.manifest > runtime/model/manifest.schema.json"
+    assert json.loads(json.dumps(manifest_schema())) == written, remedy
+
+
+def test_what_is_written_follows_the_schema_and_no_other(plan: Path) -> None:
+    schema = manifest_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    written = json.loads(manifest_path(plan).read_text())
+    jsonschema.validate(written, schema)
+    spec = written["spec"]
+    for wrong in (
+        {**written, "extra": 1},
+        {**written, "builder": "openvino"},
+        {**written, "spec": {**spec, "std": [0.5, 0.0, 0.5]}},
+        {**written, "spec": {**spec, "architecture": "x3d"}},
+        {**written, "spec": {name: spec[name] for name in spec if name != "labels"}},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+
+
 def test_every_altered_field_is_found(plan: Path) -> None:
     written = json.loads(manifest_path(plan).read_text())
     for name, value in written.items():
@@ -148,6 +174,11 @@ def test_a_missing_manifest_says_what_to_do(plan: Path) -> None:
     [
         ("plan_sha256", "x" * 64),
         ("builder", "openvino"),
+        ("builder", "tensorrt\n"),
+        ("cuda_version", 12),
+        ("profile", (1, 2)),
+        ("profile", (1, True, 2)),
+        ("plan_sha256", "A" * 64),
         ("builder_version", "newest"),
         ("compute_capabilities", ()),
         ("precision", "fp8"),

@@ -31,6 +31,7 @@ def test_json_round_trip() -> None:
         ("std", (0.5, 0.0, 0.5)),
         ("num_seg", -1),
         ("precision", "int4"),
+        ("precision", "fp32\n"),
         ("weights_digest", "abc"),
         ("weights_digest", "z" * 64),
         ("weights_digest", "0" * 64 + "\n"),
