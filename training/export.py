@@ -18,10 +18,10 @@ from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import RESIZE_RULES, normalise
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
 from pptsn.runtime.model.labels import kinetics400, read_labels
-from pptsn.runtime.model.spec import DEPTHS, ModelSpec
-from pptsn.training.graph import Logits, eager_view_function, save_graph
+from pptsn.runtime.model.spec import ARCHITECTURES, ModelSpec
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.network import PPTSN
+from pptsn.training.network.architectures import build_network
+from pptsn.training.network.graph import Logits, eager_view_function, save_graph
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
 from pptsn.training.reference import real_crops
 
@@ -54,8 +54,9 @@ class ExportOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')}", f"is {value}, expected 1 or more")
-        if self.depth not in (None, *DEPTHS):
-            raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, DEPTHS))}")
+        depths = sorted({depth for depths in ARCHITECTURES.values() for depth in depths})
+        if self.depth not in (None, *depths):
+            raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, depths))}")
         if self.resize_rule not in (None, *RESIZE_RULES):
             known = ", ".join(RESIZE_RULES)
             raise UsageError("--resize-rule", f"is {self.resize_rule!r}", f"choose one of {known}")
@@ -120,7 +121,12 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
             raise ModelError(beside, cause, "fetch both files again, or remove it and pass the options")
     else:
         labels = () if options.labels else checkpoint.labels or _published_labels(checkpoint)
-        spec = ModelSpec(depth=checkpoint.depth, labels=labels or ("",), weights_digest=digest)
+        spec = ModelSpec(
+            architecture=checkpoint.architecture,
+            depth=checkpoint.depth,
+            labels=labels or ("",),
+            weights_digest=digest,
+        )
     changes: dict[str, Any] = {
         name: value
         for name in ("short_side", "crop_size", "resize_rule", "num_seg")
@@ -175,9 +181,9 @@ def _check_output(output: Path) -> None:
         raise UsageError(output, cause, "choose a new folder")
 
 
-def _network(checkpoint: Checkpoint) -> PPTSN:
+def _network(checkpoint: Checkpoint) -> Any:
     """Return the network of `checkpoint`."""
-    model = PPTSN(checkpoint.depth, checkpoint.classes or 0)
+    model = build_network(checkpoint.architecture, depth=checkpoint.depth, classes=checkpoint.classes or 0)
     apply_checkpoint(model, checkpoint)
     return model
 

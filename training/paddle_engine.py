@@ -8,9 +8,9 @@ from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines import Engine, EngineIdentity
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.training.data.inputs import labels_of, model_spec
-from pptsn.training.graph import Logits, ViewFunction, view_function
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.network import PPTSN
+from pptsn.training.network.architectures import build_network
+from pptsn.training.network.graph import Logits, ViewFunction, view_function
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, weights_digest
 from pptsn.training.recipe import Recipe
 
@@ -23,10 +23,13 @@ class PaddleEngine(Engine):
 
     def __init__(self, weights: str | Path, recipe: Recipe) -> None:
         labels = labels_of(recipe)
-        checkpoint = read_checkpoint(weights, depth=recipe.model.depth, classes=len(labels))
+        expected = recipe.model
+        checkpoint = read_checkpoint(
+            weights, architecture=expected.architecture, depth=expected.depth, classes=len(labels)
+        )
         if checkpoint.classes is None:
             raise ModelError(weights, "is a backbone without a classifier, expected a full checkpoint")
-        model = PPTSN(checkpoint.depth, len(labels))
+        model = build_network(checkpoint.architecture, depth=checkpoint.depth, classes=len(labels))
         apply_checkpoint(model, checkpoint)
         self.spec = model_spec(recipe, labels=labels, weights_digest=weights_digest(checkpoint.arrays))
         self.batch_size = recipe.evaluation.batch_crops

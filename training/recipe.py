@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
-from pptsn.runtime.model.spec import DEPTHS
+from pptsn.runtime.model.spec import ARCHITECTURES, RESNET_VD
 
 try:
     import yaml
-    from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+    from pydantic import (
+        BaseModel,
+        ConfigDict,
+        Field,
+        ValidationError,
+        ValidationInfo,
+        field_validator,
+        model_validator,
+    )
 except ImportError as error:
     raise MissingDependencyError(
         error.name or "pydantic", "recipes need pydantic and PyYAML", f"run: {install_command('train')}"
@@ -24,12 +32,13 @@ NEUTRAL = ("data.workers", "data.test", "evaluation.")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class ModelSection(_Section):
     """The network and the size of its input.
 
+    architecture, depth: one of those in `pptsn.runtime.model.spec.ARCHITECTURES`.
     classes: None takes the number of labels in `data.labels`, or 400 where there are none.
     pretrained: a `.pdparams` file to start from: a full checkpoint or a backbone.
     pretrained_backbone_only: leave the classifier of a full checkpoint, to train other classes.
@@ -37,6 +46,7 @@ class ModelSection(_Section):
     resize_rule: of the deployed model and the evaluation; training and validation keep the aspect.
     """
 
+    architecture: str = RESNET_VD
     depth: int = 50
     classes: int | None = Field(default=None, ge=2)
     drop_ratio: float = Field(default=0.4, ge=0, lt=1)
@@ -47,11 +57,19 @@ class ModelSection(_Section):
     pretrained: Path | None = None
     pretrained_backbone_only: bool = False
 
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, architecture: str) -> str:
+        if architecture not in ARCHITECTURES:
+            raise ValueError(f"expected one of {', '.join(ARCHITECTURES)}")
+        return architecture
+
     @field_validator("depth")
     @classmethod
-    def _known_depth(cls, depth: int) -> int:
-        if depth not in DEPTHS:
-            raise ValueError(f"expected one of {', '.join(map(str, DEPTHS))}")
+    def _known_depth(cls, depth: int, info: ValidationInfo) -> int:
+        depths = ARCHITECTURES.get(info.data.get("architecture", ""), (depth,))
+        if depth not in depths:
+            raise ValueError(f"expected one of {', '.join(map(str, depths))}")
         return depth
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from pptsn.training.losses import mixup_cross_entropy
 from pptsn.training.metrics import MetricsLog, read_metrics
 from pptsn.training.mixup import draw_mix
 from pptsn.training.network._paddle import paddle, select_device
-from pptsn.training.network.network import PPTSN
+from pptsn.training.network.architectures import build_network
 from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
 from pptsn.training.optimizer import RecipeOptimizer
 from pptsn.training.plot import plot_metrics
@@ -89,7 +89,10 @@ class Trainer:
         self._data_digest = samples.digest()
         self._batches = batch_count(len(samples.train), mode="train", batch_size=recipe.optimizer.batch_size)
         paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
-        self._model = PPTSN(recipe.model.depth, len(labels), recipe.model.drop_ratio)
+        model = recipe.model
+        self._model = build_network(
+            model.architecture, depth=model.depth, classes=len(labels), drop_ratio=model.drop_ratio
+        )
         self._optimizer = RecipeOptimizer(
             self._model, momentum=recipe.optimizer.momentum, weight_decay=recipe.optimizer.weight_decay
         )

@@ -17,7 +17,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("Paddle is not installed")
     from pptsn.training.export import ExportOptions, export_model
     from pptsn.training.network._paddle import paddle
-    from pptsn.training.network.network import PPTSN
+    from pptsn.training.network.resnet_vd import PPTSN
     from pptsn.training.network.weights import save_weights
 
     folder = tmp_path_factory.mktemp("export")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pptsn.training.network.network import PPTSN
+from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import state_of
 
 DEPTH_18_BLOCKS = [f"bb_{stage}_{block}" for stage in range(4) for block in range(2)]

@@ -9,9 +9,9 @@ from pptsn.runtime.frames.preprocess import normalise, resize_frame
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training import export
 from pptsn.training.export import ExportOptions, export_model
-from pptsn.training.graph import eager_view_function
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.network import PPTSN
+from pptsn.training.network.graph import eager_view_function
+from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.untrained import untrained_checkpoint
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
 from pptsn.training.reference import real_crops

@@ -6,11 +6,12 @@ import pytest
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.sampling import centre_indices
-from pptsn.runtime.model.spec import DEPTHS, IMAGENET_MEAN, IMAGENET_STD
+from pptsn.runtime.model.spec import ARCHITECTURES, IMAGENET_MEAN, IMAGENET_STD, RESNET_VD
 from pptsn.runtime.video import open_video
-from pptsn.training.graph import eager_view_function, view_function
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.network import BLOCK_COUNTS, PPTSN, PerViewNetwork, feature_width
+from pptsn.training.network.architectures import NETWORKS
+from pptsn.training.network.graph import PerViewNetwork, eager_view_function, view_function
+from pptsn.training.network.resnet_vd import BLOCK_COUNTS, PPTSN, feature_width
 from pptsn.training.network.weights import state_of
 from tests.training.published import published_names, seeded_state
 
@@ -26,7 +27,8 @@ def _clips(*shape: int):
 
 
 def test_all_depths_of_the_spec_can_be_built():
-    assert tuple(BLOCK_COUNTS) == DEPTHS
+    assert NETWORKS.keys() == ARCHITECTURES.keys()
+    assert tuple(BLOCK_COUNTS) == ARCHITECTURES[RESNET_VD]
     with pytest.raises(UsageError, match="choose one of 18, 34"):
         PPTSN(19, 5)
 

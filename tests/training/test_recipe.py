@@ -49,6 +49,7 @@ def test_overrides_replace_values():
         ("epochs=3", "unknown key epochs; did you mean optimizer.epochs?"),
         ("optimizer.epochs=0", "optimizer.epochs is 0: input should be greater"),
         ("model.depth=17", "model.depth is 17: expected one of 18, 34"),
+        ("model.architecture=x", "model.architecture is 'x': expected one of pptsn-resnet_vd"),
         ("model.crop_size=300", "crop_size 300 exceeds short_side 256"),
         ("model.resize_rule=squash", "'fixed_ratio', 'keep_aspect' or 'keep_aspect_floor'"),
         ("device=tpu", "device is 'tpu'"),

@@ -12,7 +12,7 @@ from rich.console import Console
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder
 from pptsn.training.metrics import read_metrics
-from pptsn.training.network.network import PPTSN
+from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe

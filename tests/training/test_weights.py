@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.runtime.model.spec import RESNET_VD
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.network import BLOCK_COUNTS, PPTSN, has_bottlenecks
+from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import (
-    _DEPTHS,
     inspect_checkpoint,
     load_weights,
     read_checkpoint,
@@ -32,16 +32,12 @@ def _backbone(state: dict[str, np.ndarray], **classifier: np.ndarray) -> dict[st
     return {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)} | classifier
 
 
-def test_the_depths_told_from_names_are_those_of_the_network():
-    assert {depth: blocks for (blocks, _), depth in _DEPTHS.items()} == BLOCK_COUNTS
-    assert all(bottlenecks == has_bottlenecks(depth) for (_, bottlenecks), depth in _DEPTHS.items())
-
-
-@pytest.mark.parametrize("depth", [18, 50, 200])
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152, 200])
 def test_depth_and_classes_are_told_from_the_shapes(depth):
     state = {name: np.zeros(value.shape, np.float32) for name, value in PPTSN(depth, 7).state_dict().items()}
     checkpoint = inspect_checkpoint(state, path="x")
     assert (checkpoint.kind, checkpoint.depth, checkpoint.classes) == ("full", depth, 7)
+    assert checkpoint.architecture == RESNET_VD
     checkpoint = inspect_checkpoint(_backbone(state), path="x")
     assert (checkpoint.kind, checkpoint.depth, checkpoint.classes) == ("backbone", depth, None)
 
@@ -169,3 +165,9 @@ def test_the_seeded_checkpoint_survives_saving_and_loading(tmp_path, shared_dir)
     model = PPTSN(50, 400)
     assert load_weights(model, tmp_path / "seeded.pdparams").loaded == 277
     assert weights_digest(state_of(model)) == weights_digest(state)
+
+
+def test_weights_of_another_architecture_than_expected_are_refused(tmp_path, state):
+    save_weights(state, tmp_path / "a.pdparams")
+    with pytest.raises(ModelError, match="is pptsn-resnet_vd, expected other"):
+        read_checkpoint(tmp_path / "a.pdparams", architecture="other")

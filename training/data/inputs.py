@@ -72,6 +72,7 @@ def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) 
     """Return the spec of a model trained by `recipe`."""
     model = recipe.model
     return ModelSpec(
+        architecture=model.architecture,
         depth=model.depth,
         labels=labels,
         weights_digest=weights_digest,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pickle
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +19,6 @@ from pptsn.training.checkpoint.pickles import NAME_TABLE, Array, read_pickle
 BACKBONE = "backbone."
 CLASSIFIER = "head.fc.weight"
 
-# (blocks a stage, bottlenecks) → depth.  The same as in `network`, which needs Paddle; a test compares them.
-_DEPTHS: dict[tuple[tuple[int, ...], bool], int] = {
-    ((2, 2, 2, 2), False): 18,
-    ((3, 4, 6, 3), False): 34,
-    ((3, 4, 6, 3), True): 50,
-    ((3, 4, 23, 3), True): 101,
-    ((3, 8, 36, 3), True): 152,
-    ((3, 12, 48, 3), True): 200,
-}
-_BLOCK_NAME = re.compile(r"bb_(\d+)_(\d+)\.conv0\._conv\.weight")
 _LISTED = 4
 
 
@@ -38,6 +26,7 @@ _LISTED = 4
 class Checkpoint:
     """The content of a `.pdparams` file, told by its names and shapes.
 
+    architecture, depth: of the network, see `pptsn.training.network.architecture`.
     kind: "full" (backbone and classifier) or "backbone" (names without `backbone.`, as ResNet*_vd files have).
     classes: the number of classes of a full checkpoint, None for a backbone.
     arrays: float32, under the names of a full checkpoint.
@@ -47,6 +36,7 @@ class Checkpoint:
 
     path: Path
     kind: str
+    architecture: str
     depth: int
     classes: int | None
     arrays: Mapping[str, Array]
@@ -63,23 +53,28 @@ class LoadReport:
     left_out: tuple[str, ...]
 
 
-def read_checkpoint(path: str | Path, *, depth: int | None = None, classes: int | None = None) -> Checkpoint:
+def read_checkpoint(
+    path: str | Path, *, architecture: str | None = None, depth: int | None = None, classes: int | None = None
+) -> Checkpoint:
     """Read a `.pdparams` file and tell what it is.
 
-    depth, classes: what is expected, where the caller knows; a checkpoint of another is refused.
+    architecture, depth, classes: what is expected, where the caller knows; a checkpoint of another is refused.
     Raises InputError where there is no such file; ModelError where it is damaged, no PP-TSN, holds values that
     are not finite numbers, or is not what was expected.
     """
     path = Path(path)
     arrays = {name: _as_float32(name, array, path) for name, array in read_pickle(path).items()}
     checkpoint = inspect_checkpoint(arrays, path=path)
+    if architecture not in (None, checkpoint.architecture):
+        found = checkpoint.architecture
+        raise ModelError(path, f"is {found}, expected {architecture}", f"ask for model.architecture {found}")
     if depth is not None and checkpoint.depth != depth:
         raise ModelError(
             path, f"has depth {checkpoint.depth}, expected {depth}", f"ask for depth {checkpoint.depth}"
         )
     if classes is not None and checkpoint.classes not in (None, classes):
-        found = checkpoint.classes
-        raise ModelError(path, f"has {found} classes, expected {classes}", f"ask for {found} classes")
+        cause = f"has {checkpoint.classes} classes, expected {classes}"
+        raise ModelError(path, cause, f"ask for {checkpoint.classes} classes")
     return checkpoint
 
 
@@ -88,30 +83,41 @@ def inspect_checkpoint(arrays: Mapping[str, Array], *, path: str | Path) -> Chec
 
     Raises ModelError for anything that is no PP-TSN or ResNet-vd backbone.
     """
+    from pptsn.training.network.architectures import recognise  # which needs Paddle
+
     path = Path(path)
     if any(name.startswith(BACKBONE) for name in arrays):
         classifier = arrays.get(CLASSIFIER)
         if classifier is None or classifier.ndim != 2:
             raise ModelError(path, f"has a backbone, but no matrix {CLASSIFIER}", "use a complete checkpoint")
-        depth = _depth_of((name.removeprefix(BACKBONE) for name in arrays), path)
+        found, depth = recognise((name.removeprefix(BACKBONE) for name in arrays), path)
         classes = int(classifier.shape[1])
-        return Checkpoint(path=path, kind="full", depth=depth, classes=classes, arrays=dict(arrays))
-    depth = _depth_of(arrays, path)
-    belonging = {
-        f"{BACKBONE}{name}": array for name, array in arrays.items() if name.startswith(("bb_", "conv1_"))
-    }
+        return Checkpoint(
+            path=path, kind="full", architecture=found.name, depth=depth, classes=classes, arrays=dict(arrays)
+        )
+    found, depth = recognise(arrays, path)
+    belonging = {f"{BACKBONE}{name}": a for name, a in arrays.items() if name.startswith(found.backbone_parts)}
     left_out = tuple(name for name in arrays if f"{BACKBONE}{name}" not in belonging)
-    return Checkpoint(path=path, kind="backbone", depth=depth, classes=None, arrays=belonging, left_out=left_out)
+    return Checkpoint(
+        path=path,
+        kind="backbone",
+        architecture=found.name,
+        depth=depth,
+        classes=None,
+        arrays=belonging,
+        left_out=left_out,
+    )
 
 
 def load_weights(model: Any, path: str | Path, *, backbone_only: bool = False) -> LoadReport:
-    """Load a `.pdparams` file into `model`, a `network.PPTSN`, completely.
+    """Load a `.pdparams` file into `model`, as `build_network` made it, completely.
 
     A backbone file fills the backbone and leaves the classifier as it is.
     backbone_only: leave out the classifier of a full checkpoint as well, so that its classes may be others.
     Raises what `read_checkpoint` and `apply_checkpoint` raise.
     """
-    checkpoint = read_checkpoint(path, depth=model.depth, classes=None if backbone_only else model.classes)
+    classes = None if backbone_only else model.classes
+    checkpoint = read_checkpoint(path, architecture=model.architecture, depth=model.depth, classes=classes)
     return apply_checkpoint(model, _backbone_of(checkpoint) if backbone_only else checkpoint)
 
 
@@ -162,20 +168,6 @@ def _as_float32(name: str, array: Array, path: Path) -> Array:
     if not np.isfinite(array).all():
         raise ModelError(path, f"its entry {name} holds values that are not finite", "use an earlier checkpoint")
     return array
-
-
-def _depth_of(names: Iterable[str], path: Path) -> int:
-    """Return the depth that the blocks among `names` (without `backbone.`) add up to."""
-    names = set(names)
-    stages = Counter(int(match[1]) for match in map(_BLOCK_NAME.fullmatch, names) if match)
-    blocks = tuple(stages[stage] for stage in sorted(stages))
-    depth = _DEPTHS.get((blocks, "bb_0_0.conv2._conv.weight" in names))
-    if depth is None:
-        cause = (
-            f"is no PP-TSN: its blocks a stage are {list(blocks)}, none of the depths {sorted(_DEPTHS.values())}"
-        )
-        raise ModelError(path, cause, "use a PP-TSN or ResNet-vd checkpoint")
-    return depth
 
 
 def _backbone_of(checkpoint: Checkpoint) -> Checkpoint:

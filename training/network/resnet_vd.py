@@ -6,10 +6,15 @@ ResNet-vd: He et al., "Bag of Tricks for Image Classification", arXiv 1812.01187
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.model.spec import RESNET_VD
 from pptsn.training.network._paddle import nn
+from pptsn.training.network.architecture import Architecture
 
 BLOCK_COUNTS = {
     18: (2, 2, 2, 2),
@@ -23,6 +28,7 @@ STAGE_WIDTHS = (64, 128, 256, 512)
 STEM_WIDTHS = (32, 32, 64)
 BOTTLENECK_EXPANSION = 4
 FC_INIT_STD = 0.01
+_BLOCK_NAME = re.compile(r"bb_(\d+)_(\d+)\.conv0\._conv\.weight")
 
 
 def has_bottlenecks(depth: int) -> bool:
@@ -153,6 +159,7 @@ class Head(nn.Layer):
 class PPTSN(nn.Layer):
     """PP-TSN for clips.
 
+    architecture, depth, classes: what it is, as a spec and a checkpoint say it.
     depth: one of BLOCK_COUNTS; raises UsageError for others.  classes: the number of logits.
     drop_ratio: share of features dropped in training.
     """
@@ -161,6 +168,7 @@ class PPTSN(nn.Layer):
         super().__init__()
         if depth not in BLOCK_COUNTS:
             raise UsageError("depth", f"is {depth}", f"choose one of {', '.join(map(str, BLOCK_COUNTS))}")
+        self.architecture = RESNET_VD
         self.depth = depth
         self.classes = classes
         self.backbone = ResNetVd(depth)
@@ -184,13 +192,28 @@ class PPTSN(nn.Layer):
         return self.head(features.reshape([-1, frames, features.shape[-1]]).mean(axis=1))
 
 
-class PerViewNetwork(nn.Layer):
-    """The network that is exported: `PPTSN.view_logits` as a layer of its own."""
+def _blocks(names: Iterable[str]) -> tuple[int, ...]:
+    """Return the number of blocks in each stage of a backbone with entries of these names."""
+    stages = Counter(int(match[1]) for match in map(_BLOCK_NAME.fullmatch, names) if match)
+    return tuple(stages[stage] for stage in sorted(stages))
 
-    def __init__(self, model: PPTSN) -> None:
-        super().__init__()
-        self.model = model
 
-    def forward(self, crops: Any) -> Any:
-        """Return one logit vector a crop: (N, 3, S, S) float32, normalised → (N, classes)."""
-        return self.model.view_logits(crops)
+def _depth_of(names: set[str]) -> int | None:
+    blocks, bottlenecks = _blocks(names), "bb_0_0.conv2._conv.weight" in names
+    for depth, counts in BLOCK_COUNTS.items():
+        if (counts, has_bottlenecks(depth)) == (blocks, bottlenecks):
+            return depth
+    return None
+
+
+def _mismatch(names: set[str]) -> str:
+    return f"its blocks a stage are {list(_blocks(names))}, none of the depths {list(BLOCK_COUNTS)}"
+
+
+ARCHITECTURE = Architecture(
+    name=RESNET_VD,
+    build=PPTSN,
+    depth_of=_depth_of,
+    mismatch=_mismatch,
+    backbone_parts=("bb_", "conv1_"),
+)
