@@ -7,12 +7,37 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_ranges, option
 from pptsn.runtime.model.manifest import BUILDERS
 
 # One crop, and ten frames of five crops, which is a fast batch on every GPU tried elsewhere.  Videos are run in
 # batches of OPT, so a MAX beyond it costs memory and brings them nothing.
 DEFAULT_BATCH = (1, 50, 50)
-OPTIMIZATION_LEVELS = range(6)
+
+
+def parse_batch(text: str) -> tuple[int, int, int]:
+    """Read MIN,OPT,MAX; raises UsageError for anything else, and for numbers out of order."""
+    parts = text.split(",")
+    if len(parts) != 3 or not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
+        raise UsageError("--batch", f"expected three numbers MIN,OPT,MAX, got {text!r}", "for instance 1,50,50")
+    smallest, best, largest = (int(part) for part in parts)
+    _check_batch((smallest, best, largest))
+    return smallest, best, largest
+
+
+def parse_compute_capabilities(texts: list[str]) -> tuple[str, ...]:
+    """Read compute capabilities such as "8.6" or "8.6,8.9"; raises UsageError for anything else."""
+    found = [part.strip() for text in texts for part in text.split(",")]
+    wrong = [part for part in found if re.fullmatch(r"[0-9]{1,2}\.[0-9]", part) is None]
+    if wrong:
+        raise UsageError("--compute-capability", f"{wrong[0]!r} is none", "write it as in 8.6")
+    return tuple(dict.fromkeys(found))
+
+
+def _check_batch(batch: tuple[int, int, int]) -> None:
+    smallest, best, largest = batch
+    if not 1 <= smallest <= best <= largest:
+        raise UsageError("--batch", f"expected 1 <= MIN <= OPT <= MAX, got {smallest},{best},{largest}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,24 +57,39 @@ class BuildOptions:
     Raises UsageError, naming the option, for values out of range and options of the other builder.
     """
 
-    builder: str = "tensorrt"
-    batch: tuple[int, int, int] = DEFAULT_BATCH
-    workspace_mb: int | None = None
-    optimization_level: int | None = None
-    timing_cache: Path | None = None
-    hardware_compatible: bool = False
-    version_compatible: bool = False
-    compute_capabilities: tuple[str, ...] = ()
+    builder: str = option("tensorrt (this machine's GPU) or tensorrt-rtx.", default="tensorrt")
+    batch: tuple[int, int, int] = option(
+        "Crops a call: kernels are tuned for OPT, the batch of video files. GPU memory is reserved for "
+        "MAX, twice or more; a MAX beyond OPT serves callers of infer() alone.",
+        default=DEFAULT_BATCH,
+        metavar="MIN,OPT,MAX",
+        read=parse_batch,
+        written=",".join(map(str, DEFAULT_BATCH)),
+    )
+    workspace_mb: int | None = option("Memory for one layer, MiB.", default=None, least=1)
+    optimization_level: int | None = option(
+        "0 builds fastest, 5 gives the fastest plan.", default=None, least=0, most=5
+    )
+    timing_cache: Path | None = option("Keep measurements here for the next build.", default=None)
+    hardware_compatible: bool = option(
+        "Run on every GPU from Ampere on (not on a Jetson).", "--hardware-compatible", default=False
+    )
+    version_compatible: bool = option(
+        "Run with later versions of this major number too.", "--version-compatible", default=False
+    )
+    compute_capabilities: tuple[str, ...] = option(
+        "tensorrt-rtx: GPUs to build for, as in 8.6,8.9; may be repeated.",
+        "--compute-capability",
+        default=(),
+        read=parse_compute_capabilities,
+    )
 
     def __post_init__(self) -> None:
         if self.builder not in BUILDERS:
             choice = f"choose one of {', '.join(BUILDERS)}"
             raise UsageError("--builder", f"unknown builder {self.builder!r}", choice)
         _check_batch(self.batch)
-        if self.workspace_mb is not None and self.workspace_mb < 1:
-            raise UsageError("--workspace-mb", f"expected at least 1, got {self.workspace_mb}")
-        if self.optimization_level is not None and self.optimization_level not in OPTIMIZATION_LEVELS:
-            raise UsageError("--optimization-level", f"expected 0 to 5, got {self.optimization_level}")
+        check_ranges(self)
         if self.builder == "tensorrt":
             self._check_tensorrt()
         else:
@@ -78,28 +118,3 @@ class BuildOptions:
                 "a plan of TensorRT-RTX runs with the version that built it alone",
                 "leave it out, and build again after an update",
             )
-
-
-def parse_batch(text: str) -> tuple[int, int, int]:
-    """Read MIN,OPT,MAX; raises UsageError for anything else, and for numbers out of order."""
-    parts = text.split(",")
-    if len(parts) != 3 or not all(re.fullmatch(r"\s*[0-9]{1,9}\s*", part) for part in parts):
-        raise UsageError("--batch", f"expected three numbers MIN,OPT,MAX, got {text!r}", "for instance 1,50,50")
-    smallest, best, largest = (int(part) for part in parts)
-    _check_batch((smallest, best, largest))
-    return smallest, best, largest
-
-
-def parse_compute_capabilities(texts: list[str]) -> tuple[str, ...]:
-    """Read compute capabilities such as "8.6" or "8.6,8.9"; raises UsageError for anything else."""
-    found = [part.strip() for text in texts for part in text.split(",")]
-    wrong = [part for part in found if re.fullmatch(r"[0-9]{1,2}\.[0-9]", part) is None]
-    if wrong:
-        raise UsageError("--compute-capability", f"{wrong[0]!r} is none", "write it as in 8.6")
-    return tuple(dict.fromkeys(found))
-
-
-def _check_batch(batch: tuple[int, int, int]) -> None:
-    smallest, best, largest = batch
-    if not 1 <= smallest <= best <= largest:
-        raise UsageError("--batch", f"expected 1 <= MIN <= OPT <= MAX, got {smallest},{best},{largest}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pptsn.convert.graph import NETWORK_PREFIX
 from pptsn.convert.int8.thresholds import METHODS
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_ranges, option
 
 if TYPE_CHECKING:  # reading options takes no ONNX
     from pptsn.convert.graph.network import Network
@@ -81,17 +82,38 @@ class Int8Options:
     cache: whether observed ranges are kept for the next time.
     """
 
-    target: str
-    method: str = "auto"
-    placement: str | None = None
-    skip: SkipLayers = field(default_factory=SkipLayers)
-    sensitivity: bool = False
-    frames: int = DEFAULT_FRAMES
-    min_agreement: float = FRAME_AGREEMENT
-    compensate: bool = True
-    cache: bool = True
+    target: str = option("What will run it: tensorrt, or cpu (ONNX Runtime).")
+    method: str = option(
+        "min-max, percentile (99.99), percentile-99.9, percentile-99, entropy, mse; or auto: tries all.",
+        default="auto",
+    )
+    placement: str | None = option(
+        "For tensorrt: residual (the default: shortcuts too, so that additions fuse), convolutions; or auto, "
+        "which takes the one of the smaller error.",
+        default=None,
+    )
+    skip: SkipLayers = option(
+        "Convolutions that stay in floating point: NAME,NAME or auto:K, the K most sensitive.",
+        _SKIP_LAYERS,
+        default=SkipLayers(),
+        read=SkipLayers.parse,
+    )
+    sensitivity: bool = option(
+        "Measure the error of each layer quantized alone.", "--sensitivity/--no-sensitivity", default=False
+    )
+    frames: int = option("Frames to calibrate on.", default=DEFAULT_FRAMES, least=24, most=100_000)
+    min_agreement: float = option(
+        "Smallest share of held-out frames that keep their answer.", default=FRAME_AGREEMENT, least=0, most=1
+    )
+    compensate: bool = option(
+        "Round weights such that their errors cancel on the frames given.",
+        "--compensate/--no-compensate",
+        default=True,
+    )
+    cache: bool = option("Keep what calibration observed for the next time.", "--cache/--no-cache", default=True)
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         _check_choice("--target", self.target, tuple(PLACEMENTS))
         _check_choice("--method", self.method, ("auto", *METHODS))
         if self.placement is not None:

@@ -16,8 +16,9 @@ import numpy as np
 
 from pptsn.convert.verify.agreement import Agreement, agreement
 from pptsn.convert.verify.limits import Gates, Limits
-from pptsn.convert.verify.logits import Runs, clip_logits, is_export, opened
+from pptsn.convert.verify.logits import clip_logits, opened
 from pptsn.convert.verify.report import Report
+from pptsn.convert.verify.runs import Runs, is_export
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import write_text
 from pptsn.runtime.classify.clips import Source

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pptsn.convert.verify.agreement import Agreement
-from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_ranges, option
 
 # FP32 on another runtime differs by rounding alone; logits of trained networks span tens.
 FP32_TOLERANCE = 1e-3
@@ -73,17 +73,16 @@ class Gates:
     Raises UsageError for values out of range.
     """
 
-    tolerance: float | None = None
-    max_drop: float | None = None
-    min_agreement: float | None = None
+    tolerance: float | None = option("Largest absolute logit difference that passes.", default=None, least=0)
+    max_drop: float | None = option(
+        "Most points of top-1 that may be lost; needs --labelled.", default=None, least=0, most=100
+    )
+    min_agreement: float | None = option(
+        "Smallest share (0..1) of clips with the same leading class.", default=None, least=0, most=1
+    )
 
     def __post_init__(self) -> None:
-        ranges = {"tolerance": float("inf"), "max_drop": 100.0, "min_agreement": 1.0}
-        for name, highest in ranges.items():
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= highest:
-                option = f"--{name.replace('_', '-')}"
-                raise UsageError(option, f"is {value:g}, expected 0 to {highest:g}")
+        check_ranges(self)
 
     def limits(self, precisions: Iterable[str], *, on_gpu: bool = False) -> Limits:
         """Return the limits for models of `precisions`: those asked for alone, or else the coarsest one's own.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pptsn.convert.verify.runs import Runs, is_export
 from pptsn.runtime.base.progress import notes, progress_bar
 from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import Recognizer
@@ -17,44 +17,6 @@ from pptsn.runtime.classify.results import Failure, printable
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.model.manifest import PLAN_SUFFIX
-
-
-@dataclass(frozen=True, kw_only=True)
-class Runs:
-    """How models are run.
-
-    segments: frames a clip; views: a name in VIEW_PLANS.
-    device: cpu, cuda or cuda:N; None is `cuda` for an .engine and `cpu` for others.
-    backend: as `pptsn.runtime.engines.open_engine` takes it.
-    optimise: False runs ONNX graphs as they are written, without ONNX Runtime's fusions.
-    """
-
-    segments: int
-    views: str
-    device: str | None = None
-    backend: str = "auto"
-    optimise: bool = True
-
-    def device_of(self, model: str | Path) -> str:
-        """Return where `model` runs; an export folder, by Paddle, always on the CPU."""
-        if is_export(model):
-            return "cpu"
-        return self.device or ("cuda" if is_plan(model) else "cpu")
-
-    def any_on_gpu(self, *models: str | Path) -> bool:
-        """Whether one of `models` runs on a GPU."""
-        return any(self.device_of(model) != "cpu" for model in models)
-
-
-def is_export(model: str | Path) -> bool:
-    """Whether `model` is a folder, which can only be an export."""
-    return Path(model).is_dir()
-
-
-def is_plan(model: str | Path) -> bool:
-    """Whether `model` is named as a TensorRT plan is: .engine, in capitals or not."""
-    return Path(model).suffix.lower() == PLAN_SUFFIX
 
 
 def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:
@@ -82,15 +44,15 @@ def opened(models: Sequence[str | Path], runs: Runs) -> Iterator[list[Engine]]:
     """
     with ExitStack() as stack:
         engines = {
-            place: stack.enter_context(open_model(model, runs))
-            for place, model in enumerate(models)
+            index: stack.enter_context(open_model(model, runs))
+            for index, model in enumerate(models)
             if not is_export(model)
         }
         mirror = next((engine.spec.mirror for engine in engines.values()), True)
-        for place, model in enumerate(models):
-            if place not in engines:
-                engines[place] = stack.enter_context(open_model(model, runs, mirror=mirror))
-        yield [engines[place] for place in range(len(models))]
+        for index, model in enumerate(models):
+            if index not in engines:
+                engines[index] = stack.enter_context(open_model(model, runs, mirror=mirror))
+        yield [engines[index] for index in range(len(models))]
 
 
 def infer_in_batches(engine: Engine, crops: Frame) -> Logits:
@@ -128,7 +90,7 @@ def clip_logits(
 ) -> tuple[dict[int, list[Logits]], dict[int, str]]:
     """Return the mean logits (C,) of each engine, in their order, for each clip; and why others have none.
 
-    Both by the clip's place in `sources`; a clip is in one of the two.  Engines of other frame or crop sizes
+    Both by the clip's index in `sources`; a clip is in one of the two.  Engines of other frame or crop sizes
     than the first see the clips in a pass of their own.
     """
     found: list[dict[int, Logits]] = [{} for _ in engines]
@@ -137,24 +99,24 @@ def clip_logits(
     with progress_bar() as bar:
         task = bar.add_task("verifying", total=len(groups) * len(sources))
         for group in groups:
-            together = SideBySide([engines[place] for place in group])
+            together = SideBySide([engines[index] for index in group])
             results = Recognizer(together).classify_many(sources, segments=runs.segments, views=runs.views)
             for clip, result in enumerate(results):
                 bar.advance(task)
                 if isinstance(result, Failure):
                     skipped.setdefault(clip, printable(str(result.error)))
                     continue
-                for place, logits in zip(group, together.split(result.logits), strict=True):
-                    found[place][clip] = logits
+                for index, logits in zip(group, together.split(result.logits), strict=True):
+                    found[index][clip] = logits
     readable = [clip for clip in range(len(sources)) if clip not in skipped]
     return {clip: [logits[clip] for logits in found] for clip in readable}, skipped
 
 
 def _groups(engines: Sequence[Engine]) -> list[list[int]]:
-    """Return the places of the engines that take the same crops of the same frames, group by group."""
+    """Return the indices of the engines that take the same crops of the same frames, group by group."""
     groups: dict[tuple[object, ...], list[int]] = {}
-    for place, engine in enumerate(engines):
+    for index, engine in enumerate(engines):
         spec = engine.spec
         key = (spec.short_side, spec.resize_rule, spec.crop_size, spec.mirror)
-        groups.setdefault(key, []).append(place)
+        groups.setdefault(key, []).append(index)
     return list(groups.values())

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.limits import Limits
-from pptsn.runtime.base.errors import VerificationError
+from pptsn.convert.verify.runs import is_plan
+from pptsn.runtime.base.errors import UsageError, VerificationError
 from pptsn.runtime.base.files import write_text
+from pptsn.runtime.classify.clips import Excerpt
 from pptsn.runtime.classify.results import printable
+from pptsn.runtime.model.manifest import manifest_path
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,40 @@ class Report:
 def report_path(model: str | Path) -> Path:
     """Return where the report on the conversion to `model` lies: NAME.report.json beside NAME.onnx."""
     return Path(model).with_suffix(".report.json")
+
+
+def verification_path(models: Sequence[Path]) -> Path:
+    """Return where the report on a comparison goes: beside the last model, as no conversion calls its report."""
+    last = models[-1].absolute() if models[-1].is_dir() else models[-1]
+    name = last.stem if last.suffix.lower() == ".onnx" else last.name
+    return last.with_name(f"{name}.{'verify' if len(models) == 1 else 'chain'}.report.json")
+
+
+def check_report_path(path: Path, models: Sequence[Path], others: Iterable[object]) -> None:
+    """Refuse, by UsageError, a report over an input or a plan's manifest, in an export, or where nobody can write.
+
+    others: what else is read: clips, lists (`@list` as well), None.
+    """
+    _check_writable(path)
+    for model in models:
+        if model.is_dir() and path.resolve().parent == model.resolve():
+            raise UsageError("--report", f"{path} lies in the export folder {model}", "choose another place")
+    manifests = [manifest_path(model) for model in models if is_plan(model)]
+    clips = [other.path if isinstance(other, Excerpt) else other for other in others if other]
+    for name in map(str, [*models, *manifests, *clips]):
+        with suppress(OSError, ValueError):  # what is not there cannot be overwritten
+            if path.samefile(name.removeprefix("@")):
+                raise UsageError("--report", f"{path} is the input {name} itself", "choose another name")
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a path that is a folder, or in a folder that cannot be written; make nothing there."""
+    try:
+        if path.is_dir():
+            raise UsageError("--report", f"{path} is a folder, expected a file name", "name a file in it")
+        folder = next(parent for parent in Path(os.path.realpath(path)).parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cause = f"{path} cannot be written ({error.strerror or error})"
+        raise UsageError("--report", cause, "choose a writable place") from error

@@ -69,7 +69,7 @@ def _parameters(settings: type) -> list[inspect.Parameter]:
         inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
-            annotation=Annotated[_typed(hints[field.name]), _typer_option(field, about)],
+            annotation=Annotated[_type_of(hints[field.name], about), _typer_option(field, about)],
             default=_default(field, about),
         )
         for field, about in _shown(settings)
@@ -87,6 +87,14 @@ def _typer_option(field: dataclasses.Field[Any], about: Option) -> Any:
     )
 
 
+def _type_of(hint: Any, about: Option) -> Any:
+    """Return the type of what the command line gives: a text, or several, for a field that is read from it."""
+    if about.read is None:
+        return _typed(hint)
+    repeats = get_origin(hint) is tuple and get_args(hint)[-1] is Ellipsis
+    return Union[list[str], None] if repeats else Union[str, None]  # noqa: UP007 - made at run time
+
+
 def _typed(hint: Any) -> Any:
     """Return the type as Typer knows it: a list for a tuple, which a frozen settings class has."""
     if get_origin(hint) in (Union, types.UnionType):
@@ -98,6 +106,8 @@ def _typed(hint: Any) -> Any:
 
 
 def _default(field: dataclasses.Field[Any], about: Option) -> Any:
+    if about.read is not None:
+        return about.written
     if field.default is not dataclasses.MISSING:
         value = field.default
     elif field.default_factory is not dataclasses.MISSING:
@@ -112,9 +122,14 @@ def _default(field: dataclasses.Field[Any], about: Option) -> Any:
 def _instance(settings: type, values: dict[str, Any]) -> Any:
     """Take the options of `settings` out of `values`, and return what they make."""
     hints = get_type_hints(settings)
-    fields = {field.name: values.pop(field.name) for field, _ in _shown(settings)}
-    scales = {field.name: about.scale for field, about in _shown(settings)}
-    return settings(**{name: _as_field(value, hints[name], scales[name]) for name, value in fields.items()})
+    fields = {}
+    for field, about in _shown(settings):
+        value = values.pop(field.name)
+        if about.read is None:
+            fields[field.name] = _as_field(value, hints[field.name], about.scale)
+        elif value:
+            fields[field.name] = about.read(value)
+    return settings(**fields)
 
 
 def _as_field(value: Any, hint: Any, scale: float) -> Any:

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.from_settings import from_settings
+from pptsn.convert.verify.limits import Gates
+from pptsn.convert.verify.runs import Runs
+
 if TYPE_CHECKING:
     from pptsn.convert.verify.chain import Chain
-    from pptsn.convert.verify.limits import Gates
-    from pptsn.convert.verify.logits import Runs
     from pptsn.convert.verify.report import Report
     from pptsn.runtime.classify.clips import Source
 
 
+@from_settings
 def verify(
     models: Annotated[
         list[Path],
         typer.Argument(metavar="MODEL", help="An .onnx or .engine file, or an export folder (run by Paddle)."),
     ],
+    runs: Runs,
+    gates: Gates,
     reference: Annotated[
         Path | None, typer.Option(help="Export folder: compare one MODEL with the logits that Paddle gave.")
     ] = None,
@@ -36,28 +41,9 @@ def verify(
             help="Lines `path label`, or `directory frame_count label`, for top-1 and top-5 as well.",
         ),
     ] = None,
-    segments: Annotated[int, typer.Option(min=1, help="Frames to look at of each clip.")] = 3,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Compare no more than this many of the clips, evenly spread.")
     ] = None,
-    views: Annotated[str, typer.Option(help="Crops of each frame: ten, three or center.")] = "ten",
-    tolerance: Annotated[float | None, typer.Option(help="Largest absolute logit difference that passes.")] = None,
-    max_drop: Annotated[
-        float | None, typer.Option(help="Most points of top-1 that may be lost; needs --labelled.")
-    ] = None,
-    min_agreement: Annotated[
-        float | None, typer.Option(help="Smallest share (0..1) of clips with the same leading class.")
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            help="cpu, cuda or cuda:N; if not given, cuda for an .engine, else cpu.  Paddle runs on the CPU."
-        ),
-    ] = None,
-    backend: Annotated[str, typer.Option(help="What runs the models, as in `pptsn classify`.")] = "auto",
-    optimise: Annotated[
-        bool, typer.Option(help="Run ONNX graphs as deployed, or as written: without ONNX Runtime's fusions.")
-    ] = True,
     report_file: Annotated[
         Path | None,
         typer.Option(
@@ -82,19 +68,16 @@ def verify(
 
     Example: pptsn verify output/export output/model.onnx output/model.int8.onnx --labelled test.txt --max-drop 0.5
     """
-    from pptsn.convert.verify.limits import Gates
-    from pptsn.convert.verify.logits import Runs
+    from pptsn.convert.verify.report import check_report_path, verification_path
 
     _check_form(models, reference, against, clips, labelled)
     if reference is not None:
         _check_reference_options(clips, labelled, limit)
-    gates = Gates(tolerance=tolerance, max_drop=max_drop, min_agreement=min_agreement)
-    runs = Runs(segments=segments, views=views, device=device, backend=backend, optimise=optimise)
     sources, labels = _read_clips(clips, labelled)
     result: Report | Chain
-    place = report_file or _default_place(models)
+    path = report_file or verification_path(models)
     compared = [model for model in (*models, reference, against) if model is not None]
-    _check_report_place(place, compared, [*(clips or []), labelled, *sources])
+    check_report_path(path, compared, [*(clips or []), labelled, *sources])
     if reference is not None:
         result = _against_reference(models[0], reference, runs, gates)
     elif against is not None:
@@ -106,7 +89,7 @@ def verify(
 
         result = verify_chain(models, sources, runs=runs, gates=gates, labels=labels, limit=limit)
     show_report(result)
-    result.write(place)
+    result.write(path)
     result.require_passed()
     if result.skipped:
         raise typer.Exit(1)
@@ -164,52 +147,6 @@ def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> R
     with open_model(model, runs) as engine, notes().status("verifying"):
         limits = gates.limits([engine.spec.precision], on_gpu=runs.any_on_gpu(model))
         return verify_reference(engine, export, name=model, limits=limits)
-
-
-def _default_place(models: list[Path]) -> Path:
-    """Return where the report goes: beside the last model, by a name that no conversion gives to its report."""
-    last = models[-1].absolute() if models[-1].is_dir() else models[-1]
-    name = last.stem if last.suffix.lower() == ".onnx" else last.name
-    return last.with_name(f"{name}.{'verify' if len(models) == 1 else 'chain'}.report.json")
-
-
-def _check_report_place(place: Path, models: list[Path], others: list[object]) -> None:
-    """Refuse to write the report over an input or a plan's manifest, into an export, or where nobody can."""
-    from contextlib import suppress
-
-    from pptsn.convert.verify.logits import is_plan
-    from pptsn.runtime.base.errors import UsageError
-    from pptsn.runtime.classify.clips import Excerpt
-    from pptsn.runtime.model.manifest import manifest_path
-
-    _check_writable(place)
-    for model in models:
-        if model.is_dir() and place.resolve().parent == model.resolve():
-            raise UsageError("--report", f"{place} lies in the export folder {model}", "choose another place")
-    manifests = [manifest_path(model) for model in models if is_plan(model)]
-    paths = [other.path if isinstance(other, Excerpt) else other for other in others if other]
-    for name in map(str, [*models, *manifests, *paths]):
-        with suppress(OSError, ValueError):  # what is not there cannot be overwritten
-            if place.samefile(name.removeprefix("@")):
-                raise UsageError("--report", f"{place} is the input {name} itself", "choose another name")
-
-
-def _check_writable(place: Path) -> None:
-    """Refuse a place for the report that is a folder, or in one that cannot be written; make nothing there."""
-    import os
-    import tempfile
-
-    from pptsn.runtime.base.errors import UsageError
-
-    try:
-        if place.is_dir():
-            raise UsageError("--report", f"{place} is a folder, expected a file name", "name a file in it")
-        folder = next(parent for parent in Path(os.path.realpath(place)).parents if parent.exists())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        cause = f"{place} cannot be written ({error.strerror or error})"
-        raise UsageError("--report", cause, "choose a writable place") from error
 
 
 def show_report(report: Report | Chain) -> None:

@@ -35,6 +35,9 @@ class Option:
     name: in a query, the field's if "".
     parse: from text to the value; raises ValueError or OverflowError for what makes no sense.
     expected: what makes sense, in words; what a Parser says of itself if "".
+    read: from what a command line gives, a text or the texts of an option that repeats, to a value of a type that
+        it does not know itself; raises UsageError.  Where nothing is given, the field keeps its default.
+    written: that default, as a command line would give it.
     panel: the heading in `--help` that it stands under.  metavar: what stands for its value there.
     envvar: the variable of the environment that gives it as well.  hidden: it is no option of the command line.
     """
@@ -48,6 +51,8 @@ class Option:
     name: str = ""
     parse: Callable[[str], Any] | None = None
     expected: str = ""
+    read: Callable[[Any], Any] | None = None
+    written: str | None = None
     panel: str = ""
     metavar: str | None = None
     envvar: str | None = None

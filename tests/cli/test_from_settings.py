@@ -185,3 +185,36 @@ def test_a_number_out_of_range_is_told_by_its_option_and_in_its_unit(changes: di
 def test_the_bounds_themselves_are_in_range():
     Camera(url="x", size_px=1, fps=0.5, wait_s=2)
     Camera(url="x", size_px=4096, fps=None, wait_s=-1)
+
+
+def corners(text: str) -> tuple[int, int]:
+    try:
+        first, second = map(int, text.split(","))
+    except ValueError:
+        raise UsageError("--corner", f"{text!r} is none", "as in 1,2") from None
+    return first, second
+
+
+def names(texts: list[str]) -> tuple[str, ...]:
+    return tuple(name for text in texts for name in text.split(","))
+
+
+@dataclass(frozen=True)
+class Region:
+    corner: tuple[int, int] = option("X,Y.", default=(0, 0), read=corners, written="0,0")
+    names: tuple[str, ...] = option("Names.", "--name", default=("all",), read=names)
+
+
+def test_a_type_of_its_own_is_read_from_the_text() -> None:
+    seen: list[Region] = []
+
+    def command(region: Region) -> None:
+        seen.append(region)
+
+    for arguments in ([], ["--corner", "3,4"], ["--name", "a,b", "--name", "c"]):
+        assert made(command, *arguments).exit_code == 0
+    assert seen == [Region(), Region(corner=(3, 4)), Region(names=("a", "b", "c"))]
+    assert "[default: 0,0]" in made(command, "--help").output
+    error = made(command, "--corner", "3").exception
+    assert isinstance(error, UsageError)
+    assert str(error) == "--corner: '3' is none; as in 1,2"

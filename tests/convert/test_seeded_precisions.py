@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from pptsn.convert.fp16.conversion import convert_to_fp16
+from pptsn.convert.fp16.options import Fp16Options
 from pptsn.convert.frames import calibration_sources
 from pptsn.convert.int8.conversion import convert_to_int8
 from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify.agreement import normalised_errors
-from pptsn.convert.verify.logits import Runs, clip_logits, opened
+from pptsn.convert.verify.logits import clip_logits, opened
+from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.classify.sources import videos_below
 from tests.convert.int8.test_conversion import no_bar
 
@@ -32,7 +34,7 @@ def test_fp16_answers_as_fp32_does(seeded_model: Path, clips: list[str], shared_
     half = tmp_path / "m.fp16.onnx"
     # The tolerance is for trained networks and for FP16 arithmetic, which is judged here by itself.
     sources = calibration_sources(str(shared_dir / "clips" / "actions"))
-    report = convert_to_fp16(seeded_model, half, clips=sources, tolerance=0.1)
+    report = convert_to_fp16(seeded_model, half, clips=sources, options=Fp16Options(tolerance=0.1))
     assert report.figures.error_median < 0.05
     assert half.stat().st_size <= 0.51 * seeded_model.stat().st_size
     runs = Runs(segments=3, views="center", device="cpu")

@@ -16,7 +16,7 @@ from pptsn.convert.int8.conversion import convert_to_int8
 from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify.chain import Chain, verify_chain
 from pptsn.convert.verify.limits import Gates
-from pptsn.convert.verify.logits import Runs
+from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import VerificationError
 from pptsn.runtime.classify.lists import read_list
 from tests.convert.int8.test_conversion import no_bar

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pptsn.cli.requirements import require
 
-if TYPE_CHECKING:
-    pass
 _SHOWN_FINDINGS = 5
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="FILE.onnx", help="The model; its precision is the plan's.")

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require
+from pptsn.convert.engine.options import BuildOptions
 
 if TYPE_CHECKING:
     from pptsn.convert.engine.conversion import EngineReport
@@ -19,34 +21,13 @@ ModelArgument = Annotated[
 ]
 
 
+@from_settings
 def engine(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .engine file to write.")],
-    builder: Annotated[str, typer.Option(help="tensorrt (this machine's GPU) or tensorrt-rtx.")] = "tensorrt",
-    batch: Annotated[
-        str,
-        typer.Option(
-            metavar="MIN,OPT,MAX",
-            help="Crops a call: kernels are tuned for OPT, the batch of video files. GPU memory is reserved for "
-            "MAX, twice or more; a MAX beyond OPT serves callers of infer() alone.",
-        ),
-    ] = "1,50,50",
+    options: BuildOptions,
     precision: Annotated[
         str | None, typer.Option(help="What FILE.onnx must be: fp32, fp16 or int8; any by default.")
-    ] = None,
-    workspace_mb: Annotated[int | None, typer.Option(min=1, help="Memory for one layer, MiB.")] = None,
-    optimization_level: Annotated[
-        int | None, typer.Option(min=0, max=5, help="0 builds fastest, 5 gives the fastest plan.")
-    ] = None,
-    timing_cache: Annotated[Path | None, typer.Option(help="Keep measurements here for the next build.")] = None,
-    hardware_compatible: Annotated[
-        bool, typer.Option("--hardware-compatible", help="Run on every GPU from Ampere on (not on a Jetson).")
-    ] = False,
-    version_compatible: Annotated[
-        bool, typer.Option("--version-compatible", help="Run with later versions of this major number too.")
-    ] = False,
-    compute_capability: Annotated[
-        list[str] | None, typer.Option(help="tensorrt-rtx: GPUs to build for, as in 8.6,8.9; may be repeated.")
     ] = None,
     rebuild_if_needed: Annotated[
         bool, typer.Option("--rebuild-if-needed", help="Keep a plan that is up to date and fits this machine.")
@@ -59,19 +40,7 @@ def engine(
 
     Example: pptsn convert engine output/model.fp16.onnx -o output/model.fp16.engine --batch 1,25,25
     """
-    from pptsn.convert.engine.options import BuildOptions, parse_batch, parse_compute_capabilities
-
-    options = BuildOptions(
-        builder=builder,
-        batch=parse_batch(batch),
-        workspace_mb=workspace_mb,
-        optimization_level=optimization_level,
-        timing_cache=timing_cache,
-        hardware_compatible=hardware_compatible,
-        version_compatible=version_compatible,
-        compute_capabilities=parse_compute_capabilities(compute_capability or []),
-    )
-    require("onnx", "looking into an ONNX file", extra="rtx" if builder == "tensorrt-rtx" else "tensorrt")
+    require("onnx", "looking into an ONNX file", extra="rtx" if options.builder == "tensorrt-rtx" else "tensorrt")
     from pptsn.convert.engine.conversion import convert_to_engine
 
     started = time.monotonic()
@@ -100,5 +69,5 @@ def _show(report: EngineReport, output: Path, seconds: float) -> None:
     )
     if report.precisions:
         counts = Counter(report.precisions.values())
-        told = ", ".join(f"{count} in {precision.upper()}" for precision, count in sorted(counts.items()))
-        typer.echo(f"of {report.convolutions} convolutions the build's log shows {told}")
+        shares = ", ".join(f"{count} in {precision.upper()}" for precision, count in sorted(counts.items()))
+        typer.echo(f"of {report.convolutions} convolutions the build's log shows {shares}")

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pptsn.cli.convert.precision import (
     CALIBRATION_HELP,
-    CompensateOption,
     ModelArgument,
     OutputOption,
     warn_of_skipped,
     written,
 )
+from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require
-
-if TYPE_CHECKING:
-    pass
+from pptsn.convert.fp16.options import Fp16Options
 
 
+@from_settings
 def convert_fp16(
     model: ModelArgument,
     output: OutputOption,
+    options: Fp16Options,
     clips: Annotated[
         str | None, typer.Option(help=f"{CALIBRATION_HELP}  Without any, drawn pictures serve.")
     ] = None,
-    tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Largest normalised logit error of a frame that passes.")
-    ] = 0.02,
-    compensate: CompensateOption = True,
 ) -> None:
     """Convert an FP32 model to FP16: half the size, and twice the speed on a GPU.
 
@@ -46,7 +42,7 @@ def convert_fp16(
 
     sources = () if clips is None else calibration_sources(clips)
     with notes().status("converting"):
-        report = convert_to_fp16(model, output, clips=sources, tolerance=tolerance, compensate=compensate)
+        report = convert_to_fp16(model, output, clips=sources, options=options)
     warn_of_skipped(report.skipped)
     typer.echo(report_line(report))
     typer.echo(written(output, model))

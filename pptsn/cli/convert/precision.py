@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="FILE.onnx", help="The FP32 model of `pptsn convert onnx`.")
 ]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")]
-CompensateOption = Annotated[
-    bool, typer.Option(help="Round weights such that their errors cancel on the frames given.")
-]
 CALIBRATION_HELP = "Real clips: a training list (`path label` a line), a folder, a file, a pattern or @LIST."
 
 

@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper
 from pptsn.cli.convert.engine import engine
 from pptsn.convert.checks import find_faults
 from pptsn.convert.engine.conversion import EngineReport
-from pptsn.convert.engine.options import DEFAULT_BATCH, parse_batch
+from pptsn.convert.engine.options import DEFAULT_BATCH, BuildOptions, parse_batch
 from pptsn.convert.graph.files import write_model
 from pptsn.runtime.model.manifest import read_manifest
 from tests.convert.checks.broken_models import good
@@ -125,7 +125,9 @@ def test_a_missing_tensorrt_is_code_3_and_one_line(
 
 
 def test_the_default_batch_is_the_documented_one() -> None:
-    assert parse_batch(inspect.signature(engine).parameters["batch"].default) == DEFAULT_BATCH
+    assert (
+        parse_batch(inspect.signature(engine).parameters["batch"].default) == BuildOptions().batch == DEFAULT_BATCH
+    )
 
 
 def test_the_help_says_what_the_largest_batch_costs(convert) -> None:

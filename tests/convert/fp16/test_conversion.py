@@ -5,6 +5,7 @@ import pytest
 
 from pptsn.convert.checks import check_file
 from pptsn.convert.fp16.conversion import convert_to_fp16
+from pptsn.convert.fp16.options import Fp16Options
 from pptsn.convert.frames import calibration_sources
 from pptsn.runtime.base.errors import ModelError, UsageError, VerificationError
 from pptsn.runtime.engines import open_engine
@@ -58,7 +59,7 @@ def test_a_tolerance_that_is_not_kept_leaves_the_old_file(model: Path) -> None:
     output = model.with_name("m.fp16.onnx")
     output.write_bytes(b"old")
     with pytest.raises(VerificationError, match="normalised logit error"):
-        convert_to_fp16(model, output, tolerance=1e-7)
+        convert_to_fp16(model, output, options=Fp16Options(tolerance=1e-7))
     assert output.read_bytes() == b"old"
 
 

@@ -12,9 +12,10 @@ from pptsn.convert.verify import chain as chain_module
 from pptsn.convert.verify import logits as verify_logits
 from pptsn.convert.verify.chain import verify_chain
 from pptsn.convert.verify.limits import Gates, Limits
-from pptsn.convert.verify.logits import Runs, clip_logits, opened
+from pptsn.convert.verify.logits import clip_logits, opened
 from pptsn.convert.verify.paddle_engine import PaddleExportEngine
 from pptsn.convert.verify.reference import verify_reference
+from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import open_engine

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from pptsn.cli.program import main
-from pptsn.cli.verify import _default_place
 from pptsn.convert.verify import logits as verify_logits
-from pptsn.convert.verify.report import report_path
+from pptsn.convert.verify.report import report_path, verification_path
+from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import InputError
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.clips import write_clip
@@ -155,10 +155,10 @@ def test_forms_that_make_no_sense_are_wrong_usage(
 
 
 def test_plans_run_on_a_gpu_and_graphs_on_the_cpu_unless_told_otherwise(tmp_path: Path) -> None:
-    runs = verify_logits.Runs(segments=1, views="ten")
+    runs = Runs(segments=1, views="ten")
     assert [runs.device_of(name) for name in ("m.onnx", "m.engine", tmp_path)] == ["cpu", "cuda", "cpu"]
     assert runs.device_of("M.ENGINE") == "cuda"
-    runs = verify_logits.Runs(segments=1, views="ten", device="cuda:1")
+    runs = Runs(segments=1, views="ten", device="cuda:1")
     assert [runs.device_of(name) for name in ("m.onnx", "m.engine", tmp_path)] == ["cuda:1", "cuda:1", "cpu"]
 
 
@@ -309,16 +309,16 @@ def test_reports_on_a_graph_its_plan_and_a_chain_have_names_of_their_own(tmp_pat
     models = [tmp_path / name for name in names]
     (tmp_path / "export.v2").mkdir()
     models.append(tmp_path / "export.v2")
-    places = [_default_place([*earlier, model]) for model in models for earlier in ([], models[:1])]
-    assert len(set(places)) == len(places)
-    assert not set(places) & {report_path(model) for model in models}
-    assert [place.name for place in places[:4]] == [
+    paths = [verification_path([*earlier, model]) for model in models for earlier in ([], models[:1])]
+    assert len(set(paths)) == len(paths)
+    assert not set(paths) & {report_path(model) for model in models}
+    assert [place.name for place in paths[:4]] == [
         "m.verify.report.json",
         "m.chain.report.json",
         "m.engine.verify.report.json",
         "m.engine.chain.report.json",
     ]
-    assert places[-1] == tmp_path / "export.v2.chain.report.json"
+    assert paths[-1] == tmp_path / "export.v2.chain.report.json"
 
 
 def test_a_labelled_list_may_be_of_folders_of_frames(

@@ -9,9 +9,9 @@ import pytest
 from pptsn.convert.verify import logits as verify_logits
 from pptsn.convert.verify.chain import verify_models
 from pptsn.convert.verify.limits import Gates, Limits
-from pptsn.convert.verify.logits import Runs
 from pptsn.convert.verify.reference import verify_reference
 from pptsn.convert.verify.report import report_path
+from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.engines import Engine, open_engine
 from tests.clips import write_clip
