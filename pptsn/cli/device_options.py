@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.late_help import late
 from pptsn.runtime.engines.registry import backends_help
 
 MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."
 DEVICE_HELP = "Where the model runs: auto (a GPU if it works), cpu, cuda or cuda:N."
-BACKEND_HELP = f"What runs the model: auto, {backends_help()}."
+BACKEND_HELP = f"What runs the model: auto, {late(backends_help)}."
 THREADS_HELP = "CPU threads; all cores that it may use if not given."
 VIEWS_HELP = "Crops of each frame: ten, three or center."
 

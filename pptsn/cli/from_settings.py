@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
+from pptsn.cli.late_help import late
 from pptsn.runtime.base.options import Option, flags_of, options_of
 
 
@@ -77,10 +78,9 @@ def _parameters(settings: type) -> list[inspect.Parameter]:
 
 
 def _typer_option(field: dataclasses.Field[Any], about: Option) -> Any:
-    text = about.help if isinstance(about.help, str) else about.help()
     return typer.Option(
         *flags_of(field, about),
-        help=text.replace("[", r"\["),  # Rich would take what stands in brackets for markup
+        help=about.help if isinstance(about.help, str) else late(about.help),
         rich_help_panel=about.panel or None,
         metavar=about.metavar,
         envvar=about.envvar,

@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pptsn.cli.late_help import LateHelpCommand
+
 # Click's own types: newer versions of Typer bring a copy of it under another name.
 Context = Any
 Command = Any
@@ -50,7 +52,7 @@ class LazyGroup(TyperGroup):
 
 def _command_of(function: Any) -> Command:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command()(function)
+    app.command(cls=LateHelpCommand)(function)
     return typer.main.get_command(app)
 
 

@@ -8,15 +8,15 @@ import typer
 
 from pptsn.cli.device_options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, ModelOption
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.late_help import late
 from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.run.settings import LiveRun, OutputSettings
 from pptsn.runtime.stream.sources.registry import sources_help
 
-# Rich would take what stands in brackets for markup.
-_KINDS = sources_help().replace("[", r"\[")
 _SOURCES_HELP = (
-    f"{_KINDS}; a pattern or @LIST (one a line) for several. Options follow a ?, as in rtsp://cam/1?name=door."
+    f"{late(sources_help)}; a pattern or @LIST (one a line) for several. "
+    "Options follow a ?, as in rtsp://cam/1?name=door."
 )
 _ENGINE = "Engine"
 

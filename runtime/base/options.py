@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 class Option:
     """What is known of an option beside its type and default, which are the field's.
 
-    help: one sentence, or what returns it when the command line is made.
+    help: one sentence, or what returns it when help is asked for.
     flags: on a command line, `--name` if none are given.
     least, most: of a number, in the field's unit; see `check_ranges`.
     scale, unit: on a command line the number is `scale` times the field's, in `unit`: 1000 and "milliseconds" of

@@ -72,3 +72,13 @@ def test_a_plugin_that_fails_to_import_hurts_nobody_else(
     page = shown(pptsn("stream", "--help", also=broken).stdout)
     assert "toy:..." in page
     assert "broken" not in page
+
+
+def test_a_plugin_that_is_not_named_is_not_imported(
+    pptsn: Run, broken: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (broken / "broken_plugin.py").write_text("import os; os._exit(77)")  # ends the program, whatever it does
+    output = tmp_path / "x.jsonl"
+    done = pptsn("--quiet", "stream", PICTURES, "--model", tiny_model, "-o", output, also=broken)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pptsn("stream", PICTURES, "--model", tiny_model, "-o", "broken:x", also=broken).returncode == 77

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer.main
 
+from pptsn.cli.late_help import made
 from pptsn.cli.lazy import LazyGroup
 from pptsn.cli.program import command_line
 
@@ -99,7 +100,7 @@ def _row(parameter: Parameter) -> str:
     else:
         flags = [f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts)]
         name = " ".join(flags) + ("" if parameter.is_flag else f" {_value(parameter)}")
-    return f"| {name} | {escaped(parameter.help or '')} | {_default(parameter)} |"
+    return f"| {name} | {escaped(made(parameter.help or ''))} | {_default(parameter)} |"
 
 
 def _value(parameter: Parameter) -> str:
