@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,6 +114,16 @@ class Registry(Generic[Kind]):
             with suppress(PluginError):  # told by `problems`
                 found.append(self.instance(name))
         return found
+
+    def first(self, fits: Callable[[Any], bool], *, named: str = "") -> Any:
+        """Return the first instance that fits, or None; plugins are imported for what none of ours fits.
+
+        named: what a plugin for it would be called.  Raises PluginError where there is one that cannot be used.
+        """
+        found = next(filter(fits, map(self.instance, self._own)), None)
+        if found is None and named in self:
+            self.instance(named)
+        return next(filter(fits, self.usable_instances()), None) if found is None else found
 
     def usable(self) -> dict[str, Kind]:
         """Return the kinds that can be loaded, by name: what `--help` lists."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +93,9 @@ def failing_packages() -> frozenset[str]:
 
 def _suiting(path: Path) -> AnyBackend:
     """Return the first backend that runs the file at `path`; plugins are asked for what none of ours runs."""
-    own: Iterator[AnyBackend] = (BACKENDS.instance(name) for name in BACKENDS.own_names)
-    plugins: Iterator[AnyBackend] = (
-        BACKENDS.instance(name) for name in BACKENDS.usable() if name not in BACKENDS.own_names
-    )
-    for backend in chain(own, plugins):
-        if backend.suits(path):
-            return backend
+    suiting: AnyBackend | None = BACKENDS.first(lambda backend: backend.suits(path))
     fallback: AnyBackend = BACKENDS.instance(BACKENDS.own_names[0])  # which says what is wrong with the file
-    return fallback
+    return suiting or fallback
 
 
 def _described(backend: AnyBackend) -> str:

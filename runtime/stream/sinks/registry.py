@@ -6,7 +6,6 @@ a `?` that no option follows belongs to the path.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import PurePath
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
@@ -59,29 +58,17 @@ def _described(kind: AnyKind) -> str:
 def _kind_of(text: str) -> AnyKind:
     scheme, slashes = split_scheme(text)
     if scheme:
-        found = _first_kind(lambda kind: kind.has_scheme_of(text), scheme)
+        found: AnyKind | None = SINKS.first(lambda kind: kind.has_scheme_of(text), named=scheme)
         if found is not None:
             return found
         if slashes:
             raise UsageError("--output", f"unknown scheme {scheme}://", f"expected {_all_forms()}")
     suffix = PurePath(split_options(text)[0]).suffix.lower()
-    found = _first_kind(lambda kind: kind.has_path_of(text), suffix[1:])
+    found = SINKS.first(lambda kind: kind.has_path_of(text), named=suffix[1:])
     if found is None:
         cause = f"unknown kind of output {suffix or 'without a suffix'}"
         raise UsageError("--output", cause, f"expected {_all_forms()}")
     return found
-
-
-def _first_kind(claims: Callable[[AnyKind], bool], name: str) -> AnyKind | None:
-    """Return the kind that claims a text; ours first, so that plugins are imported for what none of ours takes.
-
-    Raises PluginError where it would be the plugin called `name`, and that cannot be used.
-    """
-    own = (SINKS.instance(own_name) for own_name in SINKS.own_names)
-    found = next(filter(claims, own), None)
-    if found is None and name in SINKS:
-        SINKS.instance(name)
-    return found or next(filter(claims, SINKS.usable_instances()), None)
 
 
 def _all_forms() -> str:

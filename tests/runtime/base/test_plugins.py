@@ -121,6 +121,20 @@ def test_what_is_not_named_is_not_imported(foreign: Path) -> None:
     assert registry()["plain"].__name__ == "Plain"
 
 
+def test_the_first_kind_that_fits_is_ours_where_one_does(foreign: Path) -> None:
+    install(foreign, "raise RuntimeError('was imported')", odd="Odd")
+    assert registry().first(lambda kind: kind.act() == "plainly").name == "plain"
+    assert registry().first(lambda kind: kind.name == "again", named="odd").name == "again"
+    assert registry().first(lambda kind: False) is None
+    with pytest.raises(PluginError, match="was imported"):
+        registry().first(lambda kind: False, named="odd")
+
+
+def test_a_plugin_may_be_the_first_that_fits(foreign: Path) -> None:
+    install(foreign, MODULE, odd="Odd")
+    assert registry().first(lambda kind: kind.act() == "oddly", named="no such").name == "odd"
+
+
 def test_a_name_of_ours_cannot_be_taken(foreign: Path) -> None:
     install(foreign, MODULE, plain="Odd")
     kinds = registry()
