@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pptsn.cli.late_help import late
+from pptsn.cli.lazy import late
 from pptsn.runtime.engines.registry import backends_help
 
 MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."

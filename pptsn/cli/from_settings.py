@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
-from pptsn.cli.late_help import late
+from pptsn.cli.lazy import late
 from pptsn.runtime.base.options import Option, flags_of, options_of
 
 

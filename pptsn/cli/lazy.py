@@ -1,19 +1,54 @@
-"""Groups whose commands are imported when they run: `--help` lists them without what they are made of."""
+"""What the command line puts off: commands are imported when they run, lists of kinds made when help is asked for.
+
+`--help` lists a group's commands without what they are made of; and only a help page that lists the kinds of a
+registry imports the plugins among them.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from pptsn.cli.late_help import LateHelpCommand
-
 # Click's own types: newer versions of Typer bring a copy of it under another name.
 Context = Any
 Command = Any
+
+
+# What stands for a text in the help of a parameter, and what returns the text.
+_TEXTS: dict[str, Callable[[], str]] = {}
+
+
+def late(make: Callable[[], str]) -> str:
+    """Return what stands for `make()` in the help of a parameter until help is asked for."""
+    name = f"{{{make.__module__}.{make.__qualname__}}}"
+    _TEXTS[name] = make
+    return name
+
+
+def with_lists(text: str) -> str:
+    """Return the help `text` with what `late` put off."""
+    for name, make in _TEXTS.items():
+        if name in text:
+            text = text.replace(name, make())
+    return text
+
+
+class LateHelpCommand(TyperCommand):
+    """A command whose parameters' help may hold what `late` returns."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help page."""
+        for parameter in self.params:
+            text = getattr(parameter, "help", None)
+            if text:
+                # Rich would take what stands in brackets for markup.
+                parameter.help = re.sub(r"(?<!\\)\[", r"\\[", with_lists(text))  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 class LazyGroup(TyperGroup):

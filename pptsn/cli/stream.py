@@ -8,7 +8,7 @@ import typer
 
 from pptsn.cli.device_options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, ModelOption
 from pptsn.cli.from_settings import from_settings
-from pptsn.cli.late_help import late
+from pptsn.cli.lazy import late
 from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.run.settings import LiveRun, OutputSettings

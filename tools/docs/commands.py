@@ -8,8 +8,7 @@ from typing import Any
 
 import typer.main
 
-from pptsn.cli.late_help import made
-from pptsn.cli.lazy import LazyGroup
+from pptsn.cli.lazy import LazyGroup, with_lists
 from pptsn.cli.program import command_line
 
 # A command or parameter of Typer's; which of its bases are Click's own changed from version to version.
@@ -100,7 +99,7 @@ def _row(parameter: Parameter) -> str:
     else:
         flags = [f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts)]
         name = " ".join(flags) + ("" if parameter.is_flag else f" {_value(parameter)}")
-    return f"| {name} | {escaped(made(parameter.help or ''))} | {_default(parameter)} |"
+    return f"| {name} | {escaped(with_lists(parameter.help or ''))} | {_default(parameter)} |"
 
 
 def _value(parameter: Parameter) -> str:
