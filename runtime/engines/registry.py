@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.engines.backend import AnyBackend, Backend, Choices, NoOptions
-from pptsn.runtime.engines.base import Engine
 from pptsn.runtime.engines.device import Device
+
+if TYPE_CHECKING:
+    from pptsn.runtime.engines.base import Engine
 
 AUTO = "auto"
 # In the order in which `auto` asks them.

@@ -23,7 +23,7 @@ from pptsn.runtime.model.spec import ModelSpec
 class TensorRtBatch(Batch):
     """A batch with room for the plan's largest; made while the GPU's context is current.
 
-    graphs: the module that records CUDA graphs, or None; graphs_failed: told why, where that does not work.
+    graphs: the module that records CUDA graphs, or None.  graphs_failed: called with the reason where that fails.
     give_back: takes the batch when it is closed.
     """
 

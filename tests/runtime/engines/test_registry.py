@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -124,3 +125,10 @@ def test_a_backend_knows_its_files_by_their_names(backend: str, name: str, runs:
 def test_help_and_faults_are_those_of_all_backends() -> None:
     assert all(f"{name} (" in backends_help() for name in BACKENDS.own_names)
     assert {"onnxruntime", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda"} <= failing_packages()
+
+
+def test_listing_the_backends_loads_no_library() -> None:
+    load = "import sys; from pptsn.runtime.engines.registry import backends_help"
+    code = f"{load}; backends_help(); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "cv2", "av", "onnxruntime", "tensorrt", "pycuda"} & set(run.stdout.split())
