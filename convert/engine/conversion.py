@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 import onnx
 
 from pptsn.convert.checks import require_buildable
-from pptsn.convert.engine.build import build_plan
-from pptsn.convert.engine.layers import convolution_precisions
+from pptsn.convert.engine.build import build_plan, convolution_precisions
 from pptsn.convert.engine.options import BuildOptions
 from pptsn.convert.engine.target import Target, find_target
-from pptsn.runtime.base.errors import InputError, ModelError, UsageError
-from pptsn.runtime.base.files import atomic_file, refuse_overwriting
+from pptsn.runtime.base.errors import ModelError, UsageError
+from pptsn.runtime.base.files import atomic_file, refuse_overwriting, require_writable
 from pptsn.runtime.engines.tensorrt.api import TensorRT, import_tensorrt
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import (
@@ -84,7 +82,7 @@ def convert_to_engine(
     if rebuild_if_needed and not reason:
         return EngineReport(read_manifest(output), built=False)
     for path in (output, manifest_path(output)):
-        _require_writable(path)
+        require_writable(path)
     plan = build_plan(library, source.content, options, source=model)
     manifest = Manifest(plan_sha256=hashlib.sha256(plan.content).hexdigest(), **facts)
     _write_pair(output, plan.content, manifest)
@@ -110,20 +108,6 @@ def _check_paths(model: Path, output: Path, options: BuildOptions) -> None:
         refuse_overwriting(written, [model])
     if cache is not None and cache.resolve() in (output.resolve(), manifest_path(output).resolve()):
         raise UsageError("--timing-cache", f"{cache} is the output as well", "name another file")
-
-
-def _require_writable(path: Path) -> None:
-    """Raise InputError where `path` could not be written after the build, which takes minutes; leaves no trace."""
-    real = Path(os.path.realpath(path))
-    if real.is_dir():
-        raise InputError(path, "is a folder, expected a file name", "name a file in it")
-    folder = next(parent for parent in real.parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        cause = f"cannot be written ({error.strerror or error})"
-        raise InputError(path, cause, "choose a writable place with room") from error
 
 
 def _check_precision(source: ModelFile, wanted: str | None) -> None:

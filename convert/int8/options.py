@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pptsn.convert.graph import NETWORK_PREFIX
-from pptsn.convert.int8.thresholds import METHODS
+from pptsn.convert.int8.histogram import METHODS
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import check_ranges, option
 

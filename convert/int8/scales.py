@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.convert.int8.histogram import Histogram
-from pptsn.convert.int8.thresholds import METHODS
+from pptsn.convert.int8.histogram import METHODS, Histogram
 
 # Smallest and largest of int8 as symmetric quantization uses it, and of uint8.
 INT8_MAX = 127

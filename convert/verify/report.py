@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +13,8 @@ from typing import Any
 from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.limits import Limits
 from pptsn.convert.verify.runs import is_plan
-from pptsn.runtime.base.errors import UsageError, VerificationError
-from pptsn.runtime.base.files import write_text
+from pptsn.runtime.base.errors import InputError, UsageError, VerificationError
+from pptsn.runtime.base.files import require_writable, write_text
 from pptsn.runtime.classify.clips import Excerpt
 from pptsn.runtime.classify.results import printable
 from pptsn.runtime.model.manifest import manifest_path
@@ -86,7 +84,10 @@ def check_report_path(path: Path, models: Sequence[Path], others: Iterable[objec
 
     others: what else is read: clips, lists (`@list` as well), None.
     """
-    _check_writable(path)
+    try:
+        require_writable(path)
+    except InputError as error:
+        raise UsageError("--report", f"{path} {error.cause}", error.remedy) from error
     for model in models:
         if model.is_dir() and path.resolve().parent == model.resolve():
             raise UsageError("--report", f"{path} lies in the export folder {model}", "choose another place")
@@ -96,16 +97,3 @@ def check_report_path(path: Path, models: Sequence[Path], others: Iterable[objec
         with suppress(OSError, ValueError):  # what is not there cannot be overwritten
             if path.samefile(name.removeprefix("@")):
                 raise UsageError("--report", f"{path} is the input {name} itself", "choose another name")
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse a path that is a folder, or in a folder that cannot be written; make nothing there."""
-    try:
-        if path.is_dir():
-            raise UsageError("--report", f"{path} is a folder, expected a file name", "name a file in it")
-        folder = next(parent for parent in Path(os.path.realpath(path)).parents if parent.exists())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        cause = f"{path} cannot be written ({error.strerror or error})"
-        raise UsageError("--report", cause, "choose a writable place") from error

@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,6 +83,20 @@ def _writing(path: str | Path) -> Iterator[None]:
         yield
     except BrokenPipeError:  # the reader of standard output has gone: no fault of this file
         raise
+    except OSError as error:
+        cause = f"cannot be written ({error.strerror or error})"
+        raise InputError(path, cause, "choose a writable place with room") from error
+
+
+def require_writable(path: Path) -> None:
+    """Raise InputError where `path` could not be written after work that takes long; leaves no trace."""
+    real = Path(os.path.realpath(path))
+    try:
+        if real.is_dir():
+            raise InputError(path, "is a folder, expected a file name", "name a file in it")
+        folder = next(parent for parent in real.parents if parent.exists())
+        with tempfile.TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         cause = f"cannot be written ({error.strerror or error})"
         raise InputError(path, cause, "choose a writable place with room") from error

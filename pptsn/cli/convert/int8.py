@@ -18,7 +18,13 @@ from pptsn.cli.requirements import require
 from pptsn.convert.int8.options import Int8Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from pptsn.convert.int8.conversion import Int8Result
+    from pptsn.convert.int8.options import Recipe
+    from pptsn.convert.int8.search import Candidate, LayerError
 
 # Where the tables go to a file or a pipe, the columns that they may take.
 _PIPED_COLUMNS = 120
@@ -42,7 +48,6 @@ def convert_int8(
     require("onnxruntime", "proving a converted model", extra="cpu")
     from pptsn.convert.frames import calibration_sources
     from pptsn.convert.int8.conversion import convert_to_int8
-    from pptsn.convert.int8.tables import candidates_table, layers_table
     from pptsn.convert.verify.table import report_line
     from pptsn.runtime.base.progress import results
 
@@ -50,8 +55,8 @@ def convert_int8(
     warn_of_skipped(result.frames.skipped)
     console = results(piped_columns=_PIPED_COLUMNS)
     if result.layers:
-        console.print(layers_table(result.layers))
-    console.print(candidates_table(result.candidates, result.chosen))
+        console.print(_layers_table(result.layers))
+    console.print(_candidates_table(result.candidates, result.chosen))
     typer.echo(_summary(result))
     typer.echo(report_line(result.report))
     result.report.require_passed()
@@ -65,3 +70,43 @@ def _summary(result: Int8Result) -> str:
         f"INT8, calibrated on {len(frames.calibration)} frames and judged on {len(frames.held_out)} others, "
         f"of {frames.clips} clips"
     )
+
+
+def _candidates_table(candidates: Sequence[Candidate], chosen: Recipe) -> Table:
+    """Return the table of all trials; a star marks `chosen`.
+
+    error, worst: the median and the largest normalised logit error of a frame (`agreement.normalised_errors`).
+    """
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(
+        "", "method", "placement", "skipped", "error", "worst", "same answer",
+        title="On held-out frames", title_justify="left", box=SIMPLE,
+    )  # fmt: skip
+    for candidate in candidates:
+        recipe, figures = candidate.recipe, candidate.figures
+        table.add_row(
+            "*" if recipe == chosen else "",
+            recipe.method,
+            recipe.placement,
+            str(len(recipe.skipped)),
+            f"{figures.error_median:.4f}",
+            f"{figures.error_worst:.4f}",
+            f"{figures.top1:.1%}",
+        )
+    return table
+
+
+def _layers_table(layers: Sequence[LayerError]) -> Table:
+    """Return the table of each convolution's own error."""
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    table = Table(
+        "layer", "error", "worst",
+        title="One layer quantized alone", title_justify="left", box=SIMPLE,
+    )  # fmt: skip
+    for layer in layers:
+        table.add_row(layer.layer, f"{layer.median:.4f}", f"{layer.worst:.4f}")
+    return table

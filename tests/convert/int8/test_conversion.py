@@ -12,9 +12,9 @@ from pptsn.convert.checks import check_file
 from pptsn.convert.frames import calibration_sources
 from pptsn.convert.int8 import conversion, search
 from pptsn.convert.int8.conversion import Int8Result, convert_to_int8
+from pptsn.convert.int8.histogram import METHODS
 from pptsn.convert.int8.options import Int8Options, SkipLayers
 from pptsn.convert.int8.scales import Scale
-from pptsn.convert.int8.thresholds import METHODS
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.onnxruntime import engine as onnxruntime_engine

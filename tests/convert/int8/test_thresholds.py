@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from pptsn.convert.int8.histogram import Histogram
-from pptsn.convert.int8.thresholds import METHODS
+from pptsn.convert.int8.histogram import METHODS, Histogram
 
 
 def threshold(method: str, values: np.ndarray, levels: int = 128) -> float:

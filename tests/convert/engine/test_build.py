@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pptsn.convert.engine.layers import convolution_precisions
+from pptsn.convert.engine.build import convolution_precisions
 
 
 def layer(name: str, kind: str, first: str, metadata: str, *, mark: str = "") -> str:
