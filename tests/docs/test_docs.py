@@ -13,9 +13,11 @@ import pytest
 
 import pptsn
 from tests.docs.markdown import ROOT, anchors, blocks, commands, links, pages
-from tools.docs.commands import all_commands, commands_as_markdown, members, options, root_command
+from tools.docs.commands import all_commands, commands_as_markdown, options
+from tools.docs.kinds import backends_as_markdown, outputs_as_markdown, sources_as_markdown
 
 PAGES = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in pages()}
+COMMANDS = dict(all_commands())
 # What the program itself shows, as examples in its help.
 SHOWN = PAGES | {"--help": commands_as_markdown()}
 
@@ -23,15 +25,14 @@ SHOWN = PAGES | {"--help": commands_as_markdown()}
 def problem_of(arguments: str) -> str:
     """Return what is wrong with a call of pptsn, or ""."""
     words = re.sub(r"(?<!\S)\[|\](?=\s|$|\.)", " ", arguments).split()
-    name, command = "pptsn", root_command()
-    flags = options(command)
-    while words and (words[0] in flags or words[0] in members(command)):
+    name, flags = "pptsn", options(COMMANDS["pptsn"])
+    while words and (words[0] in flags or f"{name} {words[0]}" in COMMANDS):
         word = words.pop(0)
-        if word in flags:
-            continue
-        name, command = f"{name} {word}", members(command)[word]
-        flags |= options(command)
-    if members(command) and words and re.match(r"[a-z]", words[0]) and "|" not in words[0]:
+        if word not in flags:
+            name = f"{name} {word}"
+            flags = flags | options(COMMANDS[name])
+    is_group = any(other.startswith(f"{name} ") for other in COMMANDS)
+    if is_group and words and re.match(r"[a-z]", words[0]) and "|" not in words[0]:
         return f"{name} has no command {words[0]}"
     asked = [word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)]
     unknown = [flag for flag in asked if flag not in flags and flag != "--help"]
@@ -149,7 +150,7 @@ def test_every_public_name_is_described() -> None:
 
 def test_every_command_is_described() -> None:
     headings = re.findall(r"^##+ (pptsn.*)$", SHOWN["--help"], re.MULTILINE)
-    assert headings == [name for name, _ in all_commands()]
+    assert headings == list(COMMANDS)
     assert "| `--calibration` TEXT |" in SHOWN["--help"]
 
 
@@ -213,3 +214,10 @@ def _texts() -> list[str]:
             constants = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
             found += [node.value for node in constants if isinstance(node.value, str)]
     return found
+
+
+def test_the_tables_of_kinds_say_which_values_make_sense() -> None:
+    assert "| `timeout` | device, rtsp, rtmp, http, gst |" in sources_as_markdown()
+    assert "| 0.1 to 3600 seconds |" in sources_as_markdown()
+    assert "| `qos` | mqtt |" in outputs_as_markdown()
+    assert "| `tensorrt` | `.engine` |" in backends_as_markdown()

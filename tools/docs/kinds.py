@@ -54,7 +54,7 @@ def _options(kinds: Iterable[tuple[Any, str]]) -> str:
     users: dict[tuple[str, str, str], list[str]] = {}
     for kind, _ in kinds:
         for name, (_, about) in options_of(kind.options).items():
-            users.setdefault((name, _help(about), about.expected), []).append(kind.name)
+            users.setdefault((name, _help(about), _values(about)), []).append(kind.name)
     rows = [
         f"| `{name}` | {', '.join(names)} | {escaped(text)} | {escaped(expected)} |"
         for (name, text, expected), names in sorted(users.items())
@@ -64,3 +64,8 @@ def _options(kinds: Iterable[tuple[Any, str]]) -> str:
 
 def _help(about: Option) -> str:
     return about.help() if callable(about.help) else about.help
+
+
+def _values(about: Option) -> str:
+    """Return what makes sense as a value, in words."""
+    return about.expected or getattr(about.parse, "expected", "")
