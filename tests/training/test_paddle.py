@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from pptsn.runtime.base.errors import MissingDependencyError
-from pptsn.runtime.engines.paddle.library import CPU_THREADS, arithmetic
+from pptsn.runtime.engines.paddle import library
+from pptsn.runtime.engines.paddle.library import CPU_THREADS
 from pptsn.training.network._paddle import paddle, select_device
 
 _READ_BY_PADDLE = ("OMP_NUM_THREADS", "MKL_CBWR")
@@ -40,7 +41,8 @@ def test_importing_paddle_is_silent_and_leaves_the_environment_alone():
 # MKL as Paddle loads it; 0x10000 is STRICT, and 2, 3 are AUTO and COMPATIBLE.
 _MODE = """
 import ctypes
-from pptsn.runtime.engines.paddle.library import CPU_THREADS, arithmetic
+from pptsn.runtime.engines.paddle import library
+from pptsn.runtime.engines.paddle.library import CPU_THREADS
 from pptsn.training.network._paddle import paddle
 paddle.matmul(paddle.ones([2, 2]), paddle.ones([2, 2]))
 libraries = {line.split()[-1] for line in open("/proc/self/maps") if "mkl" in line}
@@ -57,14 +59,19 @@ def test_products_add_up_in_a_fixed_order_or_as_the_environment_says(asked, mode
     assert _run(_MODE, **asked) == hex(mode)
 
 
-def test_what_the_last_bits_depend_on_is_known(monkeypatch):
-    monkeypatch.setenv("MKL_CBWR", "AUTO,STRICT")
-    strict = arithmetic(paddle)
-    assert strict == {"paddle": paddle.__version__, "device": "cpu", "MKL_CBWR": "AUTO,STRICT"} | {
-        "processor": strict["processor"]
-    }
-    monkeypatch.setenv("MKL_CBWR", "AUTO")
-    assert arithmetic(paddle) == strict | {"MKL_CBWR": "AUTO", "threads": str(CPU_THREADS)}
+@pytest.mark.parametrize(
+    ("mode", "processor", "threads"),
+    [
+        ("AUTO,STRICT", "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", {}),
+        ("AUTO,STRICT", "AMD EPYC", {"threads": str(CPU_THREADS)}),
+        ("AVX2", "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", {"threads": str(CPU_THREADS)}),
+    ],
+)
+def test_what_the_last_bits_depend_on_is_known(monkeypatch, mode, processor, threads):
+    monkeypatch.setenv("MKL_CBWR", mode)
+    monkeypatch.setattr(library, "_processor", lambda: processor)
+    facts = {"paddle": paddle.__version__, "device": "cpu", "MKL_CBWR": mode, "processor": processor}
+    assert library.arithmetic(paddle) == facts | threads
 
 
 def test_a_gpu_that_is_not_there_is_told():

@@ -10,8 +10,10 @@ import pytest
 from rich.console import Console
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder
 from pptsn.training.metrics import read_metrics
+from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
 from pptsn.training.progress import Display
@@ -108,7 +110,9 @@ def test_another_seed_gives_other_weights(lists, tmp_path, uninterrupted):
 
 
 def test_the_number_of_threads_changes_nothing(lists, tmp_path, monkeypatch):
-    monkeypatch.delenv("MKL_CBWR", raising=False)
+    monkeypatch.setenv("MKL_CBWR", "AUTO,STRICT")
+    if "threads" in arithmetic(paddle):
+        pytest.skip("MKL adds up in one order for all numbers of threads on Intel's processors alone")
     (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists).to_yaml())
     digests = set()
     for threads in ("1", "2", "5"):
@@ -129,7 +133,7 @@ def test_a_run_that_goes_on_with_other_arithmetic_says_so(lists, tmp_path, monke
     assert "on other terms" not in shown.getvalue()
     monkeypatch.setenv("MKL_CBWR", "AUTO,STRICT")
     train(recipe, tmp_path / "run", resume=True, display=Display(Console(file=shown)))
-    assert "on other terms (MKL_CBWR COMPATIBLE → AUTO,STRICT, threads" in shown.getvalue()
+    assert "on other terms (MKL_CBWR COMPATIBLE → AUTO,STRICT" in shown.getvalue()
 
 
 def test_resuming_a_finished_run_changes_nothing(lists, uninterrupted):

@@ -21,8 +21,9 @@ CPU_THREADS = int(_asked) if _asked.isdecimal() else available_cores()
 
 # Conditional numerical reproducibility of MKL, which does Paddle's matrix products on a CPU.  Left to itself MKL
 # adds up in an order that depends on the number of threads, and may depend on where in memory a matrix lies.
-# AUTO: the processor's own instructions, in a fixed order; STRICT: the same for any number of threads and any
-# alignment.  In training MKL does nothing but SGEMM and copies, which STRICT covers.
+# AUTO: the processor's own instructions, in a fixed order; STRICT: the same for any alignment and any number of
+# threads, where MKL has kernels of its own for the processor: on Intel's.  On others it is one order for each number
+# of threads.  In training MKL does nothing but SGEMM and copies, which STRICT covers.
 _REPRODUCIBLE = "AUTO,STRICT"
 
 # What Paddle's libraries read once, on import:
@@ -37,7 +38,7 @@ _SETTINGS = {
 
 
 def import_paddle(need: str, *, extra: str) -> Any:
-    """Return the module `paddle`, whose results on a CPU follow from the inputs and the processor alone.
+    """Return the module `paddle`, whose results on a CPU follow from the inputs and what `arithmetic` returns.
 
     Sets MKL_CBWR in the environment unless it is set: MKL reads it at its first product, which comes later.
     Raises MissingDependencyError with the cause `need` ("X needs PaddlePaddle") and the extra that brings it.
@@ -63,7 +64,7 @@ def arithmetic(paddle: Any) -> dict[str, str]:
     if device == "cpu":
         mode = os.environ.get("MKL_CBWR", "")
         facts |= {"processor": _processor(), "MKL_CBWR": mode}
-        if not mode.endswith(",STRICT"):
+        if not (mode.endswith(",STRICT") and "Intel" in facts["processor"]):
             facts["threads"] = str(CPU_THREADS)
     return facts
 
