@@ -1,8 +1,8 @@
 """The training run: epochs of steps and validation, with a checkpoint after each.
 
-An interrupted and resumed run gives the uninterrupted run's weights to the bit on a CPU: order, augmentation, mixup
-and dropout follow from (seed, epoch, iteration or index in the list), and from no state that runs along; matrix
-products add up in a fixed order (see `pptsn.runtime.engines.paddle.library`).
+An interrupted and resumed run gives the uninterrupted run's weights to the bit on a CPU: order, augmentation,
+mixup and dropout follow from (seed, epoch, iteration or index in the list), and from no state that runs along;
+matrix products add up in a fixed order (see `pptsn.runtime.engines.paddle.library`).
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ CPU_THREADS = int(_asked) if _asked.isdecimal() else available_cores()
 # Conditional numerical reproducibility of MKL, which does Paddle's matrix products on a CPU.  Left to itself MKL
 # adds up in an order that depends on the number of threads, and may depend on where in memory a matrix lies.
 # AUTO: the processor's own instructions, in a fixed order; STRICT: the same for any alignment and any number of
-# threads, where MKL has kernels of its own for the processor: on Intel's.  On others it is one order for each number
-# of threads.  In training MKL does nothing but SGEMM and copies, which STRICT covers.
+# threads, where MKL has kernels for the processor: on Intel's.  On others there is one order for each number of
+# threads.  In training MKL does nothing but SGEMM and copies, which STRICT covers.
 _REPRODUCIBLE = "AUTO,STRICT"
 
 # What Paddle's libraries read once, on import:
