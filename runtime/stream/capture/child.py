@@ -119,9 +119,9 @@ class Capture:
         if paced and job.frozen_after_s > 0:
             self._frozen = FrozenDetector(job.frozen_after_s)
         self._control.send(Opened(source.live, self._waits, source.frame_rate, source.duration_s))
-        if job.record_path is not None:
+        if job.video is not None:
             self._video = AnnotatedVideo(
-                job.record_path,
+                job.video,
                 stop=self._control.stop,
                 remark=lambda text: self._control.send(Remark(text)),
                 keeps_all=self._waits and not source.live,

@@ -8,7 +8,7 @@ from multiprocessing.reduction import DupFd
 from typing import Any, TypeAlias
 
 from pptsn.runtime.frames.stamp import FrameStamp
-from pptsn.runtime.stream.recording.overlay import Overlay
+from pptsn.runtime.stream.recording.overlay import Overlay, VideoFile
 from pptsn.runtime.stream.sources.base import SourceUri
 
 # What may be sent to the whole program, and concerns its main process alone.
@@ -38,7 +38,7 @@ class CaptureJob:
     realtime: files at their own pace.  waits: wait for a free slot, rather than drop the frame; None: a source
         that does not come at a pace of its own waits.
     frozen_after_s: a picture that comes at a pace, and has not changed for so long, is frozen; 0: never.
-    record_path: where the annotated video goes, or None.
+    video: where the annotated video goes, or None.
     """
 
     uri: SourceUri
@@ -52,7 +52,7 @@ class CaptureJob:
     realtime: bool
     waits: bool | None
     frozen_after_s: float
-    record_path: str | None = None
+    video: VideoFile | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pptsn.runtime.stream.pipeline.inference import Done, EngineLoop
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem
 from pptsn.runtime.stream.pipeline.roster import StreamRoster
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
+from pptsn.runtime.stream.recording.overlay import VideoFile
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from pptsn.runtime.stream.sources.base import SourceUri
@@ -39,7 +40,7 @@ class StreamPipeline(Closing):
 
     Its methods may be called by any thread.  It implements PipelineView.
 
-    settings, rules: of all streams.  record: gives the path of the next annotated video of a stream, by its name
+    settings, rules: of all streams.  record: gives the file of the next annotated video of a stream, by its name
     and whether it is live; None: no videos.  report: takes lines about sinks in trouble, from any thread.
     keep_open: go on when all streams have ended, since more will be added.
     """
@@ -50,7 +51,7 @@ class StreamPipeline(Closing):
         settings: StreamSettings,
         rules: DecisionRules | None = None,
         *,
-        record: Callable[[str, bool], str] | None = None,
+        record: Callable[[str, bool], VideoFile] | None = None,
         report: Callable[[str], None] = lambda line: None,
         keep_open: bool = False,
     ) -> None:

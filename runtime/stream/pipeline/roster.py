@@ -17,6 +17,7 @@ from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.pipeline.stream import Phase, Stream
 from pptsn.runtime.stream.pipeline.supervisor import StreamSupervisor
+from pptsn.runtime.stream.recording.overlay import VideoFile
 from pptsn.runtime.stream.sources.base import SourceUri
 from pptsn.runtime.stream.sources.registry import kind_of
 
@@ -43,7 +44,7 @@ class StreamRoster:
         rules: DecisionRules,
         queues: FrameQueues[QueueItem],
         *,
-        record: Callable[[str, bool], str] | None,
+        record: Callable[[str, bool], VideoFile] | None,
         emit: Callable[[Message], None],
     ) -> None:
         self._spec, self._settings, self._rules, self._queues = spec, settings, rules, queues
@@ -219,7 +220,7 @@ class StreamRoster:
             realtime=settings.realtime,
             waits=None if settings.policy is None else settings.policy == "block",
             frozen_after_s=settings.frozen_after_s,
-            record_path=self._record(stream.name, uri.is_live_kind) if self._record else None,
+            video=self._record(stream.name, uri.is_live_kind) if self._record else None,
         )
 
 

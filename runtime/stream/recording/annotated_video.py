@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import av
 
-from pptsn.runtime.stream.recording.overlay import Overlay
+from pptsn.runtime.stream.recording.overlay import Overlay, VideoFile
 from pptsn.runtime.stream.recording.recorder import Recorder
 
 _POLL_S = 0.02
@@ -19,17 +19,17 @@ _STOP_S, _END_S = 1.5, 60.0
 
 
 class AnnotatedVideo:
-    """Records the frames of a session into `path`.  What goes wrong is remarked, and ends it alone.
+    """Records the frames of a session into `file`.  What goes wrong is remarked, and ends it alone.
 
     stop: set when the session is to finish.  remark: takes a line that its user should know.
     keeps_all: every frame is recorded, with the labels that are its own, and the source waits for that.
     """
 
     def __init__(
-        self, path: str, *, stop: threading.Event, remark: Callable[[str], None], keeps_all: bool
+        self, file: VideoFile, *, stop: threading.Event, remark: Callable[[str], None], keeps_all: bool
     ) -> None:
-        self._path, self._stop, self._remark, self._keeps_all = path, stop, remark, keeps_all
-        self._recorder: Recorder | None = Recorder(path, hold_back=keeps_all)
+        self._path, self._stop, self._remark, self._keeps_all = file.path, stop, remark, keeps_all
+        self._recorder: Recorder | None = Recorder(file.path, font=file.font, hold_back=keeps_all)
         self._answered_s = self._sampled_s = float("-inf")
 
     # From the thread that hears what the frames show

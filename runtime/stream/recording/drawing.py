@@ -13,14 +13,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw
 
 from pptsn.runtime.stream.recording.canvas import Planes
+from pptsn.runtime.stream.recording.fonts import FontFile
 from pptsn.runtime.stream.recording.overlay import Overlay
-from pptsn.runtime.stream.recording.text import Font, drawable
+from pptsn.runtime.stream.recording.text import Lettering, Line
 from pptsn.runtime.video.frame import Pixels
 
-_Floats = npt.NDArray[np.float32]
-_Colour = tuple[float, float, float]
+_Colour = tuple[int, int, int]
 
 # RGB.
 _BACKGROUND: _Colour = (13, 17, 23)
@@ -32,6 +33,8 @@ _EVENT: _Colour = (255, 179, 0)
 _EVENT_TEXT: _Colour = (28, 20, 0)
 _BACKGROUND_OPACITY = 0.8
 _TRACK_OPACITY = 0.22
+# Edges are drawn so many times larger and shrunk.
+_OVERSAMPLING = 4
 
 # The size of letters goes with the picture; below 8 pixels they could not be read.
 _CAPITAL_SHARE = 0.02
@@ -47,17 +50,6 @@ _BAR_HEIGHT = 0.35
 _HEAD = 2.5
 # So much of the picture's height is for labels.
 _MOST_HEIGHT = 0.75
-
-# From RGB in 0..255 times opacity, and opacity, to limited-range BT.601 times opacity, and opacity.
-_TO_YUV = np.array(
-    [
-        [0.25679, 0.50413, 0.09791, 16],
-        [-0.14822, -0.29099, 0.43922, 128],
-        [0.43922, -0.36779, -0.07143, 128],
-        [0, 0, 0, 1],
-    ],
-    np.float32,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,49 +84,31 @@ class _Stamp:
 class _Box(NamedTuple):
     """A rectangle with round corners, in pixels."""
 
-    left: float
-    top: float
+    left: int
+    top: int
     width: float
-    height: float
+    height: int
     radius: float
 
 
-class _Sketch:
-    """A translucent picture: (h, w, 4) of red, green and blue, 0..255, times opacity, and opacity, 0..1."""
+def _fill(picture: Image.Image, box: _Box, colour: _Colour, opacity: float = 1.0) -> None:
+    """Fill a rectangle with round corners, with smooth edges."""
+    size = (math.ceil(box.width) * _OVERSAMPLING, box.height * _OVERSAMPLING)
+    large = Image.new("L", size)
+    outline = (0, 0, box.width * _OVERSAMPLING - 1, box.height * _OVERSAMPLING - 1)
+    ImageDraw.Draw(large).rounded_rectangle(outline, box.radius * _OVERSAMPLING, fill=round(255 * opacity))
+    picture.paste((*colour, 255), (box.left, box.top), large.reduce(_OVERSAMPLING))
 
-    def __init__(self, rgba: _Floats) -> None:
-        self.rgba = rgba
 
-    def box(self, box: _Box, colour: _Colour, opacity: float = 1.0) -> None:
-        """Fill a rectangle with round corners."""
-        height, width = self.rgba.shape[:2]
-        rows = np.arange(int(box.top), min(height, math.ceil(box.top + box.height)), dtype=np.float32)
-        columns = np.arange(int(box.left), min(width, math.ceil(box.left + box.width)), dtype=np.float32)
-        # The signed distance of each pixel's centre from the outline makes smooth edges.
-        down = np.abs(rows + 0.5 - (box.top + box.height / 2)) - (box.height / 2 - box.radius)
-        right = np.abs(columns + 0.5 - (box.left + box.width / 2)) - (box.width / 2 - box.radius)
-        outside = np.hypot(np.maximum(down, 0)[:, None], np.maximum(right, 0)[None, :])
-        inside = np.minimum(np.maximum(down[:, None], right[None, :]), 0)
-        mask = (opacity * np.clip(0.5 + box.radius - outside - inside, 0, 1)).astype(np.float32)
-        self._lay(int(box.left), int(box.top), mask, colour)
-
-    def text(self, left: float, baseline: float, text: str, font: Font, colour: _Colour) -> None:
-        mask = font.mask(text).astype(np.float32) / np.float32(255)
-        self._lay(round(left), round(baseline) - 2 * font.capital_px, mask, colour)
-
-    def _lay(self, left: int, top: int, mask: _Floats, colour: _Colour) -> None:
-        """Lay `colour` over a region, as opaque as `mask` says; what lies outside is cut off."""
-        height, width = self.rgba.shape[:2]
-        mask = mask[max(0, -top) : height - top, max(0, -left) : width - left]
-        top, left = max(0, top), max(0, left)
-        place = self.rgba[top : top + mask.shape[0], left : left + mask.shape[1]]
-        place += (np.array((*colour, 1), np.float32) - place) * mask[..., None]
+def _write(picture: Image.Image, left: int, baseline: int, line: Line, colour: _Colour) -> None:
+    """Write a line of text; what lies outside of the picture is cut off."""
+    picture.paste((*colour, 255), (left + line.left, baseline - line.mask.height * 2 // 3), line.mask)
 
 
 class _Layout:
     """Where things are on the panel, for pictures of one size; lengths in pixels."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, font: FontFile | None) -> None:
         short = min(height, width * 0.75)
         self.capital = max(_LEAST_CAPITAL_PX, round(_CAPITAL_SHARE * short))
         self.margin = round(_MARGIN * self.capital)
@@ -143,7 +117,7 @@ class _Layout:
         self.row = round(_ROW * self.capital)
         self.head = round(_HEAD * self.capital)
         self.most_height = min(round(_MOST_HEIGHT * height), height - 2 * self.margin)
-        self.font = Font(self.capital)
+        self.lettering = Lettering(self.capital, font)
 
     @property
     def is_wide_enough(self) -> bool:
@@ -156,7 +130,7 @@ class _Layout:
 
     def bar(self, top: int) -> _Box:
         """Return the whole bar of the row that begins at `top`."""
-        height = max(2.0, _BAR_HEIGHT * self.capital)
+        height = max(2, round(_BAR_HEIGHT * self.capital))
         below = round(top + (1 + _BAR_BELOW) * self.capital)
         return _Box(self.padding, below, self.width - 2 * self.padding, height, height / 2)
 
@@ -172,9 +146,10 @@ class _Layout:
 
 
 class _Row(NamedTuple):
-    """A line of an overlay: what is written, and how."""
+    """A line of an overlay: what is written, or otherwise where that cannot be; and how."""
 
     label: str
+    otherwise: str
     score: float
     text_colour: _Colour
     bar_colour: _Colour
@@ -184,16 +159,18 @@ class Drawer:
     """Draws overlays on yuv420p pictures of one size, in their lower left corner.  For use by one thread.
 
     A new overlay of five lines takes some 5 ms to render for 1080p; each picture with it 0.1 ms.
+
+    font: what to write in where it has the letters; None: Pillow's own.  See `text`.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, font: FontFile | None = None) -> None:
         self._height = height
-        self._layout = _Layout(width, height)
+        self._layout = _Layout(width, height, font)
         self._overlay: Overlay | None = None
         self._stamp: _Stamp | None = None
         # What is the same in overlays of one kind: their number of rows, with an event, with another head.
         self._kind: tuple[int, bool, bool] | None = None
-        self._panel: _Floats = np.empty((0, 0, 4), np.float32)
+        self._panel = Image.new("RGBA", (1, 1))
 
     def draw(self, planes: Planes, overlay: Overlay) -> None:
         """Blend `overlay` into the planes of a picture; the same object as before is not rendered again."""
@@ -214,40 +191,39 @@ class Drawer:
         kind = (rows, bool(overlay.event), head)
         if kind != self._kind:
             self._kind, self._panel = kind, _draw_panel(layout, height, kind)
-        sketch = _Sketch(self._panel.copy())
+        picture = self._panel.copy()
         if head:
-            _draw_head(sketch, layout, overlay)
+            _draw_head(picture, layout, overlay)
         for number in range(rows):
-            _draw_row(sketch, layout, layout.top_of(number, head=head), _row_of(overlay, number))
-        return _stamp(sketch, layout.margin // 2 * 2, (self._height - layout.margin - height) // 2 * 2)
+            _draw_row(picture, layout, layout.top_of(number, head=head), _row_of(overlay, number))
+        return _stamp(picture, layout.margin // 2 * 2, (self._height - layout.margin - height) // 2 * 2)
 
 
-def _draw_panel(layout: _Layout, height: int, kind: tuple[int, bool, bool]) -> _Floats:
-    """Return the background of an overlay of that kind."""
+def _draw_panel(layout: _Layout, height: int, kind: tuple[int, bool, bool]) -> Image.Image:
+    """Return the background of an overlay of that kind, RGBA."""
     rows, event, head = kind
-    sketch = _Sketch(np.zeros((height, layout.width, 4), np.float32))
+    picture = Image.new("RGBA", (layout.width, height), (*_BACKGROUND, 0))
     panel = _Box(0, 0, layout.width, height, 0.6 * layout.capital)
-    sketch.box(panel, _BACKGROUND, _BACKGROUND_OPACITY)
+    _fill(picture, panel, _BACKGROUND, _BACKGROUND_OPACITY)
     if event:
-        sketch.box(panel._replace(height=layout.head), _EVENT)
+        _fill(picture, panel._replace(height=layout.head), _EVENT)
     for number in range(rows):
-        sketch.box(layout.bar(layout.top_of(number, head=head)), _WHITE, _TRACK_OPACITY)
-    return sketch.rgba
+        _fill(picture, layout.bar(layout.top_of(number, head=head)), _WHITE, _TRACK_OPACITY)
+    return picture
 
 
-def _draw_head(sketch: _Sketch, layout: _Layout, overlay: Overlay) -> None:
+def _draw_head(picture: Image.Image, layout: _Layout, overlay: Overlay) -> None:
     """Draw the event under way, or that the window is not full yet."""
-    capital, font = layout.capital, layout.font
-    baseline = (layout.head + capital) / 2
+    capital = layout.capital
     room = layout.width - 3 * layout.padding - capital
-    dot = _Box(layout.padding, (layout.head - 0.8 * capital) / 2, 0.8 * capital, 0.8 * capital, 0.4 * capital)
+    side = round(0.8 * capital)
+    dot = _Box(layout.padding, (layout.head - side) // 2, side, side, side / 2)
     if overlay.event:
-        sketch.box(dot, _EVENT_TEXT)
-        text, colour = drawable(overlay.event, _name_of(overlay)), _EVENT_TEXT
+        line, colour = layout.lettering.line(overlay.event, _name_of(overlay), room), _EVENT_TEXT
     else:
-        sketch.box(dot, _BAR_QUIET)
-        text, colour = "warming up", _QUIET
-    sketch.text(layout.padding + 1.6 * capital, baseline, font.shorten(text, room), font, colour)
+        line, colour = layout.lettering.line("warming up", width=room), _QUIET
+    _fill(picture, dot, _EVENT_TEXT if overlay.event else _BAR_QUIET)
+    _write(picture, layout.padding + round(1.6 * capital), (layout.head + capital) // 2, line, colour)
 
 
 def _name_of(overlay: Overlay) -> str:
@@ -267,37 +243,39 @@ def _row_of(overlay: Overlay, number: int) -> _Row:
     if overlay.event and label == overlay.event:
         bar_colour = _EVENT
     text_colour = _WHITE if number == 0 else _QUIET
-    return _Row(drawable(label, _fallback(overlay, number)), min(max(score, 0.0), 1.0), text_colour, bar_colour)
+    return _Row(label, _fallback(overlay, number), min(max(score, 0.0), 1.0), text_colour, bar_colour)
 
 
-def _draw_row(sketch: _Sketch, layout: _Layout, top: int, row: _Row) -> None:
+def _draw_row(picture: Image.Image, layout: _Layout, top: int, row: _Row) -> None:
     """Draw a label, its score in percent, and the filled part of the bar below them."""
-    font, bar = layout.font, layout.bar(top)
-    percent = f"{100 * row.score:.0f}%"
-    right, baseline = bar.left + bar.width, top + layout.capital
-    room = int(bar.width) - font.width("100%") - layout.capital
-    sketch.text(right - font.width(percent), baseline, percent, font, row.text_colour)
-    sketch.text(bar.left, baseline, font.shorten(row.label, room), font, row.text_colour)
+    lettering, bar = layout.lettering, layout.bar(top)
+    score = lettering.line(f"{100 * row.score:.0f}%")
+    room = int(bar.width) - lettering.line("100%").width - layout.capital
+    baseline = top + layout.capital
+    _write(picture, bar.left + int(bar.width) - score.width, baseline, score, row.text_colour)
+    _write(picture, bar.left, baseline, lettering.line(row.label, row.otherwise, room), row.text_colour)
     if row.score * bar.width >= 1:
-        sketch.box(bar._replace(width=max(row.score * bar.width, bar.height)), row.bar_colour)
+        _fill(picture, bar._replace(width=max(row.score * bar.width, bar.height)), row.bar_colour)
 
 
-def _stamp(sketch: _Sketch, left: int, top: int) -> _Stamp:
-    """Return `sketch` as YUV, its chroma at half the size, to be put at (left, top), both even."""
-    height, width = (side // 2 * 2 for side in sketch.rgba.shape[:2])
-    full = np.asarray(cv2.transform(sketch.rgba[:height, :width], _TO_YUV), np.float32)
-    half = np.asarray(cv2.resize(full, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
+def _stamp(picture: Image.Image, left: int, top: int) -> _Stamp:
+    """Return `picture` as YUV, its chroma at half the size, to be put at (left, top), both even."""
+    width, height = (side // 2 * 2 for side in picture.size)
+    rgba = np.asarray(picture)[:height, :width]
+    yuv = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    luma, blue, red = np.split(yuv.ravel(), [height * width, height * width * 5 // 4])
+    opacity = np.ascontiguousarray(rgba[..., 3])
+    half = np.asarray(cv2.resize(opacity, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)
     return _Stamp(
         (
-            _stamp_plane(top, left, full, 0),
-            _stamp_plane(top // 2, left // 2, half, 1),
-            _stamp_plane(top // 2, left // 2, half, 2),
+            _stamp_plane(top, left, luma, opacity),
+            _stamp_plane(top // 2, left // 2, blue, half),
+            _stamp_plane(top // 2, left // 2, red, half),
         )
     )
 
 
-def _stamp_plane(top: int, left: int, yuva: _Floats, channel: int) -> _StampPlane:
-    # One half rounds here; 128 of 256 round where it is blended.
-    pre = (256 * yuva[..., channel] + 128.5).astype(np.uint16)
-    rest = (256.5 - 256 * yuva[..., 3]).astype(np.uint16)
-    return _StampPlane(top, left, pre, rest)
+def _stamp_plane(top: int, left: int, colour: Pixels, opacity: Pixels) -> _StampPlane:
+    share = np.round(opacity * np.float32(256 / 255)).astype(np.uint16)
+    # 128 of 256 round where it is blended.
+    return _StampPlane(top, left, colour.reshape(opacity.shape) * share + np.uint16(128), 256 - share)

@@ -1,8 +1,10 @@
-"""What is written over a picture of an annotated video."""
+"""What an annotated video is to be: its file, and what is written over its pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from pptsn.runtime.stream.recording.fonts import FontFile
 
 
 @dataclass(frozen=True)
@@ -20,3 +22,11 @@ class Overlay:
     event: str = ""
     warming_up: bool = False
     class_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """Where the annotated video of a session goes.  font: of its labels; None: Pillow's own, see `text`."""
+
+    path: str
+    font: FontFile | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import av
 import cv2
 
-from pptsn.runtime.stream.recording.scaling import Scaler, fit, is_quarter, shown_size
+from pptsn.runtime.stream.recording.canvas import Scaler, fit, is_quarter, shown_size
 from pptsn.runtime.video.upright import turn_of, upright
 
 

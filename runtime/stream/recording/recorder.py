@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.recording.canvas import Canvas, planes_of
 from pptsn.runtime.stream.recording.drawing import Drawer
+from pptsn.runtime.stream.recording.fonts import FontFile
 from pptsn.runtime.stream.recording.overlay import Overlay
 from pptsn.runtime.stream.recording.video_writer import (
     FALLBACK_NOTE,
@@ -52,6 +53,7 @@ class Recorder:
     hold_back: for files: every frame is kept, `offer` waits where the queue is full, and a frame waits for the
         answers that are expected up to its time, so that its labels are right.  False, for live sources: `offer`
         never waits, frames that find no room are dropped, and each carries the last labels known.
+    font: of the labels; None: Pillow's own.
     dropped: frames that found no room.  error: one line, or "".  note: what its user should know, or "".
     """
 
@@ -60,6 +62,7 @@ class Recorder:
         path: str | Path,
         *,
         hold_back: bool,
+        font: FontFile | None = None,
         queue_bytes: int = QUEUE_BYTES,
         queue_frames: int = QUEUE_FRAMES,
     ) -> None:
@@ -68,6 +71,7 @@ class Recorder:
         self.error = ""
         self.note = "" if encoder_name() == "libx264" else FALLBACK_NOTE
         self._path = Path(path)
+        self._font = font
         self._hold_back = hold_back
         self._limits = (queue_frames, queue_bytes)
         self._changed = threading.Condition()
@@ -161,7 +165,7 @@ class Recorder:
             while (taken := self._take()) is not None:
                 waiting, overlay = taken
                 if session is None:
-                    session = _Session(self._path, waiting)
+                    session = _Session(self._path, waiting, self._font)
                 session.encode(waiting, overlay)
         finally:
             if session is not None:
@@ -202,14 +206,14 @@ class Recorder:
 class _Session:
     """The file, with the size of its first frame and the times of its frames; used by the encoder's thread."""
 
-    def __init__(self, path: Path, first: _Waiting) -> None:
+    def __init__(self, path: Path, first: _Waiting, font: FontFile | None) -> None:
         self._canvas = Canvas(first.frame, first.pixel_aspect)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._ticks = _Ticks(_stated_ticks(first.frame))
         rate = Fraction(TICKS_PER_S, self._ticks.interval).limit_denominator(1001)
         size = (self._canvas.width, self._canvas.height)
         self._writer = VideoWriter(path, *size, frame_rate=rate, colours_of=first.frame)
-        self._drawer = Drawer(*size)
+        self._drawer = Drawer(*size, font)
 
     def encode(self, waiting: _Waiting, overlay: Overlay) -> None:
         picture = self._canvas.paint(waiting.frame, waiting.pixel_aspect)

@@ -1,63 +1,141 @@
-"""Text on pictures, with what OpenCV can draw."""
+"""Text on pictures, in the fonts that this machine has.
+
+A label is written in the font that was asked for, or else in Pillow's own.  Where that lacks some of its letters,
+it is written in the installed font that fontconfig finds to have them.  A letter that this one lacks as well is
+taken apart (`é` becomes `e`) or left out; a label of which less than half remains is replaced, by the number of
+its class.
+"""
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from contextlib import suppress
+from functools import lru_cache
+from typing import NamedTuple
 
-import cv2
-import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
-from pptsn.runtime.video.frame import Pixels
+from pptsn.runtime.stream.recording.fonts import FontFile, font_with
 
-# From OpenCV 5 on text is drawn with a TrueType font that knows Unicode; before, with strokes that know ASCII.
-_KNOWS_UNICODE = hasattr(cv2, "FontFace")
-_FONT = cv2.FONT_HERSHEY_DUPLEX if _KNOWS_UNICODE else cv2.FONT_HERSHEY_SIMPLEX
-# Strokes are drawn this many times larger and shrunk: at 11 pixels they would run into each other.
-_OVERSAMPLING = 4
-# Of a line of this font, in pixels, at scale 1: from the baseline to the top of a capital.
-_CAPITAL_PX = 22.0
+# No font has a letter here: what is drawn for it, a box mostly, stands for a letter that a font lacks.
+_NO_LETTER = "\U0010ffff"
+# Labels repeat, and so do scores in percent.
+_REMEMBERED = 256
+_PROBE_PX = 100
+# Of the size of a font, where it has no capitals.
+_USUAL_CAPITAL = 0.7
 
 
-def drawable(text: str, otherwise: str) -> str:
-    """Return `text` in characters that can be drawn, or `otherwise` where less than half of it remains.
+class Line(NamedTuple):
+    """A line of text: how much it covers each pixel, mode L, and how far its letters reach left of its origin.
 
-    Accents and ligatures are taken apart where only ASCII can be drawn: `Café` becomes `Cafe`.
+    The baseline is at twice the height of a capital.
     """
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if _KNOWS_UNICODE:
-        return text or otherwise
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip()
-    legible = 2 * sum(c.isalnum() for c in plain) >= sum(c.isalnum() for c in text)
-    return plain if plain and legible else otherwise
+
+    mask: Image.Image
+    left: int
+
+    @property
+    def width(self) -> int:
+        """The width of what is drawn, in pixels."""
+        return self.mask.width
 
 
-class Font:
-    """Text of one size: its capitals are `capital_px` high."""
+class Lettering:
+    """Lines of text whose capitals are `capital_px` high.  For use by one thread.
 
-    def __init__(self, capital_px: int) -> None:
+    font: what to write in where it has the letters; None: Pillow's own.
+    """
+
+    def __init__(self, capital_px: int, font: FontFile | None = None) -> None:
         self.capital_px = capital_px
-        self._scale = _OVERSAMPLING * capital_px / _CAPITAL_PX
-        # The strokes of a bold letter; a TrueType font has its own.
-        self._thickness = 1 if _KNOWS_UNICODE else max(1, round(_OVERSAMPLING * capital_px / 8))
+        self._font = font
+        self.line = lru_cache(_REMEMBERED)(self._line)
 
-    def width(self, text: str) -> int:
-        """Return the width of `text` in pixels."""
-        (width, _), _ = cv2.getTextSize(text, _FONT, self._scale, self._thickness)
-        return -(-(width + 2 * self._thickness) // _OVERSAMPLING)
+    def _line(self, text: str, otherwise: str = "", width: int | None = None) -> Line:
+        """Return `text`, or `otherwise` where it cannot be written, shortened to `width` pixels.
 
-    def shorten(self, text: str, width: int) -> str:
-        """Return `text`, or as much of it as fits `width` pixels with dots for the rest."""
-        if self.width(text) <= width:
-            return text
-        end = len(text)
-        while end > 0 and self.width(text[:end].rstrip() + "...") > width:
-            end -= 1
-        return text[:end].rstrip() + "..." if end else ""
+        A line that was asked for lately is the same object again.
+        """
+        text, face = self._legible(text, otherwise)
+        if width is not None:
+            text = _shortened(text, face, width)
+        left, right = _reach(text, face)
+        mask = Image.new("L", (right - left + 1, 3 * self.capital_px))
+        ImageDraw.Draw(mask).text((-left, 2 * self.capital_px), text, fill=255, font=face, anchor="ls")
+        return Line(mask, left)
 
-    def mask(self, text: str) -> Pixels:
-        """Return how much `text` covers each pixel: (3 * capital_px, W) uint8, its baseline at 2 * capital_px."""
-        height, width = 3 * self.capital_px, self.width(text)
-        large = np.zeros((height * _OVERSAMPLING, width * _OVERSAMPLING), np.uint8)
-        origin = (self._thickness, 2 * self.capital_px * _OVERSAMPLING)
-        cv2.putText(large, text, origin, _FONT, self._scale, 255, self._thickness, cv2.LINE_AA)
-        return np.asarray(cv2.resize(large, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    def _legible(self, text: str, otherwise: str) -> tuple[str, ImageFont.FreeTypeFont]:
+        """Return what can be written of `text`, or `otherwise`, and the font to write it in."""
+        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+        face = _face(self._font, self.capital_px)
+        missing = "".join(c for c in text if not _has(face, c))
+        if missing and (found := font_with(missing)) is not None:
+            with suppress(OSError):  # one that cannot be drawn at every size: emoji, as pictures
+                other = _face(found, self.capital_px)
+                if sum(not _has(other, c) for c in text) < len(missing):
+                    face = other
+        written = " ".join("".join(_written(face, c) for c in text).split())
+        if written and 2 * _letters(written) >= _letters(text):
+            return written, face
+        return otherwise, _face(self._font, self.capital_px)
+
+
+def _written(face: ImageFont.FreeTypeFont, character: str) -> str:
+    """Return `character`, or of its parts those that the font has."""
+    if _has(face, character):
+        return character
+    return "".join(part for part in unicodedata.normalize("NFKD", character) if _has(face, part))
+
+
+def _letters(text: str) -> int:
+    return sum(character.isalnum() for character in text)
+
+
+def _shortened(text: str, face: ImageFont.FreeTypeFont, width: int) -> str:
+    """Return `text`, or as much of it as fits `width` pixels with dots for the rest."""
+
+    def fits(shown: str) -> bool:
+        left, right = _reach(shown, face)
+        return right - left + 1 <= width
+
+    if fits(text):
+        return text
+    end = len(text)
+    while end > 0 and not fits(text[:end].rstrip() + "..."):
+        end -= 1
+    return text[:end].rstrip() + "..." if end else ""
+
+
+def _reach(text: str, face: ImageFont.FreeTypeFont) -> tuple[int, int]:
+    """Return how far `text` reaches from its origin, to the left (0 or less) and to the right (0 or more)."""
+    left, _, right, _ = face.getbbox(text, anchor="ls")
+    return min(0, math.floor(left)), max(0, math.ceil(right))
+
+
+@lru_cache(maxsize=64)
+def _face(font: FontFile | None, capital_px: int) -> ImageFont.FreeTypeFont:
+    """Return a font at the size at which its capitals are that high."""
+    probe = _at_size(font, _PROBE_PX)
+    _, top, _, bottom = probe.getbbox("H", anchor="ls")
+    height = bottom - top if _has(probe, "H") else _USUAL_CAPITAL * _PROBE_PX
+    return _at_size(font, _PROBE_PX * capital_px / height)
+
+
+def _at_size(font: FontFile | None, size: float) -> ImageFont.FreeTypeFont:
+    if font is not None:
+        return ImageFont.truetype(font.path, size, index=font.index)
+    own = ImageFont.load_default(size)
+    if not isinstance(own, ImageFont.FreeTypeFont):
+        raise OSError("this Pillow was built without FreeType")
+    return own
+
+
+@lru_cache(maxsize=4096)
+def _has(face: ImageFont.FreeTypeFont, character: str) -> bool:
+    """Whether the font has that letter; Pillow does not tell, so what is drawn is looked at."""
+    if character.isspace():
+        return True
+    drawn, missing = face.getmask(character), face.getmask(_NO_LETTER)
+    return drawn.size != missing.size or bytes(drawn) != bytes(missing)

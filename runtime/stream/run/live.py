@@ -52,7 +52,7 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                 engine,
                 run.settings,
                 run.events.rules(engine.spec.labels),
-                record=None if outputs.recordings is None else outputs.recordings.path_for,
+                record=None if outputs.recordings is None else outputs.recordings.next_file,
                 report=reporter.line,
             )
             for note in engine.notes:

@@ -12,6 +12,7 @@ from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import refuse_overwriting
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.recording.overlay import VideoFile
 from pptsn.runtime.stream.run.settings import OutputSettings
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import VideoDestination, split_options
@@ -83,13 +84,13 @@ class Recordings:
             path = Path(self._destination.template)
             raise UsageError(self._destination.name, cause, f"write {path.stem}-{{stream}}{path.suffix}")
 
-    def path_for(self, stream: str, live: bool) -> str:
+    def next_file(self, stream: str, live: bool) -> VideoFile:
         """Return the file for the next session of `stream`."""
         path = self._destination.path_for(stream)
-        if not live:
-            return str(path)
-        numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
-        return str(next(each for each in itertools.chain([path], numbered) if not each.exists()))
+        if live:
+            numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+            path = next(each for each in itertools.chain([path], numbered) if not each.exists())
+        return VideoFile(str(path), self._destination.font)
 
 
 def outputs_of(settings: OutputSettings, uris: Sequence[SourceUri], *, inputs: Iterable[str]) -> Outputs:

@@ -18,6 +18,7 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import option
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.classify.results import printable
+from pptsn.runtime.stream.recording.fonts import FontFile
 from pptsn.runtime.stream.sinks.base import MESSAGE_TYPES, Sink
 from pptsn.runtime.stream.sinks.text import file_name_of
 
@@ -62,9 +63,11 @@ class VideoDestination:
     """Where the annotated video of each stream goes; the processes that read the streams draw and write it.
 
     template: a path with a video's suffix, with `{stream}` in it perhaps.
+    font: of the labels; None: Pillow's own.
     """
 
     template: str
+    font: FontFile | None = None
 
     @property
     def name(self) -> str:

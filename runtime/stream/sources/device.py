@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
-from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
 from pptsn.runtime.stream.sources.options import (
     SourceOptions,
@@ -51,7 +50,6 @@ class DeviceKind(SourceKind[DeviceOptions]):
     is_live = True
     is_endless = True
     is_exclusive = True
-    requirements = (Requirement("v4l2-ctl", "listing cameras", "apt-get install v4l-utils", is_program=True),)
 
     def claims(self, text: str) -> bool:
         """Whether `text` is a number, or the path of a camera."""

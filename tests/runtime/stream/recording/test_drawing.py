@@ -7,8 +7,8 @@ import pytest
 from pptsn.runtime.stream.recording import text
 from pptsn.runtime.stream.recording.canvas import Planes, planes_of
 from pptsn.runtime.stream.recording.drawing import Drawer
+from pptsn.runtime.stream.recording.fonts import font_called, font_with
 from pptsn.runtime.stream.recording.overlay import Overlay
-from pptsn.runtime.stream.recording.text import Font, drawable
 from tests.clips import Pixels
 
 LINES = (("playing basketball", 0.93), ("dribbling basketball", 0.04), ("archery", 0.01))
@@ -129,49 +129,23 @@ def test_small_pictures_are_no_error(overlay: Overlay) -> None:
         changed(overlay, width, height)
 
 
-def test_a_long_label_is_cut_and_leaves_the_score_alone() -> None:
-    font = Font(10)
-    label = "an extraordinarily long label " * 5
-    short = font.shorten(label, 150)
-    assert short.endswith("...")
-    assert 100 < font.width(short) <= 150
-    assert font.shorten("archery", 150) == "archery"
-    assert font.shorten("archery", 1) == ""
+def test_labels_in_any_script_that_a_font_has_are_drawn() -> None:
+    assert font_with("Ж") is not None, "needs fontconfig and a font"
+    latin, cyrillic = (changed(Overlay(0.0, ((label, 0.5),), class_ids=(17,))) for label in ("class 17", "Жук"))
+    assert (latin != cyrillic).any()
 
 
-@pytest.mark.parametrize("capital_px", [8, 20, 43])
-def test_letters_have_the_height_that_was_asked_for_and_fit_their_mask(capital_px: int) -> None:
-    font = Font(capital_px)
-    mask = font.mask("H")
-    rows = np.nonzero(mask.max(axis=1) > 100)[0]
-    assert rows.max() - rows.min() + 1 == pytest.approx(capital_px, abs=max(1, capital_px / 10))
-    assert rows.max() == pytest.approx(2 * capital_px, abs=max(1, capital_px / 10))
-    wide = font.mask("jgW%gj")
-    assert wide[:, -1].max() < 128
-    assert wide[-1].max() == 0
+def test_a_label_that_no_font_has_is_the_number_of_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "font_with", lambda characters: None)
+    foreign = Overlay(0.0, (("\u6f22\u5b57", 0.5),), class_ids=(17,))
+    pixels, expected = (drawn(overlay) for overlay in (foreign, Overlay(0.0, (("class 17", 0.5),))))
+    assert np.array_equal(pixels, expected)
 
 
-@pytest.mark.parametrize(
-    ("label", "expected"),
-    [
-        ("archery", "archery"),
-        ("caf\u00e9", "cafe"),
-        ("\ufb01shing", "fishing"),
-        ("\u6f22\u5b57", "label 1"),
-        ("\u6f22\u5b57 a", "label 1"),
-        ("", "label 1"),
-        ("two\nlines\t", "two lines"),
-        ("***", "***"),
-    ],
-)
-def test_labels_are_written_in_ascii_where_nothing_else_can_be_drawn(
-    label: str, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(text, "_KNOWS_UNICODE", False)
-    assert drawable(label, "label 1") == expected
-
-
-def test_labels_stay_as_they_are_where_they_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_KNOWS_UNICODE", True)
-    assert drawable("caf\u00e9\n\u6f22\u5b57", "x") == "caf\u00e9 \u6f22\u5b57"
-    assert drawable("\x00", "x") == "x"
+def test_a_font_that_is_asked_for_is_used() -> None:
+    frames = []
+    for font in (None, font_called("DejaVu Serif")):
+        frame, planes = planes_like(640, 360)
+        Drawer(640, 360, font).draw(planes, Overlay(0.0, LINES))
+        frames.append(frame.to_ndarray())
+    assert not np.array_equal(*frames)
