@@ -8,13 +8,12 @@ its class.
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import ImageFont
 
 from pptsn.runtime.stream.recording.fonts import FontFile, font_with
 
@@ -27,59 +26,42 @@ _PROBE_PX = 100
 _USUAL_CAPITAL = 0.7
 
 
-class Line(NamedTuple):
-    """A line of text: how much it covers each pixel, mode L, and how far its letters reach left of its origin.
+class Text(NamedTuple):
+    """A line that can be written: what is shown, and the font to write it in."""
 
-    The baseline is at twice the height of a capital.
-    """
-
-    mask: Image.Image
-    left: int
-
-    @property
-    def width(self) -> int:
-        """The width of what is drawn, in pixels."""
-        return self.mask.width
+    shown: str
+    face: ImageFont.FreeTypeFont
 
 
 class Lettering:
-    """Lines of text whose capitals are `capital_px` high.  For use by one thread.
+    """Lines of text whose capitals are `capital_px` high.
 
     font: what to write in where it has the letters; None: Pillow's own.
     """
 
     def __init__(self, capital_px: int, font: FontFile | None = None) -> None:
-        self.capital_px = capital_px
-        self._font = font
-        self.line = lru_cache(_REMEMBERED)(self._line)
+        self._capital_px, self._font = capital_px, font
+        self.fitted = lru_cache(_REMEMBERED)(self._fitted)
 
-    def _line(self, text: str, otherwise: str = "", width: int | None = None) -> Line:
-        """Return `text`, or `otherwise` where it cannot be written, shortened to `width` pixels.
+    def _fitted(self, text: str, otherwise: str = "", width: int | None = None) -> Text:
+        """Return `text`, or `otherwise` where it cannot be written, shortened to `width` pixels."""
+        shown, face = self._legible(text, otherwise)
+        return Text(shown if width is None else _shortened(shown, face, width), face)
 
-        A line that was asked for lately is the same object again.
-        """
-        text, face = self._legible(text, otherwise)
-        if width is not None:
-            text = _shortened(text, face, width)
-        left, right = _reach(text, face)
-        mask = Image.new("L", (right - left + 1, 3 * self.capital_px))
-        ImageDraw.Draw(mask).text((-left, 2 * self.capital_px), text, fill=255, font=face, anchor="ls")
-        return Line(mask, left)
-
-    def _legible(self, text: str, otherwise: str) -> tuple[str, ImageFont.FreeTypeFont]:
+    def _legible(self, text: str, otherwise: str) -> Text:
         """Return what can be written of `text`, or `otherwise`, and the font to write it in."""
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        face = _face(self._font, self.capital_px)
+        face = _face(self._font, self._capital_px)
         missing = "".join(c for c in text if not _has(face, c))
         if missing and (found := font_with(missing)) is not None:
             with suppress(OSError):  # one that cannot be drawn at every size: emoji, as pictures
-                other = _face(found, self.capital_px)
+                other = _face(found, self._capital_px)
                 if sum(not _has(other, c) for c in text) < len(missing):
                     face = other
         written = " ".join("".join(_written(face, c) for c in text).split())
         if written and 2 * _letters(written) >= _letters(text):
-            return written, face
-        return otherwise, _face(self._font, self.capital_px)
+            return Text(written, face)
+        return Text(otherwise, _face(self._font, self._capital_px))
 
 
 def _written(face: ImageFont.FreeTypeFont, character: str) -> str:
@@ -95,23 +77,12 @@ def _letters(text: str) -> int:
 
 def _shortened(text: str, face: ImageFont.FreeTypeFont, width: int) -> str:
     """Return `text`, or as much of it as fits `width` pixels with dots for the rest."""
-
-    def fits(shown: str) -> bool:
-        left, right = _reach(shown, face)
-        return right - left + 1 <= width
-
-    if fits(text):
+    if face.getlength(text) <= width:
         return text
     end = len(text)
-    while end > 0 and not fits(text[:end].rstrip() + "..."):
+    while end > 0 and face.getlength(text[:end].rstrip() + "...") > width:
         end -= 1
     return text[:end].rstrip() + "..." if end else ""
-
-
-def _reach(text: str, face: ImageFont.FreeTypeFont) -> tuple[int, int]:
-    """Return how far `text` reaches from its origin, to the left (0 or less) and to the right (0 or more)."""
-    left, _, right, _ = face.getbbox(text, anchor="ls")
-    return min(0, math.floor(left)), max(0, math.ceil(right))
 
 
 @lru_cache(maxsize=64)
