@@ -28,6 +28,8 @@ def _own_requirements() -> Iterator[Requirement]:
     """Yield what no kind stands for: the runtime's own packages, and those of other commands."""
     for name, purpose in (("numpy", "everything"), ("av", "decoding"), ("opencv-python-headless", "resizing")):
         yield Requirement(name, purpose, "pip install pptsn")
+    fonts = ("fc-match", "labels of annotated videos in any script", "apt-get install fontconfig")
+    yield Requirement(*fonts, is_program=True)
     yield Requirement("uvicorn", "the web page of streams", install_command("web"))
     yield Requirement("paddlepaddle", "training and export", install_command("train"))
     gpu_install = f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"

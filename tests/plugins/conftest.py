@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,10 +27,13 @@ def shown(text: str) -> str:
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the toy package is installed into."""
-    target = tmp_path_factory.mktemp("installed")
+    target, source = tmp_path_factory.mktemp("installed"), tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "toy_plugin"):  # what is built is left beside it
+        copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy
+        copy(HERE / name, source / name)
     command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
     pip = subprocess.run(
-        [*command, "--no-build-isolation", "--target", target, HERE], capture_output=True, text=True, check=False
+        [*command, "--no-build-isolation", "--target", target, source], capture_output=True, text=True, check=False
     )
     assert pip.returncode == 0, pip.stderr
     return target
@@ -40,8 +44,8 @@ def pptsn(installed: Path) -> Run:
     """Return a function that runs the program where the toy package, and what `also` holds, are installed."""
 
     def run(*arguments: object, also: Path | None = None) -> subprocess.CompletedProcess[str]:
-        places = [str(installed), str(ROOT), *([str(also)] if also else [])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "COLUMNS": "200", "NO_COLOR": "1"}
+        paths = [str(installed), str(ROOT), *([str(also)] if also else [])]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200", "NO_COLOR": "1"}
         return subprocess.run(
             [sys.executable, "-m", "pptsn", *map(str, arguments)],
             cwd=ROOT,

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
 from pptsn.runtime.base.memory import return_freed_memory
+from pptsn.runtime.base.plugins import PluginError
 from pptsn.runtime.frames.grid import GridSlot, TimeGrid
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.stamp import FrameStamp
@@ -97,7 +98,7 @@ class Capture:
                     with self._excused():
                         self._video.await_answers()
         except PptsnError as error:
-            hopeless = isinstance(error, MissingDependencyError | UsageError)
+            hopeless = isinstance(error, MissingDependencyError | PluginError | UsageError)
             return Ended(self._counts(), error.cause, error.remedy, hopeless, error.exit_code)
         except MemoryError:
             return Ended(self._counts(), "out of memory", "close other programs, or use smaller pictures")
