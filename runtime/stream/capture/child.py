@@ -35,8 +35,8 @@ from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
 from pptsn.runtime.stream.sources.clock import Timeline
-from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
-from pptsn.runtime.stream.sources.registry import open_source
+from pptsn.runtime.stream.sources.redaction import redacted
+from pptsn.runtime.stream.sources.registry import kind_of, open_source
 from pptsn.runtime.video.picture import PictureMaker
 
 # Whoever supervises hears of frames at least this often.
@@ -103,7 +103,7 @@ class Capture:
         except MemoryError:
             return Ended(self._counts(), "out of memory", "close other programs, or use smaller pictures")
         except Exception as error:  # whatever it is, the supervisor shall hear of it, and nobody of credentials
-            text = redacted(f"{type(error).__name__}: {error}", secrets=secrets_in(job.uri.target))
+            text = redacted(f"{type(error).__name__}: {error}", secrets=kind_of(job.uri).secrets(job.uri))
             return Ended(self._counts(), f"internal error ({text})")
         finally:
             if self._video is not None:

@@ -14,7 +14,7 @@ from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import parse_options
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.stream.sources.options import SourceOptions
-from pptsn.runtime.stream.sources.redaction import redacted
+from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
 
 if TYPE_CHECKING:
     import av
@@ -147,6 +147,10 @@ class SourceKind(ABC, Generic[Options]):
     def stream_name(self, uri: SourceUri) -> str:
         """Return what to call a stream of `uri` that was given no name; it is made safe and unique later."""
         return self.name
+
+    def secrets(self, uri: SourceUri) -> frozenset[str]:
+        """Return the credentials in `uri`, which no report may hold."""
+        return secrets_in(uri.target)
 
     def file_of(self, uri: SourceUri) -> Path | None:
         """Return the video file that `uri` is, or None."""

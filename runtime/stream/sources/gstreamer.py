@@ -91,7 +91,7 @@ class GstKind(SourceKind[GstOptions]):
                 live=True,
                 timeout_s=timeout_s,
                 on_close=program.close,
-                reported=lambda: _reported(uri, program),
+                reported=lambda: self._reported(uri, program),
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             with program:
@@ -105,8 +105,15 @@ class GstKind(SourceKind[GstOptions]):
 
         if is_timeout(error):
             return refusal(self, uri, error, timeout_s=timeout_s)
-        reported = _reported(uri, program)
+        reported = self._reported(uri, program)
         return reported or InputError(uri.display, "ended without a frame", f"try it with {_PROGRAM}")
+
+    def _reported(self, uri: SourceUri, program: GstProgram) -> InputError | None:
+        """Return what the program reported, without credentials; None where it did not."""
+        error = program.error()
+        if not error:
+            return None
+        return InputError(uri.display, redacted(error, secrets=self.secrets(uri)), f"try it with {_PROGRAM}")
 
 
 class TimedPipe:
@@ -186,11 +193,3 @@ def _arguments(uri: SourceUri) -> list[str]:
         raise InputError(uri.display, f"cannot be split into words ({error})", "check its quotes") from None
     guard = _DIE_WITH_PARENT if shutil.which(_DIE_WITH_PARENT[0]) else ()
     return [*guard, program, "-q", *pipeline, *_TAIL]
-
-
-def _reported(uri: SourceUri, program: GstProgram) -> InputError | None:
-    """Return what the program reported, without credentials; None where it did not."""
-    error = program.error()
-    if not error:
-        return None
-    return InputError(uri.display, redacted(error, secrets=secrets_in(uri.target)), f"try it with {_PROGRAM}")
