@@ -92,11 +92,11 @@ Options = TypeVar("Options")
 class Address:
     """An output without its options.
 
-    name: what errors call it, without credentials; of an URL neither path nor query, which often are the secret.
-    path: a file's path, or what follows the scheme, or the host; of an URL percent-encoded as it was given.
+    name: what errors call it, without credentials; of a URL neither path nor query, which often are the secret.
+    path: a file's path, or what follows the scheme, or the host; of a URL percent-encoded as it was given.
     scheme: in small letters, "" for a file.  host: as the network takes it, without brackets; "" if there is none.
     port: None where none was given; user, password: decoded, None where there are none.
-    query: of an URL whose options follow a #, as it was given.
+    query: of a URL whose options follow a #, as it was given.
     """
 
     name: str
@@ -169,7 +169,7 @@ class SinkKind(ABC, Generic[Options]):
     def address_of(self, text: str) -> tuple[Address, str]:
         """Return the address and the options, `name=value&name=value`, of a text of this kind.
 
-        Raises UsageError, which shows no credentials, for an URL that makes no sense.
+        Raises UsageError, which shows no credentials, for a URL that makes no sense.
         """
         if self.is_url:
             return _url_and_options(text, self.options_after)
@@ -226,6 +226,6 @@ def _ascii_host(host: str) -> str:
 
 
 def host_and_port(host: str, port: int | None) -> str:
-    """Return them as an URL has them."""
+    """Return them as a URL has them."""
     shown = f"[{host}]" if ":" in host else host
     return shown if port is None else f"{shown}:{port}"

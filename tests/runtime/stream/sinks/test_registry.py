@@ -1,15 +1,16 @@
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.csv_file import CsvSink
 from pptsn.runtime.stream.sinks.jsonl import JsonlSink
 from pptsn.runtime.stream.sinks.kind import VideoDestination
 from pptsn.runtime.stream.sinks.mqtt import Broker, MqttSink
-from pptsn.runtime.stream.sinks.registry import parse_destination
-from pptsn.runtime.stream.sinks.webhook import WebhookSink
+from pptsn.runtime.stream.sinks.registry import outputs_help, parse_destination
+from pptsn.runtime.stream.sinks.webhook import WebhookKind, WebhookSink
 
 HIDDEN = "s3cr3t"
 
@@ -177,3 +178,33 @@ def test_no_error_shows_a_password(text: str) -> None:
         parse_destination(text, top=3)
     assert HIDDEN not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "package"), [("https://h/", "webhook", "aiohttp"), ("mqtt://h", "mqtt", "paho-mqtt")]
+)
+def test_a_missing_package_is_told_before_anything_is_opened(
+    monkeypatch: pytest.MonkeyPatch, text: str, name: str, package: str
+) -> None:
+    def version(distribution: str) -> str:
+        raise metadata.PackageNotFoundError(distribution)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(MissingDependencyError) as caught:
+        parse_destination(text, top=1)
+    assert str(caught.value) == f"output {name}: needs {package}; run: pip install 'pptsn[{name}]'"
+    parse_destination("x.jsonl", top=1)
+
+
+def test_help_and_errors_list_the_kinds_with_their_options() -> None:
+    text = outputs_help()
+    assert text.startswith("FILE.jsonl, FILE.ndjson (JSON, a line a message; ?only=, rotate=, keep=), - (")
+    assert "FILE.mp4, FILE.ts, FILE.mkv (annotated video; {stream} in its name is the stream's name)" in text
+    assert "https://... (a webhook: JSON by POST; #only=, timeout=, tries=)" in text
+
+
+def test_no_representation_shows_credentials() -> None:
+    address, _ = WebhookKind("webhook").address_of(f"https://{HIDDEN}:{HIDDEN}@h/x?token={HIDDEN}#tries=2")
+    assert address.password == HIDDEN
+    assert HIDDEN not in repr(address)
+    assert HIDDEN not in repr(broker(f"mqtt://me:{HIDDEN}@h/"))
