@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pptsn.runtime.base.errors import ModelError, UsageError
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import read_list, source_of
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.runtime.frames.views import view_count

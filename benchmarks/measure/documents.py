@@ -19,8 +19,7 @@ import numpy as np
 
 from pptsn.benchmarks.measure.results import SCHEMA, VERSION, Measurement, Report, Result
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.base.files import write_text
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable, write_text
 
 _AGAIN = "write it again with `pptsn bench`"
 

@@ -23,8 +23,7 @@ from pptsn.benchmarks.reports.markdown import report_markdown
 from pptsn.benchmarks.reports.series import Series, short_names
 from pptsn.benchmarks.reports.terminal import output_console, show_report
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
-from pptsn.runtime.base.files import refuse_overwriting, write_text
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable, refuse_overwriting, write_text
 
 T = TypeVar("T")
 

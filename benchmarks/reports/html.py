@@ -18,7 +18,7 @@ from pptsn.benchmarks.reports.tables import section_views
 from pptsn.benchmarks.reports.verdicts import changed_table, counts, unchanged_table
 from pptsn.benchmarks.reports.wording import machine_facts_in_words
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from pptsn.benchmarks.measure.results import Report
 from pptsn.benchmarks.reports.tables import Cell, SectionView, Table, section_views
 from pptsn.benchmarks.reports.wording import NOT_KNOWN, TIMES
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable
 
 # What is piped has no width of its own; a table takes no more than it needs.
 _PIPED_WIDTH = 240

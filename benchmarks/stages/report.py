@@ -11,8 +11,9 @@ from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repea
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.benchmarks.stages.advice import Balance, bottleneck, is_limited_by_decoding, sentence
 from pptsn.benchmarks.stages.recording import Run
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.stages import BATCH_WAIT, COMPUTE, COPY_IN, COPY_OUT, CROP, DECODING, INFERENCE
-from pptsn.runtime.classify.results import Failure, printable
+from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.engines import Engine
 
 WORK = (*DECODING, *INFERENCE)

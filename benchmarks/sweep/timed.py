@@ -12,9 +12,10 @@ from pathlib import Path
 from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.results import Classification, Failure, printable
+from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import leading

@@ -14,9 +14,8 @@ from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.limits import Limits
 from pptsn.convert.verify.runs import is_plan
 from pptsn.runtime.base.errors import InputError, UsageError, VerificationError
-from pptsn.runtime.base.files import require_writable, write_text
+from pptsn.runtime.base.files import printable, require_writable, write_text
 from pptsn.runtime.classify.clips import Excerpt
-from pptsn.runtime.classify.results import printable
 from pptsn.runtime.model.manifest import manifest_path
 
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.chain import Chain, Link
 from pptsn.convert.verify.report import Report
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.progress import results
-from pptsn.runtime.classify.results import printable
 
 # Heading, and what a link shows there.
 _Column = tuple[str, Callable[[Link], str]]

@@ -75,8 +75,9 @@ def _show(
     """
     from rich.console import Console
 
+    from pptsn.runtime.base.files import printable
     from pptsn.runtime.base.progress import notes, progress_bar
-    from pptsn.runtime.classify.results import Failure, printable
+    from pptsn.runtime.classify.results import Failure
     from pptsn.runtime.classify.sinks import JsonLines, Table
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)

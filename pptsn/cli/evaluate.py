@@ -41,7 +41,7 @@ def evaluate(
         require("paddle", "evaluating a checkpoint", extra="train")
     import json
 
-    from pptsn.runtime.classify.results import printable
+    from pptsn.runtime.base.files import printable
     from pptsn.training.recipe import load_recipe
 
     recipe = load_recipe(config, changes or [])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.errors import PptsnError
-from pptsn.runtime.base.files import printable as printable
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
 

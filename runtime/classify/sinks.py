@@ -12,8 +12,8 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from pptsn.runtime.base.files import atomic_file
-from pptsn.runtime.classify.results import Classification, Failure, printable
+from pptsn.runtime.base.files import atomic_file, printable
+from pptsn.runtime.classify.results import Classification, Failure
 
 _BAR_WIDTH = 12
 _SCORE_WIDTH = 6

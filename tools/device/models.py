@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.results import printable
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy, same_answers
 from pptsn.runtime.frames.pictures import drawn_crops

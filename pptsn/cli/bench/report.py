@@ -135,7 +135,7 @@ def _show(series: Sequence[Series], console: Console) -> None:
 
     from pptsn.benchmarks.reports.machines import machine_line, run_line
     from pptsn.benchmarks.reports.terminal import show_report
-    from pptsn.runtime.classify.results import printable
+    from pptsn.runtime.base.files import printable
 
     for one in series:
         about = f"{one.name}: {machine_line(one.report.machine)}; {run_line(one.report)}"
@@ -148,7 +148,7 @@ def _show_comparison(comparison: Comparison, console: Console) -> None:
 
     from pptsn.benchmarks.reports.terminal import show_table, show_warning
     from pptsn.benchmarks.reports.verdicts import changed_table, counts
-    from pptsn.runtime.classify.results import printable
+    from pptsn.runtime.base.files import printable
 
     console.print(Text(printable(counts(comparison)), style="bold"))
     if table := changed_table(comparison):

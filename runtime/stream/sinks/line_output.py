@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Protocol, TypedDict
 
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import option, whole
-from pptsn.runtime.classify.results import printable
 from pptsn.runtime.stream.sinks.kind import STREAM, Address, MessageOptions
 
 DEFAULT_KEEP = 5

@@ -6,7 +6,7 @@ import sys
 
 from rich.console import Console
 
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.stream.actions.messages import Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.base import Sink

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice
 
 _UNITS_S = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))

@@ -9,7 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pptsn.runtime.classify.results import printable
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.stream.actions.messages import STATES
 from pptsn.runtime.stream.health.snapshots import PipelineView, SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.web.hub import Hub
