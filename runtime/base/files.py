@@ -35,19 +35,19 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     Missing parent folders are made; a link is followed.  Raises InputError where the place cannot be written, at
     the beginning or later (a full disk).
     """
-    place = Path(os.path.realpath(path))
-    if place.is_dir():
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
         raise InputError(path, "is a folder, expected a file name", "name a file in it")
-    temporary = hidden_sibling(place, "tmp")
+    temporary = hidden_sibling(target, "tmp")
     try:
         with _writing(path):
-            place.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             temporary.touch()
             yield temporary
             with open(temporary, "rb") as written:
                 os.fsync(written.fileno())
-            os.replace(temporary, place)
-            _flush_folder(place.parent)
+            os.replace(temporary, target)
+            _flush_folder(target.parent)
     finally:
         with suppress(OSError):  # a parent that is no folder, say: the error that counts is under way
             temporary.unlink(missing_ok=True)
@@ -59,18 +59,18 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
     A link is followed.  Raises InputError where the place cannot be written, at the beginning or later.
     """
-    place = Path(os.path.realpath(path))
-    if place.exists() and not place.is_dir():
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_dir():
         raise InputError(path, "is a file, expected a folder", "choose another place")
-    temporary, old = hidden_sibling(place, "tmp"), hidden_sibling(place, "old")
+    temporary, old = hidden_sibling(target, "tmp"), hidden_sibling(target, "old")
     try:
         with _writing(path):
             temporary.mkdir(parents=True)
             yield temporary
-            if place.exists():
-                place.rename(old)
-            temporary.rename(place)
-            _flush_folder(place.parent)
+            if target.exists():
+                target.rename(old)
+            temporary.rename(target)
+            _flush_folder(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

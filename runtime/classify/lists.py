@@ -102,30 +102,30 @@ def source_of(sample: Sample) -> Source:
 def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
     """Return at most `count` of `items`, evenly spread, in their order."""
     count = min(count, len(items))
-    return [items[place * len(items) // count] for place in range(count)]
+    return [items[index * len(items) // count] for index in range(count)]
 
 
-def _parse(line: str, place: str, format: str, root: Path, classes: int | None) -> Sample:
+def _parse(line: str, where: str, format: str, root: Path, classes: int | None) -> Sample:
     numbers = _FIELDS[format].count(" ")
     fields = line.strip().rsplit(maxsplit=numbers)
     if len(fields) <= numbers:
-        raise InputError(place, f"expected `{_FIELDS[format]}`, got {line.strip()!r}", "correct the line")
-    label = _whole_number(fields[-1], place, "label")
+        raise InputError(where, f"expected `{_FIELDS[format]}`, got {line.strip()!r}", "correct the line")
+    label = _whole_number(fields[-1], where, "label")
     if classes is not None and label >= classes:
-        raise InputError(place, f"label {label} is out of range, expected 0 to {classes - 1}", "correct the line")
+        raise InputError(where, f"label {label} is out of range, expected 0 to {classes - 1}", "correct the line")
     frames = None
     if format == "frames":
-        frames = _whole_number(fields[1], place, "frame count")
+        frames = _whole_number(fields[1], where, "frame count")
         if frames == 0:
-            raise InputError(place, "frame count is 0, expected 1 or more", "correct the line")
+            raise InputError(where, "frame count is 0, expected 1 or more", "correct the line")
     return Sample(str(root / fields[0]), label, frames)
 
 
-def _whole_number(field: str, place: str, name: str) -> int:
+def _whole_number(field: str, where: str, name: str) -> int:
     # str.isdecimal() alone takes other scripts' digits too.
     if not (field.isascii() and field.isdecimal()):
-        raise InputError(place, f"{name} is {field!r}, expected a whole number of 0 or more", "correct the line")
+        raise InputError(where, f"{name} is {field!r}, expected a whole number of 0 or more", "correct the line")
     if len(field) > _MAX_DIGITS:
         cause = f"{name} has {len(field)} digits, expected at most {_MAX_DIGITS}"
-        raise InputError(place, cause, "correct the line")
+        raise InputError(where, cause, "correct the line")
     return int(field)
