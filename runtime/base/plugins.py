@@ -16,10 +16,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 Kind = TypeVar("Kind")
 
@@ -41,6 +43,8 @@ class Requirement:
         """Return the version of the distribution, or the path of the program; None where it is missing."""
         if self.is_program:
             return shutil.which(self.name)
+        from importlib import metadata
+
         try:
             return metadata.version(self.name)
         except metadata.PackageNotFoundError:
@@ -149,6 +153,9 @@ class Registry(Generic[Kind]):
 
     @cached_property
     def _found(self) -> dict[str, metadata.EntryPoint]:
+        # Only here, as it costs more than all the rest, and our own kinds have no need of it.
+        from importlib import metadata
+
         return {entry.name: entry for entry in metadata.entry_points(group=self.group)}
 
     @property

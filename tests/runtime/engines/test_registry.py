@@ -132,3 +132,17 @@ def test_listing_the_backends_loads_no_library() -> None:
     code = f"{load}; backends_help(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "cv2", "av", "onnxruntime", "tensorrt", "pycuda"} & set(run.stdout.split())
+
+
+def test_a_backend_of_our_own_is_found_without_a_look_at_what_is_installed(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "m.onnx")
+    script = """
+import sys
+from importlib import metadata
+metadata.entry_points = lambda **selection: sys.exit("looked")
+from pptsn.runtime.engines import open_engine
+for backend in ("auto", "onnxruntime"):
+    open_engine(sys.argv[1], backend=backend, device="cpu").close()
+"""
+    run = subprocess.run([sys.executable, "-c", script, str(model)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
