@@ -33,14 +33,17 @@ device: cpu
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "classify": ("classify clips --model m.onnx --segments 2", {"onnxruntime": "cpu"}),
     "stream": ("stream clips/0.mp4 --model m.onnx", {"onnxruntime": "cpu"}),
-    "stream to MQTT": ("stream clips/0.mp4 --model m.onnx -o mqtt://127.0.0.1:9/topic", {"paho": "mqtt"}),
+    "stream to MQTT": (
+        "stream clips/0.mp4 --model m.onnx -o mqtt://127.0.0.1:9/topic",
+        {"paho": "mqtt", "onnxruntime": "cpu"},
+    ),
     "stream to a webhook": (
         "stream clips/0.mp4 --model m.onnx -o http://127.0.0.1:9/",
-        {"aiohttp": "webhook"},
+        {"aiohttp": "webhook", "onnxruntime": "cpu"},
     ),
     "stream with a page": (
         "stream clips/0.mp4 --model m.onnx --http 127.0.0.1:0",
-        dict.fromkeys(("uvicorn", "starlette", "prometheus_client"), "web"),
+        {"uvicorn": "web", "starlette": "web", "prometheus_client": "web", "onnxruntime": "cpu"},
     ),
     "doctor": ("doctor", {}),
     "synthesize": ("synthesize m.onnx/data", {}),
@@ -78,10 +81,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "bench scenario by LoadGen": (
         "bench scenario offline --model m.onnx --driver loadgen --repeats 1 --seconds 0.1",
-        {"mlperf_loadgen": "bench"},
+        {"mlperf_loadgen": "bench", "onnxruntime": "cpu"},
     ),
     "bench live": (
-        "bench live --model m.onnx --seconds 0.1 --most 1 --source clips/0.mp4",
+        "bench live --model m.onnx --seconds 0.1 --most 1 --source list.txt",
         {"onnxruntime": "cpu"},
     ),
     "bench stages": ("bench stages clips/0.mp4 --model m.onnx --repeats 1 --seconds 0.1", {"onnxruntime": "cpu"}),
@@ -148,15 +151,15 @@ def test_what_a_command_needs_is_named_with_what_installs_it(folder: Path, comma
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("package", OPTIONAL)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_ends_in_a_traceback(folder: Path, command: str, package: str) -> None:
-    if is_needed_by_typer(package):
-        pytest.skip(f"this Typer needs {package} itself")
-    arguments, _ = COMMANDS[command]
-    ended = run_without([package], arguments.split(), folder=folder)
+def test_a_command_needs_no_other_package(folder: Path, command: str) -> None:
+    """All at once are hidden, of which each alone would do no less."""
+    arguments, packages = COMMANDS[command]
+    hidden = [name for name in OPTIONAL if name not in packages and not is_needed_by_typer(name)]
+    ended = run_without(hidden, arguments.split(), folder=folder)
     assert "Traceback" not in ended.stderr
-    assert ended.returncode in (0, 1, 2, 3)
+    # TensorRT itself has no extra: where it is missing, the command says where it comes from.
+    assert ended.returncode in (0, 1, 2) or command == "convert engine"
 
 
 def test_every_command_is_looked_at() -> None:

@@ -15,6 +15,7 @@ from pptsn.cli.bench.options import (
     ThreadsOption,
     ViewsOption,
 )
+from pptsn.cli.requirements import require_runner
 
 if TYPE_CHECKING:
     from pptsn.benchmarks.live.trial import Trial
@@ -59,6 +60,7 @@ def live(
 
     Example: pptsn bench live --model model.int8.onnx --latency-bound 100 -o live.json
     """
+    require_runner(model)
     from pptsn.benchmarks.live.measure import measure_live
     from pptsn.benchmarks.live.source import live_source
     from pptsn.benchmarks.live.trial import LiveLoad, longest_s

@@ -68,3 +68,13 @@ def test_what_was_written_is_loaded(tmp_path: Path) -> None:
     model, spec = load_model(write_tiny_model(tmp_path / "m.onnx"))
     assert spec == tiny_spec(mirror=True)
     assert model.graph.name == "pptsn"
+
+
+def test_a_convolution_without_a_bias_is_named(tmp_path: Path) -> None:
+    network = load_network(write_tiny_model(tmp_path / "m.onnx"))
+    (convolution,) = network.convolutions.values()
+    assert network.weights(convolution).shape == (4, 3, 32, 32)
+    with pytest.raises(
+        ModelError, match=r"m\.onnx: its convolution 'Conv:planes' has no bias.*pptsn convert onnx"
+    ):
+        network.bias(convolution)
