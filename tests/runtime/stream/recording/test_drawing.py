@@ -142,6 +142,7 @@ def test_a_label_that_no_font_has_is_the_number_of_its_class(monkeypatch: pytest
     assert np.array_equal(pixels, expected)
 
 
+@pytest.mark.usefixtures("dejavu")
 def test_a_font_that_is_asked_for_is_used() -> None:
     frames = []
     for font in (None, font_called("DejaVu Serif")):

@@ -28,6 +28,7 @@ def test_a_long_label_is_cut_and_fits() -> None:
     assert Lettering(10).fitted("archery", width=1).shown == ""
 
 
+@pytest.mark.usefixtures("dejavu")
 @pytest.mark.parametrize("capital_px", [8, 20, 43])
 @pytest.mark.parametrize("name", [None, "DejaVu Serif", "DejaVu Sans Mono"])
 def test_letters_have_the_height_that_was_asked_for(capital_px: int, name: str | None) -> None:
@@ -58,6 +59,7 @@ def test_what_the_only_font_lacks_is_taken_apart_left_out_or_replaced(
     assert Lettering(20).fitted(label, "label 1").shown == expected
 
 
+@pytest.mark.usefixtures("dejavu")
 def test_what_the_font_lacks_is_written_in_another_one() -> None:
     other = font_with(BEETLE)
     assert other is not None, "needs fontconfig and a font"
@@ -71,6 +73,7 @@ def test_a_font_of_pictures_alone_is_passed_over(monkeypatch: pytest.MonkeyPatch
     assert Lettering(20).fitted("caf\u00e9", "label 1").shown == "cafe"
 
 
+@pytest.mark.usefixtures("dejavu")
 def test_a_font_is_found_by_the_beginning_of_its_name_and_by_its_file() -> None:
     serif = font_called("DejaVu Serif")
     assert serif == font_called("dejavu ser") == font_called(serif.path)
@@ -83,6 +86,7 @@ def test_a_font_that_there_is_not_is_an_error(name: str) -> None:
         font_called(name)
 
 
+@pytest.mark.usefixtures("dejavu")
 def test_without_fontconfig_there_are_files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     serif = font_called("DejaVu Serif")
     monkeypatch.setenv("PATH", "/nonexistent")
