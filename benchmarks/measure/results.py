@@ -14,8 +14,8 @@ from msgspec import Meta
 SCHEMA = "pptsn.bench"
 VERSION = 1
 
-# In the order in which reports show them; the last two are what the project measures of itself.
-SECTIONS = ("scenario", "live", "stages", "sweep", "gains", "targets")
+# In the order in which reports show them; the last three are what the project measures of itself.
+SECTIONS = ("scenario", "live", "stages", "sweep", "gains", "targets", "device")
 
 Setting: TypeAlias = "str | int | float | bool | None"
 

@@ -27,6 +27,7 @@ TITLES = {
     "sweep": "Accuracy, speed and memory",
     "gains": "What each gain is worth",
     "targets": "Targets",
+    "device": "Trials on a device",
 }
 EXPLANATIONS = {
     "scenario": "As MLPerf defines them: SingleStream sends one query after the other, MultiStream several at "
@@ -36,6 +37,7 @@ EXPLANATIONS = {
     "sweep": "One line a combination of backend, precision, views, segments and batch.",
     "gains": "The plain way to deploy the model, and what each switch changes.",
     "targets": "What was aimed at, and what was reached.",
+    "device": "What engines do on this device, by themselves and in the product.",
 }
 # `resize_p90_ms` is one figure of the stage `resize`: such names make a table with a row a stage.
 _PART = re.compile(r"(?P<part>.+?)_(?P<figure>p\d+_ms|ms_per_[a-z]+|share_percent)")

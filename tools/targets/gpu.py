@@ -8,6 +8,7 @@ has one.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,17 +120,30 @@ def measure_gpu_offline(model: Path, method: Method, *, device: str, batches: in
 class DeviceNetwork(Closing):
     """A network of float views, bound once to `views` and to room for its logits, both on the device.
 
-    exact_fp32: as `execution_providers` has it.  Raises MissingDependencyError where the device does not start.
+    A deployment graph takes its uint8 crops in the same way.
+    exact_fp32: as `execution_providers` has it.  options: of the device's provider, beside ours.
+    Raises MissingDependencyError where the device does not start.
     """
 
-    def __init__(self, path: Path, views: Views, *, device: str, exact_fp32: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        views: Views | Frame,
+        *,
+        device: str,
+        exact_fp32: bool,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         onnxruntime, where = import_onnxruntime(), Device.parse(device)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = available_cores()
-        options.log_severity_level = 3
+        session_options = onnxruntime.SessionOptions()
+        session_options.intra_op_num_threads = available_cores()
+        session_options.log_severity_level = 3
         providers = execution_providers(onnxruntime, where, exact_fp32=exact_fp32)
+        if options and isinstance(providers[0], tuple):
+            name, ours = providers[0]
+            providers[0] = name, {**ours, **options}
         with gpu_loading(onnxruntime, where) as output:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            self._session: Any = onnxruntime.InferenceSession(str(path), session_options, providers=providers)
         require_provider(self._session, where, output=output.getvalue())
         self._session.disable_fallback()
         (source,), (result,) = self._session.get_inputs(), self._session.get_outputs()
