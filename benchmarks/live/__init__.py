@@ -8,5 +8,4 @@ where      what
 `ages`     how old each stream's predictions were
 `search`   the most streams that hold
 `measure`  the search as a result
-`cli`      the command
 """

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -30,7 +30,12 @@ def write_report(report: Report, path: str | Path) -> None:
     JSON knows no infinity and no NaN: such a value becomes null, with a note, and such a repeat is left out.
     Raises InputError where the place cannot be written.
     """
-    write_text(path, json.dumps(report_document(report), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
+    write_text(path, json_text(report_document(report)))
+
+
+def json_text(document: Any) -> str:
+    """Return `document` as the text of a file; raises ValueError for NaN and infinity in it."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
 def report_document(report: Report) -> dict[str, Any]:
@@ -118,6 +123,34 @@ def _finite(measurement: Measurement) -> Measurement:
 
 def _finite_or_none(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A report and what it is called beside others."""
+
+    name: str
+    report: Report
+
+
+def read_series(paths: Sequence[str | Path]) -> list[Series]:
+    """Return the reports in `paths`.  Raises InputError as `read_report` does."""
+    return [Series(name, read_report(path)) for name, path in zip(short_names(paths), paths, strict=True)]
+
+
+def short_names(paths: Sequence[str | Path]) -> list[str]:
+    """Return a name for each file: its own without the ending, with as many folders as tell it from the others."""
+    resolved = [Path(path).resolve() for path in paths]
+    names = [path.stem for path in resolved]
+    for depth in range(2, 1 + max((len(path.parts) for path in resolved), default=0)):
+        owners: dict[str, set[Path]] = {}
+        for name, path in zip(names, resolved, strict=True):
+            owners.setdefault(name, set()).add(path)
+        names = [
+            name if len(owners[name]) == 1 else "/".join((*path.parts[-depth:-1], path.stem))
+            for name, path in zip(names, resolved, strict=True)
+        ]
+    return [name if names.count(name) == 1 else f"{name} #{index + 1}" for index, name in enumerate(names)]
 
 
 if __name__ == "__main__":

@@ -35,12 +35,6 @@ def cut_crops(frames: Sequence[Frame], engine: Engine, views: str) -> Frame:
     return np.stack(crops)
 
 
-def infer_all(engine: Engine, crops: Frame) -> None:
-    """Run the engine on `crops`, a batch at a time."""
-    for start in range(0, len(crops), engine.batch_size):
-        engine.infer(crops[start : start + engine.batch_size])
-
-
 @contextmanager
 def engine_faults(model: str | Path) -> Iterator[None]:
     """Turn what the engine of `model` raises into a ModelError; let the rest pass."""

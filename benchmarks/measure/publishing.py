@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,25 +14,21 @@ from typing import Any, TypeVar
 import typer
 from rich.text import Text
 
-from pptsn.benchmarks.measure.documents import plain, without_nan, write_report
+from pptsn.benchmarks.measure.documents import Series, json_text, plain, report_document, short_names, without_nan
 from pptsn.benchmarks.measure.machine import machine_facts
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import SCHEMA, VERSION, Report, Result
 from pptsn.benchmarks.reports.machines import machine_brief
-from pptsn.benchmarks.reports.markdown import report_markdown
-from pptsn.benchmarks.reports.series import Series, short_names
 from pptsn.benchmarks.reports.terminal import output_console, show_report
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
-from pptsn.runtime.base.files import printable, refuse_overwriting, write_text
+from pptsn.benchmarks.reports.writing import SUFFIXES, makers_of, write_files
+from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.runtime.base.files import printable, refuse_overwriting
 
 T = TypeVar("T")
 
-# In the order in which they are written: what cannot be made again without measuring comes first.
-_SUFFIXES = (".json", ".md", ".html")
-
 
 def check_outputs(
-    outputs: Iterable[str] | None, *, inputs: Iterable[object] = (), suffixes: Sequence[str] = _SUFFIXES
+    outputs: Iterable[str] | None, *, inputs: Iterable[object] = (), suffixes: Sequence[str] = SUFFIXES
 ) -> None:
     """Raise what would fail after the measurement before it.
 
@@ -135,23 +131,21 @@ def _told(results: Sequence[Result]) -> set[str]:
 
 def write_outputs(report: Report, outputs: Iterable[str]) -> list[PptsnError]:
     """Write `report` to each of `outputs`, by its ending; return why some could not be written."""
-    writers: dict[str, Callable[[str], None]] = {
-        ".json": lambda output: write_report(report, output),
-        ".md": lambda output: write_text(output, report_markdown(report)),
-        ".html": lambda output: write_text(output, _page(report, output)),
-    }
-    errors = []
-    for output in sorted(outputs, key=lambda output: [*_SUFFIXES, Path(output).suffix].index(Path(output).suffix)):
+    errors: list[PptsnError] = []
+    checked = []
+    for output in outputs:
         try:
             check_outputs([output])
-            writers[Path(output).suffix](output)
+            checked.append(output)
         except PptsnError as error:
             errors.append(error)
-        except (
-            Exception
-        ) as error:  # a plotting library of another NumPy, say: the other files are written all the same
-            errors.append(InputError(output, f"cannot be made ({type(error).__name__}: {error})"))
-    return errors
+    pages = [output for output in checked if Path(output).suffix == ".html"]
+    (name,) = short_names([*pages, "report"][:1])
+    makers = {
+        **makers_of([Series(name, report)], [], only_comparisons=False),
+        ".json": lambda: json_text(report_document(report)),
+    }
+    return [*errors, *write_files(checked, makers)]
 
 
 def summary(report: Report) -> dict[str, Any]:
@@ -182,9 +176,3 @@ def _quoted(argument: str) -> str:
     """Return `argument` as a shell takes it; a ~ at its beginning stays one."""
     quoted = shlex.quote(argument.removeprefix("~/"))
     return f"~/{quoted}" if argument.startswith("~/") else quoted
-
-
-def _page(report: Report, output: str) -> str:
-    from pptsn.benchmarks.reports.html import report_html
-
-    return report_html([Series(short_names([output])[0], report)])

@@ -2,8 +2,6 @@
 
     wording     names and figures in words
     machines    machines in one line, and how two of them differ
-    series      several reports side by side
-    notes       what is to be known of single figures
     tables      what each section shows, as tables that all outputs share
     headlines   the few figures that come first
     terminal    the tables on a terminal
@@ -12,9 +10,8 @@
     plots       which plots a report has
     html        one self-contained page, by Jinja2 and `page.html`
     judging     whether a figure got better or worse
-    compare     two reports, case by case
-    verdicts    a comparison as a table and in sentences
-    cli         `pptsn bench report` and `pptsn bench compare`
+    compare     two reports, case by case, as tables and in sentences
+    writing     reports and comparisons as files
 
 Matplotlib and Jinja2 (extra `bench`) are loaded when a plot or a page is asked for, each in one file.
 """

@@ -7,9 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pptsn.benchmarks.measure.results import SECTIONS, Measurement, Report, Result
-from pptsn.benchmarks.reports.judging import FAILED, IMPROVEMENT, MISSING, NEW, UNCHANGED, Bounds, Verdict, judge
+from pptsn.benchmarks.reports.judging import (
+    FAILED,
+    IMPROVEMENT,
+    MISSING,
+    NEW,
+    REGRESSION,
+    UNCHANGED,
+    Bounds,
+    Verdict,
+    judge,
+    with_change,
+)
 from pptsn.benchmarks.reports.machines import differences, slowness_between
-from pptsn.benchmarks.reports.wording import case_in_words
+from pptsn.benchmarks.reports.tables import TITLES, Cell, Column, Table
+from pptsn.benchmarks.reports.wording import case_in_words, name_in_words, with_unit
 from pptsn.runtime.base.errors import UsageError
 
 # Up to this the probes of one machine differ from run to run: figures are judged as they are.
@@ -200,3 +212,81 @@ def _slower(slowness: float) -> str:
     if slowness >= 1:
         return f"{100 * (slowness - 1):.0f} % SLOWER"
     return f"{100 * (1 / slowness - 1):.0f} % FASTER"
+
+
+_ORDER = (FAILED, MISSING, REGRESSION, IMPROVEMENT, NEW)
+_WORDS = {
+    FAILED: "FAILED",
+    MISSING: "MISSING",
+    REGRESSION: "WORSE",
+    IMPROVEMENT: "better",
+    NEW: "new",
+    UNCHANGED: "as before",
+}
+
+
+def changed_table(comparison: Comparison) -> Table | None:
+    """Return a row for each figure that changed, what needs attention first; None where nothing changed."""
+    return _table(comparison, _ORDER)
+
+
+def unchanged_table(comparison: Comparison) -> Table | None:
+    """Return a row for each figure that stayed, or None."""
+    return _table(comparison, (UNCHANGED,))
+
+
+def _table(comparison: Comparison, outcomes: Sequence[str]) -> Table | None:
+    verdicts = [verdict for outcome in outcomes for verdict in comparison.of(outcome)]
+    if not verdicts:
+        return None
+    columns = [
+        Column("section", False),
+        Column("case", False),
+        Column("figure", False),
+        Column(comparison.base, True),
+        Column(comparison.new, True),
+        Column("change", True),
+        Column("", False),
+    ]
+    rows = [_row(verdict, comparison) for verdict in verdicts]
+    if comparison.is_adjusted:
+        columns.insert(5, Column("on the first machine", True))
+    return Table(tuple(columns), tuple(rows))
+
+
+def _row(verdict: Verdict, comparison: Comparison) -> tuple[Cell, ...]:
+    adjusted = (Cell(with_unit(verdict.judged, verdict.unit)),) if comparison.is_adjusted else ()
+    outcome = _WORDS[verdict.outcome] + (f": {verdict.reason}" if verdict.reason else "")
+    return (
+        Cell(TITLES[verdict.section].lower()),
+        Cell(verdict.case),
+        Cell(name_in_words(verdict.name)),
+        Cell(with_unit(verdict.base, verdict.unit)),
+        Cell(with_unit(verdict.new, verdict.unit)),
+        *adjusted,
+        Cell(with_change(verdict)),
+        Cell(outcome),
+    )
+
+
+def counts(comparison: Comparison) -> str:
+    """Return how many figures got worse, better, and stayed, in one line."""
+    parts = (
+        f"{len(comparison.regressions)} worse, failed or missing",
+        f"{len(comparison.of(IMPROVEMENT))} better",
+        f"{len(comparison.of(UNCHANGED))} as before",
+        f"{len(comparison.of(NEW))} new",
+    )
+    return f"{comparison.new} against {comparison.base}: {', '.join(parts)}"
+
+
+def summary_line(comparisons: Sequence[Comparison]) -> dict[str, object]:
+    """Return the object that ends the command's output: the counts over all, and each comparison's."""
+    return {
+        "schema": "pptsn.bench.comparison",
+        "version": 1,
+        "regressions": sum(len(comparison.regressions) for comparison in comparisons),
+        "improvements": sum(len(comparison.of(IMPROVEMENT)) for comparison in comparisons),
+        "unchanged": sum(len(comparison.of(UNCHANGED)) for comparison in comparisons),
+        "comparisons": [comparison.summary() for comparison in comparisons],
+    }

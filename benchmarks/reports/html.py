@@ -8,14 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.reports.canvas import check_matplotlib, png_uri
-from pptsn.benchmarks.reports.compare import Comparison
+from pptsn.benchmarks.reports.compare import Comparison, changed_table, counts, unchanged_table
 from pptsn.benchmarks.reports.headlines import headlines
 from pptsn.benchmarks.reports.machines import machine_line, run_line
 from pptsn.benchmarks.reports.plots import plots_of
-from pptsn.benchmarks.reports.series import Series
 from pptsn.benchmarks.reports.tables import section_views
-from pptsn.benchmarks.reports.verdicts import changed_table, counts, unchanged_table
 from pptsn.benchmarks.reports.wording import machine_facts_in_words
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.base.files import printable

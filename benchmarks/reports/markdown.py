@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 
 from pptsn.benchmarks.measure.results import Report
-from pptsn.benchmarks.reports.compare import Comparison
+from pptsn.benchmarks.reports.compare import Comparison, changed_table, counts, unchanged_table
 from pptsn.benchmarks.reports.machines import machine_line, run_line
 from pptsn.benchmarks.reports.tables import SectionView, Table, section_views
-from pptsn.benchmarks.reports.verdicts import changed_table, counts, unchanged_table
 from pptsn.runtime.base.files import printable
 
 # What Markdown or the HTML in it would take for more than text.

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.benchmarks.reports.bars import Bar, BarChart, draw_bars, draw_shares
 from pptsn.benchmarks.reports.canvas import plot_style, write_png
 from pptsn.benchmarks.reports.scatter import ScatterChart, draw_scatter
-from pptsn.benchmarks.reports.series import Series
 from pptsn.benchmarks.reports.tables import shared_settings
 from pptsn.benchmarks.reports.wording import case_in_words, heading_of, name_in_words
 

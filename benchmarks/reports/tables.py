@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pptsn.benchmarks.measure.results import SECTIONS, Measurement, Report, Result, Setting
-from pptsn.benchmarks.reports.notes import notes_of
 from pptsn.benchmarks.reports.wording import (
     TIMES,
     case_in_words,
@@ -236,3 +235,26 @@ def _cell(measurement: Measurement) -> Cell:
 
 def _sign(measurement: Measurement) -> str:
     return "" if measurement.value is None else TIMES if measurement.unit == "times" else measurement.unit
+
+
+_NAMED_CASES = 3
+
+
+def notes_of(results: Sequence[Result], shared: Mapping[str, Setting]) -> Iterator[str]:
+    """Yield the notes on figures that are not known, and on single ones: once each, with all that they are on.
+
+    A note is followed by the cases that it is on, unless these are many or all.
+    """
+    names: dict[tuple[str, ...], dict[str, None]] = {}
+    for result in results:
+        for measurement in result.measurements:
+            if measurement.note:
+                where = (measurement.note, case_in_words(result, shared))
+                names.setdefault(where, {})[name_in_words(measurement.name)] = None
+    lines: dict[str, list[str]] = {}
+    for (note, case), found in names.items():
+        lines.setdefault(f"{', '.join(found)}: {note}", []).append(case)
+    measured = sum(bool(result.measurements) for result in results)
+    for line, cases in lines.items():
+        named = "; ".join(filter(None, cases))
+        yield f"{line} ({named})" if named and len(cases) <= _NAMED_CASES and len(cases) < measured else line

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from pptsn.benchmarks.measure.method import Method, measure_in_turn
 from pptsn.benchmarks.measure.results import Result
-from pptsn.benchmarks.stages.recording import Recorder, Run
-from pptsn.benchmarks.stages.report import Case, result_of
+from pptsn.benchmarks.stages.report import Case, Recorder, Run, result_of
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import EMIT, listening, stage
 from pptsn.runtime.classify.clips import Source

@@ -1,8 +1,4 @@
 """All benchmarks one after another, small enough to end in minutes: `pptsn bench run`, and `make bench`.
 
-where     what
---------  -----------------------------------------------------------------------------------------------------
-`parts`   what each part measures, and by how much
-`running` the parts in turn: one that fails is a result that says so, and the others go on
-`cli`     the command
+`parts` what each part measures, and all in turn; `subject` what they measure, and on what.
 """

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.benchmarks.measure.noise import NoiseWatch
-from pptsn.benchmarks.measure.processor_time import processor_time
+from pptsn.benchmarks.measure.noise import NoiseWatch, processor_time
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

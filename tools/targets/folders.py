@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pptsn.benchmarks.measure.engines import infer_all
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result
@@ -21,6 +20,7 @@ from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.frames.views import view_count
+from tools.targets.pipelines import infer_all
 from tools.targets.target import Target
 
 FOLDER = Target(

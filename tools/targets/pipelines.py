@@ -61,3 +61,9 @@ def run_pipeline(engine: Engine, sources: Sequence[str], settings: StreamSetting
 def sampled_frames(source: str, engine: Engine) -> list[Frame]:
     """Return the sampled, resized frames of a file: decoding, sampling and resizing, and nothing else."""
     return stream_frames(source, engine.spec, step_s=STEP_S)
+
+
+def infer_all(engine: Engine, crops: Frame) -> None:
+    """Run the engine on `crops`, a batch at a time."""
+    for start in range(0, len(crops), engine.batch_size):
+        engine.infer(crops[start : start + engine.batch_size])

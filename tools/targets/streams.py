@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.benchmarks.measure.engines import cut_crops, infer_all
+from pptsn.benchmarks.measure.engines import cut_crops
 from pptsn.benchmarks.measure.method import Method, measure_in_turn
 from pptsn.benchmarks.measure.percentiles import over_repeats, percentile, percentile_over_repeats
 from pptsn.benchmarks.measure.results import Result, Setting
 from pptsn.runtime.engines import Engine
-from tools.targets.pipelines import STEP_S, run_pipeline, sampled_frames, settings_for
+from tools.targets.pipelines import STEP_S, infer_all, run_pipeline, sampled_frames, settings_for
 from tools.targets.target import Target
 
 ONE_STREAM = Target(

@@ -29,7 +29,7 @@ app = lazy_app(
             "Show reports as tables, Markdown, a page or plots; several of them side by side.",
         ),
         "compare": (
-            "pptsn.cli.bench.report:compare",
+            "pptsn.cli.bench.compare:compare",
             "Compare reports: exit code 1 where a figure got worse past the bound, or a case failed or is "
             "missing.",
         ),

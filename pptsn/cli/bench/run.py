@@ -61,7 +61,7 @@ def run(
     """
     require_runner(model)
     from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
-    from pptsn.benchmarks.suite.running import parts_to_run, run_parts
+    from pptsn.benchmarks.suite.parts import parts_to_run, run_parts
     from pptsn.benchmarks.suite.subject import Subject
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.memory import return_freed_memory

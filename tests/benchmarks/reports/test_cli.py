@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from pptsn.benchmarks.measure.documents import write_report
 from pptsn.benchmarks.measure.results import Result as Found
-from pptsn.cli.bench.report import compare
+from pptsn.cli.bench.compare import compare
 from pptsn.cli.bench.report import report as report_command
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from tests.benchmarks.reports.fabricated import live, report, results, scenario, stages

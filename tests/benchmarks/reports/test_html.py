@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.reports.compare import compare
 from pptsn.benchmarks.reports.html import check_html, report_html
-from pptsn.benchmarks.reports.series import Series
 from pptsn.runtime.base.errors import MissingDependencyError
 from tests.benchmarks.reports.fabricated import ODD_NAME, live, report, results, scenario, stages
 

@@ -6,11 +6,11 @@ import re
 import pytest
 from rich.console import Console
 
+from pptsn.benchmarks.measure.documents import short_names
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Report, Result
 from pptsn.benchmarks.reports.machines import differences, machine_line
 from pptsn.benchmarks.reports.markdown import report_markdown
-from pptsn.benchmarks.reports.series import short_names
 from pptsn.benchmarks.reports.tables import SectionView, section_views
 from pptsn.benchmarks.reports.terminal import show_report
 from pptsn.benchmarks.reports.wording import TIMES, case_in_words, heading_of, name_in_words, with_unit

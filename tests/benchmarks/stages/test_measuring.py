@@ -10,8 +10,7 @@ import pytest
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.stages.measuring import Subject, measure_stages, measure_stages_in_turn
-from pptsn.benchmarks.stages.recording import Recorder
-from pptsn.benchmarks.stages.report import WORK
+from pptsn.benchmarks.stages.report import WORK, Recorder
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import DECODE, DECODING, listening, stage
 from pptsn.runtime.classify.clips import Source

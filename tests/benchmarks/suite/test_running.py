@@ -5,8 +5,8 @@ import pytest
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.publishing import gathered
 from pptsn.benchmarks.measure.results import Result
-from pptsn.benchmarks.suite import running
-from pptsn.benchmarks.suite.running import parts_to_run, run_parts
+from pptsn.benchmarks.suite import parts as running
+from pptsn.benchmarks.suite.parts import parts_to_run, run_parts
 from pptsn.benchmarks.suite.subject import Subject
 from pptsn.runtime.base.errors import ModelError, UsageError
 from tests.models import write_tiny_model
