@@ -34,8 +34,8 @@ def nvml_sensors(
         return [], [_lack(f"no GPU to ask ({error})")], _nothing
     sensors, lacks = [], []
     try:
-        for place, index in enumerate(_in_cudas_order(pynvml, environment)):
-            part = f"cuda:{place}"
+        for ordinal, index in enumerate(_in_cudas_order(pynvml, environment)):
+            part = f"cuda:{ordinal}"
             try:
                 sensors.append(_sensor(pynvml, index, part))
             except (SensorError, pynvml.NVMLError) as error:

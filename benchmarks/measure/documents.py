@@ -28,7 +28,7 @@ def write_report(report: Report, path: str | Path) -> None:
     """Write `report` to `path` as JSON; a crash leaves the old file or none.
 
     JSON knows no infinity and no NaN: such a value becomes null, with a note, and such a repeat is left out.
-    Raises InputError where the place cannot be written.
+    Raises InputError where it cannot be written.
     """
     write_text(path, json_text(report_document(report)))
 

@@ -32,6 +32,7 @@ _PACKAGES = (
     "mlcommons-loadgen",
 )
 # Arm's own numbers of designers and cores (MIDR_EL1), for machines that tell their cores by number alone.
+# By hand: py-cpuinfo calls a Jetson's cores "ARMv8 Processor rev 1 (v8l)", as its kernel does, and takes 1.5 s.
 _ARM_CORES = {
     (0x41, 0xD03): "Cortex-A53",
     (0x41, 0xD07): "Cortex-A57",
@@ -247,12 +248,12 @@ def _number(path: Path) -> float | None:
 
 def _output_lines(program: str, *arguments: str) -> list[str] | None:
     """Return the lines that `program` prints, or None where it is not there or fails."""
-    place = shutil.which(program)
-    if place is None:
+    path = shutil.which(program)
+    if path is None:
         return None
     try:
         child = subprocess.run(
-            [place, *arguments], capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=True
+            [path, *arguments], capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -164,6 +164,7 @@ def _warnings(found: dict[str, Any]) -> list[str]:
 
 
 # Columns of the lines `cpu`, `cpu0`... of /proc/stat (proc(5)).  Interrupts are nobody's: they count as neither.
+# By hand: psutil lists the cores without their numbers, which is wrong where some are off, as on a Jetson.
 _USER, _NICE, _SYSTEM, _STOLEN = 0, 1, 2, 7
 _COLUMNS = 8
 # Fields of /proc/PID/stat after the name: the parent's number, and the time in user and kernel mode, its own and

@@ -33,34 +33,34 @@ def check_outputs(
     """Raise what would fail after the measurement before it.
 
     inputs: what must not be overwritten; None among them is left out.
-    Raises UsageError for an unknown ending, a folder that is not there, a place that cannot be written, and a file
+    Raises UsageError for an unknown ending, a folder that is not there, a path that cannot be written, and a file
     that is an input; MissingDependencyError where a page is asked for and its packages are missing.
     """
     read = [name for name in inputs if name is not None]
     for output in outputs or ():
-        place = Path(output)
-        if place.suffix not in suffixes:
+        path = Path(output)
+        if path.suffix not in suffixes:
             expected = ", ".join(f"NAME{suffix}" for suffix in suffixes)
             raise UsageError("--output", f"{output} has no ending that is known", f"expected {expected}")
-        if place.is_dir():
+        if path.is_dir():
             raise UsageError("--output", f"{output} is a folder", "name a file in it")
-        if not place.parent.is_dir():
-            raise UsageError("--output", f"there is no folder {place.parent}", "make it first")
-        _check_writable(place)
+        if not path.parent.is_dir():
+            raise UsageError("--output", f"there is no folder {path.parent}", "make it first")
+        _check_writable(path)
         refuse_overwriting(output, read)
-        if place.suffix == ".html":
+        if path.suffix == ".html":
             from pptsn.benchmarks.reports.html import check_html
 
             check_html()
 
 
-def _check_writable(place: Path) -> None:
+def _check_writable(path: Path) -> None:
     try:
-        with tempfile.TemporaryFile(dir=place.parent):  # files are written beside their place, then renamed
+        with tempfile.TemporaryFile(dir=path.parent):  # files are written beside their paths, then renamed
             pass
     except OSError as error:
-        cause = f"{place} cannot be written ({error.strerror})"
-        raise UsageError("--output", cause, "choose another place") from error
+        cause = f"{path} cannot be written ({error.strerror})"
+        raise UsageError("--output", cause, "choose another path") from error
 
 
 def publish(
@@ -81,13 +81,7 @@ def publish(
     Raises what `check_outputs` does, which is to be called before measuring, and InputError for a file that cannot
     be written, after everything else was written and printed.
     """
-    report = Report(
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        command=called() if command is None else command,
-        machine=machine_facts(),
-        noise=method.watch.findings(),
-        results=tuple(map(without_nan, results)),
-    )
+    report = report_of(results, method, command)
     errors = write_outputs(report, outputs or ())
     console = output_console()
     show_report(report, console)
@@ -97,6 +91,17 @@ def publish(
     if errors:
         raise errors[0]
     return report
+
+
+def report_of(results: Iterable[Result], method: Method, command: str | None = None) -> Report:
+    """Return `results` as a report of now and of this machine; see `publish`."""
+    return Report(
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=called() if command is None else command,
+        machine=machine_facts(),
+        noise=method.watch.findings(),
+        results=tuple(map(without_nan, results)),
+    )
 
 
 def gathered(results: Iterable[T]) -> tuple[list[T], BaseException | None]:

@@ -30,7 +30,7 @@ class Bar:
 class BarChart:
     """Bars in groups, a group a case; several series have a legend.
 
-    series: every name that a bar's series can have, also those without a bar: the place gives the colour, which so
+    series: every name that a bar's series can have, also those without a bar: its index gives the colour, which so
     is the same in all charts.
     """
 
@@ -44,19 +44,17 @@ def draw_bars(chart: BarChart) -> Any:
     """Return the figure: horizontal bars, each with its value and its interval."""
     cases = _order(bar.case for bar in chart.bars)
     labels = {case: textwrap.fill(case, _LABEL_WIDTH) for case in cases}
-    places, middles, depth = _places(chart.bars, cases, labels)
+    heights, middles, depth = _heights(chart.bars, cases, labels)
     plot, axes = new_axes(height_in=depth + _AROUND_IN + (0.3 if len(chart.series) > 1 else 0))
     longest = max(_end(bar.measurement) for bar in chart.bars) or 1.0
     for index, name in enumerate(chart.series):
-        own = [
-            (place, bar.measurement) for place, bar in zip(places, chart.bars, strict=True) if bar.series == name
-        ]
+        own = [(y, bar.measurement) for y, bar in zip(heights, chart.bars, strict=True) if bar.series == name]
         if not own:
             continue
         values = [m.value or 0.0 for _, m in own]
         axes.barh([p for p, _ in own], values, 0.9 * _BAR_IN, color=COLOURS[index % len(COLOURS)], label=name)
-        for place, measurement in own:
-            _finish_bar(axes, place, measurement, longest)
+        for y, measurement in own:
+            _finish_bar(axes, y, measurement, longest)
     axes.set_yticks(middles, [labels[case] for case in cases])
     axes.set_ylim(depth, 0)
     axes.set_xlim(0, 1.17 * longest)
@@ -70,29 +68,29 @@ def draw_bars(chart: BarChart) -> Any:
     return plot
 
 
-def _places(
+def _heights(
     bars: Sequence[Bar], cases: Sequence[str], labels: dict[str, str]
 ) -> tuple[list[float], list[float], float]:
     """Return where each bar lies, where each case has its middle, and the whole depth; in inches from the top."""
-    places, middles, top = [0.0] * len(bars), [], _GAP_IN / 2
+    heights, middles, top = [0.0] * len(bars), [], _GAP_IN / 2
     for case in cases:
         own = [index for index, bar in enumerate(bars) if bar.case == case]
         room = max(len(own) * _BAR_IN, (1 + labels[case].count("\n")) * _LINE_IN)
         first = top + (room - len(own) * _BAR_IN) / 2
         for rank, index in enumerate(own):
-            places[index] = first + (rank + 0.5) * _BAR_IN
+            heights[index] = first + (rank + 0.5) * _BAR_IN
         middles.append(top + room / 2)
         top += room + _GAP_IN
-    return places, middles, top - _GAP_IN / 2
+    return heights, middles, top - _GAP_IN / 2
 
 
-def _finish_bar(axes: Any, place: float, measurement: Measurement, longest: float) -> None:
+def _finish_bar(axes: Any, y: float, measurement: Measurement, longest: float) -> None:
     """Draw the interval of a bar, and its value beyond it."""
     if measurement.value is not None and measurement.low is not None and measurement.high is not None:
-        axes.plot([measurement.low, measurement.high], [place, place], color=INK, linewidth=1.2)
-    place_x = _end(measurement) + 0.012 * longest
+        axes.plot([measurement.low, measurement.high], [y, y], color=INK, linewidth=1.2)
+    text_x = _end(measurement) + 0.012 * longest
     decimals = None if measurement.value is None or not interval(measurement) else decimals_of(measurement.value)
-    axes.text(place_x, place, figure(measurement.value, decimals), va="center", ha="left", fontsize=8.5)
+    axes.text(text_x, y, figure(measurement.value, decimals), va="center", ha="left", fontsize=8.5)
 
 
 def _end(measurement: Measurement) -> float:

@@ -42,11 +42,11 @@ def headlines(report: Report) -> list[Headline]:
         list(_recommendation(report.of("sweep"))),
         list(_targets_met(report.of("targets"))),
     ]
-    return list(_with_reserved_places([group for group in groups if group]))
+    return list(_with_reserved_cards([group for group in groups if group]))
 
 
-def _with_reserved_places(groups: Sequence[Sequence[Headline]]) -> Iterator[Headline]:
-    """Yield the first of each group; the places that are left go to the groups in their order."""
+def _with_reserved_cards(groups: Sequence[Sequence[Headline]]) -> Iterator[Headline]:
+    """Yield the first of each group; the cards that are left go to the groups in their order."""
     left = _MOST - len(groups)
     for group in groups:
         more = min(left, len(group) - 1)

@@ -30,7 +30,7 @@ _MOST_COLOURS = 6
 class ScatterChart:
     """The figures `y` over `x` of several sets of results.
 
-    sets: a name for each, and its results; of an empty one only the place counts, as it gives the others' colours.
+    sets: a name for each, and its results; an empty one counts too, as its index gives the others' colours.
     """
 
     title: str
@@ -62,7 +62,7 @@ def draw_scatter(chart: ScatterChart) -> Any:
     axes.set_title(chart.title, loc="left", fontweight="bold")
     if listed:
         plot.supxlabel("\n".join(listed), x=0.02, ha="left", fontsize=8)
-        plot.draw_without_rendering()  # only now the axes have the place that they keep
+        plot.draw_without_rendering()  # only now the axes lie where they stay
         _number_front(axes, drawn[0][1])
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
@@ -118,11 +118,11 @@ def _draw_front(axes: Any, points: Sequence[Point], colour: str) -> None:
 def _number_front(axes: Any, points: Sequence[Point]) -> None:
     """Number the points on the front, each clear of points and other numbers, or else as clear as it can be.
 
-    The axes must have their limits and their place in the figure by now.
+    The axes must have their limits, and lie where they stay in the figure, by now.
     """
     scale = 72 / axes.figure.dpi
-    places = scale * axes.transData.transform([(point.x, point.y) for point in points])
-    taken = [(float(x), float(y), _POINT_PT) for x, y in places]
+    at = scale * axes.transData.transform([(point.x, point.y) for point in points])
+    taken = [(float(x), float(y), _POINT_PT) for x, y in at]
     for number, point in enumerate(_front(points)[:_MOST_LISTED], 1):
         at_x, at_y = (float(each) for each in scale * axes.transData.transform((point.x, point.y)))
         # The first of the best: numbers stand alike where there is room.
@@ -134,7 +134,7 @@ def _number_front(axes: Any, points: Sequence[Point]) -> None:
 
 
 def _clearance(x: float, y: float, taken: Sequence[tuple[float, float, tuple[float, float]]]) -> float:
-    """Return how far a number in this place is from what is there: from 1 on it touches nothing."""
+    """Return how far a number here is from what is there: from 1 on it touches nothing."""
     return min(max(abs(x - its_x) / wide, abs(y - its_y) / high) for its_x, its_y, (wide, high) in taken)
 
 
@@ -152,12 +152,12 @@ def _write_number(axes: Any, number: int, point: Point, offset_pt: tuple[float, 
 
 
 def _front(points: Sequence[Point]) -> list[Point]:
-    """Return the points on the front from left to right; of several in one place the first."""
+    """Return the points on the front from left to right; of several at one point the first."""
     found: dict[tuple[float, float], Point] = {}
     for point in points:
         if point.on_front:
             found.setdefault((point.x, point.y), point)
-    return [found[place] for place in sorted(found)]
+    return [found[at] for at in sorted(found)]
 
 
 def _figures(point: Point, chart: ScatterChart) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.benchmarks.measure import machine
-from pptsn.benchmarks.measure.machine import machine_facts
+from pptsn.benchmarks.measure.machine import device_facts, machine_facts, temperatures_c
 
 X86 = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -170,3 +170,43 @@ def test_an_installed_package_has_no_commit(tmp_path: Path, root: Path, monkeypa
     monkeypatch.setattr(machine, "_CHECKOUT", tmp_path / "site-packages")
     facts = machine_facts(root)
     assert (facts["commit"], facts["dirty"]) == (None, None)
+
+
+def test_a_jetson_tells_its_board_release_clocks_and_temperatures(tmp_path: Path) -> None:
+    values = {
+        "etc/nv_tegra_release": "# R36 (release), REVISION: 4.0\nmore\n",
+        "proc/device-tree/model": "NVIDIA Jetson Orin Nano\0",
+        "sys/class/thermal/thermal_zone0/type": "cpu-thermal\n",
+        "sys/class/thermal/thermal_zone0/temp": "48625\n",
+        "sys/class/thermal/thermal_zone1/type": "switched off\n",
+        "sys/class/thermal/thermal_zone1/temp": "",
+        "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1510400\n",
+        "sys/devices/system/cpu/cpu1/online": "0\n",
+        "sys/class/devfreq/17000000.gpu/cur_freq": "624750000\n",
+    }
+    for name, value in values.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(value)
+    facts = device_facts(tmp_path)
+    assert facts["board"] == "NVIDIA Jetson Orin Nano"
+    assert facts["l4t"] == "# R36 (release), REVISION: 4.0"
+    assert facts["temperatures_c"] == temperatures_c(tmp_path) == {"0 cpu-thermal": 48.625}
+    assert facts["clocks_mhz"] == {"cpu0": 1510.4, "17000000.gpu": 624.75}
+
+
+def test_power_mode_and_gpus_come_from_the_vendor_s_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = {
+        "nvpmodel": 'test "$1" = -q && printf "NV Power Mode: 15W\\n0\\n"',
+        "nvidia-smi": 'echo "Orin, 540.4.0, [N/A], 624 MHz, [N/A], 48"',
+    }
+    for name, body in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    facts = device_facts(tmp_path)
+    assert facts["power_mode"] == ["NV Power Mode: 15W", "0"]
+    assert (facts["gpus"][0]["name"], facts["gpus"][0]["temperature.gpu"]) == ("Orin", "48")
+    (tmp_path / "nvpmodel").write_text("#!/bin/sh\nexit 1\n")
+    assert device_facts(tmp_path)["power_mode"] is None

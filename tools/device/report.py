@@ -3,68 +3,56 @@
     python -m tools.device.report -o device-report.json
 
 For whoever has a Jetson or a GPU, to send back.  Models and clips are those that `make demo` and `make engine`
-leave in output/demo.  The report is written anew after every part, so that a crash keeps what was found before
-it.  It is one JSON object:
+leave in output/demo.  The JSON file is written anew after every part, so that a crash keeps what was found before
+it.  It is a report as `pptsn bench` writes them; its results, by their setting `what`:
 
-    format          1
-    created         when, UTC, ISO 8601
-    complete        false until the last part is done
-    doctor          what `pptsn doctor --json` prints
-    device          board, l4t, power_mode (lines of `nvpmodel -q`), clocks_mhz, temperatures_c, gpus (nvidia-smi)
-    gpu_tests       passed, failed, skipped: counts; failures: [name]; skip_reasons: {reason: count}
-    settings        segments, views, seconds, labels: how accuracy and latency were measured
-    models          a list, an object for each model and device:
-      model, device, engine (backend and version), precision, size_bytes
-      accuracy      clips, top1, top5, agreement (with the first entry that answered): shares 0..1; unreadable
-      latency       a list, an object for each batch: batch (crops a call), iterations, median_ms, p90_ms, p99_ms
-                    (copy in, compute, copy out), crops_per_s
-      temperatures_c  after it
+    doctor      facts: what `pptsn doctor --json` prints
+    GPU tests   passed, failed, skipped; facts: failures and skip_reasons
+    accuracy    of each model and device: top-1, top-5, and agreement with the first model that answered
+    call        of each model and device, for each batch: the time, copies included, and views a second
 
-A part that failed is {"error": one line} in its place, and the others go on.
+A part that failed has its error, and the others go on.
 """
 
 from __future__ import annotations
 
-import argparse
-import datetime
-import json
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from xml.etree import ElementTree
 
-from pptsn.benchmarks.measure.machine import device_facts, temperatures_c
-from pptsn.runtime.base.errors import InputError, MissingDependencyError, PptsnError
-from pptsn.runtime.base.files import write_text
-from pptsn.runtime.base.progress import notes
+import typer
+
+from pptsn.benchmarks.measure.documents import write_report
+from pptsn.benchmarks.measure.machine import temperatures_c
+from pptsn.benchmarks.measure.method import Method
+from pptsn.benchmarks.measure.publishing import check_outputs, publish, report_of
+from pptsn.benchmarks.measure.results import Measurement, Result
+from pptsn.cli.bench.options import LeastOption, ViewsOption
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, ModelError
+from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import Sample, read_list
+from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.doctor import examine
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.evaluate.accuracy import Answers
-from pptsn.runtime.frames.views import VIEW_PLANS
-from tools.device.models import BATCHES, Placement, accuracy_figures, answer, latency, placements
+from pptsn.runtime.evaluate.accuracy import Answers, accuracy, same_answers
+from pptsn.runtime.model.file import ModelFile
+from tools.device.trial import attempted, device_result, timed_calls
+from tools.program import run, tell
 
-FORMAT = 1
+# Crops a call: a frame of ten-crop, ten frames, a clip of 25.
+BATCHES = (5, 50, 125)
 _ROOT = Path(__file__).resolve().parents[2]
 _TESTS_TIMEOUT_S = 1800
+_OUTPUT = Path("device-report.json")
 
 
-def attempt(part: Callable[[], Any]) -> Any:
-    """Return what `part` returns, or {"error": one line}: of a device, whatever goes wrong is a finding."""
-    try:
-        return part()
-    except Exception as error:
-        text = " ".join(str(error).split())
-        return {"error": text if isinstance(error, PptsnError) else f"{type(error).__name__}: {text}"}
-
-
-def gpu_tests(root: Path = _ROOT) -> dict[str, Any]:
+def gpu_tests(root: Path = _ROOT) -> Result:
     """Run the tests that need a GPU, in a process of their own, and return their counts and failures.
 
     Raises MissingDependencyError where there is no pytest or no tests, or they do not come to an end.
@@ -92,7 +80,7 @@ def gpu_tests(root: Path = _ROOT) -> dict[str, Any]:
         return read_outcome(outcome)
 
 
-def read_outcome(path: Path) -> dict[str, Any]:
+def read_outcome(path: Path) -> Result:
     """Return the counts of a JUnit file, the names of the failed tests, and why others were skipped."""
     passed, failures, reasons = 0, [], Counter[str]()
     for case in ElementTree.parse(path).iter("testcase"):  # noqa: S314 - our own child wrote it
@@ -103,96 +91,120 @@ def read_outcome(path: Path) -> dict[str, Any]:
             reasons[skipped.get("message", "")] += 1
         else:
             passed += 1
-    return {
-        "passed": passed,
-        "failed": len(failures),
-        "skipped": reasons.total(),
-        "failures": failures,
-        "skip_reasons": dict(reasons),
-    }
+    counts = {"passed": passed, "failed": len(failures), "skipped": reasons.total()}
+    return device_result(
+        {"what": "GPU tests"},
+        *(Measurement(name=name, unit="tests", better="", value=float(count)) for name, count in counts.items()),
+        failures=failures,
+        skip_reasons=dict(reasons),
+    )
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A model file and the device to run it on, as `open_engine` calls it."""
+
+    model: Path
+    device: str
+
+
+def placements(folder: Path, *, cuda: bool) -> list[Placement]:
+    """Return all models of `folder` on each device that they are for, the FP32 model on the CPU first.
+
+    cuda: whether ONNX Runtime reaches a GPU.  Plans need a GPU in any case; a model that was quantized for CPUs
+    runs on nothing else.
+    """
+    graphs = sorted(folder.glob("model*.onnx"), key=lambda path: (path.name != "model.onnx", path.name))
+    found = [Placement(path, "cpu") for path in graphs]
+    found += [Placement(path, "cuda") for path in graphs if cuda and not _is_for_cpus(path)]
+    found += [Placement(path, "cuda") for path in sorted(folder.glob("model*.engine"))]
+    return found
+
+
+def _is_for_cpus(model: Path) -> bool:
+    try:
+        return ModelFile.open(model).quantized_for == "cpu"
+    except ModelError:  # opening it will say what is wrong
+        return False
 
 
 @dataclass
 class ModelRuns:
     """Measures models one after another; the first that answers is the reference of the others."""
 
-    samples: list[Sample]
+    samples: Sequence[Sample]
     segments: int
     views: str
-    seconds: float
+    method: Method
     _reference: Answers | None = field(default=None, init=False)
 
-    def measure(self, placement: Placement) -> dict[str, Any]:
-        """Return the report's object on a model; raises what opening it raises."""
+    def measure(self, placement: Placement) -> Iterator[Result]:
+        """Yield the accuracy of a model on a device, and the times of its calls; raises what opening it raises."""
         with open_engine(placement.model, device=placement.device) as engine:
-            return {
-                "engine": engine.description,
-                "precision": engine.spec.precision,
-                "size_bytes": placement.model.stat().st_size,
-                "accuracy": attempt(partial(self._accuracy, engine)),
-                "latency": [attempt(partial(latency, engine, batch, seconds=self.seconds)) for batch in BATCHES],
-                "temperatures_c": temperatures_c(),
-            }
+            accuracy = {**_settings(placement), "what": "accuracy"}
+            yield from attempted(accuracy, map(self._accuracy, [placement], [engine]))
+            yield from timed_calls(engine, placement.model, BATCHES, self.method)
 
-    def _accuracy(self, engine: Engine) -> dict[str, Any]:
-        found = answer(engine, self.samples, segments=self.segments, views=self.views)
-        figures = accuracy_figures(found, self._reference, self.samples)
+    def _accuracy(self, placement: Placement, engine: Engine) -> Result:
+        """Return shares of all clips, in which one that cannot be read is wrong; agreement, of those both read."""
+        sources = (sample.path for sample in self.samples)
+        found = Answers.of(Recognizer(engine).classify_many(sources, segments=self.segments, views=self.views))
+        right = accuracy(found.leading, [sample.label for sample in self.samples])
+        shares = {"top1_percent": right.top1, "top5_percent": right.top5}
+        if self._reference is not None:
+            both = found.leading.keys() & self._reference.leading.keys()
+            shares["agreement_percent"] = same_answers(found.leading, self._reference.leading) / max(1, len(both))
         self._reference = self._reference or found
-        return figures
+        return device_result(
+            {**_settings(placement), "what": "accuracy"},
+            *(
+                Measurement(name=name, unit="%", better="higher", value=100 * share, samples=right.clips)
+                for name, share in shares.items()
+            ),
+            engine=engine.description,
+            precision=engine.spec.precision,
+            size_bytes=placement.model.stat().st_size,
+            segments=self.segments,
+            views=self.views,
+            unreadable=[printable(line) for line in found.unreadable.values()],
+            temperatures_c=temperatures_c(),
+        )
 
 
-def make_report(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure all parts, writing the report to `options.output` after each, and return it.
-
-    Raises InputError where it cannot be written.
-    """
-    console = notes()
-    labels = options.labels or options.demo / "data" / "test.txt"
-    report: dict[str, Any] = {
-        "format": FORMAT,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "complete": False,
-        "settings": {
-            "segments": options.segments,
-            "views": options.views,
-            "seconds": options.seconds,
-            "labels": str(labels),
-        },
-    }
-
-    def add(name: str, part: Callable[[], Any]) -> Any:
-        write_text(options.output, json.dumps(report, indent=1) + "\n")
-        console.print(f"measuring: {name}", markup=False)
-        found = attempt(part)
-        if isinstance(found, dict) and "error" in found:
-            console.print(f"  failed: {found['error']}", markup=False)
-        return found
-
-    report["doctor"] = add("packages and engines", examine)
-    report["device"] = add("power mode, clocks, temperatures", device_facts)
-    report["gpu_tests"] = add("GPU tests", gpu_tests) if options.tests else {"error": "left out by --no-tests"}
-    report["models"] = []
-    found = add("labels and models", lambda: _work(options, labels, report["doctor"]))
-    if isinstance(found, dict):
-        report["models"] = found
-    else:
-        runs, places = found
-        for place in places:
-            entry = {"model": place.model.name, "device": place.device}
-            measured = add(f"{place.model.name} on {place.device}", partial(runs.measure, place))
-            report["models"].append({**entry, **measured})
-    report["complete"] = True
-    write_text(options.output, json.dumps(report, indent=1) + "\n")
-    return report
+def _settings(placement: Placement) -> dict[str, str]:
+    return {"model": placement.model.name, "device": placement.device}
 
 
-def _work(options: argparse.Namespace, labels: Path, doctor: dict[str, Any]) -> tuple[ModelRuns, list[Placement]]:
-    """Return what to measure, and on what; raises InputError without labels or models."""
-    places = placements(options.demo, cuda=_cuda_works(doctor))
-    if not places:
-        cause = "has no model*.onnx and no model*.engine"
-        raise InputError(options.demo, cause, "make them by: make demo; make engine")
-    return ModelRuns(read_list(labels), options.segments, options.views, options.seconds), places
+def measure_device(
+    demo: Path, labels: Path, *, segments: int, views: str, tests: bool, method: Method
+) -> Iterator[Result]:
+    """Yield the results of all parts; one that fails has its error."""
+    doctor: dict[str, Any] = {}
+
+    def examined() -> Iterator[Result]:
+        doctor.update(examine())
+        yield device_result({"what": "doctor"}, **doctor)
+
+    yield from attempted({"what": "doctor"}, examined())
+    if tests:
+        yield from attempted({"what": "GPU tests"}, _later(gpu_tests))
+    yield from attempted({"what": "models"}, _models(demo, labels, doctor, segments, views, method))
+
+
+def _models(
+    demo: Path, labels: Path, doctor: dict[str, Any], segments: int, views: str, method: Method
+) -> Iterator[Result]:
+    found = placements(demo, cuda=_cuda_works(doctor))
+    if not found:
+        raise InputError(demo, "has no model*.onnx and no model*.engine", "make them by: make demo; make engine")
+    runs = ModelRuns(read_list(labels), segments, views, method)
+    for placement in found:
+        method.watch.look()
+        yield from attempted({**_settings(placement), "what": "model"}, runs.measure(placement))
+
+
+def _later(part: Callable[[], Result]) -> Iterator[Result]:
+    yield part()
 
 
 def _cuda_works(doctor: dict[str, Any]) -> bool:
@@ -203,58 +215,38 @@ def _cuda_works(doctor: dict[str, Any]) -> bool:
     )
 
 
-def parse_options(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, default=Path("device-report.json"), help="the file to write")
-    parser.add_argument("--demo", type=Path, default=Path("output/demo"), help="folder of models and data")
-    parser.add_argument("--labels", type=Path, help="lines `path label`; DEMO/data/test.txt if not given")
-    parser.add_argument("--segments", type=int, default=2, help="frames of each clip, as in configs/demo.yaml")
-    parser.add_argument("--views", default="ten", choices=VIEW_PLANS, help="crops of each frame")
-    parser.add_argument("--seconds", type=float, default=3.0, help="time to measure each batch size for")
-    parser.add_argument("--no-tests", dest="tests", action="store_false", help="leave out the GPU tests")
-    return parser.parse_args(arguments)
+def device_report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path(
+        "device-report.json"
+    ),
+    demo: Annotated[Path, typer.Option(help="Folder of models and data.")] = Path("output/demo"),
+    labels: Annotated[Path | None, typer.Option(help="Labelled clips; DEMO/data/test.txt if not given.")] = None,
+    segments: Annotated[int, typer.Option(help="Frames of each clip, as in configs/demo.yaml.")] = 2,
+    views: ViewsOption = "ten",
+    seconds: LeastOption = 3.0,
+    tests: Annotated[bool, typer.Option(help="Run the GPU tests.")] = True,
+) -> None:
+    """Measure the demo's models on this device, and write one file to send back."""
+    check_outputs([str(output)], suffixes=(".json",))
+    method = Method(repeats=3, least_s=seconds, least_iterations=3)  # a slow model is not waited for
+    listed = labels or demo / "data" / "test.txt"
+    found: list[Result] = []
+    for result in measure_device(demo, listed, segments=segments, views=views, tests=tests, method=method):
+        found.append(result)
+        write_report(report_of(found, method), output)
+    publish(found, outputs=[str(output)], method=method)
+    if reason := nothing_measured(found):
+        raise InputError(demo, f"no model could be measured: {reason}", f"see {output}")
+    tell(f"wrote {output}: please send it back")
 
 
-def main() -> None:
-    """Write the report, and say where it is."""
-    options = parse_options()
-    try:
-        report = make_report(options)
-    except InputError as error:
-        sys.exit(f"device_report: error: {error}")
-    for entry in report["models"] if isinstance(report["models"], list) else ():
-        print(_line(entry))
-    if reason := nothing_measured(report["models"]):
-        sys.exit(f"device_report: error: no model could be measured: {reason}; see {options.output}")
-    print(f"wrote {options.output}: please send it back")
-
-
-def nothing_measured(models: list[dict[str, Any]] | dict[str, Any]) -> str | None:
-    """Return why the report's `models` hold no accuracy and no latency, as the first entry says; or None."""
-    reasons = []
-    for entry in models if isinstance(models, list) else [models]:
-        parts = [entry] if "error" in entry else [entry["accuracy"], *entry["latency"]]
-        failed = [part["error"] for part in parts if "error" in part]
-        if len(failed) < len(parts):
-            return None
-        reasons.append(failed[0])
-    return reasons[0] if reasons else "there is none"
-
-
-def _line(entry: dict[str, Any]) -> str:
-    """Return the figures of one model on one device for people."""
-    name = f"{entry['model']:<22}{entry['device']:<6}"
-    if "error" in entry:
-        return f"{name}{entry['error']}"
-    figures = [f"top-1 {entry['accuracy']['top1']:.2%}" if "top1" in entry["accuracy"] else "no accuracy"]
-    figures += [
-        f"{timed['batch']} crops {timed['median_ms']:.2f} ms ({timed['crops_per_s']:.0f}/s)"
-        for timed in entry["latency"]
-        if "median_ms" in timed
-    ]
-    return name + ", ".join(figures)
+def nothing_measured(results: Sequence[Result]) -> str | None:
+    """Return why `results` hold no accuracy and no latency of a model, as the first error says; or None."""
+    of_models = [result for result in results if result.settings.get("what") not in ("doctor", "GPU tests")]
+    if any(result.measurements for result in of_models):
+        return None
+    return next((result.error for result in of_models if result.error), "there is none")
 
 
 if __name__ == "__main__":
-    main()
+    run(device_report)
