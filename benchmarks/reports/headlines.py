@@ -31,8 +31,7 @@ def headlines(report: Report) -> list[Headline]:
     """Return up to eight figures, in the order of the sections.
 
     These are the figure that counts of each scenario and of each live search, the share of the stage that is the
-    bottleneck, the cell of the sweep to take, and how many targets were met.  Where there are too many, each
-    section keeps its first.
+    bottleneck, and the cell of the sweep to take.  Where there are too many, each section keeps its first.
     """
     scenarios = _without_second_driver(report.of("scenario"))
     groups = [
@@ -40,7 +39,6 @@ def headlines(report: Report) -> list[Headline]:
         list(_figures_that_count(report.of("live"), "live streams")),
         list(_bottlenecks(report.of("stages"))),
         list(_recommendation(report.of("sweep"))),
-        list(_targets_met(report.of("targets"))),
     ]
     return list(_with_reserved_cards([group for group in groups if group]))
 
@@ -108,12 +106,3 @@ def _recommendation(results: Sequence[Result]) -> Iterator[Headline]:
     told = f"{with_unit(accuracy.value, accuracy.unit)} {name_in_words(accuracy.name)}"
     what = f"sweep's choice, {case}: latency p50, at {told}"
     yield Headline(figure(latency.value), latency.unit, what, interval(latency))
-
-
-def _targets_met(results: Sequence[Result]) -> Iterator[Headline]:
-    """Yield how many of all targets were met; one that could not be measured was not."""
-    if results:
-        met = sum(bool(result.facts.get("met")) for result in results)
-        unknown = sum("met" not in result.facts for result in results)
-        what = f"targets met; {unknown} not measured" if unknown else "targets met"
-        yield Headline(f"{met} of {len(results)}", "", what, "")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from pptsn.benchmarks.measure.results import SECTIONS, Measurement, Report, Result, Setting
 from pptsn.benchmarks.reports.wording import (
-    TIMES,
     case_in_words,
     decimals_of,
     figure,
@@ -102,21 +101,13 @@ def _view(name: str, results: Sequence[Result]) -> SectionView:
         title=TITLES[name],
         explanation=EXPLANATIONS[name],
         shared=case_in_words(Result(section=name, settings=shared)) if shared else "",
-        tables=tuple(_section_tables(name, whole, shared)),
+        tables=tuple(table for group in _alike(whole) for table in _tables(group, shared)),
         sentences=tuple(dict.fromkeys(result.sentence for result in results if result.sentence)),
         notes=tuple(notes_of(results, shared)),
         failures=tuple(
             f"{case_in_words(result, shared) or name}: {result.error}" for result in results if result.error
         ),
     )
-
-
-def _section_tables(name: str, results: Sequence[Result], shared: Mapping[str, Setting]) -> Iterator[Table]:
-    if name == "targets" and results:
-        yield _target_table(results)
-        return
-    for group in _alike(results):
-        yield from _tables(group, shared)
 
 
 def shared_settings(results: Sequence[Result]) -> dict[str, Setting]:
@@ -171,19 +162,6 @@ def _wide(group: Sequence[Result], shared: Mapping[str, Setting]) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-def _target_table(results: Sequence[Result]) -> Table:
-    """A row a target: what was reached, the bound, and whether it was kept."""
-    rows = []
-    for result in results:
-        reached = result.measurements[0]
-        cell = Cell(" ".join(filter(None, (_cell(reached).text, _sign(reached)))), interval(reached))
-        met = "" if "met" not in result.facts else "met" if result.facts["met"] else "NOT met"
-        name = name_in_words(str(result.settings.get("target", reached.name)))
-        rows.append((Cell(name), cell, Cell(str(result.facts.get("bound", ""))), Cell(met)))
-    columns = (Column("target", False), Column("measured", True), Column("bound", True), Column("", False))
-    return Table(columns, tuple(rows))
-
-
 def _is_number(value: Setting) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -231,10 +209,6 @@ def _cell(measurement: Measurement) -> Cell:
     if measurement.value is None or not spread:
         return Cell(figure(measurement.value))
     return Cell(figure(measurement.value, decimals_of(measurement.value)), spread)
-
-
-def _sign(measurement: Measurement) -> str:
-    return "" if measurement.value is None else TIMES if measurement.unit == "times" else measurement.unit
 
 
 _NAMED_CASES = 3
