@@ -42,7 +42,7 @@ from pptsn.runtime.doctor import examine
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy, same_answers
 from pptsn.runtime.model.file import ModelFile
-from tools.device.trial import attempted, device_result, timed_calls
+from tools.device.trial import attempted, device_result, timed_calls, told
 from tools.program import run, tell
 
 # Crops a call: a frame of ten-crop, ten frames, a clip of 25.
@@ -231,7 +231,8 @@ def device_report(
     method = Method(repeats=3, least_s=seconds, least_iterations=3)  # a slow model is not waited for
     listed = labels or demo / "data" / "test.txt"
     found: list[Result] = []
-    for result in measure_device(demo, listed, segments=segments, views=views, tests=tests, method=method):
+    measured = measure_device(demo, listed, segments=segments, views=views, tests=tests, method=method)
+    for result in told(measured):
         found.append(result)
         write_report(report_of(found, method), output)
     publish(found, outputs=[str(output)], method=method)

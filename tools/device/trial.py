@@ -11,6 +11,7 @@ import numpy as np
 from pptsn.benchmarks.measure.method import Method, measure
 from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repeats, percentile
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
+from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import Engine
@@ -30,15 +31,22 @@ def device_result(settings: Settings, *measurements: Measurement, **facts: Any) 
 
 
 def attempted(settings: Settings, results: Iterable[Result]) -> Iterator[Result]:
-    """Yield `results`, each told as it comes; whatever goes wrong on a device is a finding, not the end."""
+    """Yield `results`; whatever goes wrong on a device is a finding in one line, not the end."""
     try:
-        for result in results:
-            tell(_told(result))
-            yield result
+        yield from results
     except Exception as error:  # libraries of devices have errors of all kinds
-        failed = Result(section="device", settings=settings, error=f"{type(error).__name__}: {error}")
-        tell(_told(failed))
-        yield failed
+        text = " ".join(str(error).split())
+        text = text if isinstance(error, PptsnError) else f"{type(error).__name__}: {text}"
+        yield Result(section="device", settings=settings, error=text)
+
+
+def told(results: Iterable[Result]) -> Iterator[Result]:
+    """Yield `results`, each told on standard error as it comes."""
+    for result in results:
+        case = ", ".join(str(value) for value in result.settings.values())
+        figures = [f"{m.name} {m.value:.4g}" for m in result.measurements if m.value is not None]
+        tell(f"{case}: {result.error or '; '.join(figures)}")
+        yield result
 
 
 def sizes_of(text: str) -> list[int]:
@@ -136,9 +144,3 @@ def error_of(settings: Settings, logits: Logits, reference: Logits) -> Result:
 def _crops(engine: Engine, count: int) -> Any:
     pictures = drawn_crops(8, engine.spec.crop_size)
     return np.resize(pictures, (count, *pictures.shape[1:]))
-
-
-def _told(result: Result) -> str:
-    case = ", ".join(str(value) for value in result.settings.values())
-    figures = [f"{m.name} {m.value:.4g}" for m in result.measurements if m.value is not None]
-    return f"{case}: {result.error or '; '.join(figures)}"

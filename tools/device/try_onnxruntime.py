@@ -38,6 +38,7 @@ from tools.device.trial import (
     timed_change_of_shape,
     timed_clip,
     timed_folder,
+    told,
 )
 from tools.program import publish_as_they_come, run
 from tools.targets.gpu import DeviceNetwork, measure_gpu_clip, measure_gpu_offline
@@ -155,7 +156,7 @@ def try_onnxruntime(
         for name in names
         for result in attempted({"model": model.name, "device": device, "what": name}, STEPS[name](trial))
     )
-    publish_as_they_come(results, outputs=output, method=method)
+    publish_as_they_come(told(results), outputs=output, method=method)
 
 
 if __name__ == "__main__":

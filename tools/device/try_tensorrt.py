@@ -36,6 +36,7 @@ from tools.device.trial import (
     sizes_of,
     timed_calls,
     timed_clip,
+    told,
 )
 from tools.program import publish_as_they_come, run
 
@@ -59,7 +60,7 @@ def try_tensorrt(
     method = Method(repeats=repeats, least_s=seconds)
     results = _results(library, model, path, counts, reference, clip, method)
     settings = {"model": model.name, "what": f"tensorrt {library.version_text}"}
-    publish_as_they_come(attempted(settings, results), outputs=output, method=method)
+    publish_as_they_come(told(attempted(settings, results)), outputs=output, method=method)
 
 
 def _results(

@@ -18,7 +18,7 @@ from pptsn.benchmarks.measure.publishing import check_outputs
 from pptsn.benchmarks.measure.results import Result
 from pptsn.cli.bench.options import LeastOption, OutputOption, RepeatsOption
 from pptsn.runtime.base.errors import MissingDependencyError
-from tools.device.trial import Settings, attempted, sizes_of, timed
+from tools.device.trial import Settings, attempted, sizes_of, timed, told
 from tools.program import publish_as_they_come, run
 
 _CLASSES, _CROP_SIZE = 400, 224
@@ -37,7 +37,7 @@ def try_torch(
     method = Method(repeats=repeats, least_s=seconds)
     results = _results(torch, torchvision, device, sizes_of(views), method)
     settings = {"model": "resnet50", "what": f"torch {torch.__version__}", "device": device}
-    publish_as_they_come(attempted(settings, results), outputs=output, method=method)
+    publish_as_they_come(told(attempted(settings, results)), outputs=output, method=method)
 
 
 def _import_torch() -> tuple[Any, Any]:
