@@ -130,10 +130,10 @@ def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: s
     if backend != "auto":
         cause = f"{backend} runs .onnx and .engine files, {weights} is run by Paddle"
         raise UsageError("--backend", cause, "leave it out, or name a converted model")
+    from pptsn.training.checkpoint_engine import CheckpointEngine
     from pptsn.training.network._paddle import select_device
-    from pptsn.training.paddle_engine import PaddleEngine
 
     if device not in (None, "auto"):
         Device.parse(device)  # refuses unknown names
     select_device(device or recipe.device)
-    return PaddleEngine(weights, recipe)
+    return CheckpointEngine(weights, recipe)

@@ -13,19 +13,21 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import atomic_folder
-from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.classify.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
-from pptsn.runtime.frames.preprocess import RESIZE_RULES, normalise
+from pptsn.runtime.frames.preprocess import RESIZE_RULES, Frame, cut_crop, normalise
+from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
 from pptsn.runtime.model.labels import kinetics400, read_labels
-from pptsn.runtime.model.spec import ARCHITECTURES, ModelSpec
+from pptsn.runtime.model.spec import ARCHITECTURES, RESNET_VD, ModelSpec
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.graph import Logits, eager_view_function, save_graph
-from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_checkpoint, weights_digest
-from pptsn.training.reference import real_crops
+from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_checkpoint, state_of, weights_digest
 
 MODEL_NAME = "model"
+# What a checkpoint that was never a file is called in messages.
+_UNTRAINED = "untrained weights"
 _CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME}
 REFERENCE_CROPS = 6
 MOST_CLIPS = 10
@@ -108,6 +110,42 @@ def export_model(
         (folder / SPEC_NAME).write_text(spec.to_json(), encoding="utf-8")
         np.savez(folder / REFERENCE_NAME, crops=crops, logits=logits, mirrored_logits=mirrored_logits)
     return spec
+
+
+def untrained_checkpoint(depth: int, classes: int, *, seed: int, architecture: str = RESNET_VD) -> Checkpoint:
+    """Return a full checkpoint with the weights that training begins with, drawn from `seed`.
+
+    Its class names are such that nobody takes one for an answer: an untrained model knows no action.
+    Raises UsageError for a depth that there is not.
+    """
+    paddle.seed(seed)
+    arrays = state_of(build_network(architecture, depth=depth, classes=classes))
+    labels = tuple(f"untrained class {number}" for number in range(classes))
+    return Checkpoint(
+        path=Path(_UNTRAINED),
+        kind="full",
+        architecture=architecture,
+        depth=depth,
+        classes=classes,
+        arrays=arrays,
+        labels=labels,
+    )
+
+
+def real_crops(clips: Sequence[Source], spec: ModelSpec) -> Frame:
+    """Return the centre crop of the middle frame of each of `clips`, (len(clips), S, S, 3) uint8 RGB.
+
+    Raises the InputError of a clip that cannot be read.
+    """
+    crops = np.empty((len(clips), spec.crop_size, spec.crop_size, 3), np.uint8)
+    for item in clip_frames(clips, spec, segments=1, rule="centre"):
+        if isinstance(item, ClipFrame):
+            height, width = item.pixels.shape[:2]
+            (view,) = crop_views("center", width, height, size=spec.crop_size, mirror_in_graph=True)
+            cut_crop(item.pixels, view, out=crops[item.clip])
+        elif item.error is not None:
+            raise item.error
+    return crops
 
 
 def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:

@@ -1,7 +1,12 @@
-"""The optimiser of PP-TSN's recipe: Nesterov momentum, with exceptions for batch norm and the classifier."""
+"""How weights change: the optimiser of PP-TSN's recipe, the learning rate of each iteration, scaled losses.
+
+Nesterov momentum, with exceptions for batch norm and the classifier; a straight warm-up into a half cosine; loss
+scaling for automatic mixed precision, which is for GPUs and was not run where this was written.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,3 +83,59 @@ class RecipeOptimizer:
             raise ModelError(source, f"does not hold the {len(expected)} velocities of this model", "start anew")
         named = {f"{p.name}_velocity_0": state[f"{n}{_VELOCITY}"] for n, p in self._parameters.items()}
         self._momentum.set_state_dict({name: paddle.to_tensor(array) for name, array in named.items()})
+
+
+def learning_rate(
+    iteration: int,
+    *,
+    iterations_per_epoch: int,
+    epochs: int,
+    base_rate: float,
+    warmup_epochs: float,
+    warmup_rate: float,
+) -> float:
+    """Return the rate of `iteration`, counted from 0 over the whole training.
+
+    With e = iteration / iterations_per_epoch: base_rate * (1 + cos(pi * e / epochs)) / 2; for e < warmup_epochs
+    a straight line from `warmup_rate` to that formula's value at the end of the warm-up (PP-TSN's recipe; the
+    cosine is that of Loshchilov and Hutter, arXiv 1608.03983, without restarts).
+    """
+    epoch = iteration / iterations_per_epoch
+    if epoch >= warmup_epochs:
+        return _cosine(epoch, epochs, base_rate)
+    target = _cosine(warmup_epochs, epochs, base_rate)
+    return warmup_rate + (target - warmup_rate) * epoch / warmup_epochs
+
+
+def _cosine(epoch: float, epochs: int, base_rate: float) -> float:
+    return base_rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+_COUNTS = ("incr_count", "decr_count")
+
+
+def loss_scaler() -> Any:
+    """Return PP-TSN's dynamic loss scaling: from 2^16, doubled every 2000 good steps, halved on a bad one."""
+    return paddle.amp.GradScaler(
+        init_loss_scaling=2.0**16,
+        incr_ratio=2.0,
+        decr_ratio=0.5,
+        incr_every_n_steps=2000,
+        decr_every_n_nan_or_inf=1,
+    )
+
+
+def scaling_state(scaler: Any) -> dict[str, float]:
+    """Return what of `scaler` changes while it runs, as plain numbers for JSON; empty without a scaler."""
+    if scaler is None:
+        return {}
+    state = scaler.state_dict()
+    return {"scale": float(state["scale"][0]), **{name: state[name] for name in _COUNTS}}
+
+
+def load_scaling(scaler: Any, state: Mapping[str, float]) -> None:
+    """Take over what `scaling_state` returned."""
+    if scaler is None or not state:
+        return
+    counts = {name: int(state[name]) for name in _COUNTS}
+    scaler.load_state_dict({**scaler.state_dict(), **counts, "scale": np.array([state["scale"]], np.float32)})

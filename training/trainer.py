@@ -17,21 +17,18 @@ import numpy as np
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
-from pptsn.training.amp import load_scaling, loss_scaler, scaling_state
-from pptsn.training.checkpoint.checkpoint import Resumption, RunFolder, TrainingState
+from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
 from pptsn.training.data.loader import Batch, Loader, batch_count
-from pptsn.training.losses import mixup_cross_entropy
+from pptsn.training.losses import draw_mix, mixup_cross_entropy
 from pptsn.training.metrics import MetricsLog, read_metrics
-from pptsn.training.mixup import draw_mix
 from pptsn.training.network._paddle import paddle, select_device
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
-from pptsn.training.optimizer import RecipeOptimizer
+from pptsn.training.optimizer import RecipeOptimizer, learning_rate, load_scaling, loss_scaler, scaling_state
 from pptsn.training.plot import plot_metrics
 from pptsn.training.progress import Bar, Display
 from pptsn.training.recipe import Recipe
-from pptsn.training.schedule import learning_rate
 from pptsn.training.validation import validate
 
 # Streams of random numbers, so that none of them repeats another: the loader draws from (seed, epoch, ...) itself.

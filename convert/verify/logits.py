@@ -28,7 +28,7 @@ def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:
     """
     if is_export(model):
         # Only here, since it brings Paddle.
-        from pptsn.convert.verify.paddle_engine import PaddleExportEngine
+        from pptsn.convert.verify.export_engine import PaddleExportEngine
 
         return PaddleExportEngine(model, mirror=mirror)
     engine = open_engine(model, backend=runs.backend, device=runs.device_of(model), optimise=runs.optimise)

@@ -82,7 +82,7 @@ def export(
 
 def _untrained(options: ExportOptions, seed: int | None) -> Checkpoint:
     from pptsn.runtime.model.labels import read_labels
-    from pptsn.training.network.untrained import untrained_checkpoint
+    from pptsn.training.export import untrained_checkpoint
 
     labels = read_labels(options.labels) if options.labels else ()
     return untrained_checkpoint(options.depth or 50, options.classes or len(labels) or 400, seed=seed or 0)

@@ -22,7 +22,7 @@ def synthesize(
     validation and test.  The same seed makes the same frames; a finished set is left as it is.
     """
     from pptsn.runtime.base.progress import progress_bar
-    from pptsn.training.synthetic.synthetic import SyntheticSettings, make_dataset
+    from pptsn.training.synthetic.dataset import SyntheticSettings, make_dataset
 
     with progress_bar() as bar:
         task = bar.add_task("making clips", total=None)

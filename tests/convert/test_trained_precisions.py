@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of a network that was trained for some minutes, and the lists of its data set."""
     from pptsn.training.export import export_model
     from pptsn.training.recipe import load_recipe
-    from pptsn.training.synthetic.synthetic import SyntheticSettings, make_dataset
+    from pptsn.training.synthetic.dataset import SyntheticSettings, make_dataset
     from pptsn.training.trainer import train
 
     folder = tmp_path_factory.mktemp("trained")

@@ -13,12 +13,12 @@ from pptsn.runtime.frames.sampling import centre_indices
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.runtime.video import open_video
 from pptsn.training import evaluation
+from pptsn.training.checkpoint_engine import CheckpointEngine
 from pptsn.training.evaluation import evaluate
 from pptsn.training.export import ExportOptions, export_model
 from pptsn.training.network.graph import eager_view_function
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights
-from pptsn.training.paddle_engine import PaddleEngine
 from pptsn.training.recipe import parse_recipe
 from tests.models import write_tiny_model
 from tests.training.checkpoints import network_state
@@ -64,7 +64,7 @@ def test_it_counts_the_answers_that_the_definition_gives(lists, weights):
 
 
 def test_the_logits_of_a_clip_are_the_mean_over_frames_and_views(lists, weights):
-    with PaddleEngine(weights, tiny_recipe(lists)) as engine:
+    with CheckpointEngine(weights, tiny_recipe(lists)) as engine:
         # In batches of seven crops, as the recipe says, of twenty.
         assert engine.batch_size == 7
         recognizer = Recognizer(engine)

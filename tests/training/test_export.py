@@ -8,13 +8,11 @@ from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import normalise, resize_frame
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training import export
-from pptsn.training.export import ExportOptions, export_model
+from pptsn.training.export import ExportOptions, export_model, real_crops, untrained_checkpoint
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.graph import eager_view_function
 from pptsn.training.network.resnet_vd import PPTSN
-from pptsn.training.network.untrained import untrained_checkpoint
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights, weights_digest
-from pptsn.training.reference import real_crops
 from tests.clips import decode_plainly, write_clip
 from tests.models import tiny_spec
 from tests.training.checkpoints import network_state

@@ -1,6 +1,8 @@
+import math
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from pptsn.runtime.base.errors import ModelError
 from pptsn.training.losses import cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.weights import state_of
-from pptsn.training.optimizer import RecipeOptimizer, parameter_rule
+from pptsn.training.optimizer import RecipeOptimizer, learning_rate, parameter_rule
 from tests.training.published import seeded_state
 
 
@@ -119,3 +121,39 @@ def test_three_steps_on_the_reference_batch_do_what_the_original_did(shared_dir,
         assert value.sum() == pytest.approx(norms["sum"], rel=1e-4), name
         assert np.linalg.norm(value) == pytest.approx(norms["l2"], rel=1e-4), name
         assert np.linalg.norm(value - before[name]) == pytest.approx(norms["delta_l2"], rel=0.02), name
+
+
+PUBLISHED = {"epochs": 100, "base_rate": 0.01, "warmup_epochs": 10, "warmup_rate": 0.005}
+
+
+def test_the_warm_up_is_a_straight_line_that_meets_the_cosine():
+    rates = [learning_rate(i, iterations_per_epoch=4, **PUBLISHED) for i in range(42)]
+    steps = [after - before for before, after in pairwise(rates[:41])]
+    assert rates[0] == 0.005
+    assert max(steps) - min(steps) < 1e-12
+    assert rates[40] == pytest.approx(0.01 * (1 + math.cos(math.pi / 10)) / 2)
+
+
+def test_the_cosine_ends_at_zero_and_is_half_in_the_middle():
+    assert learning_rate(200, iterations_per_epoch=4, **PUBLISHED) == pytest.approx(0.005)
+    assert learning_rate(400, iterations_per_epoch=4, **PUBLISHED) == pytest.approx(0, abs=1e-12)
+
+
+def test_without_warm_up_it_starts_at_the_base_rate():
+    options = {**PUBLISHED, "warmup_epochs": 0}
+    assert learning_rate(0, iterations_per_epoch=4, **options) == 0.01
+
+
+@pytest.mark.shared
+def test_the_reference_rates_are_met(reference):
+    config = reference["lr_config"]
+    for iteration, expected in reference["lr"]:
+        rate = learning_rate(
+            iteration,
+            iterations_per_epoch=config["iters_per_epoch"],
+            epochs=config["max_epoch"],
+            base_rate=config["cosine_base_lr"],
+            warmup_epochs=config["warmup_epochs"],
+            warmup_rate=config["warmup_start_lr"],
+        )
+        assert rate == pytest.approx(expected, abs=1e-9)

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
-from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder
+from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.optimizer import learning_rate
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe
-from pptsn.training.schedule import learning_rate
 from pptsn.training.trainer import Trainer, TrainingResult, train
 from pptsn.training.validation import Validation
 from tests.training.runs import make_lists, start_training, tiny_recipe

@@ -11,9 +11,9 @@ from pptsn.convert.graph.conversion import convert_to_onnx
 from pptsn.convert.verify import chain as chain_module
 from pptsn.convert.verify import logits as verify_logits
 from pptsn.convert.verify.chain import verify_chain
+from pptsn.convert.verify.export_engine import PaddleExportEngine
 from pptsn.convert.verify.limits import Gates, Limits
 from pptsn.convert.verify.logits import clip_logits, opened
-from pptsn.convert.verify.paddle_engine import PaddleExportEngine
 from pptsn.convert.verify.reference import verify_reference
 from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError

@@ -20,7 +20,7 @@ def _run(code: str, **environment: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["network.resnet_vd", "trainer", "paddle_engine", "export"])
+@pytest.mark.parametrize("module", ["network.resnet_vd", "trainer", "checkpoint_engine", "export"])
 def test_without_paddle_one_line_names_what_to_install(module):
     code = (
         "import sys; sys.modules['paddle'] = None\n"

@@ -16,10 +16,10 @@ import pytest
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.video import open_video
-from pptsn.training.synthetic import synthetic
+from pptsn.training.synthetic import dataset
+from pptsn.training.synthetic.dataset import SyntheticSet, SyntheticSettings, make_dataset
 from pptsn.training.synthetic.mp4 import write_mp4
 from pptsn.training.synthetic.scene import CLASS_NAMES
-from pptsn.training.synthetic.synthetic import SyntheticSet, SyntheticSettings, make_dataset
 
 CLASSES = len(CLASS_NAMES)
 TINY = SyntheticSettings(train_per_class=1, val_per_class=1, test_per_class=1, seed=5)
@@ -224,7 +224,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
             raise KeyboardInterrupt
         write_mp4(path, *args, **options)
 
-    monkeypatch.setattr(synthetic, "write_mp4", fail_late)
+    monkeypatch.setattr(dataset, "write_mp4", fail_late)
     with pytest.raises(KeyboardInterrupt):
         make_dataset(tmp_path / "set", settings=TINY)
     assert list(tmp_path.iterdir()) == []
@@ -270,7 +270,7 @@ def trained_top1(folder: Path, found: SyntheticSet, *, shuffled: bool = False) -
         lists["train"].write_text("".join(lines))
     changes = [f"data.{split}={path}" for split, path in lists.items()]
     changes += [f"data.labels={found.labels}", "model.short_side=48", "model.crop_size=40", "optimizer.epochs=3"]
-    recipe = load_recipe(Path(__file__).parents[2] / "configs" / "demo.yaml", changes)
+    recipe = load_recipe(Path(__file__).parents[3] / "configs" / "demo.yaml", changes)
     result = train(recipe, folder / "run")
     return evaluate(recipe, result.last_weights, views="center", segments=1).top1
 

@@ -8,7 +8,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.model.spec import ModelSpec
-from pptsn.training.checkpoint.checkpoint import WEIGHTS_NAME, RunFolder, TrainingState
+from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder, TrainingState
 from pptsn.training.network.weights import read_checkpoint, weights_digest
 from pptsn.training.recipe import Recipe, parse_recipe
 from tests.training.checkpoints import named_state

@@ -15,7 +15,7 @@ from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, we
 from pptsn.training.recipe import Recipe
 
 
-class PaddleEngine(Engine):
+class CheckpointEngine(Engine):
     """The per-view network of a checkpoint: a row of logits is a crop's own, its mirror image is not averaged in.
 
     Raises ModelError for weights of another depth or number of classes than `recipe` says.
