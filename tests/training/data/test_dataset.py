@@ -91,7 +91,7 @@ def test_settings_and_modes_that_make_no_sense_are_refused() -> None:
 
 
 def test_what_worker_processes_import_is_light() -> None:
-    code = "from pptsn.training.data import loader\nfrom pptsn.training.synthetic import synthetic\n"
+    code = "from pptsn.training.data import loader\nfrom pptsn.training.synthetic import dataset\n"
     code += "import sys; print('paddle' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
