@@ -199,7 +199,9 @@ def test_a_missing_package_is_told_before_anything_is_opened(
 def test_help_and_errors_list_the_kinds_with_their_options() -> None:
     text = outputs_help()
     assert text.startswith("FILE.jsonl, FILE.ndjson (JSON, a line a message; ?only=, rotate=, keep=), - (")
-    assert "FILE.mp4, FILE.ts, FILE.mkv (annotated video; {stream} in its name is the stream's name)" in text
+    assert (
+        "FILE.mp4, FILE.ts, FILE.mkv (annotated video; {stream} in its name is the stream's name; ?font=)" in text
+    )
     assert "https://... (a webhook: JSON by POST; #only=, timeout=, tries=)" in text
 
 
