@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.lazy import LateHelpCommand
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import check_ranges, option
 
@@ -42,7 +43,7 @@ class Output:
 
 def made(function: Callable[..., Any], *arguments: str) -> Result:
     app = typer.Typer(pretty_exceptions_enable=False)
-    app.command()(from_settings(function))
+    app.command(cls=LateHelpCommand)(from_settings(function))
     return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"})
 
 

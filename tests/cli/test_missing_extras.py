@@ -136,7 +136,7 @@ def needed() -> Iterator[tuple[str, str]]:
         yield from ((command, package) for package in packages)
 
 
-@pytest.mark.parametrize(("command", "package"), needed())
+@pytest.mark.parametrize(("command", "package"), list(needed()))
 def test_what_a_command_needs_is_named_with_what_installs_it(folder: Path, command: str, package: str) -> None:
     if is_needed_by_typer(package):
         pytest.skip(f"this Typer needs {package} itself")

@@ -129,6 +129,7 @@ def test_small_pictures_are_no_error(overlay: Overlay) -> None:
         changed(overlay, width, height)
 
 
+@pytest.mark.usefixtures("dejavu")
 def test_labels_in_any_script_that_a_font_has_are_drawn() -> None:
     assert font_with("Ж") is not None, "needs fontconfig and a font"
     latin, cyrillic = (changed(Overlay(0.0, ((label, 0.5),), class_ids=(17,))) for label in ("class 17", "Жук"))
