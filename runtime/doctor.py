@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import PptsnError, install_command
 from pptsn.runtime.base.plugins import Registry, Requirement
-from pptsn.runtime.engines.backend import Trial
+from pptsn.runtime.engines.backend import AnyBackend, Trial
 from pptsn.runtime.engines.registry import BACKENDS
 from pptsn.runtime.stream.sinks.registry import SINKS
 from pptsn.runtime.stream.sources.registry import SOURCES
@@ -61,9 +61,7 @@ def examine() -> dict[str, Any]:
     return {
         "machine": _machine(),
         "packages": [_listed(each, "version") for each in needed if not each.is_program],
-        "engines": [
-            _try(backend.name, trial) for backend in BACKENDS.usable_instances() for trial in backend.trials()
-        ],
+        "engines": [finding for backend in BACKENDS.usable_instances() for finding in _try_backend(backend)],
         "programs": [_listed(each, "path") for each in needed if each.is_program],
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*") if os.access(path, os.R_OK | os.W_OK)),
         "notes": [*_conflicts(), *_plugin_problems()],
@@ -100,16 +98,33 @@ def _listed(requirement: Requirement, found_as: str) -> dict[str, str | None]:
     }
 
 
-def _try(name: str, trial: Trial) -> dict[str, Any]:
-    """Try an engine on a device: one that is only installed may still not work."""
-    finding = {"name": name, "device": str(trial.device), "works": False, "problem": None}
+def _try_backend(backend: AnyBackend) -> list[dict[str, Any]]:
+    """Try an engine on each of its devices: one that is only installed may still not work."""
+    trials: tuple[Trial, ...] = ()
+
+    def list_trials() -> None:
+        nonlocal trials
+        trials = tuple(backend.trials())
+
+    problem = _problem_of(list_trials)
+    if problem is not None:
+        return [_finding(backend.name, "-", problem)]
+    return [_finding(backend.name, str(trial.device), _problem_of(trial.run)) for trial in trials]
+
+
+def _finding(name: str, device: str, problem: str | None) -> dict[str, Any]:
+    return {"name": name, "device": device, "works": problem is None, "problem": problem}
+
+
+def _problem_of(run: Callable[[], None]) -> str | None:
+    """Return what `run` raises as one line, or None."""
     try:
-        trial.run()
+        run()
     except PptsnError as error:
-        return {**finding, "problem": str(error)}
+        return str(error)
     except Exception as error:  # whatever a broken installation raises is the finding
-        return {**finding, "problem": f"{type(error).__name__}: {error}"}
-    return {**finding, "works": True}
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None
 
 
 def _conflicts() -> Iterator[str]:
@@ -127,6 +142,7 @@ def _plugin_problems() -> list[str]:
 
 def render(findings: dict[str, Any], console: Console) -> None:
     """Print what `examine` found, for people."""
+    from rich.markup import escape
     from rich.table import Table
 
     machine = findings["machine"]
@@ -152,7 +168,7 @@ def render(findings: dict[str, Any], console: Console) -> None:
     _print_lines(console, [f"{each['name']}: {each['install']}" for each in missing])
     console.print(f"Cameras: {', '.join(findings['cameras']) or 'none that this user may open'}", markup=False)
     for note in findings["notes"]:
-        console.print(f"[yellow]note:[/] {note}")
+        console.print("[yellow]note:[/]", escape(note), soft_wrap=True)
 
 
 def _print_lines(console: Console, lines: list[str]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from importlib import metadata
 
 Kind = TypeVar("Kind")
+# What a foreign module may raise while it is imported: all but what the user asks for by Ctrl-C.
+_Failure = (Exception, SystemExit)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Registry(Generic[Kind]):
             if name in self._own:
                 self._loaded[name] = _attribute(self._own[name])
             else:
-                self._loaded[name] = self._load(self._plugins[name])
+                self._loaded[name] = self._load_plugin(name)
         return self._loaded[name]
 
     def instance(self, name: str) -> Any:
@@ -105,7 +107,7 @@ class Registry(Generic[Kind]):
             kind: Any = self[name]
             try:
                 self._instances[name] = kind(name) if isinstance(kind, type) else kind
-            except Exception as error:  # as in `_load`
+            except _Failure as error:
                 if name in self._own:
                     raise
                 raise self._unusable(name, f"cannot be made ({type(error).__name__}: {error})") from error
@@ -140,8 +142,9 @@ class Registry(Generic[Kind]):
     def problems(self) -> list[str]:
         """Return a line for each plugin that cannot be used, or that has the name of a kind of ours."""
         lines = [
-            f"{self._origin(entry)}: {name} is a name of pptsn's own in {self.group}; ours is used"
-            for name, entry in sorted(self._found.items())
+            f"{_origin(entry)}: {name} is a name of pptsn's own in {self.group}; ours is used"
+            for name, entries in sorted(self._found.items())
+            for entry in entries
             if name in self._own
         ]
         for name in sorted(self._plugins):
@@ -152,40 +155,61 @@ class Registry(Generic[Kind]):
         return lines
 
     @cached_property
-    def _found(self) -> dict[str, metadata.EntryPoint]:
+    def _found(self) -> dict[str, list[metadata.EntryPoint]]:
         # Only here, as it costs more than all the rest, and our own kinds have no need of it.
         from importlib import metadata
 
-        return {entry.name: entry for entry in metadata.entry_points(group=self.group)}
+        found: dict[str, list[metadata.EntryPoint]] = {}
+        for entry in metadata.entry_points(group=self.group):
+            found.setdefault(entry.name, []).append(entry)
+        return found
 
     @property
-    def _plugins(self) -> dict[str, metadata.EntryPoint]:
-        return {name: entry for name, entry in self._found.items() if name not in self._own}
+    def _plugins(self) -> dict[str, list[metadata.EntryPoint]]:
+        return {name: entries for name, entries in self._found.items() if name not in self._own}
 
-    def _load(self, entry: metadata.EntryPoint) -> Kind:
+    def _load_plugin(self, name: str) -> Kind:
+        entry, *others = self._plugins[name]
+        if others:
+            # Which of them comes first is chance: the order of the folders on Python's path.
+            packages = " and ".join(sorted(_distribution(each) for each in (entry, *others)))
+            cause = f"{packages} both add it to {self.group}"
+            raise PluginError(f"plugin {name}", cause, "uninstall all but one of them")
         try:
             kind: Any = entry.load()
-        except Exception as error:  # whatever a foreign module raises while it is imported is the finding
-            raise self._unusable(entry.name, f"failed to load ({type(error).__name__}: {error})") from error
+        except _Failure as error:
+            raise self._unusable(name, f"failed to load ({type(error).__name__}: {error})") from error
+        self._check_type(name, kind)
+        return kind  # type: ignore[no-any-return]
+
+    def _check_type(self, name: str, kind: Any) -> None:
+        """Raise PluginError unless `kind` is of this sort, whole, and says of itself what its base does."""
+        target = self._plugins[name][0].value
         if inspect.isabstract(kind):
-            lacking = ", ".join(sorted(kind.__abstractmethods__))
-            raise self._unusable(entry.name, f"{entry.value} lacks {lacking}")
+            raise self._unusable(name, f"{target} lacks {', '.join(sorted(kind.__abstractmethods__))}")
         is_kind = issubclass(kind, self._base) if isinstance(kind, type) else isinstance(kind, self._base)
         if not is_kind:
             base = f"{self._base.__module__}.{self._base.__qualname__}"
-            raise self._unusable(entry.name, f"{entry.value} is no {base}")
-        return kind  # type: ignore[no-any-return]
+            raise self._unusable(name, f"{target} is no {base}")
+        for attribute, default in vars(self._base).items():
+            if attribute.startswith("_") or not isinstance(default, (str, bool, tuple, type)):
+                continue
+            expected = type if isinstance(default, type) else type(default)
+            if not isinstance(getattr(kind, attribute), expected):
+                cause = f"{target}.{attribute} is no {expected.__name__} ({getattr(kind, attribute)!r})"
+                raise self._unusable(name, cause)
 
     def _unusable(self, name: str, cause: str) -> PluginError:
-        entry = self._plugins[name]
-        return PluginError(self._origin(entry), cause, f"update or uninstall {self._distribution(entry)}")
+        entry = self._plugins[name][0]
+        return PluginError(_origin(entry), cause, f"update or uninstall {_distribution(entry)}")
 
-    def _origin(self, entry: metadata.EntryPoint) -> str:
-        return f"plugin {entry.name} of {self._distribution(entry)}"
 
-    @staticmethod
-    def _distribution(entry: metadata.EntryPoint) -> str:
-        return entry.dist.name if entry.dist is not None else entry.value
+def _origin(entry: metadata.EntryPoint) -> str:
+    return f"plugin {entry.name} of {_distribution(entry)}"
+
+
+def _distribution(entry: metadata.EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.value
 
 
 def _attribute(target: str) -> Any:

@@ -71,6 +71,27 @@ def test_a_broken_engine_is_a_finding_not_a_crash(monkeypatch: pytest.MonkeyPatc
     assert "libfoo.so" in cpu["problem"]
 
 
+def test_a_backend_that_cannot_say_how_to_try_it_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(backend: OnnxRuntimeBackend) -> None:
+        raise AttributeError("no\n\nlibrary")
+
+    monkeypatch.setattr(OnnxRuntimeBackend, "trials", fail)
+    findings = examine()
+    (finding,) = (each for each in findings["engines"] if each["name"] == "onnxruntime")
+    assert finding == {
+        "name": "onnxruntime",
+        "device": "-",
+        "works": False,
+        "problem": "AttributeError: no library",
+    }
+    assert "- onnxruntime on -: AttributeError: no library" in text(findings)
+
+
+def test_notes_are_shown_as_they_are_a_line_each() -> None:
+    findings = examine() | {"notes": ["plugin x failed: [red] [/nothing] " + "long " * 60 + "end"]}
+    assert f"note: {findings['notes'][0]}\n" in text(findings)
+
+
 def engines(findings: dict) -> dict[tuple[str, str], dict]:
     return {(e["name"], e["device"]): e for e in findings["engines"]}
 

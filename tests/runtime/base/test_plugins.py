@@ -7,6 +7,7 @@ import sys
 from abc import ABC, abstractmethod
 from importlib import metadata
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -18,6 +19,9 @@ HERE = "tests.runtime.base.test_plugins"
 
 
 class Kind(ABC):
+    help: ClassVar[str] = ""
+    options: ClassVar[type] = object
+
     def __init__(self, name: str) -> None:
         self.name = name
 
@@ -34,11 +38,11 @@ def registry() -> Registry[type[Kind]]:
     return Registry(GROUP, {"plain": f"{HERE}:Plain", "again": f"{HERE}:Plain"}, base=Kind)
 
 
-def install(folder: Path, module: str, **entries: str) -> None:
+def install(folder: Path, module: str, *, package: str = "foreign", **entries: str) -> None:
     """Put a package with `entries` (name to attribute) into `folder`, as pip would."""
-    facts = folder / "foreign-2.0.dist-info"
+    facts = folder / f"{package}-2.0.dist-info"
     facts.mkdir(parents=True)
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 2.0\n")
+    (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 2.0\n")
     lines = [f"{name} = foreign_kinds:{attribute}" for name, attribute in entries.items()]
     (facts / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
     (folder / "foreign_kinds.py").write_text(module)
@@ -54,12 +58,12 @@ class Odd(Kind):
 class Unfinished(Kind):
     pass
 
+odd = Odd("made already")
+text = "no kind"
+
 class Proud(Odd):
     def __init__(self):
         pass
-
-odd = Odd("made already")
-text = "no kind"
 """
 
 
@@ -155,8 +159,12 @@ def test_a_name_of_ours_cannot_be_taken(foreign: Path) -> None:
         ),
         ("1 / 0", "Odd", r"failed to load \(ZeroDivisionError: division by zero\)"),
         ("", "Odd", r"failed to load \(AttributeError: "),
+        ("raise SystemExit(7)", "Odd", r"failed to load \(SystemExit: 7\); update or uninstall foreign"),
+        (r"raise OSError('one\n\ntwo')", "Odd", r"failed to load \(OSError: one two\)"),
         (MODULE, "text", rf"foreign_kinds:text is no {HERE}.Kind; update or uninstall foreign"),
         ("class Odd: ...", "Odd", rf"foreign_kinds:Odd is no {HERE}.Kind"),
+        (f"{MODULE}    options = 5", "Proud", r"foreign_kinds:Proud.options is no type \(5\); update or"),
+        (f"{MODULE}\nOdd.help = None", "Odd", r"foreign_kinds:Odd.help is no str \(None\); update or"),
         (MODULE, "Unfinished", "foreign_kinds:Unfinished lacks act; update or uninstall foreign"),
     ],
 )
@@ -171,6 +179,25 @@ def test_a_plugin_that_cannot_be_used_is_one_line_and_leaves_the_others(
     assert kinds.problems() == [str(caught.value)]
     assert "\n" not in str(caught.value)
     assert list(kinds.usable()) == ["plain", "again"]
+
+
+def test_a_name_that_two_packages_add_is_neithers(foreign: Path) -> None:
+    install(foreign, MODULE, package="foreign", odd="Odd", even="Odd")
+    install(foreign, MODULE, package="alien", odd="Odd")
+    kinds = registry()
+    with pytest.raises(PluginError) as caught:
+        kinds["odd"]
+    assert (
+        str(caught.value) == f"plugin odd: alien and foreign both add it to {GROUP}; uninstall all but one of them"
+    )
+    assert kinds.problems() == [str(caught.value)]
+    assert list(kinds.usable()) == ["plain", "again", "even"]
+
+
+def test_ctrl_c_while_a_plugin_is_imported_ends_the_program(foreign: Path) -> None:
+    install(foreign, "raise KeyboardInterrupt", odd="Odd")
+    with pytest.raises(KeyboardInterrupt):
+        registry().usable()
 
 
 def test_a_plugin_that_cannot_be_made_is_told_when_it_is_asked_for(foreign: Path) -> None:
