@@ -169,10 +169,13 @@ bench: $(READY) $(if $(filter file,$(origin MODEL)),bench-models)  ## Measure th
 	$(PPTSN) bench run $(BENCH_MODELS) --folder $(BENCH) $(BENCH_FLAGS) \
 	  -o $(BENCH)/report.json -o $(BENCH)/report.md -o $(BENCH)/report.html
 
+define covered
+$(BIN)/python -m coverage report --include='$(1)/*' --skip-covered --fail-under=90
+
+endef
 test: $(READY)  ## Run the tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=
-	$(BIN)/python -m coverage report --include='runtime/*' --skip-covered --fail-under=90
-	$(BIN)/python -m coverage report --include='convert/*' --skip-covered --fail-under=90
+	$(foreach folder,runtime convert training benchmarks pptsn/cli,$(call covered,$(folder)))
 
 test-slow: $(READY)  ## Run the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not gpu and not servers"
