@@ -3,7 +3,8 @@
 A pickle is a program, and NumPy's own constructors are not safe to hand to it: a dtype's pickled state can
 clear the flags that keep raw bytes from being taken for object pointers.  So no callable of NumPy, nor any
 other that exists outside this file, is ever called by the pickle.  Each admitted global name stands for a
-builder below, which checks its arguments and makes arrays from bytes by `numpy.frombuffer`.
+builder below, which checks its arguments and makes arrays from bytes by `numpy.frombuffer`.  Kept by hand:
+Paddle's own reader runs what a pickle says, and what is published is no format that holds data alone.
 """
 
 from __future__ import annotations

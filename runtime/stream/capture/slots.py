@@ -1,4 +1,8 @@
-"""Memory that a capture process and the pipeline share, parted into slots of one frame each."""
+"""Memory that a capture process and the pipeline share, parted into slots of one frame each.
+
+Kept by hand: `multiprocessing.shared_memory` makes named files in /dev/shm, which is 64 MB in a container and
+keeps what a killed process leaves there.
+"""
 
 from __future__ import annotations
 
