@@ -48,7 +48,7 @@ class Timing:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Classification:
     """The answer for one source.
 

@@ -50,3 +50,10 @@ def test_warnings_and_lost_frames_appear_where_there_are_any() -> None:
 def test_a_failure_as_json_has_source_and_error() -> None:
     failure = Failure("a.mp4", InputError("a.mp4", "is empty", "record it again"))
     assert failure.to_dict() == {"source": "a.mp4", "error": "a.mp4: is empty; record it again"}
+
+
+def test_results_can_be_compared_and_kept_in_sets() -> None:
+    one, other = classification(), classification()
+    assert one == one
+    assert one != other
+    assert len({one, other, one}) == 2
