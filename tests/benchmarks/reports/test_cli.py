@@ -57,6 +57,28 @@ def test_comparing_with_the_same_figures_ends_well(files: dict[str, Path]) -> No
     assert document["unchanged"] == 1 + 2 * 11
 
 
+# Of the first release; what their sections `targets` and `gains` tell is no longer measured by `pptsn bench`.
+OLD_REPORTS = sorted((Path(__file__).parents[3] / "tools" / "results").glob("*-2026-11-23.json"))
+
+
+def test_there_are_reports_of_the_first_release() -> None:
+    assert len(OLD_REPORTS) == 3
+
+
+@pytest.mark.parametrize("path", OLD_REPORTS, ids=lambda path: path.stem)
+def test_reports_of_the_first_release_are_shown_and_compared(path: Path, tmp_path: Path) -> None:
+    found = json.loads(path.read_text())["results"]
+    ending = invoke("report", path, "-o", tmp_path / "r.md")
+    assert ending.exit_code == 0, ending.output
+    assert f"commit {json.loads(path.read_text())['machine']['commit'][:10]}" in (tmp_path / "r.md").read_text()
+    ending = invoke("compare", path, path)
+    assert ending.exit_code == 0, ending.output
+    document = last_line(ending)
+    measured = [each for result in found for each in result["measurements"] if each["value"] is not None]
+    judged = sum(bool(each["better"]) for each in measured)
+    assert (document["regressions"], document["unchanged"]) == (0, judged)
+
+
 def test_a_planted_slowdown_fails_the_comparison_and_is_named(files: dict[str, Path]) -> None:
     ending = invoke("compare", files["base"], files["slow"])
     assert ending.exit_code == 1

@@ -61,6 +61,53 @@ def test_it_comes_back_as_it_was_written(plan: Path) -> None:
     read_plan(plan, manifest)
 
 
+# As its `convert engine` wrote it, with fewer labels: the spec in it names no architecture.
+FIRST_RELEASES = """{
+ "spec": {
+  "depth": 18,
+  "labels": ["r\u00f6d", "blue"],
+  "weights_digest": "ed73a151e1854f1eddca2a80269eb1858f9eb505bfab0808a1a4a5fc25163594",
+  "short_side": 64,
+  "crop_size": 56,
+  "mirror": true,
+  "resize_rule": "fixed_ratio",
+  "mean": [0.485, 0.456, 0.406],
+  "std": [0.229, 0.224, 0.225],
+  "num_seg": 3,
+  "precision": "fp16",
+  "format_version": 1
+ },
+ "plan_sha256": "1be287e36ffc587a72fe98c01c7010b86ba40c58f8a63f176bdcf95f77ce2033",
+ "onnx_sha256": "b85a4bc61362225528775bfdff67cc71aafa4336e2f3a98060784e4c7919ffce",
+ "onnx_name": "model.fp16.onnx",
+ "builder": "tensorrt-rtx",
+ "builder_version": "1.7.1.116",
+ "machine": "x86_64",
+ "cuda_version": null,
+ "gpu_name": null,
+ "compute_capabilities": ["8.0", "8.6", "8.9", "12.0"],
+ "precision": "fp16",
+ "profile": [1, 3, 3],
+ "workspace_mb": null,
+ "optimization_level": null,
+ "hardware_compatible": true,
+ "version_compatible": false,
+ "calibration_digest": null,
+ "format_version": 1,
+ "manifest_digest": "e0dd62cff296f9017933b67145aa07a86d36d5921ef8f19aa41d136439bf3116"
+}"""
+
+
+def test_a_manifest_of_the_first_release_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "m.engine"
+    manifest_path(path).write_text(FIRST_RELEASES, encoding="utf-8")
+    manifest = read_manifest(path)
+    assert manifest.spec.architecture == "pptsn-resnet_vd"
+    assert manifest.spec.labels == ("röd", "blue")
+    assert manifest.profile == (1, 3, 3)
+    assert manifest.rebuild_command("m.engine").endswith("--builder tensorrt-rtx --batch 1,3,3")
+
+
 def test_it_lies_beside_the_plan() -> None:
     assert manifest_path("output/m.int8.engine") == Path("output/m.int8.engine.json")
 
