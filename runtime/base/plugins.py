@@ -12,8 +12,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -105,13 +105,24 @@ class Registry(Generic[Kind]):
         """
         if name not in self._instances:
             kind: Any = self[name]
-            try:
+            with self.told_as_plugin(name, "cannot be made"):
                 self._instances[name] = kind(name) if isinstance(kind, type) else kind
-            except _Failure as error:
-                if name in self._own:
-                    raise
-                raise self._unusable(name, f"cannot be made ({type(error).__name__}: {error})") from error
         return self._instances[name]
+
+    @contextmanager
+    def told_as_plugin(self, name: str, what: str) -> Iterator[None]:
+        """Raise what the plugin called `name` raises as PluginError, and errors that users are to see as they are.
+
+        what: went wrong, in a few words.  Errors of our own kinds are defects of ours, and stay what they are.
+        """
+        try:
+            yield
+        except PptsnError:
+            raise
+        except _Failure as error:
+            if name not in self._plugins:
+                raise
+            raise self._unusable(name, f"{what} ({type(error).__name__}: {error})") from error
 
     def usable_instances(self) -> list[Any]:
         """Return the instances of the kinds that can be used."""
@@ -175,10 +186,8 @@ class Registry(Generic[Kind]):
             packages = " and ".join(sorted(_distribution(each) for each in (entry, *others)))
             cause = f"{packages} both add it to {self.group}"
             raise PluginError(f"plugin {name}", cause, "uninstall all but one of them")
-        try:
+        with self.told_as_plugin(name, "failed to load"):
             kind: Any = entry.load()
-        except _Failure as error:
-            raise self._unusable(name, f"failed to load ({type(error).__name__}: {error})") from error
         self._check_type(name, kind)
         return kind  # type: ignore[no-any-return]
 

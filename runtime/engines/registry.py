@@ -56,7 +56,8 @@ def open_engine(
         raise UsageError("--threads", f"expected at least 1, got {threads}")
     choices = Choices(device=None if device == AUTO else Device.parse(device), threads=threads, optimise=optimise)
     chosen: AnyBackend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
-    return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())
+    with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"):
+        return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())
 
 
 def parse_backend(text: str) -> tuple[str, Any]:

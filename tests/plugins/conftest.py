@@ -76,3 +76,29 @@ def broken(tmp_path: Path) -> Path:
     (facts / "entry_points.txt").write_text(entries)
     (facts.parent / "broken_plugin.py").write_text("raise RuntimeError('was made for another version')\n")
     return facts.parent
+
+
+@pytest.fixture
+def lazy(tmp_path: Path) -> Path:
+    """A folder with a package whose backend and sink `lazy` miss their library when they are used."""
+    facts = tmp_path / "lazy_site" / "lazy_plugin-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: lazy-plugin\nVersion: 1.0\n")
+    entries = "[pptsn.backends]\nlazy = lazy_plugin:Runs\n[pptsn.sinks]\nlazy = lazy_plugin:Writes\n"
+    (facts / "entry_points.txt").write_text(entries)
+    (facts.parent / "lazy_plugin.py").write_text(LAZY)
+    return facts.parent
+
+
+LAZY = """
+from toy_plugin.backend import ToyBackend
+from toy_plugin.sink import ToySink
+
+class Runs(ToyBackend):
+    def open(self, path, choices, options):
+        import no_such_library
+
+class Writes(ToySink):
+    def make(self, address, options, *, top):
+        import no_such_library
+"""

@@ -98,3 +98,14 @@ def test_a_plugin_that_fails_to_import_hurts_only_who_names_it(
     assert (named.returncode, named.stderr) == (3, f"pptsn: error: {BROKEN}\n")
     other = pptsn("--quiet", "classify", clip, "--model", tiny_model, "--backend", "toy", also=broken)
     assert (other.returncode, other.stderr) == (0, "")
+
+
+def test_a_plugin_that_misses_its_library_when_it_is_used_is_one_line(
+    pptsn: Run, lazy: Path, clip: Path, tiny_model: Path
+) -> None:
+    done = pptsn("classify", clip, "--model", tiny_model, "--backend", "lazy", also=lazy)
+    assert (done.returncode, done.stderr) == (
+        3,
+        "pptsn: error: plugin lazy of lazy-plugin: failed to open the model (ModuleNotFoundError: No module named "
+        "'no_such_library'); update or uninstall lazy-plugin\n",
+    )

@@ -82,3 +82,14 @@ def test_a_plugin_that_is_not_named_is_not_imported(
     done = pptsn("--quiet", "stream", PICTURES, "--model", tiny_model, "-o", output, also=broken)
     assert (done.returncode, done.stderr) == (0, "")
     assert pptsn("stream", PICTURES, "--model", tiny_model, "-o", "broken:x", also=broken).returncode == 77
+
+
+def test_a_plugin_that_misses_its_library_when_it_is_used_is_one_line(
+    pptsn: Run, lazy: Path, tiny_model: Path
+) -> None:
+    done = pptsn("stream", "toy:red?frames=9", "--model", tiny_model, "-o", "lazy:x", also=lazy)
+    assert (done.returncode, done.stderr) == (
+        3,
+        "pptsn: error: plugin lazy of lazy-plugin: failed to make the output (ModuleNotFoundError: No module "
+        "named 'no_such_library'); update or uninstall lazy-plugin\n",
+    )

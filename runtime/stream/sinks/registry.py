@@ -39,7 +39,8 @@ def parse_destination(text: str, *, top: int) -> Output:
     parts = filter(None, query.split("&"))
     options: object = parse_options(kind.options, parts, thing=address.name, may_be_secret=True)
     _check_requirements(kind)
-    output = kind.make(address, options, top=top)
+    with SINKS.told_as_plugin(kind.name, "failed to make the output"):
+        output = kind.make(address, options, top=top)
     chosen = options.only if isinstance(options, MessageOptions) else frozenset(MESSAGE_TYPES)
     return Only(output, chosen) if isinstance(output, Sink) and chosen != MESSAGE_TYPES.keys() else output
 

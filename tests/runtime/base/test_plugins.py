@@ -211,6 +211,22 @@ def test_a_plugin_that_cannot_be_made_is_told_when_it_is_asked_for(foreign: Path
     assert len(kinds.usable_instances()) == 2
 
 
+def test_what_a_plugin_raises_at_work_is_its_error(foreign: Path) -> None:
+    install(foreign, MODULE, odd="Odd")
+    kinds = registry()
+    with pytest.raises(PluginError) as caught, kinds.told_as_plugin("odd", "failed to act"):
+        raise ImportError("no library")
+    line = "plugin odd of foreign: failed to act (ImportError: no library); update or uninstall foreign"
+    assert str(caught.value) == line
+    with pytest.raises(MissingDependencyError, match="its own words"), kinds.told_as_plugin("odd", "failed"):
+        raise MissingDependencyError("thing", "its own words")
+
+
+def test_what_a_kind_of_ours_raises_stays_what_it_is() -> None:
+    with pytest.raises(ImportError, match="no library"), registry().told_as_plugin("plain", "failed to act"):
+        raise ImportError("no library")
+
+
 def test_a_requirement_is_a_distribution_or_a_program() -> None:
     assert Requirement("numpy", "numbers", "pip install numpy").found() == metadata.version("numpy")
     assert Requirement("no-such-distribution", "nothing", "").found() is None
