@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import PptsnError, install_command
-from pptsn.runtime.base.plugins import Registry, Requirement
+from pptsn.runtime.base.plugins import FAILURES, Registry, Requirement
 from pptsn.runtime.engines.backend import AnyBackend, Trial
 from pptsn.runtime.engines.registry import BACKENDS
 from pptsn.runtime.stream.sinks.registry import SINKS
@@ -122,7 +122,7 @@ def _problem_of(run: Callable[[], None]) -> str | None:
         run()
     except PptsnError as error:
         return str(error)
-    except Exception as error:  # whatever a broken installation raises is the finding
+    except FAILURES as error:  # whatever a broken installation raises is the finding
         return " ".join(f"{type(error).__name__}: {error}".split())
     return None
 

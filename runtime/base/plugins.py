@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from importlib import metadata
 
 Kind = TypeVar("Kind")
-# What a foreign module may raise while it is imported: all but what the user asks for by Ctrl-C.
-_Failure = (Exception, SystemExit)
+# What foreign code may raise: all but what the user asks for by Ctrl-C.
+FAILURES = (Exception, SystemExit)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Registry(Generic[Kind]):
             yield
         except PptsnError:
             raise
-        except _Failure as error:
+        except FAILURES as error:
             if name not in self._plugins:
                 raise
             raise self._unusable(name, f"{what} ({type(error).__name__}: {error})") from error
@@ -135,12 +135,32 @@ class Registry(Generic[Kind]):
     def first(self, fits: Callable[[Any], bool], *, named: str = "") -> Any:
         """Return the first instance that fits, or None; plugins are imported for what none of ours fits.
 
-        named: what a plugin for it would be called.  Raises PluginError where there is one that cannot be used.
+        named: what a plugin for it would be called.
+        Raises PluginError where there is one that cannot be used, and where nothing fits and a plugin fails when
+        it is asked.
         """
         found = next(filter(fits, map(self.instance, self._own)), None)
         if found is None and named in self:
             self.instance(named)
-        return next(filter(fits, self.usable_instances()), None) if found is None else found
+        return self._first_plugin(fits) if found is None else found
+
+    def _first_plugin(self, fits: Callable[[Any], bool]) -> Any:
+        """Return the first plugin that fits, or None; raises PluginError where none does and one cannot tell."""
+        failures = []
+        for name in sorted(self._plugins):
+            try:
+                instance = self.instance(name)
+            except PluginError:  # told by `problems`
+                continue
+            try:
+                with self.told_as_plugin(name, "failed to say whether it is meant"):
+                    if fits(instance):
+                        return instance
+            except PluginError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return None
 
     def usable(self) -> dict[str, Kind]:
         """Return the kinds that can be loaded, by name: what `--help` lists."""

@@ -71,9 +71,12 @@ def test_a_broken_engine_is_a_finding_not_a_crash(monkeypatch: pytest.MonkeyPatc
     assert "libfoo.so" in cpu["problem"]
 
 
-def test_a_backend_that_cannot_say_how_to_try_it_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("failure", [AttributeError, SystemExit])
+def test_a_backend_that_cannot_say_how_to_try_it_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+) -> None:
     def fail(backend: OnnxRuntimeBackend) -> None:
-        raise AttributeError("no\n\nlibrary")
+        raise failure("no\n\nlibrary")
 
     monkeypatch.setattr(OnnxRuntimeBackend, "trials", fail)
     findings = examine()
@@ -82,9 +85,9 @@ def test_a_backend_that_cannot_say_how_to_try_it_is_a_finding(monkeypatch: pytes
         "name": "onnxruntime",
         "device": "-",
         "works": False,
-        "problem": "AttributeError: no library",
+        "problem": f"{failure.__name__}: no library",
     }
-    assert "- onnxruntime on -: AttributeError: no library" in text(findings)
+    assert f"- onnxruntime on -: {failure.__name__}: no library" in text(findings)
 
 
 def test_notes_are_shown_as_they_are_a_line_each() -> None:

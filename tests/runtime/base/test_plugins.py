@@ -139,6 +139,22 @@ def test_a_plugin_may_be_the_first_that_fits(foreign: Path) -> None:
     assert registry().first(lambda kind: kind.act() == "oddly", named="no such").name == "odd"
 
 
+UNDECIDED = f"""{MODULE}
+class Undecided(Odd):
+    def act(self):
+        raise ValueError("which?")
+"""
+
+
+def test_a_plugin_that_fails_to_say_whether_it_fits_leaves_the_others(foreign: Path) -> None:
+    install(foreign, UNDECIDED, even="Undecided", odd="Odd")
+    assert registry().first(lambda kind: kind.act() == "oddly").name == "odd"
+    assert registry().first(lambda kind: kind.act() == "plainly").name == "plain"
+    message = r"^plugin even of foreign: failed to say whether it is meant \(ValueError: which\?\); update or"
+    with pytest.raises(PluginError, match=message):
+        registry().first(lambda kind: kind.act() == "unheard of")
+
+
 def test_a_name_of_ours_cannot_be_taken(foreign: Path) -> None:
     install(foreign, MODULE, plain="Odd")
     kinds = registry()
