@@ -22,7 +22,7 @@ from pptsn.benchmarks.scenarios.definitions import (
     Observation,
 )
 from pptsn.benchmarks.scenarios.measuring import Case, measured, new_drivers
-from pptsn.benchmarks.scenarios.samples import drawn_samples
+from pptsn.benchmarks.scenarios.system import drawn_samples
 from pptsn.cli.bench.options import LeastOption, ModelOption, OutputOption, RepeatsOption, ViewsOption
 from pptsn.runtime.engines import open_engine
 from tools.program import publish_as_they_come, run, tell

@@ -9,10 +9,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pptsn.benchmarks.energy.jetson import jetson_sensors
-from pptsn.benchmarks.energy.nvml import nvml_sensors
-from pptsn.benchmarks.energy.rapl import rapl_sensors
-from pptsn.benchmarks.energy.sensors import BOARD, PROCESSOR, Lack, Meter, Sensor, SensorError
+from pptsn.benchmarks.energy.sensors import (
+    BOARD,
+    PROCESSOR,
+    Lack,
+    Meter,
+    Sensor,
+    SensorError,
+    jetson_sensors,
+    nvml_sensors,
+    rapl_sensors,
+)
 from pptsn.runtime.base.closing import Closing
 
 # How often power is read.  Counters are read as often, long before any of them can have gone round twice.
@@ -109,15 +116,12 @@ def energy_watch(root: Path = Path("/")) -> EnergyWatch:
 
     root: where `/sys` and `/etc` are.
     """
-    sensors, lacks, close = jetson_sensors(root)
-    if sensors:  # the board's power has the processor's and the GPU's in it
-        return EnergyWatch(sensors, lacks, close)
-    gpus, gpu_lacks, close_gpus = nvml_sensors()
-    packages, package_lacks = rapl_sensors(root)
     with ExitStack() as stack:
-        stack.callback(close)
-        stack.callback(close_gpus)
-        return EnergyWatch([*gpus, *packages], [*lacks, *gpu_lacks, *package_lacks], stack.pop_all().close)
+        sensors, lacks = jetson_sensors(stack, root)
+        if not sensors:  # else the board's power has the processor's and the GPU's in it
+            for more, lacking in (nvml_sensors(stack), rapl_sensors(root)):
+                sensors, lacks = sensors + more, lacks + lacking
+        return EnergyWatch(sensors, lacks, stack.pop_all().close)
 
 
 class _Reading:

@@ -15,7 +15,7 @@ import av
 import av.error
 from av.video.stream import VideoStream
 
-from pptsn.benchmarks.measure.long_clip import FPS, long_clip
+from pptsn.benchmarks.measure.long_clip import FPS, SHORT_S, SHORT_SIZE, short_clip
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.options import options_of
 from pptsn.runtime.stream.sources.base import SourceUri
@@ -25,7 +25,6 @@ from pptsn.runtime.stream.sources.uri import parse_source
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
 
-_SIZE, _SECONDS = (640, 360), 6
 _OPENING_S = 10.0
 
 
@@ -53,9 +52,9 @@ def live_source(text: str | None, *, clips: Path, least_s: float) -> Iterator[Li
     """
     with TemporaryDirectory() as folder:
         if text is None:
-            short = long_clip(clips / f"{_SIZE[0]}x{_SIZE[1]}-{_SECONDS}s.mp4", size=_SIZE, seconds=_SECONDS)
-            clip = repeat_clip(short, Path(folder) / "clip.mp4", times=math.ceil(least_s / _SECONDS))
-            yield LiveSource(uri=parse_source(str(clip)), name=f"H.264 {_SIZE[0]}x{_SIZE[1]}", fps=float(FPS))
+            times = math.ceil(least_s / SHORT_S)
+            clip = repeat_clip(short_clip(clips), Path(folder) / "clip.mp4", times=times)
+            yield LiveSource(uri=parse_source(str(clip)), name="H.264 {}x{}".format(*SHORT_SIZE), fps=float(FPS))
         else:
             yield _named_source(text, Path(folder), least_s)
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pptsn.benchmarks.live.ages import Ages, StreamAges
 from pptsn.benchmarks.live.criteria import (
     SHARE,
+    Ages,
+    StreamAges,
     dropped_frames,
     failed_streams,
     late_predictions,
@@ -21,7 +22,7 @@ from pptsn.benchmarks.live.criteria import (
     slow_streams,
 )
 from pptsn.benchmarks.live.source import LiveSource
-from pptsn.benchmarks.measure.percentiles import least_samples, percentile
+from pptsn.benchmarks.measure.percentiles import latency_name, least_samples, percentile
 from pptsn.runtime.base.errors import MissingDependencyError
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
@@ -130,9 +131,7 @@ class Trial:
         """Return it for a report: percentiles are None where there are too few samples for them."""
         ages = self.ages_ms
         found = {
-            f"latency_p{round(100 * share)}_ms": (
-                percentile(ages, share) if len(ages) >= least_samples(share) else None
-            )
+            latency_name(share): percentile(ages, share) if len(ages) >= least_samples(share) else None
             for share in SHARES
         }
         return {

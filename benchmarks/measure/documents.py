@@ -112,17 +112,14 @@ def read_report(path: str | Path) -> Report:
 
 def _finite(measurement: Measurement) -> Measurement:
     """Return `measurement` without values that are no numbers; one without a value has no interval either."""
-    value, low, high = (_finite_or_none(v) for v in (measurement.value, measurement.low, measurement.high))
+    ends = (measurement.value, measurement.low, measurement.high)
+    value, low, high = (end if end is not None and math.isfinite(end) else None for end in ends)
     repeats = tuple(repeat for repeat in measurement.repeats if math.isfinite(repeat))
     note = measurement.note
     if value is None and measurement.value is not None:
         low = high = None
         note = "; ".join(filter(None, (note, f"came out as {float(measurement.value)}, which is no figure")))
     return replace(measurement, value=value, low=low, high=high, repeats=repeats, note=note)
-
-
-def _finite_or_none(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True)

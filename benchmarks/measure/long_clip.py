@@ -14,6 +14,7 @@ from pptsn.runtime.base.progress import progress_bar
 
 WIDTH, HEIGHT, FPS, SECONDS = 1920, 1080, 30, 60
 KEYFRAME_EVERY = 60
+SHORT_SIZE, SHORT_S = (640, 360), 6
 
 
 def long_clip(path: Path, *, size: tuple[int, int] = (WIDTH, HEIGHT), seconds: int = SECONDS) -> Path:
@@ -37,6 +38,12 @@ def long_clip(path: Path, *, size: tuple[int, int] = (WIDTH, HEIGHT), seconds: i
                 container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def short_clip(folder: Path) -> Path:
+    """Make 6 s of 640x360 in `folder` unless they are there, and return the path."""
+    width, height = SHORT_SIZE
+    return long_clip(folder / f"{width}x{height}-{SHORT_S}s.mp4", size=SHORT_SIZE, seconds=SHORT_S)
 
 
 def _scaled(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:

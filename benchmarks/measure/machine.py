@@ -8,15 +8,13 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pptsn.runtime.base import __version__
 from pptsn.runtime.base.cores import available_cores
-
-T = TypeVar("T")
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 20
@@ -54,50 +52,48 @@ def machine_facts(root: Path = Path("/")) -> dict[str, Any]:
     cpu: its name; architecture; cores: that this process may use; cores_present; core_quota: to how many cores'
     time a container is limited; memory_mb: of the machine, or of the container where that is less.
     os, kernel, python: releases.  virtual: "container", "virtual machine", both, or None.
-    board, l4t, power_mode: of a Jetson.  governor: how the cores choose their clock; clocks_mhz, temperatures_c:
-    at this moment.  gpus: a dictionary of texts each, as nvidia-smi has them.
+    board, l4t, power_mode: of a Jetson: its model, its release, and the lines of `nvpmodel -q`.
+    governor: how the cores choose their clock; clocks_mhz: of cores and devices, and temperatures_c: by zone, at
+    this moment.  gpus: a dictionary of texts each, as nvidia-smi has them, with units.
     packages: versions of those that are installed; ffmpeg: versions of the libraries inside PyAV.
     commit: of this checkout, and dirty: whether files differ from it; None for an installed package.
 
     root: where `/etc`, `/proc` and `/sys` are.
     """
-    device = _told(lambda: device_facts(root)) or {}
-    commit = _told(lambda: _git("rev-parse", "HEAD"))
+    release = _text(root / "etc/nv_tegra_release")
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     return {
-        "cpu": _told(lambda: cpu_name(root)),
+        "cpu": _cpu_name(root),
         "architecture": platform.machine() or None,
         "cores": available_cores(),
         "cores_present": os.cpu_count(),
-        "core_quota": _told(lambda: _core_quota(root)),
-        "memory_mb": _told(lambda: _memory_mb(root)),
-        "os": _told(lambda: _os_name(root)),
+        "core_quota": _core_quota(root),
+        "memory_mb": _memory_mb(root),
+        "os": _field(root / "etc/os-release", r'PRETTY_NAME="?([^"\n]+)'),
         "kernel": f"{platform.system()} {platform.release()}".strip() or None,
         "python": platform.python_version(),
-        "virtual": _told(lambda: _virtual(root)),
-        "board": device.get("board"),
-        "l4t": device.get("l4t"),
-        "power_mode": device.get("power_mode"),
-        "governor": _told(lambda: _governor(root)),
-        "clocks_mhz": device.get("clocks_mhz") or None,
-        "temperatures_c": device.get("temperatures_c") or None,
-        "gpus": device.get("gpus") or None,
+        "virtual": _virtual(root),
+        "board": _text(root / "proc/device-tree/model"),
+        "l4t": release.splitlines()[0] if release else None,
+        "power_mode": _output_lines("nvpmodel", "-q"),
+        "governor": _governor(root),
+        "clocks_mhz": _clocks_mhz(root) or None,
+        "temperatures_c": temperatures_c(root) or None,
+        "gpus": _gpus() or None,
         "packages": _packages(),
         "ffmpeg": _ffmpeg(),
-        "commit": commit,
-        "dirty": _told(lambda: bool(_git("status", "--porcelain"))) if commit else None,
+        "commit": commit[0] if commit else None,
+        "dirty": None if changes is None else bool(changes),
     }
 
 
-def cpu_name(root: Path = Path("/")) -> str | None:
-    """Return the processor's name, as the kernel has it on x86, or by Arm's number of its cores; None if neither.
-
-    Raises OSError where there is no /proc/cpuinfo.
-    """
-    text = (root / "proc/cpuinfo").read_text(errors="replace")
-    told = re.search(r"^(?:model name|Model|Hardware|cpu model)\s*:\s*(.+)$", text, re.MULTILINE)
-    name = " ".join(told[1].split()) if told else None
-    # Jetsons tell of all their cores "ARMv8 Processor rev 1 (v8l)".
-    return name if name and not name.startswith("ARMv") else _arm_cores(text) or name
+def _cpu_name(root: Path) -> str | None:
+    """Return the processor's name, as the kernel has it on x86, or by Arm's number of its cores, or None."""
+    name = _field(root / "proc/cpuinfo", r"(?:model name|Model|Hardware|cpu model)\s*:\s*(.+)$")
+    # Jetsons say of all their cores "ARMv8 Processor rev 1 (v8l)".
+    if name and not name.startswith("ARMv"):
+        return " ".join(name.split())
+    return _arm_cores(_text(root / "proc/cpuinfo") or "") or name
 
 
 def _arm_cores(text: str) -> str | None:
@@ -109,57 +105,38 @@ def _arm_cores(text: str) -> str | None:
     return " and ".join(named) or None
 
 
-def _told(part: Callable[[], T]) -> T | None:
-    """Return what `part` returns, or None where the machine does not tell it."""
-    try:
-        return part()
-    except (OSError, ValueError, LookupError, subprocess.SubprocessError):
-        return None
-
-
 def _core_quota(root: Path) -> float | None:
-    quota, period = (root / "sys/fs/cgroup/cpu.max").read_text().split()
-    return None if quota == "max" else int(quota) / int(period)
+    limits = _field(root / "sys/fs/cgroup/cpu.max", r"(\d+ \d+)$")  # the word "max" is no number
+    return int(limits.split()[0]) / int(limits.split()[1]) if limits else None
 
 
 def _memory_mb(root: Path) -> int | None:
-    match = re.search(r"^MemTotal:\s*(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
-    present = int(match[1]) * 1024 if match else None
-    limit = _told(lambda: int((root / "sys/fs/cgroup/memory.max").read_text()))  # the word "max" is no number
-    known = [size for size in (present, limit) if size is not None]
+    kibibytes = _field(root / "proc/meminfo", r"MemTotal:\s*(\d+) kB")
+    limit = _field(root / "sys/fs/cgroup/memory.max", r"(\d+)$")
+    known = [*([1024 * int(kibibytes)] if kibibytes else []), *([int(limit)] if limit else [])]
     return round(min(known) / 1e6) if known else None
 
 
-def _os_name(root: Path) -> str | None:
-    match = re.search(r'^PRETTY_NAME="?([^"\n]+)', (root / "etc/os-release").read_text(), re.MULTILINE)
-    return match[1] if match else None
-
-
 def _virtual(root: Path) -> str | None:
-    marks = (root / ".dockerenv", root / "run/.containerenv", root / "run/systemd/container")
-    kinds = ["container"] if any(mark.exists() for mark in marks) else []
-    flags = re.search(r"^flags\s*:(.*)$", (root / "proc/cpuinfo").read_text(errors="replace"), re.MULTILINE)
-    if flags and "hypervisor" in flags[1].split():
+    signs = (root / ".dockerenv", root / "run/.containerenv", root / "run/systemd/container")
+    kinds = ["container"] if any(sign.exists() for sign in signs) else []
+    if "hypervisor" in (_field(root / "proc/cpuinfo", r"flags\s*:(.*)$") or "").split():
         kinds.append("virtual machine")
     return " in a ".join(kinds) or None
 
 
 def _governor(root: Path) -> str | None:
     files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
-    return ", ".join(sorted({file.read_text().strip() for file in files})) or None
+    return ", ".join(sorted({governor for file in files if (governor := _text(file))})) or None
 
 
 def _packages() -> dict[str, str]:
-    # From the sources: run from a checkout it need not be installed.
+    # Our own from the sources: run from a checkout it need not be installed.
     found = {"pptsn": __version__}
-    return found | {name: version for name in _PACKAGES if (version := _version(name)) is not None}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    for name in _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _ffmpeg() -> dict[str, str] | None:
@@ -170,61 +147,23 @@ def _ffmpeg() -> dict[str, str] | None:
     return {name: ".".join(map(str, version)) for name, version in sorted(av.library_versions.items())}
 
 
-def _git(*arguments: str) -> str | None:
-    """Return what git says of this checkout, or None where this is none; raises OSError or SubprocessError."""
-    git = shutil.which("git")
-    if git is None or not (_CHECKOUT / ".git").exists():
-        return None
-    child = subprocess.run(
-        [git, "--no-optional-locks", "-C", str(_CHECKOUT), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=True,
-    )
-    return child.stdout.strip()
-
-
-def device_facts(root: Path = Path("/")) -> dict[str, Any]:
-    """Return what this machine tells of itself; None, or nothing, for what it does not have.
-
-    board, l4t: a Jetson's model and release; power_mode: the lines of `nvpmodel -q`; clocks_mhz: of CPU cores and
-    devices; temperatures_c: by zone; gpus: what nvidia-smi says of each, as text with units.
-    root: where `/etc`, `/proc` and `/sys` are.
-    """
-    release = _text(root / "etc/nv_tegra_release")
-    return {
-        "board": _text(root / "proc/device-tree/model"),
-        "l4t": release.splitlines()[0] if release else None,
-        "power_mode": _output_lines("nvpmodel", "-q"),
-        "clocks_mhz": clocks_mhz(root),
-        "temperatures_c": temperatures_c(root),
-        "gpus": _gpus(),
-    }
-
-
 def temperatures_c(root: Path = Path("/")) -> dict[str, float]:
     """Return the temperature of each thermal zone that tells one, in degrees Celsius."""
     found = {}
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        name, value = _text(zone / "type"), _number(zone / "temp")
+        value = _number(zone / "temp")
         if value is not None:
-            found[f"{zone.name.removeprefix('thermal_zone')} {name}"] = value / 1000
+            found[f"{zone.name.removeprefix('thermal_zone')} {_text(zone / 'type')}"] = value / 1000
     return found
 
 
-def clocks_mhz(root: Path = Path("/")) -> dict[str, float]:
-    """Return the present clock of each CPU core and of each device that scales its own, in MHz."""
-    found = {}
-    for core in sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*")):
-        value = _number(core / "cpufreq/scaling_cur_freq")
-        if value is not None:
-            found[core.name] = value / 1e3
-    for device in sorted((root / "sys/class/devfreq").glob("*")):
-        value = _number(device / "cur_freq")
-        if value is not None:
-            found[device.name] = value / 1e6
-    return found
+def _clocks_mhz(root: Path) -> dict[str, float]:
+    """Return the present clock of each CPU core and of each device that scales its own."""
+    cores = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*"))
+    devices = sorted((root / "sys/class/devfreq").glob("*"))
+    clocks = {core.name: (_number(core / "cpufreq/scaling_cur_freq"), 1e3) for core in cores}
+    clocks |= {device.name: (_number(device / "cur_freq"), 1e6) for device in devices}
+    return {name: clock / per_mhz for name, (clock, per_mhz) in clocks.items() if clock is not None}
 
 
 def _gpus() -> list[dict[str, str]]:
@@ -239,11 +178,24 @@ def _text(path: Path) -> str | None:
         return None
 
 
+def _field(path: Path, pattern: str) -> str | None:
+    """Return the group of the first line of the file that begins with `pattern`."""
+    match = re.search(f"^{pattern}", _text(path) or "", re.MULTILINE)
+    return match[1] if match else None
+
+
 def _number(path: Path) -> float | None:
     try:
         return float(_text(path) or "")
     except ValueError:
         return None
+
+
+def _git(*arguments: str) -> list[str] | None:
+    """Return the lines that git says of this checkout, or None where this is none or git fails."""
+    if not (_CHECKOUT / ".git").exists():
+        return None
+    return _output_lines("git", "--no-optional-locks", "-C", str(_CHECKOUT), *arguments)
 
 
 def _output_lines(program: str, *arguments: str) -> list[str] | None:

@@ -10,7 +10,6 @@ from pptsn.benchmarks.measure.noise import NoiseWatch
 
 LEAST_S = 3.0
 LEAST_ITERATIONS = 10
-_WARM_UP_ITERATIONS = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +24,16 @@ class Method:
     least_s: float = LEAST_S
     least_iterations: int = LEAST_ITERATIONS
     watch: NoiseWatch = field(default_factory=NoiseWatch)
+
+    @property
+    def repeat_s(self) -> float:
+        """A repeat's part of `least_s`."""
+        return self.least_s / self.repeats
+
+    @property
+    def repeat_iterations(self) -> int:
+        """A repeat's part of `least_iterations`."""
+        return -(-self.least_iterations // self.repeats)
 
 
 def timed_ms(run: Callable[[], object]) -> float:
@@ -49,8 +58,7 @@ def measure_in_turn(
     of `least_iterations` is done, so that all repeats together reach both.
     """
     for run in candidates.values():
-        for _ in range(_WARM_UP_ITERATIONS):
-            run()
+        run()
     found: dict[str, list[list[float]]] = {name: [] for name in candidates}
     for repeat in range(method.repeats):
         method.watch.look()
@@ -62,9 +70,7 @@ def measure_in_turn(
 
 
 def _one_repeat(run: Callable[[], object], method: Method) -> list[float]:
-    least_ms = 1000 * method.least_s / method.repeats
-    least_iterations = -(-method.least_iterations // method.repeats)
     times_ms: list[float] = []
-    while len(times_ms) < least_iterations or sum(times_ms) < least_ms:
+    while len(times_ms) < method.repeat_iterations or sum(times_ms) < 1000 * method.repeat_s:
         times_ms.append(timed_ms(run))
     return times_ms

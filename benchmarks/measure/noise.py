@@ -34,7 +34,8 @@ class NoiseWatch:
 
     A machine whose own speed changes, by other users or by heat, shows it in the spread of that work.
 
-    proc, cpus: where the kernel tells of processes and of processors.  wall, steady: clocks, in seconds.
+    proc, cpus: where the kernel tells of processes and of processors.  clock, steady: in seconds;
+    only the first may step.
     """
 
     def __init__(
@@ -42,10 +43,10 @@ class NoiseWatch:
         proc: Path = Path("/proc"),
         *,
         cpus: Path = Path("/sys/devices/system/cpu"),
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._proc, self._cpus, self._wall, self._steady = proc, cpus, wall, steady
+        self._proc, self._cpus, self._clock, self._steady = proc, cpus, clock, steady
         self._numbers = np.random.default_rng(0).standard_normal(_PROBE_SIZE).astype(np.float32)
         self._result = np.empty_like(self._numbers)
         self._probes_ms: list[float] = []
@@ -53,7 +54,7 @@ class NoiseWatch:
         self._own_cores = own_cores()
         self._time_before = processor_time(proc, cores=self._own_cores)
         self._throttled_before = self._throttled()
-        self._wall_s, self._steady_s = wall(), steady()
+        self._clock_s, self._steady_s = clock(), steady()
 
     def look(self) -> None:
         """Time the work once: some milliseconds.  The best of three, so that one interruption does not count."""
@@ -117,7 +118,7 @@ class NoiseWatch:
         return max((now[name] - before[name] for name in now.keys() & before.keys()), default=None)
 
     def _clock_step_s(self) -> float:
-        step_s = (self._wall() - self._wall_s) - (self._steady() - self._steady_s)
+        step_s = (self._clock() - self._clock_s) - (self._steady() - self._steady_s)
         return step_s if abs(step_s) > _STEP_LIMIT_S else 0.0
 
 
@@ -204,14 +205,12 @@ def own_cores() -> frozenset[int]:
     return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
 
 
-def processor_time(
-    proc: Path = Path("/proc"), *, cores: Collection[int] = (), pid: int | None = None
-) -> ProcessorTime | None:
+def processor_time(proc: Path = Path("/proc"), *, cores: Collection[int] = ()) -> ProcessorTime | None:
     """Return the processor time so far, or None where the kernel does not tell it.
 
     proc: where it does.  cores: whose time, by their numbers; that of all where none are given, or where the
-    kernel does not list each of them, as in some containers.  pid: of the process whose time is its own; this one,
-    if not given.  It and its children are taken to run on those cores alone.
+    kernel does not list each of them, as in some containers.  This process and its children are taken to run on
+    those cores alone.
     """
     ticks = _ticks_of_cores(proc, cores)
     if ticks is None:
@@ -220,7 +219,7 @@ def processor_time(
     return ProcessorTime(
         total_s=sum(ticks[:_COLUMNS]) / second,  # the columns after those are part of the first two
         busy_s=(ticks[_USER] + ticks[_NICE] + ticks[_SYSTEM]) / second,
-        own_s=_ticks_of_family(proc, os.getpid() if pid is None else pid) / second,
+        own_s=_ticks_of_family(proc, os.getpid()) / second,
         stolen_s=ticks[_STOLEN] / second,
     )
 

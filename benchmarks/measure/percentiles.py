@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -21,8 +22,7 @@ def percentile(samples: Sequence[float], share: float) -> float:
     """
     if not samples:
         raise ValueError("no samples")
-    ordered = sorted(samples)
-    return ordered[_rank(len(ordered), share)]
+    return sorted(samples)[max(0, math.ceil(share * len(samples) - 1e-9) - 1)]
 
 
 def least_samples(share: float) -> int:
@@ -54,8 +54,9 @@ def interval_of(samples: Sequence[float], share: float = 0.5) -> tuple[float, fl
     return None if low < 1 or high > count else (ordered[low - 1], ordered[high - 1])
 
 
-def _rank(count: int, share: float) -> int:
-    return max(0, math.ceil(share * count - 1e-9) - 1)
+def latency_name(share: float) -> str:
+    """Return the name of the latency's percentile `share` (0..1): `latency_p99_ms`."""
+    return f"latency_p{round(100 * share)}_ms"
 
 
 def over_repeats(
@@ -68,13 +69,12 @@ def over_repeats(
     """
     if not values:
         return Measurement(name=name, unit=unit, better=better, value=None, note="was not measured")
-    ordered = sorted(values)
-    low, high = interval_of(values) or ((ordered[0], ordered[-1]) if len(values) > 1 else (None, None))
+    low, high = interval_of(values) or ((min(values), max(values)) if len(values) > 1 else (None, None))
     return Measurement(
         name=name,
         unit=unit,
         better=better,
-        value=(ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2,
+        value=statistics.median(values),
         low=low,
         high=high,
         repeats=tuple(values),

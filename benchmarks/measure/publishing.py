@@ -18,8 +18,8 @@ from pptsn.benchmarks.measure.documents import Series, json_text, plain, report_
 from pptsn.benchmarks.measure.machine import machine_facts
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import SCHEMA, VERSION, Report, Result
-from pptsn.benchmarks.reports.machines import machine_brief
 from pptsn.benchmarks.reports.terminal import output_console, show_report
+from pptsn.benchmarks.reports.wording import machine_brief
 from pptsn.benchmarks.reports.writing import SUFFIXES, makers_of, write_files
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import printable, refuse_overwriting
@@ -85,7 +85,7 @@ def publish(
     errors = write_outputs(report, outputs or ())
     console = output_console()
     show_report(report, console)
-    if isinstance(top_line, str) and top_line not in _told(results):
+    if isinstance(top_line, str) and top_line not in _printed(results):
         console.print(Text(printable(top_line), style="bold"))
     print_last_line({**summary(report), **({"top_line": top_line} if top_line else {})})
     if errors:
@@ -128,7 +128,7 @@ def end(results: Sequence[Result], ending: BaseException | None) -> None:
         raise typer.Exit(1)
 
 
-def _told(results: Sequence[Result]) -> set[str]:
+def _printed(results: Sequence[Result]) -> set[str]:
     """Return the sentences that were printed already, one by one and all together."""
     sentences = [result.sentence for result in results if result.sentence]
     return {"", *sentences, " ".join(sentences)}

@@ -65,10 +65,11 @@ class Result:
 
     def __getitem__(self, name: str) -> Measurement:
         """Return the measurement `name`; raises KeyError."""
-        for measurement in self.measurements:
-            if measurement.name == name:
-                return measurement
-        raise KeyError(name)
+        return {measurement.name: measurement for measurement in self.measurements}[name]
+
+    def value(self, name: str) -> float | None:
+        """Return the value of the measurement `name`; None where there is none, or it is not known."""
+        return next((found.value for found in self.measurements if found.name == name), None)
 
 
 @dataclass(frozen=True, kw_only=True)

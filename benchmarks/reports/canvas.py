@@ -29,6 +29,8 @@ COLOURS = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, FAINT, BEHIND = "#24292f", "#d0d7de", "#ffffff"
+# 1,500 rather than 1500 at the ticks of an axis.
+THOUSANDS = "{x:,.10g}"
 _WIDTH_IN = 6.4
 _PNG_DPI = 160
 _STYLE: Any = {
@@ -80,7 +82,7 @@ def new_axes(*, height_in: float) -> tuple[Any, Any]:
 
 def log_axis(axis: Any, low: float, high: float) -> None:
     """Make `axis` logarithmic from `low` to `high`, with plain numbers at its ticks."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     name = axis.axis_name
     getattr(axis.axes, f"set_{name}scale")("log")
@@ -88,15 +90,8 @@ def log_axis(axis: Any, low: float, high: float) -> None:
     span = high / low
     steps = (1.0,) if span > 1000 else (1.0, 2.0, 5.0) if span > 8 else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
     axis.set_major_locator(LogLocator(subs=steps, numticks=20))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    axis.set_major_formatter(THOUSANDS)
     axis.set_minor_formatter(NullFormatter())
-
-
-def group_thousands(axis: Any) -> None:
-    """Write 1,500 rather than 1500 at the ticks of `axis`."""
-    from matplotlib.ticker import FuncFormatter
-
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def write_png(figure: Any, path: str | Path) -> None:

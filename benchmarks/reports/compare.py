@@ -17,11 +17,16 @@ from pptsn.benchmarks.reports.judging import (
     Bounds,
     Verdict,
     judge,
-    with_change,
 )
-from pptsn.benchmarks.reports.machines import differences, slowness_between
 from pptsn.benchmarks.reports.tables import TITLES, Cell, Column, Table
-from pptsn.benchmarks.reports.wording import case_in_words, name_in_words, with_unit
+from pptsn.benchmarks.reports.wording import (
+    NOT_KNOWN,
+    case_in_words,
+    differences,
+    name_in_words,
+    slowness_between,
+    with_unit,
+)
 from pptsn.runtime.base.errors import UsageError
 
 # Up to this the probes of one machine differ from run to run: figures are judged as they are.
@@ -264,7 +269,7 @@ def _row(verdict: Verdict, comparison: Comparison) -> tuple[Cell, ...]:
         Cell(with_unit(verdict.base, verdict.unit)),
         Cell(with_unit(verdict.new, verdict.unit)),
         *adjusted,
-        Cell(with_change(verdict)),
+        Cell(NOT_KNOWN if verdict.change_percent is None else f"{verdict.change_percent:+.1f} %"),
         Cell(outcome),
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from pptsn.benchmarks.measure.results import Measurement, Result
-from pptsn.benchmarks.reports.wording import NOT_KNOWN, name_in_words, with_unit
+from pptsn.benchmarks.reports.wording import name_in_words, with_unit
 
 REGRESSION, IMPROVEMENT, UNCHANGED = "regression", "improvement", "unchanged"
 FAILED, MISSING, NEW = "failed", "missing", "new"
@@ -87,10 +87,10 @@ class Verdict:
         return f"is {size} {'higher' if is_more else 'lower'}"
 
     def _figures(self) -> str:
-        told = f"{with_unit(self.base, self.unit)} → {with_unit(self.new, self.unit)}"
+        figures = f"{with_unit(self.base, self.unit)} → {with_unit(self.new, self.unit)}"
         if self.judged is not None and self.judged != self.new:
-            told += f", {with_unit(self.judged, self.unit)} on the first one's machine"
-        return told
+            figures += f", {with_unit(self.judged, self.unit)} on the first one's machine"
+        return figures
 
 
 def judge(
@@ -101,22 +101,15 @@ def judge(
     slowness: how much more time the new report's processor takes for the same work; 1 judges figures as they are.
     """
     scale = _scale(new, result, slowness)
-    told: dict[str, Any] = {
-        "section": result.section,
-        "case": case,
-        "name": new.name,
-        "unit": new.unit,
-        "better": new.better,
-    }
+    verdict = partial(Verdict, section=result.section, case=case, name=new.name, unit=new.unit, better=new.better)
     if base.value is None:
-        return Verdict(**told, outcome=NEW, new=new.value)
+        return verdict(outcome=NEW, new=new.value)
     if new.value is None:
-        return Verdict(**told, outcome=MISSING, base=base.value, reason=new.note)
+        return verdict(outcome=MISSING, base=base.value, reason=new.note)
     judged = new.value * scale
     change_percent = 100 * (judged - base.value) / abs(base.value) if base.value else None
     outcome, reason = _outcome(base, new, result, scale, bounds)
-    return Verdict(
-        **told,
+    return verdict(
         outcome=outcome,
         base=base.value,
         new=new.value,
@@ -164,8 +157,3 @@ def _scale(measurement: Measurement, result: Result, slowness: float) -> float:
     if measurement.unit.endswith("/s") or measurement.unit == "streams":
         return slowness
     return 1.0
-
-
-def with_change(verdict: Verdict) -> str:
-    """Return the change as "+12.3 %", or a dash."""
-    return NOT_KNOWN if verdict.change_percent is None else f"{verdict.change_percent:+.1f} %"

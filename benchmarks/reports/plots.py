@@ -6,18 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pptsn.benchmarks.measure.documents import Series
-from pptsn.benchmarks.measure.results import Measurement, Result, Setting
-from pptsn.benchmarks.reports.bars import Bar, BarChart, draw_bars, draw_shares
+from pptsn.benchmarks.measure.results import Result, Setting
 from pptsn.benchmarks.reports.canvas import plot_style, write_png
-from pptsn.benchmarks.reports.scatter import ScatterChart, draw_scatter
+from pptsn.benchmarks.reports.charts import Bar, BarChart, ScatterChart, draw_bars, draw_scatter, draw_shares
 from pptsn.benchmarks.reports.tables import shared_settings
 from pptsn.benchmarks.reports.wording import case_in_words, heading_of, name_in_words
 
 _PERCENTILES = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms")
+_ACCURACIES = ("top1_percent", "agreement_percent")
+_RATES = ("views_per_s", "crops_per_s", "frames_per_s", "clips_per_s")
 _SHARE = "_share_percent"
+
+Case: TypeAlias = tuple[Series, Result]
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,8 @@ def plots_of(series: Sequence[Series]) -> list[Plot]:
         _throughput(series),
         _live(series),
         _stages(series),
-        _scatter(
-            series,
-            "accuracy",
-            "Accuracy against latency",
-            x=("latency_p50_ms",),
-            y=("top1_percent", "agreement_percent"),
-        ),
-        _scatter(
-            series,
-            "memory",
-            "Throughput against memory",
-            x=("peak_memory_mb",),
-            y=("views_per_s", "crops_per_s", "frames_per_s", "clips_per_s"),
-        ),
+        _scatter(series, "accuracy", "Accuracy against latency", x="latency_p50_ms", y=_ACCURACIES),
+        _scatter(series, "memory", "Throughput against memory", x="peak_memory_mb", y=_RATES),
     )
     return [plot for plot in candidates if plot is not None]
 
@@ -74,31 +65,28 @@ def write_plots(series: Sequence[Series], folder: str | Path) -> list[Path]:
     return written
 
 
+def _cases(series: Sequence[Series], section: str, *names: str) -> tuple[list[Case], dict[str, Setting]]:
+    """Return the cases of `section` that have one of the figures `names`, and the settings that all share."""
+    found = [(s, r) for s in series for r in s.report.of(section) if any(r.value(n) is not None for n in names)]
+    return found, shared_settings([result for _, result in found])
+
+
 def _latency(series: Sequence[Series]) -> Plot | None:
     """Percentiles side by side for one report; for several, the percentile of each case that counts."""
-    cases = [(s, r) for s in series for r in s.report.of("scenario") if _known(r, _is_latency)]
-    shared = shared_settings([result for _, result in cases])
+    cases, shared = _cases(series, "scenario", *_PERCENTILES)
+    words = {name: name_in_words(name).removeprefix("latency ") for name in _PERCENTILES}
     bars = []
     for one, result in cases:
+        figures = {m.name: m for m in result.measurements if m.name in _PERCENTILES}
         if len(series) == 1:
-            found = [m for name in _PERCENTILES for m in result.measurements if m.name == name]
-            bars += [Bar(_label(result, shared), _percentile(m), m) for m in found]
+            bars += [Bar(_label(result, shared), words[n], figures[n]) for n in _PERCENTILES if n in figures]
         else:
-            figure = next(m for m in result.measurements if _is_latency(m) and m.value is not None)
-            bars.append(Bar(f"{_label(result, shared)}, {_percentile(figure)}", one.name, figure))
-    percentiles = tuple(_percentile_in_words(name) for name in _PERCENTILES)
-    names = _names(series) if len(series) > 1 else percentiles
+            figure = next(m for m in figures.values() if m.value is not None)
+            bars.append(Bar(f"{_label(result, shared)}, {words[figure.name]}", one.name, figure))
+    names = _names(series) if len(series) > 1 else tuple(words.values())
     return _bars_plot(
         "latency", "scenario", "Latency by scenario", "Milliseconds; less is better.", bars, "latency, ms", names
     )
-
-
-def _percentile(measurement: Measurement) -> str:
-    return _percentile_in_words(measurement.name)
-
-
-def _percentile_in_words(name: str) -> str:
-    return name_in_words(name).removeprefix("latency ")
 
 
 def _names(series: Sequence[Series]) -> tuple[str, ...]:
@@ -107,14 +95,13 @@ def _names(series: Sequence[Series]) -> tuple[str, ...]:
 
 def _throughput(series: Sequence[Series]) -> Plot | None:
     """The rate that most cases have."""
-    cases = [(s, r) for s in series for r in s.report.of("scenario")]
-    names = [m.name for _, r in cases for m in r.measurements if _is_rate(m) and m.value is not None]
+    results = [result for one in series for result in one.report.of("scenario")]
+    figures = [figure for result in results for figure in result.measurements if figure.value is not None]
+    names = [figure.name for figure in figures if figure.unit.endswith("/s")]
     if not names:
         return None
     name = max(dict.fromkeys(names), key=names.count)
-    found = [(s, r) for s, r in cases if _figure(r, name)]
-    shared = shared_settings([result for _, result in found])
-    bars = [Bar(_label(r, shared), s.name, r[name]) for s, r in found]
+    bars = _bars(series, "scenario", name)
     heading = heading_of(bars[0].measurement)
     return _bars_plot(
         "throughput", "scenario", "Throughput by scenario", "More is better.", bars, heading, _names(series)
@@ -123,11 +110,14 @@ def _throughput(series: Sequence[Series]) -> Plot | None:
 
 def _live(series: Sequence[Series]) -> Plot | None:
     """The most streams of each case."""
-    found = [(s, r) for s in series for r in s.report.of("live") if _figure(r, "streams")]
-    shared = shared_settings([result for _, result in found])
-    bars = [Bar(_label(result, shared), one.name, result["streams"]) for one, result in found]
     caption = "The most streams that hold the bound on latency."
+    bars = _bars(series, "live", "streams")
     return _bars_plot("live", "live", "Live streams", caption, bars, "streams", _names(series))
+
+
+def _bars(series: Sequence[Series], section: str, name: str) -> list[Bar]:
+    cases, shared = _cases(series, section, name)
+    return [Bar(_label(result, shared), one.name, result[name]) for one, result in cases]
 
 
 def _bars_plot(
@@ -164,20 +154,14 @@ def _shares(result: Result) -> dict[str, float]:
     }
 
 
-def _scatter(
-    series: Sequence[Series], name: str, title: str, *, x: tuple[str, ...], y: tuple[str, ...]
-) -> Plot | None:
-    """`y` over `x`: of the names given, the first that a case has both of."""
-    for x_name in x:
-        for y_name in y:
-            sets = [
-                (s.name, tuple(r for r in s.report.of("sweep") if _figure(r, x_name) and _figure(r, y_name)))
-                for s in series
-            ]
-            if any(found for _, found in sets):
-                chart = ScatterChart(title, x_name, y_name, tuple(sets))
-                caption = "The line joins the cases that no other case of the same report beats in both."
-                return Plot(f"sweep-{name}", "sweep", title, caption, partial(draw_scatter, chart))
+def _scatter(series: Sequence[Series], name: str, title: str, *, x: str, y: tuple[str, ...]) -> Plot | None:
+    """`y` over `x`: of the names given, the first that a case has beside `x`."""
+    for y_name in y:
+        sets = [(s.name, tuple(r for r in s.report.of("sweep") if _has(r, x, y_name))) for s in series]
+        if any(found for _, found in sets):
+            chart = ScatterChart(title, x, y_name, tuple(sets))
+            caption = "The line joins the cases that no other case of the same report beats in both."
+            return Plot(f"sweep-{name}", "sweep", title, caption, partial(draw_scatter, chart))
     return None
 
 
@@ -185,18 +169,5 @@ def _label(result: Result, shared: dict[str, Setting]) -> str:
     return case_in_words(result, shared) or case_in_words(result) or result.section
 
 
-def _known(result: Result, wanted: Callable[[Measurement], bool]) -> bool:
-    return any(wanted(m) and m.value is not None for m in result.measurements)
-
-
-def _is_latency(measurement: Measurement) -> bool:
-    return measurement.name in _PERCENTILES
-
-
-def _is_rate(measurement: Measurement) -> bool:
-    return measurement.unit.endswith("/s")
-
-
-def _figure(result: Result, name: str) -> bool:
-    """Whether the figure `name` is known."""
-    return any(m.name == name and m.value is not None for m in result.measurements)
+def _has(result: Result, *names: str) -> bool:
+    return all(result.value(name) is not None for name in names)

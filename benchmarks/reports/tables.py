@@ -177,8 +177,10 @@ def _by_part(result: Result, caption: str) -> Table:
     headings: dict[str, str] = {}
     for measurement in result.measurements:
         if match := _PART.fullmatch(measurement.name):
-            found.setdefault(match["part"], {})[match["figure"]] = measurement
-            headings.setdefault(match["figure"], _part_heading(match["figure"], measurement.unit))
+            name, unit = match["figure"], measurement.unit
+            words = name.replace("_", " ")
+            found.setdefault(match["part"], {})[name] = measurement
+            headings.setdefault(name, words if name.startswith("ms_per_") else f"{name_in_words(name)}, {unit}")
     rows = [
         (
             Cell(name_in_words(part)),
@@ -188,10 +190,6 @@ def _by_part(result: Result, caption: str) -> Table:
     ]
     columns = (Column("stage", False), *(Column(heading, True) for heading in headings.values()))
     return Table(columns, tuple(rows), caption)
-
-
-def _part_heading(name: str, unit: str) -> str:
-    return name.replace("_", " ") if name.startswith("ms_per_") else f"{name_in_words(name)}, {unit}"
 
 
 def _long(measurements: Iterable[Measurement], caption: str) -> Table:

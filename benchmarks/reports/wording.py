@@ -1,13 +1,13 @@
-"""Names, figures and machines in words."""
+"""Names, figures, cases and machines in words, and how two machines differ."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pptsn.benchmarks.measure.results import Measurement, Result, Setting
+from pptsn.benchmarks.measure.results import Measurement, Report, Result, Setting
 
 NOT_KNOWN = "—"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -118,21 +118,17 @@ def setting_in_words(value: Setting) -> str:
 def case_in_words(result: Result, without: Mapping[str, Setting] | None = None) -> str:
     """Return the settings of a result in one line, without those that are the same as in `without`."""
     shared = without or {}
-    told = {n: v for n, v in result.settings.items() if v is not None and (n not in shared or shared[n] != v)}
+    named = {n: v for n, v in result.settings.items() if v is not None and (n not in shared or shared[n] != v)}
     return ", ".join(
         setting_in_words(value) if name in _CLEAR_BY_VALUE and value != "auto" else _named_setting(name, value)
-        for name, value in told.items()
+        for name, value in named.items()
     )
 
 
 def machine_facts_in_words(machine: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a machine told of itself, name by name, each in one line; without what it does not have."""
-    told = {}
-    for name, value in machine.items():
-        text = _fact_in_words(value)
-        if text:
-            told[name.replace("_", " ")] = text
-    return told
+    """Return what is known of a machine, name by name, each in one line; without what it does not have."""
+    facts = {name.replace("_", " "): _fact_in_words(value) for name, value in machine.items()}
+    return {name: text for name, text in facts.items() if text}
 
 
 def _fact_in_words(value: Any) -> str:
@@ -148,3 +144,84 @@ def _fact_in_words(value: Any) -> str:
     if isinstance(value, float):
         return figure(value)
     return re.sub(r"\s+", " ", str(value)).strip()
+
+
+# The package that matters to figures most; the page lists all of them.
+_NAMED_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_rtx_cu13_bindings")
+
+
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """Return processor, cores, memory, GPUs, system, versions and commit in one line, as far as they are known."""
+    return ", ".join(str(part) for part in _parts(machine) if part)
+
+
+def machine_brief(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the few facts that tell machines apart."""
+    return {
+        "cpu": machine.get("cpu"),
+        "cores": machine.get("cores"),
+        "gpus": gpu_names(machine),
+        "power_mode": machine.get("power_mode"),
+        "commit": machine.get("commit"),
+    }
+
+
+def run_line(report: Report) -> str:
+    """Return when it was measured and how, in one line."""
+    day, _, clock = report.created.partition("T")
+    minutes = f" {clock[:5]} UTC" if clock else ""
+    return f"{day}{minutes}" + (f", {report.command}" if report.command else "")
+
+
+def gpu_names(machine: Mapping[str, Any]) -> list[str]:
+    """Return the names of the GPUs."""
+    gpus = machine.get("gpus")
+    if not isinstance(gpus, (list, tuple)):
+        return []
+    return [str(gpu.get("name") or "GPU") if isinstance(gpu, Mapping) else str(gpu) for gpu in gpus]
+
+
+def differences(base: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return what tells two machines apart, each with both values.
+
+    Its keys: "cpu", "cores", "core quota", "gpu" and "power mode".
+    """
+    machines = [{**machine, "gpu": gpu_names(machine)} for machine in (base, new)]
+    names = ("cpu", "cores", "core_quota", "gpu", "power_mode")
+    pairs = {
+        name.replace("_", " "): (_text(machines[0].get(name)), _text(machines[1].get(name))) for name in names
+    }
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def slowness_between(base: Report, new: Report) -> float | None:
+    """Return how many times as long the new machine takes for the same work; None where a probe is missing."""
+    before, after = base.noise.get("probe_ms"), new.noise.get("probe_ms")
+    if not isinstance(before, (int, float)) or not isinstance(after, (int, float)) or before <= 0 or after <= 0:
+        return None
+    return after / before
+
+
+def _parts(machine: Mapping[str, Any]) -> Iterator[object]:
+    cores, quota, memory_mb = machine.get("cores"), _text(machine.get("core_quota")), machine.get("memory_mb")
+    yield machine.get("board")
+    yield machine.get("cpu")
+    yield f"{cores} core{'' if cores == 1 else 's'}" if cores else None
+    yield f"a quota of {quota} core{'' if quota == '1' else 's'}" if quota else None
+    yield f"{memory_mb / 1000:.1f} GB" if isinstance(memory_mb, (int, float)) else None
+    yield ", ".join(gpu_names(machine)) or "no GPU"
+    yield _text(machine.get("power_mode"))
+    yield machine.get("os")
+    yield machine.get("virtual")
+    yield f"Python {machine['python']}" if machine.get("python") else None
+    packages = machine.get("packages")
+    for name in _NAMED_PACKAGES:
+        yield f"{name} {packages[name]}" if isinstance(packages, Mapping) and packages.get(name) else None
+    if commit := machine.get("commit"):
+        yield f"commit {str(commit)[:10]}{' with changes' if machine.get('dirty') else ''}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "" if value is None else setting_in_words(value)

@@ -1,8 +1,4 @@
-"""The scenarios as MLPerf defines them, how long a run of one lasts, and what it observed.
-
-Source: "MLPerf Inference Rules", sections Scenarios and LoadGen Operation
-(github.com/mlcommons/inference_policies, inference_rules.adoc).
-"""
+"""The scenarios as MLPerf defines them, how long a run of one lasts, and what it observed."""
 
 from __future__ import annotations
 

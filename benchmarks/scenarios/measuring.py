@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.method import Method
@@ -21,7 +22,6 @@ from pptsn.benchmarks.scenarios.definitions import (
 from pptsn.benchmarks.scenarios.loadgen import LoadGenDriver, loadgen_is_installed
 from pptsn.benchmarks.scenarios.own import OwnDriver
 from pptsn.benchmarks.scenarios.pacing import Pace, offline_run, stream_extent, warm_up
-from pptsn.benchmarks.scenarios.samples import SampleLibrary
 from pptsn.benchmarks.scenarios.search import SEARCH_S, highest_rate
 from pptsn.benchmarks.scenarios.summarising import (
     latency_measurements,
@@ -30,7 +30,7 @@ from pptsn.benchmarks.scenarios.summarising import (
     sentence_of,
     server_measurements,
 )
-from pptsn.benchmarks.scenarios.system import SystemFailure, SystemUnderTest
+from pptsn.benchmarks.scenarios.system import SampleLibrary, SystemFailure, SystemUnderTest
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine
@@ -127,8 +127,10 @@ def measured(
                 return [_server(case, driver, system, pace) for driver in drivers], {}
             observed = _observe(case, scenario, drivers, system, pace)
     except SystemFailure as failure:
-        return [_failed(case, scenario, driver.name, failure) for driver in drivers], {}
-    results = [_result(case, scenario, name, observations) for name, observations in observed.items()]
+        keys = [case.settings(scenario, driver.name) for driver in drivers]
+        error = f"the engine failed: {failure}"
+        return [Result(section="scenario", settings=key, error=error) for key in keys], {}
+    results = [_repeated(case, scenario, name, observations) for name, observations in observed.items()]
     # One sentence says what the scenario means: the first driver's.
     results[1:] = [replace(result, sentence="") for result in results[1:]]
     return results, observed
@@ -159,41 +161,30 @@ def _observe(
     return observed
 
 
-def _result(case: Case, scenario: str, driver: str, observations: Sequence[Observation]) -> Result:
+def _repeated(case: Case, scenario: str, driver: str, observations: Sequence[Observation]) -> Result:
     if scenario == OFFLINE:
         measurements = offline_measurements(observations, case.library, case.engine.spec, segments=case.segments)
     else:
         measurements = latency_measurements(scenario, observations)
-    return Result(
-        section="scenario",
-        settings=case.settings(scenario, driver),
-        measurements=measurements,
-        facts=observed_facts(observations, case.library),
-        sentence=_sentence(case, scenario, measurements),
-    )
+    return _result(case, scenario, driver, measurements, observed_facts(observations, case.library))
 
 
 def _server(case: Case, driver: Driver, system: SystemUnderTest, pace: Pace) -> Result:
     peak = highest_rate(driver, system, pace, case.method, bound_ms=case.bound_ms, search_s=case.search_s)
-    measurements = server_measurements(peak)
     observations = [peak.observation] if peak.observation else []
+    facts = observed_facts(observations, case.library)
+    facts["trials"] = [trial.to_dict() for trial in peak.trials]
+    return _result(case, SERVER, driver.name, server_measurements(peak), facts)
+
+
+def _result(
+    case: Case, scenario: str, driver: str, measurements: tuple[Measurement, ...], facts: Mapping[str, Any]
+) -> Result:
+    sentence = sentence_of(scenario, measurements, bound_ms=case.bound_ms, segments=case.segments)
     return Result(
         section="scenario",
-        settings=case.settings(SERVER, driver.name),
+        settings=case.settings(scenario, driver),
         measurements=measurements,
-        facts={
-            **observed_facts(observations, case.library),
-            "trials": [trial.to_dict() for trial in peak.trials],
-        },
-        sentence=_sentence(case, SERVER, measurements),
+        facts=facts,
+        sentence=f"{case.model}: {sentence}" if case.model and sentence else sentence,
     )
-
-
-def _sentence(case: Case, scenario: str, measurements: Sequence[Measurement]) -> str:
-    sentence = sentence_of(scenario, measurements, bound_ms=case.bound_ms, segments=case.segments)
-    return f"{case.model}: {sentence}" if case.model and sentence else sentence
-
-
-def _failed(case: Case, scenario: str, driver: str, failure: SystemFailure) -> Result:
-    error = f"the engine failed: {failure}"
-    return Result(section="scenario", settings=case.settings(scenario, driver), error=error)

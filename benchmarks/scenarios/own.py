@@ -43,13 +43,7 @@ class OwnDriver:
         latencies_ms: list[float] = []
         begun_s = time.perf_counter()
         while _goes_on(extent, len(latencies_ms), time.perf_counter() - begun_s):
-            samples = _choose(chooser, frames_a_query, system)
-            arrivals = _Arrivals(frames_a_query)
-            started_s = time.perf_counter()
-            system.issue(samples, arrivals.completed)
-            arrivals.wait()
-            system.check()
-            latencies_ms.append(1000 * (arrivals.last_s - started_s))
+            latencies_ms.append(1000 * _query_s(system, _choose(chooser, frames_a_query, system)))
         return _observation(latencies_ms, frames=frames_a_query * len(latencies_ms))
 
     def server(
@@ -85,12 +79,7 @@ class OwnDriver:
     def offline(self, system: SystemUnderTest, *, frames: int, expected_s: float) -> Observation:
         """See `Driver.offline`."""
         samples = _choose(np.random.default_rng(_SEED), frames, system)
-        arrivals = _Arrivals(frames)
-        started_s = time.perf_counter()
-        system.issue(samples, arrivals.completed)
-        arrivals.wait()
-        system.check()
-        return Observation(queries=1, frames=frames, frames_per_s=frames / (arrivals.last_s - started_s))
+        return Observation(queries=1, frames=frames, frames_per_s=frames / _query_s(system, samples))
 
 
 def poisson_times(rate: float, count: int, *, seed: int) -> npt.NDArray[np.float64]:
@@ -123,9 +112,15 @@ class _Arrivals:
         """Wait for all samples; False where they had not come after `timeout_s`."""
         return self._all.wait(timeout_s)
 
-    @property
-    def last_s(self) -> float:
-        return float(self.done_s.max())
+
+def _query_s(system: SystemUnderTest, samples: list[Sample]) -> float:
+    """Return the seconds from sending `samples` until the last of them is done."""
+    arrivals = _Arrivals(len(samples))
+    started_s = time.perf_counter()
+    system.issue(samples, arrivals.completed)
+    arrivals.wait()
+    system.check()
+    return float(arrivals.done_s.max()) - started_s
 
 
 class _Verdict:

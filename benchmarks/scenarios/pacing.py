@@ -59,17 +59,16 @@ def stream_extent(scenario: str, method: Method, *, each_repeat: int = 0) -> Ext
     """
     needed = -(-max(least_samples(TARGET_SHARE[scenario]), method.least_iterations) // method.repeats)
     least_queries = max(needed, least_samples(0.9), each_repeat)
-    least_s = method.least_s / method.repeats
-    most_s = max(_PATIENCE * least_s, PATIENCE_S / method.repeats)
-    return Extent(least_s=least_s, least_queries=least_queries, most_s=most_s)
+    most_s = max(_PATIENCE * method.repeat_s, PATIENCE_S / method.repeats)
+    return Extent(least_s=method.repeat_s, least_queries=least_queries, most_s=most_s)
 
 
 def offline_frames(system: SystemUnderTest, pace: Pace, method: Method) -> int:
     """Return the frames of an Offline query: whole batches, for each repeat's part of the method's time."""
-    least_s = method.least_s / method.repeats
-    batches = -(-method.least_iterations // method.repeats)
-    crops = max(_MARGIN * least_s * pace.frames_per_s * system.library.crops_a_frame, batches * system.batch)
-    return _whole_batches(system, math.ceil(crops / system.library.crops_a_frame))
+    crops_a_frame = system.library.crops_a_frame
+    in_time = _MARGIN * method.repeat_s * pace.frames_per_s * crops_a_frame
+    crops = max(in_time, method.repeat_iterations * system.batch)
+    return _whole_batches(system, math.ceil(crops / crops_a_frame))
 
 
 def offline_run(driver: Driver, system: SystemUnderTest, pace: Pace, method: Method) -> Observation:
@@ -77,12 +76,11 @@ def offline_run(driver: Driver, system: SystemUnderTest, pace: Pace, method: Met
 
     Where the system is faster than it was when it was warmed up, shorter runs come first, and do not count.
     """
-    least_s = method.least_s / method.repeats
     for _ in range(_MOST_TRIES):
         frames = offline_frames(system, pace, method)
-        found = driver.offline(system, frames=frames, expected_s=least_s)
+        found = driver.offline(system, frames=frames, expected_s=method.repeat_s)
         rate = found.frames_per_s or 0.0
-        if found.frames >= least_s * rate:
+        if found.frames >= method.repeat_s * rate:
             break
         pace = replace(pace, frames_per_s=rate)
     return found

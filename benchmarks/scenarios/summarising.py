@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pptsn.benchmarks.measure.percentiles import least_samples, over_repeats, percentile_over_repeats
+from pptsn.benchmarks.measure.percentiles import latency_name, least_samples, over_repeats, percentile_over_repeats
 from pptsn.benchmarks.measure.results import Measurement
 from pptsn.benchmarks.scenarios.definitions import (
     FRAMES_A_QUERY,
@@ -17,8 +17,8 @@ from pptsn.benchmarks.scenarios.definitions import (
     TARGET_SHARE,
     Observation,
 )
-from pptsn.benchmarks.scenarios.samples import SampleLibrary
 from pptsn.benchmarks.scenarios.search import MLPERF_QUERIES, Peak
+from pptsn.benchmarks.scenarios.system import SampleLibrary
 from pptsn.runtime.model.spec import ModelSpec
 
 # The note of a percentile of repeats that have too few queries for LoadGen's own.
@@ -36,10 +36,10 @@ def latency_measurements(scenario: str, observations: Sequence[Observation]) -> 
 
 
 def _latency(share: float, observations: Sequence[Observation], better: str) -> Measurement:
-    name, needed = _latency_name(share), least_samples(share)
+    name, needed = latency_name(share), least_samples(share)
     if all(observation.latencies_ms for observation in observations):
-        told = [observation.latencies_ms for observation in observations]
-        return percentile_over_repeats(name, share, told, better=better)
+        latencies_ms = [observation.latencies_ms for observation in observations]
+        return percentile_over_repeats(name, share, latencies_ms, better=better)
     total = sum(observation.queries for observation in observations)
     fewest = min(observation.queries for observation in observations)
     if fewest < needed and all(observation.clocked_ms for observation in observations):
@@ -138,7 +138,3 @@ def sentence_of(scenario: str, measurements: Sequence[Measurement], *, bound_ms:
     frames = FRAMES_A_QUERY[scenario]
     what = "frames together take" if scenario == MULTI_STREAM else "frame alone takes"
     return f"{frames} {what} {first:.4g} ms or less, {100 * TARGET_SHARE[scenario]:.0f} of 100 times."
-
-
-def _latency_name(share: float) -> str:
-    return f"latency_p{round(100 * share)}_ms"

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.method import Method, measure_in_turn
-from pptsn.benchmarks.measure.results import Result
-from pptsn.benchmarks.stages.report import Case, Recorder, Run, result_of
+from pptsn.benchmarks.measure.results import Result, Setting
+from pptsn.benchmarks.stages.report import Recorder, Run, result_of
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import EMIT, listening, stage
 from pptsn.runtime.classify.clips import Source
@@ -64,10 +65,7 @@ def measure_stages_in_turn(
     """
     runners = {name: _Runner(subject, segments, views) for name, subject in subjects.items()}
     measured = measure_in_turn(runners, method)
-    return {
-        name: result_of(runner.case(), _by_repeat(runner.runs, measured[name]), runner.failures)
-        for name, runner in runners.items()
-    }
+    return {name: runner.result(measured[name]) for name, runner in runners.items()}
 
 
 def _by_repeat(runs: Sequence[Run], times_ms: Sequence[Sequence[float]]) -> list[list[Run]]:
@@ -85,10 +83,18 @@ class _Runner:
         self.runs: list[Run] = []
         self.failures: list[Failure] = []
 
-    def case(self) -> Case:
-        """Return what tells this subject from others."""
-        subject = self._subject
-        return Case(subject.engine, subject.model, subject.clips, segments=self._segments, views=self._views)
+    def result(self, times_ms: Sequence[Sequence[float]]) -> Result:
+        """Return what the runs come to that took `times_ms`."""
+        engine = self._subject.engine
+        settings: dict[str, Setting] = {
+            "model": self._subject.model,
+            "precision": engine.spec.precision,
+            "backend": backend_name(engine),
+            "views": self._views,
+            "segments": self._segments,
+            "clips": self._subject.clips,
+        }
+        return result_of(engine, settings, _by_repeat(self.runs, times_ms), self.failures)
 
     def __call__(self) -> None:
         recorder, decoded_s = Recorder(), [0.0]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repeats, percentile_over_repeats
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.benchmarks.stages.advice import Balance, bottleneck, is_limited_by_decoding, sentence
@@ -78,30 +77,13 @@ _BOUND = "with the copy of the logits from the GPU, which the run ends with"
 _LATENCY = "from a resized frame to its batch: time that passes, not work, so it takes no share"
 
 
-@dataclass(frozen=True)
-class Case:
-    """What was measured: the engine, the name of its model's file, what the clips are called, and the call."""
-
-    engine: Engine
-    model: str
-    clips: str
-    segments: int
-    views: str
-
-    def settings(self) -> dict[str, Setting]:
-        """Return the key of its Result."""
-        return {
-            "model": self.model,
-            "precision": self.engine.spec.precision,
-            "backend": backend_name(self.engine),
-            "views": self.views,
-            "segments": self.segments,
-            "clips": self.clips,
-        }
-
-
-def result_of(case: Case, repeats: Sequence[Sequence[Run]], failures: Sequence[Failure]) -> Result:
-    """Return what `repeats`, each of one run or more, come to.
+def result_of(
+    engine: Engine,
+    settings: Mapping[str, Setting],
+    repeats: Sequence[Sequence[Run]],
+    failures: Sequence[Failure],
+) -> Result:
+    """Return what `repeats`, each of one run or more of `engine`, come to; `settings` are the key of the result.
 
     For each stage, under its name: `_ms_per_clip`, by which reports are compared: of each repeat the median of its
     runs, of those the median; `_share_percent`, of all stages' time in all threads; and `_p50_ms`, `_p90_ms`,
@@ -117,17 +99,17 @@ def result_of(case: Case, repeats: Sequence[Sequence[Run]], failures: Sequence[F
     )
     return Result(
         section="stages",
-        settings=case.settings(),
-        measurements=(*_of_stages(case, repeats, totals_s), *_of_threads(repeats)),
-        facts=_facts(case, runs, balance, failures),
-        sentence=sentence(balance, case.settings(), clips=runs[-1].clips),
+        settings=settings,
+        measurements=(*_of_stages(engine, repeats, totals_s), *_of_threads(repeats)),
+        facts=_facts(engine, runs, balance, failures),
+        sentence=sentence(balance, settings, clips=runs[-1].clips),
     )
 
 
 def _of_stages(
-    case: Case, repeats: Sequence[Sequence[Run]], totals_s: Mapping[str, float]
+    engine: Engine, repeats: Sequence[Sequence[Run]], totals_s: Mapping[str, float]
 ) -> Iterator[Measurement]:
-    notes = _notes(case, totals_s)
+    notes = _notes(engine, totals_s)
     work_s = sum(totals_s.values())
     for name in WORK:
         key, events = name.replace(" ", "_"), sum(len(run.taken_s[name]) for repeat in repeats for run in repeat)
@@ -161,9 +143,9 @@ def _waits(repeats: Sequence[Sequence[Run]]) -> Iterator[Measurement]:
     yield from others
 
 
-def _notes(case: Case, totals_s: Mapping[str, float]) -> dict[str, str]:
+def _notes(engine: Engine, totals_s: Mapping[str, float]) -> dict[str, str]:
     """Return what to know of stages that not every backend can tell apart."""
-    if not case.engine.identity.on_gpu:
+    if not engine.identity.on_gpu:
         return {COPY_IN: _NO_COPY, COPY_OUT: _NO_COPY}
     if totals_s[COPY_IN]:
         return {COMPUTE: _BOUND}
@@ -185,13 +167,13 @@ def _of_threads(repeats: Sequence[Sequence[Run]]) -> Iterator[Measurement]:
     yield over_repeats("decoding_stands_still_percent", decoding, unit="%", better="", samples=count)
 
 
-def _facts(case: Case, runs: Sequence[Run], balance: Balance, failures: Sequence[Failure]) -> dict[str, Any]:
+def _facts(engine: Engine, runs: Sequence[Run], balance: Balance, failures: Sequence[Failure]) -> dict[str, Any]:
     stages = {
         name: {"count": sum(len(run.taken_s[name]) for run in runs), "total_ms": 1000 * balance.totals_s[name]}
         for name in WORK
     }
     return {
-        "engine": case.engine.description,
+        "engine": engine.description,
         "clips": runs[-1].clips,
         "runs": len(runs),
         "stages": stages,

@@ -1,8 +1,8 @@
 """What models, backends, views, segments and batches cost, and what they are worth: one cell for each combination.
 
-cells      the combinations        clips      the list that they are measured on
+cells      the combinations, what goes into a cell's process and what comes out of it
+clips      the list that they are measured on
 run        all cells in turn       process    one cell in a process of its own
-job        what goes in and out of it         timed      what it measures
-outcomes   from what was found to results
+timed      what that measures      outcomes   from what was found to results
 pareto     the cells that no other beats, and the one to take
 """

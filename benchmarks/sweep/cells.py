@@ -1,12 +1,13 @@
-"""The combinations that a sweep measures."""
+"""The combinations that a sweep measures, what goes into a cell's process and what comes out of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.registry import AUTO, backend_runs, parse_backend
@@ -107,13 +108,13 @@ def _check(
     if not (models and backends and views and segments and batches):
         raise UsageError("sweep", "no cell to measure", "name at least one of each kind")
     names = [Path(model).name for model in models]
-    for name in names:
-        if names.count(name) > 1:
-            # Reports tell models by their names, so that runs on different machines can be compared.
-            raise UsageError("--model", f"{name} is named twice", "give the files names of their own")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        # Reports know models by their names, so that runs on different machines can be compared.
+        raise UsageError("--model", f"{repeated[0]} is named twice", "give the files names of their own")
     for backend in backends:
         parse_backend(backend)
-    _check_names("--views", views, VIEW_PLANS)
+    if unknown := [name for name in views if name not in VIEW_PLANS]:
+        raise UsageError("--views", f"unknown name {unknown[0]!r}", f"choose among {', '.join(VIEW_PLANS)}")
     for count in segments:
         check_segments(count)
     for batch in batches:
@@ -123,7 +124,65 @@ def _check(
         Device.parse(device)
 
 
-def _check_names(option: str, names: Sequence[str], known: Sequence[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise UsageError(option, f"unknown name {name!r}", f"choose among {', '.join(known)}")
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to measure.
+
+    clips: all that the list names.  timed: the indices of those that are timed.
+    answer_all: whether to classify all clips too, for the accuracy.
+    repeats, repeat_s, repeat_iterations: as in a Method, for the latency and for the throughput each.
+    """
+
+    cell: Cell
+    clips: tuple[Clip, ...]
+    timed: tuple[int, ...]
+    answer_all: bool
+    repeats: int
+    repeat_s: float
+    repeat_iterations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderRun:
+    """One run over many clips: how many were answered, the crops and seconds it took, and joules if known.
+
+    joules_by_source: by the sensor's name, also where others are missing and the sum is not known.
+    """
+
+    clips: int
+    crops: int
+    seconds: float
+    joules: float | None
+    joules_by_source: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a cell's process found.
+
+    precision, classes: of the model.  description, backend, device, notes: of the engine.
+    batch_size: crops a call.
+    views_per_crop: 2 where the graph averages each crop with its mirror image, else 1.
+    clips_timed: how many different clips were timed.
+    latency_ms: of each clip, from file to answer, one list a repeat.  folder_runs: one a repeat.
+    energy_notes: why joules are not known.
+    answers: by index in the list, the five leading classes, best first; empty where the logits are no numbers; a
+        clip that could not be read has none.  None where they were not asked for.
+    unreadable: (path, why) of the clips that could not be read, of those that were looked at.
+    """
+
+    precision: str
+    classes: int
+    description: str
+    backend: str
+    device: str
+    batch_size: int
+    notes: list[str]
+    views_per_crop: int
+    clips_timed: int
+    latency_ms: list[list[float]]
+    folder_runs: list[FolderRun]
+    energy_notes: list[str]
+    peak_memory_mb: float
+    answers: dict[int, list[int]] | None
+    unreadable: dict[str, str]

@@ -8,9 +8,8 @@ from typing import Any, TypeAlias
 
 from pptsn.benchmarks.measure.percentiles import over_repeats, percentile_over_repeats
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
-from pptsn.benchmarks.sweep.cells import Cell
+from pptsn.benchmarks.sweep.cells import Cell, Findings, FolderRun
 from pptsn.benchmarks.sweep.clips import Clip, name_of
-from pptsn.benchmarks.sweep.job import Findings, FolderRun
 from pptsn.benchmarks.sweep.pareto import recommended
 from pptsn.runtime.evaluate.accuracy import Leading, accuracy, same_answers
 from pptsn.runtime.frames.views import VIEW_PLANS
@@ -71,14 +70,8 @@ def results_of(outcomes: Sequence[Outcome], clips: Sequence[Clip]) -> list[Resul
                 facts=_facts(cell, found, own, clips),
             )
         )
-    return _with_recommendation(results)
-
-
-def _with_recommendation(results: list[Result]) -> list[Result]:
-    choice = recommended(results)
-    if choice is None:
-        return results
-    return [replace(result, sentence=choice[1]) if result is choice[0] else result for result in results]
+    best, sentence = recommended(results) or (None, "")
+    return [replace(result, sentence=sentence) if result is best else result for result in results]
 
 
 def _reference(answered: Sequence[_Answered]) -> _Answered | None:

@@ -48,7 +48,7 @@ def _signed(value: float, better: str) -> float:
 
 def pareto_points(results: Sequence[Result], x: str = "latency_p50_ms", y: str = "top1_percent") -> list[Point]:
     """Return a point for each of `results` that has the measurements `x` and `y`, in their order."""
-    known = [result for result in results if _value(result, x) is not None and _value(result, y) is not None]
+    known = [result for result in results if result.value(x) is not None and result.value(y) is not None]
     pairs = [(result[x].value or 0.0, result[y].value or 0.0) for result in known]
     if not known:
         return []
@@ -59,7 +59,7 @@ def pareto_points(results: Sequence[Result], x: str = "latency_p50_ms", y: str =
 def accuracy_name(results: Sequence[Result]) -> str:
     """Return the measurement that tells how good the cells of a sweep are: top1_percent, or agreement_percent."""
     for name in _ACCURACIES:
-        if any(_value(result, name) is not None for result in results):
+        if any(result.value(name) is not None for result in results):
             return name
     return next(iter(_ACCURACIES))
 
@@ -87,7 +87,3 @@ def _named(result: Result) -> str:
     setting = result.settings
     segments = f"{setting['segments']} segment{'' if setting['segments'] == 1 else 's'}"
     return f"{setting['model']} with {setting['views']} views of {segments} at batch {setting['batch']}"
-
-
-def _value(result: Result, name: str) -> float | None:
-    return next((found.value for found in result.measurements if found.name == name), None)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pptsn.benchmarks.sweep.job import Findings, Job
+from pptsn.benchmarks.sweep.cells import Findings, Job
 
 T = TypeVar("T")
 

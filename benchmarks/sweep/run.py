@@ -11,9 +11,8 @@ from rich.table import Column
 
 import pptsn.runtime.base.progress
 from pptsn.benchmarks.measure.method import Method
-from pptsn.benchmarks.sweep.cells import Cell
+from pptsn.benchmarks.sweep.cells import Cell, Job
 from pptsn.benchmarks.sweep.clips import Clip
-from pptsn.benchmarks.sweep.job import Job
 from pptsn.benchmarks.sweep.outcomes import Outcome
 from pptsn.benchmarks.sweep.process import CellError, find_in_child
 from pptsn.runtime.base.closing import Closing
@@ -53,8 +52,8 @@ def run_cells(
             timed=tuple(timed),
             answer_all=cell.question not in answered,
             repeats=method.repeats,
-            least_s=method.least_s,
-            least_iterations=method.least_iterations,
+            repeat_s=method.repeat_s,
+            repeat_iterations=method.repeat_iterations,
         )
         try:
             findings = find_in_child(job, timeout_s=cell_timeout_s)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pptsn.benchmarks.sweep.cells import Findings, FolderRun, Job
 from pptsn.benchmarks.sweep.clips import Clip
-from pptsn.benchmarks.sweep.job import Findings, FolderRun, Job
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.clips import Source
@@ -90,7 +90,7 @@ class _Runner:
         is to be measured on the same clips as a slow one.
         """
         times_ms: list[float] = []
-        while sum(times_ms) < 1000 * self._repeat_s or len(times_ms) < self._repeat_iterations:
+        while sum(times_ms) < 1000 * self._job.repeat_s or len(times_ms) < self._job.repeat_iterations:
             before = len(times_ms)
             for clip in self._timed:
                 started_s = time.perf_counter()
@@ -104,7 +104,7 @@ class _Runner:
 
     def folder_runs(self) -> tuple[list[FolderRun], list[str]]:
         """Return what runs over all timed clips took, one a repeat, and why joules are not known."""
-        from pptsn.benchmarks.energy import energy_watch
+        from pptsn.benchmarks.energy.watch import energy_watch
 
         runs, notes = [], dict[str, None]()
         with energy_watch() as watch:
@@ -138,21 +138,13 @@ class _Runner:
         """How many of the clips that are to be timed can be read, after `warm_up`."""
         return len(self._timed)
 
-    @property
-    def _repeat_s(self) -> float:
-        return self._job.least_s / self._job.repeats
-
-    @property
-    def _repeat_iterations(self) -> int:
-        return max(1, -(-self._job.least_iterations // self._job.repeats))
-
     def _folder_run(self) -> tuple[list[tuple[Clip, Classification]], float]:
         """Classify the timed clips as one folder, again and again until a repeat's time is over."""
         given: list[Clip] = []
         started_s = time.perf_counter()
 
         def sources() -> Iterator[Source]:
-            while len(given) < self._repeat_iterations or time.perf_counter() - started_s < self._repeat_s:
+            while len(given) < self._job.repeat_iterations or time.perf_counter() - started_s < self._job.repeat_s:
                 for clip in self._timed:
                     given.append(clip)
                     yield clip.source

@@ -6,16 +6,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from pptsn.benchmarks.energy import energy_watch
-from pptsn.benchmarks.energy.nvml import nvml_sensors
-from pptsn.benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError
-from pptsn.benchmarks.energy.watch import EnergyUsed, EnergyWatch
+from pptsn.benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError, nvml_sensors
+from pptsn.benchmarks.energy.watch import EnergyUsed, EnergyWatch, energy_watch
 from pptsn.runtime.base.errors import install_command
 
 NO_RAPL = "RAPL: this machine has no energy counters"
@@ -340,18 +339,20 @@ def test_gpus_are_counted_as_cuda_counts_them(
     packages: Packages, environment: dict[str, str], sources: dict[str, str]
 ) -> None:
     packages.add(FakeNvml(*({"energy_mj": 0} for _ in range(3))))
-    sensors, lacks, close = nvml_sensors(environment)
-    close()
+    with ExitStack() as stack:
+        sensors, lacks = nvml_sensors(stack, environment)
     assert {sensor.part: sensor.name for sensor in sensors} == sources
     assert [lack.part for lack in lacks] == ([] if sources else ["cuda"])
 
 
 def test_which_of_several_kinds_of_gpus_comes_first_is_not_guessed(packages: Packages) -> None:
     packages.add(FakeNvml({"energy_mj": 0, "kind": 1}, {"energy_mj": 0, "kind": 2}))
-    sensors, lacks, _ = nvml_sensors({})
+    with ExitStack() as stack:
+        sensors, lacks = nvml_sensors(stack, {})
+        ordered, _ = nvml_sensors(stack, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"})
     assert sensors == []
     assert "set CUDA_DEVICE_ORDER=PCI_BUS_ID" in lacks[0].note
-    assert len(nvml_sensors({"CUDA_DEVICE_ORDER": "PCI_BUS_ID"})[0]) == 2
+    assert len(ordered) == 2
 
 
 def test_an_older_gpus_power_is_integrated(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.benchmarks.measure import machine
-from pptsn.benchmarks.measure.machine import device_facts, machine_facts, temperatures_c
+from pptsn.benchmarks.measure.machine import machine_facts, temperatures_c
 
 X86 = """processor\t: 0
 vendor_id\t: GenuineIntel
@@ -187,7 +187,7 @@ def test_a_jetson_tells_its_board_release_clocks_and_temperatures(tmp_path: Path
     for name, value in values.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(value)
-    facts = device_facts(tmp_path)
+    facts = machine_facts(tmp_path)
     assert facts["board"] == "NVIDIA Jetson Orin Nano"
     assert facts["l4t"] == "# R36 (release), REVISION: 4.0"
     assert facts["temperatures_c"] == temperatures_c(tmp_path) == {"0 cpu-thermal": 48.625}
@@ -205,8 +205,8 @@ def test_power_mode_and_gpus_come_from_the_vendor_s_programs(
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    facts = device_facts(tmp_path)
+    facts = machine_facts(tmp_path)
     assert facts["power_mode"] == ["NV Power Mode: 15W", "0"]
     assert (facts["gpus"][0]["name"], facts["gpus"][0]["temperature.gpu"]) == ("Orin", "48")
     (tmp_path / "nvpmodel").write_text("#!/bin/sh\nexit 1\n")
-    assert device_facts(tmp_path)["power_mode"] is None
+    assert machine_facts(tmp_path)["power_mode"] is None

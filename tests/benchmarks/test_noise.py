@@ -56,7 +56,7 @@ class Machine:
         (folder / "core_throttle_count").write_text(f"{count}\n")
 
     def watch(self) -> NoiseWatch:
-        return NoiseWatch(self.proc, cpus=self.cpus, wall=self.clock, steady=self.clock)
+        return NoiseWatch(self.proc, cpus=self.cpus, clock=self.clock, steady=self.clock)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_cores_that_slowed_down_by_heat_are_told(machine: Machine) -> None:
 @pytest.mark.parametrize(("wall_s", "told"), [(70.0, True), (-70.0, True), (10.2, False)])
 def test_a_wall_clock_that_steps_is_told(machine: Machine, wall_s: float, told: bool) -> None:
     wall, steady = Clock(), Clock()
-    watch = NoiseWatch(machine.proc, cpus=machine.cpus, wall=wall, steady=steady)
+    watch = NoiseWatch(machine.proc, cpus=machine.cpus, clock=wall, steady=steady)
     wall.now_s += wall_s
     steady.now_s += 10
     found = watch.findings()

@@ -9,8 +9,8 @@ import typer
 
 from pptsn.benchmarks.measure.documents import read_report
 from pptsn.benchmarks.measure.results import Report
-from pptsn.benchmarks.reports.bars import Bar, BarChart, draw_bars
 from pptsn.benchmarks.reports.canvas import plot_style, write_png
+from pptsn.benchmarks.reports.charts import Bar, BarChart, draw_bars
 from pptsn.runtime.base.errors import InputError
 from tools.program import run
 

@@ -69,8 +69,8 @@ def _where_possible(series: Sequence[Series]) -> list[Comparison]:
 def _show(series: Sequence[Series], console: Console) -> None:
     from rich.text import Text
 
-    from pptsn.benchmarks.reports.machines import machine_line, run_line
     from pptsn.benchmarks.reports.terminal import show_report
+    from pptsn.benchmarks.reports.wording import machine_line, run_line
     from pptsn.runtime.base.files import printable
 
     for one in series:

@@ -61,8 +61,7 @@ def run(
     """
     require_runner(model)
     from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
-    from pptsn.benchmarks.suite.parts import parts_to_run, run_parts
-    from pptsn.benchmarks.suite.subject import Subject
+    from pptsn.benchmarks.suite import Subject, parts_to_run, run_parts
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.memory import return_freed_memory
     from pptsn.runtime.base.progress import notes

@@ -65,7 +65,7 @@ def scenario(
     from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
     from pptsn.benchmarks.scenarios.definitions import SCENARIOS
     from pptsn.benchmarks.scenarios.measuring import Case, new_drivers, run_scenarios
-    from pptsn.benchmarks.scenarios.samples import clip_samples, drawn_samples
+    from pptsn.benchmarks.scenarios.system import clip_samples, drawn_samples
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
     from pptsn.runtime.engines import open_engine

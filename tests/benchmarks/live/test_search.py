@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pptsn.benchmarks.live.search import search
+from pptsn.benchmarks.live.measure import search
 from pptsn.benchmarks.live.trial import Trial
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pptsn.benchmarks.live.ages import Ages, StreamAges
 from pptsn.benchmarks.live.criteria import (
+    Ages,
+    StreamAges,
     dropped_frames,
     failed_streams,
     late_predictions,

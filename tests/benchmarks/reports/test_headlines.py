@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pptsn.benchmarks.measure.results import Measurement, Result
-from pptsn.benchmarks.reports.headlines import Headline, headlines
+from pptsn.benchmarks.reports.html import Headline, headlines
 from tests.benchmarks.reports.fabricated import figure, live, report, scenario, stages, sweep
 
 

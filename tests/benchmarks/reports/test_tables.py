@@ -9,12 +9,19 @@ from rich.console import Console
 from pptsn.benchmarks.measure.documents import short_names
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Report, Result
-from pptsn.benchmarks.reports.machines import differences, machine_line
-from pptsn.benchmarks.reports.markdown import report_markdown
 from pptsn.benchmarks.reports.tables import SectionView, section_views
 from pptsn.benchmarks.reports.terminal import show_report
-from pptsn.benchmarks.reports.wording import TIMES, case_in_words, heading_of, name_in_words, with_unit
+from pptsn.benchmarks.reports.wording import (
+    TIMES,
+    case_in_words,
+    differences,
+    heading_of,
+    machine_line,
+    name_in_words,
+    with_unit,
+)
 from pptsn.benchmarks.reports.wording import figure as shown_figure
+from pptsn.benchmarks.reports.writing import report_markdown
 from tests.benchmarks.reports.fabricated import (
     MACHINE,
     figure,

@@ -13,8 +13,7 @@ from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.scenarios.definitions import OWN, SHARES, Extent, Observation
 from pptsn.benchmarks.scenarios.measuring import Case, run_scenarios
 from pptsn.benchmarks.scenarios.own import poisson_times
-from pptsn.benchmarks.scenarios.samples import SampleLibrary
-from pptsn.benchmarks.scenarios.system import SystemUnderTest
+from pptsn.benchmarks.scenarios.system import SampleLibrary, SystemUnderTest
 from pptsn.runtime.engines import Engine, EngineIdentity
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame

@@ -11,9 +11,8 @@ from pptsn.benchmarks.measure.engines import backend_name
 from pptsn.benchmarks.scenarios.definitions import Observation
 from pptsn.benchmarks.scenarios.own import OwnDriver
 from pptsn.benchmarks.scenarios.pacing import offline_run, warm_up
-from pptsn.benchmarks.scenarios.samples import clip_samples, drawn_samples
 from pptsn.benchmarks.scenarios.summarising import latency_measurements
-from pptsn.benchmarks.scenarios.system import SystemUnderTest
+from pptsn.benchmarks.scenarios.system import SystemUnderTest, clip_samples, drawn_samples
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.engines import EngineIdentity, open_engine
 from pptsn.runtime.engines.base import Batch, Logits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pptsn.benchmarks.sweep.job import Findings, FolderRun
+from pptsn.benchmarks.sweep.cells import Findings, FolderRun
 
 
 def findings(**changes: Any) -> Findings:

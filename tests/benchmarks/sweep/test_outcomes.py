@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pptsn.benchmarks.measure.results import Result
-from pptsn.benchmarks.sweep.cells import Cell, cells_of
+from pptsn.benchmarks.sweep.cells import Cell, FolderRun, cells_of
 from pptsn.benchmarks.sweep.clips import Clip, name_of
-from pptsn.benchmarks.sweep.job import FolderRun
 from pptsn.benchmarks.sweep.outcomes import Outcome, results_of
 from tests.benchmarks.sweep.findings import findings
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pptsn.benchmarks.sweep.cells import Cell
+from pptsn.benchmarks.sweep.cells import Cell, Findings, Job
 from pptsn.benchmarks.sweep.clips import read_clips
-from pptsn.benchmarks.sweep.job import Findings, Job
 from pptsn.benchmarks.sweep.process import PROGRAM, ROOT, CellError, find_in_child, read, write
 from tests.benchmarks.sweep.findings import findings
 from tests.models import write_tiny_model
@@ -28,8 +27,8 @@ def new_job(model: Path, folder: Path, **changes: Any) -> Job:
         "timed": tuple(range(len(clips))),
         "answer_all": True,
         "repeats": 2,
-        "least_s": 0.01,
-        "least_iterations": 10,
+        "repeat_s": 0.005,
+        "repeat_iterations": 5,
     }
     changed_cell = {name: changes.pop(name, value) for name, value in cell.items()}
     return Job(cell=Cell(model=model, **changed_cell), **(values | changes))
@@ -124,7 +123,7 @@ def test_ctrl_c_ends_it_too(clips_folder: Path, tmp_path: Path, unruly: str) -> 
 
 
 def test_it_does_not_outlive_who_started_it(clips_folder: Path, tmp_path: Path) -> None:
-    job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, least_s=300.0)
+    job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, repeat_s=150.0)
     write(job, tmp_path / "job.json")
     command = [sys.executable, "-c", PROGRAM, ROOT, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:

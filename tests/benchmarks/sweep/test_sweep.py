@@ -14,9 +14,8 @@ import typer
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.sweep import run
-from pptsn.benchmarks.sweep.cells import Cell, cells_of
+from pptsn.benchmarks.sweep.cells import Cell, Findings, Job, cells_of
 from pptsn.benchmarks.sweep.clips import read_clips
-from pptsn.benchmarks.sweep.job import Findings, Job
 from pptsn.benchmarks.sweep.outcomes import results_of
 from pptsn.benchmarks.sweep.process import CellError
 from pptsn.cli.bench import sweep as cli

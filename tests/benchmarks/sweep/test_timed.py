@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pptsn.benchmarks.energy import EnergyWatch
 from pptsn.benchmarks.energy.sensors import Sensor
+from pptsn.benchmarks.energy.watch import EnergyWatch
 from pptsn.benchmarks.sweep.timed import _Runner, find, peak_memory_mb
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines import open_engine

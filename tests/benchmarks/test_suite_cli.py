@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.benchmarks.suite import subject
+from pptsn.benchmarks import suite
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 
@@ -22,7 +22,7 @@ def clips(tmp_path: Path) -> Path:
 
 
 def test_the_sweep_of_the_suite_measures_the_model_on_the_list(run_fd, model, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(subject, "_SWEPT_SEGMENTS", (1,))
+    monkeypatch.setattr(suite, "_SWEPT_SEGMENTS", (1,))
     options = ["--repeats", 1, "--seconds", 0.01, "--folder", tmp_path, "-o", tmp_path / "r.json"]
     ending = run_fd("bench", "run", "--model", model, "--list", clips, "--only", "sweep", *options)
     assert ending.code == 0, ending.err

@@ -2,12 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from pptsn.benchmarks import suite
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.publishing import gathered
 from pptsn.benchmarks.measure.results import Result
-from pptsn.benchmarks.suite import parts as running
-from pptsn.benchmarks.suite.parts import parts_to_run, run_parts
-from pptsn.benchmarks.suite.subject import Subject
+from pptsn.benchmarks.suite import Subject, parts_to_run, run_parts
 from pptsn.runtime.base.errors import ModelError, UsageError
 from tests.models import write_tiny_model
 
@@ -51,9 +50,7 @@ def test_a_part_that_cannot_run_is_left_out_with_a_reason_or_refused_where_it_is
 
 
 def test_a_part_that_fails_keeps_what_it_had_says_why_and_lets_the_others_go_on(monkeypatch, subject):
-    monkeypatch.setattr(
-        running, "PARTS", {"live": part("a", ModelError("m.onnx", "is broken")), "sweep": part("b")}
-    )
+    monkeypatch.setattr(suite, "PARTS", {"live": part("a", ModelError("m.onnx", "is broken")), "sweep": part("b")})
     told = []
     results = list(run_parts(["live", "sweep"], subject, METHOD, tell=told.append))
     assert [result.settings["part"] for result in results] == ["a", "live", "b"]
@@ -63,7 +60,7 @@ def test_a_part_that_fails_keeps_what_it_had_says_why_and_lets_the_others_go_on(
 
 
 def test_a_mistake_in_the_program_is_not_hidden(monkeypatch, subject):
-    monkeypatch.setattr(running, "PARTS", {"live": part("a", TypeError("oops"))})
+    monkeypatch.setattr(suite, "PARTS", {"live": part("a", TypeError("oops"))})
     with pytest.raises(TypeError):
         list(run_parts(["live"], subject, METHOD))
 
@@ -72,13 +69,13 @@ def test_what_an_engine_raises_while_it_runs_is_the_error_of_its_part(monkeypatc
     class Fail(Exception):  # noqa: N818 - as ONNX Runtime calls it
         __module__ = "onnxruntime.capi.onnxruntime_pybind11_state"
 
-    monkeypatch.setattr(running, "PARTS", {"live": part("a", Fail("bad shape\nmore"))})
+    monkeypatch.setattr(suite, "PARTS", {"live": part("a", Fail("bad shape\nmore"))})
     (_, result) = run_parts(["live"], subject, METHOD)
     assert "m.onnx: the engine failed while it ran (bad shape)" in result.error
 
 
 def test_ctrl_c_leaves_what_was_measured(monkeypatch, subject):
-    monkeypatch.setattr(running, "PARTS", {"live": part("a", KeyboardInterrupt())})
+    monkeypatch.setattr(suite, "PARTS", {"live": part("a", KeyboardInterrupt())})
     results, ending = gathered(run_parts(["live"], subject, METHOD))
     assert [result.settings["part"] for result in results] == ["a"]
     assert isinstance(ending, KeyboardInterrupt)
