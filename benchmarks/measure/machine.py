@@ -83,7 +83,7 @@ def machine_facts(root: Path = Path("/")) -> dict[str, Any]:
         "packages": _packages(),
         "ffmpeg": _ffmpeg(),
         "commit": commit[0] if commit else None,
-        "dirty": None if changes is None else bool(changes),
+        "dirty": bool(changes) if commit and changes is not None else None,
     }
 
 

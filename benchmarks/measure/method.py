@@ -32,8 +32,8 @@ class Method:
 
     @property
     def repeat_iterations(self) -> int:
-        """A repeat's part of `least_iterations`."""
-        return -(-self.least_iterations // self.repeats)
+        """A repeat's part of `least_iterations`, at least one."""
+        return max(1, -(-self.least_iterations // self.repeats))
 
 
 def timed_ms(run: Callable[[], object]) -> float:

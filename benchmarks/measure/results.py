@@ -65,7 +65,10 @@ class Result:
 
     def __getitem__(self, name: str) -> Measurement:
         """Return the measurement `name`; raises KeyError."""
-        return {measurement.name: measurement for measurement in self.measurements}[name]
+        for measurement in self.measurements:
+            if measurement.name == name:
+                return measurement
+        raise KeyError(name)
 
     def value(self, name: str) -> float | None:
         """Return the value of the measurement `name`; None where there is none, or it is not known."""

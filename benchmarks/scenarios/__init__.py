@@ -1,7 +1,7 @@
 """MLPerf Inference's scenarios for our engines: SingleStream, MultiStream, Server and Offline.
 
 definitions   the scenarios, their percentiles, how long a run lasts, and what a run observed
-system        the frames to infer, and the system under test: a queue, a thread that fills batches from it, and the engine
+system        the frames to infer, and the system under test: a queue, a thread that fills batches, and the engine
 own           our driver, for all platforms
 loadgen       MLPerf's LoadGen as the driver, where its wheels exist
 pacing        warm-up, and the size of each run
