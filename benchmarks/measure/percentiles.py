@@ -74,7 +74,7 @@ def over_repeats(
         name=name,
         unit=unit,
         better=better,
-        value=statistics.median(values),
+        value=float(statistics.median(values)),
         low=low,
         high=high,
         repeats=tuple(values),
