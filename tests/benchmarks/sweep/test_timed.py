@@ -41,7 +41,7 @@ def test_joules_are_those_of_the_device_that_the_cell_ran_on(
 ) -> None:
     parts = ("cpu", "cuda:0", "cuda:1")
     sensors = [Sensor(name=part, part=part, read=lambda: 10.0, counts=False) for part in parts]
-    monkeypatch.setattr("pptsn.benchmarks.energy.energy_watch", lambda: EnergyWatch(sensors))
+    monkeypatch.setattr("pptsn.benchmarks.energy.watch.energy_watch", lambda: EnergyWatch(sensors))
     job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, device="auto")
     with open_engine(job.cell.model, device="cpu") as engine:
         engine.identity = dataclasses.replace(engine.identity, device=runs_on)
