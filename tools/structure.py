@@ -140,7 +140,9 @@ def describe(root: Path) -> Iterator[str]:
     product = {name: path for name, path in modules(root).items() if not name.startswith("tools")}
     counts = sorted(lines(path) for path in product.values())
     others = len(modules(root)) - len(product)
+    packages = sum(path.name == "__init__.py" for path in product.values())
     yield f"product: {len(product)} modules, {sum(counts)} lines; tools: {others} modules"
+    yield f"of the product's modules {packages} are a package's own file"
     yield f"lines a module: median {median(counts):.0f}, p90 {quantiles(counts, n=10)[-1]:.0f}, most {counts[-1]}"
     for folder in ("runtime", "training", "convert", "benchmarks"):
         below = [path for path in product.values() if path.is_relative_to(root / folder)]

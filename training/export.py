@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from pptsn.runtime.base.errors import InputError, ModelError, UsageError, Verifi
 from pptsn.runtime.base.files import atomic_folder
 from pptsn.runtime.classify.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
-from pptsn.runtime.frames.preprocess import RESIZE_RULES, Frame, cut_crop, normalise
+from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
 from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
 from pptsn.runtime.model.labels import kinetics400, read_labels
-from pptsn.runtime.model.spec import ARCHITECTURES, RESNET_VD, ModelSpec
+from pptsn.runtime.model.spec import RESNET_VD, ModelSpec
+from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.graph import Logits, eager_view_function, save_graph
@@ -33,38 +33,6 @@ REFERENCE_CROPS = 6
 MOST_CLIPS = 10
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
 _TOLERANCE = 1e-3
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """What overrides the spec beside the checkpoint and the published defaults; None leaves a value as it is.
-
-    labels: file of class names.  depth, classes: what the checkpoint must be.  The rest: see `ModelSpec`.
-    Raises UsageError for values that no model has.
-    """
-
-    labels: Path | None = None
-    depth: int | None = None
-    classes: int | None = None
-    short_side: int | None = None
-    crop_size: int | None = None
-    resize_rule: str | None = None
-    num_seg: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("classes", "short_side", "crop_size", "num_seg"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')}", f"is {value}, expected 1 or more")
-        depths = sorted({depth for depths in ARCHITECTURES.values() for depth in depths})
-        if self.depth not in (None, *depths):
-            raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, depths))}")
-        if self.resize_rule not in (None, *RESIZE_RULES):
-            known = ", ".join(RESIZE_RULES)
-            raise UsageError("--resize-rule", f"is {self.resize_rule!r}", f"choose one of {known}")
-        if self.crop_size and self.short_side and self.crop_size > self.short_side:
-            cause = f"is {self.crop_size}, more than the short side of a frame, {self.short_side}"
-            raise UsageError("--crop-size", cause, "choose a smaller one, or a larger --short-side")
 
 
 def export_model(

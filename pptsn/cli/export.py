@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require
+from pptsn.training.export_options import ExportOptions
 
 if TYPE_CHECKING:
-    from pptsn.training.export import ExportOptions
     from pptsn.training.network.weights import Checkpoint
 # What NumPy, too, would take for a seed.
 _LARGEST_SEED = 2**32 - 1
 
 
+@from_settings
 def export(
     *,
     weights: Annotated[Path | None, typer.Option("--weights", help="The checkpoint, a .pdparams file.")] = None,
@@ -29,19 +31,7 @@ def export(
         ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The export folder to write.")],
-    labels: Annotated[Path | None, typer.Option(help="Class names, one a line; known for 400 classes.")] = None,
-    depth: Annotated[
-        int | None, typer.Option(help="The depth that the weights must have; of untrained ones 50 if not given.")
-    ] = None,
-    classes: Annotated[
-        int | None,
-        typer.Option(
-            help="The number of classes that the weights must have; of untrained ones 400, or as --labels."
-        ),
-    ] = None,
-    short_side: Annotated[int | None, typer.Option(help="Short side of the resized frame, in pixels.")] = None,
-    crop_size: Annotated[int | None, typer.Option(help="Side of a crop, in pixels.")] = None,
-    resize_rule: Annotated[str | None, typer.Option(help="fixed_ratio, keep_aspect or keep_aspect_floor.")] = None,
+    options: ExportOptions,
     clips: Annotated[
         list[str] | None,
         typer.Option(help="Videos, a frame of each of which goes into the reference (the first ten); repeatable."),
@@ -58,19 +48,10 @@ def export(
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
     from pptsn.runtime.classify.sources import expand_sources
-    from pptsn.training.export import ExportOptions, export_model
+    from pptsn.training.export import export_model
 
     if (weights is None) == (untrained is None):
         raise UsageError("export", "takes either --weights FILE or --untrained SEED", "give one of them")
-
-    options = ExportOptions(
-        labels=labels,
-        depth=depth,
-        classes=classes,
-        short_side=short_side,
-        crop_size=crop_size,
-        resize_rule=resize_rule,
-    )
     with notes().status("exporting"):
         sources = expand_sources(clips) if clips else ()
         spec = export_model(weights or _untrained(options, untrained), output, options=options, clips=sources)

@@ -15,7 +15,8 @@ from pptsn.runtime.video import open_video
 from pptsn.training import evaluation
 from pptsn.training.checkpoint_engine import CheckpointEngine
 from pptsn.training.evaluation import evaluate
-from pptsn.training.export import ExportOptions, export_model
+from pptsn.training.export import export_model
+from pptsn.training.export_options import ExportOptions
 from pptsn.training.network.graph import eager_view_function
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights

@@ -8,7 +8,8 @@ from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import normalise, resize_frame
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training import export
-from pptsn.training.export import ExportOptions, export_model, real_crops, untrained_checkpoint
+from pptsn.training.export import export_model, real_crops, untrained_checkpoint
+from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.graph import eager_view_function
 from pptsn.training.network.resnet_vd import PPTSN

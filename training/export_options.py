@@ -1,0 +1,47 @@
+"""What a user asks of an export.  Needs no Paddle, so that the command line can be made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import option
+from pptsn.runtime.frames.preprocess import RESIZE_RULES
+from pptsn.runtime.model.spec import ARCHITECTURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What overrides the spec beside the checkpoint and the published defaults; None leaves a value as it is.
+
+    labels: file of class names.  depth, classes: what the checkpoint must be.  The rest: see `ModelSpec`.
+    Raises UsageError for values that no model has.
+    """
+
+    labels: Path | None = option("Class names, one a line; known for 400 classes.", default=None)
+    depth: int | None = option(
+        "The depth that the weights must have; of untrained ones 50 if not given.", default=None
+    )
+    classes: int | None = option(
+        "The number of classes that the weights must have; of untrained ones 400, or as --labels.", default=None
+    )
+    short_side: int | None = option("Short side of the resized frame, in pixels.", default=None)
+    crop_size: int | None = option("Side of a crop, in pixels.", default=None)
+    resize_rule: str | None = option("fixed_ratio, keep_aspect or keep_aspect_floor.", default=None)
+    num_seg: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "short_side", "crop_size", "num_seg"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"--{name.replace('_', '-')}", f"is {value}, expected 1 or more")
+        depths = sorted({depth for depths in ARCHITECTURES.values() for depth in depths})
+        if self.depth not in (None, *depths):
+            raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, depths))}")
+        if self.resize_rule not in (None, *RESIZE_RULES):
+            known = ", ".join(RESIZE_RULES)
+            raise UsageError("--resize-rule", f"is {self.resize_rule!r}", f"choose one of {known}")
+        if self.crop_size and self.short_side and self.crop_size > self.short_side:
+            cause = f"is {self.crop_size}, more than the short side of a frame, {self.short_side}"
+            raise UsageError("--crop-size", cause, "choose a smaller one, or a larger --short-side")
