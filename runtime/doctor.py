@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import PptsnError, install_command
+from pptsn.runtime.base.errors import PADDLE_GPU_INSTALL, PptsnError, install_command
 from pptsn.runtime.base.plugins import FAILURES, Registry, Requirement
 from pptsn.runtime.engines.backend import AnyBackend, Trial
 from pptsn.runtime.engines.registry import BACKENDS
@@ -20,20 +20,26 @@ from pptsn.runtime.stream.sources.registry import SOURCES
 if TYPE_CHECKING:
     from rich.console import Console
 
-_REGISTRIES: tuple[Registry[Any], ...] = (BACKENDS, SOURCES, SINKS)
-_PADDLE_INDEX = "https://www.paddlepaddle.org.cn/packages/stable/cu126/"
+_REGISTRIES: dict[str, Registry[Any]] = {"backend": BACKENDS, "source": SOURCES, "sink": SINKS}
+
+_ALWAYS = {
+    "numpy": "everything",
+    "av": "decoding",
+    "opencv-python-headless": "resizing",
+    "msgspec": "reading models and reports",
+    "pillow": "labels of annotated videos",
+}
 
 
 def _own_requirements() -> Iterator[Requirement]:
     """Yield what no kind stands for: the runtime's own packages, and those of other commands."""
-    for name, purpose in (("numpy", "everything"), ("av", "decoding"), ("opencv-python-headless", "resizing")):
+    for name, purpose in _ALWAYS.items():
         yield Requirement(name, purpose, "pip install pptsn")
     fonts = ("fc-match", "labels of annotated videos in any script", "apt-get install fontconfig")
     yield Requirement(*fonts, is_program=True)
     yield Requirement("uvicorn", "the web page of streams", install_command("web"))
     yield Requirement("paddlepaddle", "training and export", install_command("train"))
-    gpu_install = f"pip install paddlepaddle-gpu -i {_PADDLE_INDEX}"
-    yield Requirement("paddlepaddle-gpu", "training on an NVIDIA GPU", gpu_install)
+    yield Requirement("paddlepaddle-gpu", "training on an NVIDIA GPU", PADDLE_GPU_INSTALL)
     yield Requirement("paddle2onnx", "converting to ONNX", install_command("convert"))
     onnx_install = f"{install_command('convert')}; on a device {install_command('tensorrt')}"
     yield Requirement("onnx", "converting to ONNX, building plans", onnx_install)
@@ -43,10 +49,15 @@ def _own_requirements() -> Iterator[Requirement]:
 
 
 def _requirements() -> list[Requirement]:
-    """Return what anything here needs, each once."""
-    kinds = (kind for registry in _REGISTRIES for kind in registry.usable_instances())
-    of_kinds = (requirement for kind in kinds for requirement in kind.requirements)
-    return list({each.name: each for each in (*_own_requirements(), *of_kinds)}.values())
+    """Return what anything here needs, each once, in our own words where a plugin needs it too."""
+    registries = _REGISTRIES.values()
+    ours = (registry.instance(name) for registry in registries for name in registry.own_names)
+    plugins = (registry.instance(name) for registry in registries for name in registry.plugins())
+    of_kinds = (requirement for kind in (*ours, *plugins) for requirement in kind.requirements)
+    found: dict[str, Requirement] = {}
+    for requirement in (*_own_requirements(), *of_kinds):
+        found.setdefault(requirement.name, requirement)
+    return list(found.values())
 
 
 def examine() -> dict[str, Any]:
@@ -54,8 +65,8 @@ def examine() -> dict[str, Any]:
 
     machine: system, Python and cores; packages: name, version (None if missing), purpose, install command;
     engines: name, device, whether it ran a model just now, and what is wrong otherwise; programs: name, path (None
-    if missing), purpose, install command; cameras: those that this user may open; notes: conflicts, and plugins
-    that cannot be used.
+    if missing), purpose, install command; plugins: what other packages add, its name and the package; cameras:
+    those that this user may open; notes: conflicts, and plugins that cannot be used.
     """
     needed = _requirements()
     return {
@@ -63,6 +74,11 @@ def examine() -> dict[str, Any]:
         "packages": [_listed(each, "version") for each in needed if not each.is_program],
         "engines": [finding for backend in BACKENDS.usable_instances() for finding in _try_backend(backend)],
         "programs": [_listed(each, "path") for each in needed if each.is_program],
+        "plugins": [
+            {"adds": sort, "name": name, "package": package}
+            for sort, registry in _REGISTRIES.items()
+            for name, package in registry.plugins().items()
+        ],
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*") if os.access(path, os.R_OK | os.W_OK)),
         "notes": [*_conflicts(), *_plugin_problems()],
     }
@@ -137,7 +153,7 @@ def _conflicts() -> Iterator[str]:
 
 def _plugin_problems() -> list[str]:
     """Return a line for each plugin that cannot be used, once, whatever it was to add."""
-    return list(dict.fromkeys(line for registry in _REGISTRIES for line in registry.problems()))
+    return list(dict.fromkeys(line for registry in _REGISTRIES.values() for line in registry.problems()))
 
 
 def render(findings: dict[str, Any], console: Console) -> None:
@@ -166,6 +182,9 @@ def render(findings: dict[str, Any], console: Console) -> None:
     missing = [package for package in findings["packages"] if not package["version"]]
     missing += [program for program in findings["programs"] if not program["path"]]
     _print_lines(console, [f"{each['name']}: {each['install']}" for each in missing])
+    added = [f"{each['adds']} {each['name']} ({each['package']})" for each in findings["plugins"]]
+    if added:
+        console.print(f"Plugins: {', '.join(added)}", markup=False, soft_wrap=True)
     console.print(f"Cameras: {', '.join(findings['cameras']) or 'none that this user may open'}", markup=False)
     for note in findings["notes"]:
         console.print("[yellow]note:[/]", escape(note), soft_wrap=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# No package index but Paddle's own has it.
+PADDLE_GPU_INSTALL = "pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu126/"
+
 
 class PptsnError(Exception):
     """An expected failure.  `str()` is one line: "thing: cause; remedy".

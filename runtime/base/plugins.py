@@ -170,6 +170,11 @@ class Registry(Generic[Kind]):
                 found[name] = self[name]
         return found
 
+    def plugins(self) -> dict[str, str]:
+        """Return the packages that add the kinds of other packages which can be used, by the kinds' names."""
+        names = self.usable().keys() - self._own.keys()
+        return {name: _distribution(self._plugins[name][0]) for name in sorted(names)}
+
     def problems(self) -> list[str]:
         """Return a line for each plugin that cannot be used, or that has the name of a kind of ours."""
         lines = [

@@ -66,7 +66,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         "convert int8 r.onnx -o r.int8.onnx --target cpu --calibration clips --frames 48 --method min-max",
         {"onnx": "convert", "onnxruntime": "cpu"},
     ),
-    "convert check": ("convert check m.onnx", {"onnx": "tensorrt"}),
+    "convert check": ("convert check m.onnx", {"onnx": "convert"}),
     "convert engine": ("convert engine m.onnx -o m.engine", {"onnx": "tensorrt"}),
     "convert engine for RTX": (
         "convert engine m.onnx -o m.engine --builder tensorrt-rtx",

@@ -84,6 +84,21 @@ def test_the_doctor_tries_it_and_lists_what_it_needs(pptsn: Run) -> None:
     }
 
 
+def test_the_doctor_knows_every_kind_that_the_package_adds(pptsn: Run) -> None:
+    added = [{"adds": sort, "name": "toy", "package": "toy-plugin"} for sort in ("backend", "source", "sink")]
+    assert json.loads(pptsn("doctor", "--json").stdout)["plugins"] == added
+    line = "Plugins: backend toy (toy-plugin), source toy (toy-plugin), sink toy (toy-plugin)"
+    assert line in pptsn("doctor").stdout.splitlines()
+
+
+def test_what_we_say_of_a_package_stands_where_a_plugin_needs_it_too(pptsn: Run) -> None:
+    found = json.loads(pptsn("doctor", "--json").stdout)
+    (numpy,) = [package for package in found["packages"] if package["name"] == "numpy"]
+    assert (numpy["purpose"], numpy["install"]) == ("everything", "pip install pptsn")
+    (onnxruntime,) = [package for package in found["packages"] if package["name"] == "onnxruntime"]
+    assert onnxruntime["install"] == "pip install 'pptsn[cpu]'"
+
+
 def test_a_plugin_that_fails_to_import_is_one_line_of_the_doctor(pptsn: Run, broken: Path) -> None:
     done = pptsn("doctor", "--json", also=broken)
     assert done.returncode == 0

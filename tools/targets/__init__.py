@@ -1,7 +1,7 @@
 """What this toolkit promises on two cores, measured beside the plain way and the field.
 
     python -m tools.targets --model resnet50.onnx --int8 resnet50.int8-cpu.onnx --small small.onnx \
-        --clip example.avi --folder clips/ -o benchmarks/results/targets.json
+        --clip example.avi --folder clips/ -o tools/results/targets.json
 
 where         what
 ------------  ------------------------------------------------------------------------------------------------

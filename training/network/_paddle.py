@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.runtime.base.errors import PADDLE_GPU_INSTALL, MissingDependencyError
 from pptsn.runtime.engines.paddle.library import import_paddle
 
 paddle: Any = import_paddle("training, evaluation and export need PaddlePaddle", extra="train")
@@ -27,7 +27,7 @@ def select_device(name: str) -> str:
     kind, _, index = name.partition(":")
     if kind == "cuda" and int(index or 0) >= gpus:
         found = f"Paddle finds {gpus} GPUs" if paddle.device.is_compiled_with_cuda() else "this Paddle has no CUDA"
-        remedy = "install paddlepaddle-gpu from Paddle's own index (see README.md), or use device=cpu"
+        remedy = f"install paddlepaddle-gpu ({PADDLE_GPU_INSTALL}), or use device=cpu"
         raise MissingDependencyError(f"device {name}", found, remedy)
     device = "cpu" if kind == "cpu" else f"gpu:{index or 0}"
     paddle.set_device(device)

@@ -26,7 +26,7 @@ def check(
 
     Example: pptsn convert check output/model.int8.onnx
     """
-    require("onnx", "looking into an ONNX file", extra="tensorrt")
+    require("onnx", "looking into an ONNX file", extra="convert")
     from pptsn.convert.checks import check_file
 
     findings = check_file(model)
