@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tools.docs.commands import all_commands, commands_as_markdown, options
 from tools.docs.kinds import backends_as_markdown, outputs_as_markdown, sources_as_markdown
 
 PAGES = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in pages()}
+TROUBLES = PAGES["docs/troubleshooting.md"]
 COMMANDS = dict(all_commands())
 # What the program itself shows, as examples in its help.
 SHOWN = PAGES | {"--help": commands_as_markdown()}
@@ -198,7 +200,7 @@ def test_the_site_is_built_and_asks_no_other_host_for_anything(tmp_path: Path) -
 
 def test_the_messages_of_troubleshooting_are_the_programs_own() -> None:
     said = "\n".join(_texts())
-    rows = re.findall(r"^\| (.*?) \| ", PAGES["docs/troubleshooting.md"], re.MULTILINE)
+    rows = re.findall(r"^\| (.*?) \| ", TROUBLES, re.MULTILINE)
     quoted = [message for row in rows for message in re.findall(r"(?<!`)`([^`]+)`(?!`)", row)]
     messages = [message for message in quoted if " " in message]
     assert len(messages) > 40
@@ -206,14 +208,30 @@ def test_the_messages_of_troubleshooting_are_the_programs_own() -> None:
     assert {piece for piece in pieces if piece not in said} == set()
 
 
+def test_every_package_that_a_command_requires_is_in_troubleshooting() -> None:
+    purposes = _required_purposes()
+    assert len(purposes) >= 7
+    assert {f"{text} needs it" for text in purposes if f"`{text} needs it`" not in TROUBLES} == set()
+
+
 def _texts() -> list[str]:
-    """Return every text in the product's sources."""
-    found = []
+    """Return every text in the product's sources, and the messages that `require` makes of one."""
+    constants = (node.value for node in _nodes() if isinstance(node, ast.Constant))
+    return [text for text in constants if isinstance(text, str)] + [
+        f"{purpose} needs it" for purpose in _required_purposes()
+    ]
+
+
+def _required_purposes() -> set[str]:
+    """Return what commands require packages for, by pptsn/cli/requirements.py."""
+    calls = (node for node in _nodes() if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "require")
+    return {ast.literal_eval(call.args[1]) for call in calls}
+
+
+def _nodes() -> Iterator[ast.AST]:
     for folder in ("runtime", "training", "convert", "benchmarks", "pptsn/cli"):
         for path in (ROOT / folder).rglob("*.py"):
-            constants = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
-            found += [node.value for node in constants if isinstance(node.value, str)]
-    return found
+            yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def test_the_tables_of_kinds_say_which_values_make_sense() -> None:
@@ -221,3 +239,11 @@ def test_the_tables_of_kinds_say_which_values_make_sense() -> None:
     assert "| 0.1 to 3600 seconds |" in sources_as_markdown()
     assert "| `qos` | mqtt |" in outputs_as_markdown()
     assert "| `tensorrt` | `.engine` |" in backends_as_markdown()
+    assert "without CUDA graphs (0 or 1)" in backends_as_markdown()
+
+
+def test_a_page_with_a_generated_part_says_where_else_it_stands() -> None:
+    generated = [text for text in PAGES.values() if "<!-- generated:" in text]
+    assert len(generated) == 4
+    for text in generated:
+        assert "Read as a file" in " ".join(text.split())

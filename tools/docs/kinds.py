@@ -36,7 +36,7 @@ def backends_as_markdown() -> str:
 def _inline_options(kind: Any) -> str:
     found = options_of(kind.options).items()
     return "; ".join(
-        f"`?{name}=`: {escaped(_help(about))} ({escaped(about.expected)})" for name, (_, about) in found
+        f"`?{name}=`: {escaped(_help(about))} ({escaped(_values(about))})" for name, (_, about) in found
     )
 
 
