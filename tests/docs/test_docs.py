@@ -196,6 +196,10 @@ def test_the_site_is_built_and_asks_no_other_host_for_anything(tmp_path: Path) -
         foreign = re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"?(?:https?:)?//[^>]*>", page.read_text())
         assert foreign == [], page
     assert "pptsn convert int8" in (tmp_path / "commands.html").read_text()
+    # An attribute that a docstring explains begins a line.
+    assert (
+        "help: what it is, in a few words.<br>\noptions: the dataclass" in (tmp_path / "plugins.html").read_text()
+    )
 
 
 def test_the_messages_of_troubleshooting_are_the_programs_own() -> None:

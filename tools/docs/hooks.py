@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tools.docs.commands import commands_as_markdown
@@ -18,9 +19,22 @@ _GENERATED = {
 }
 
 
+# In docstrings, `name: what it is`, or `name, name: what they are`, begins a line or follows two spaces.
+_ATTRIBUTES = r"[a-z]\w*(?:, [a-z]\w*)*: "
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Return a page's text with what is read from the program in the place of its marks."""
     for mark, make in _GENERATED.items():
         if mark in markdown:
             markdown = markdown.replace(mark, make())
     return markdown
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Return a page with each attribute that a docstring explains on a line of its own, as it is in the source."""
+    return re.sub(rf"<p>{_ATTRIBUTES}.*?</p>", _attributes_on_lines, html, flags=re.DOTALL)
+
+
+def _attributes_on_lines(paragraph: re.Match[str]) -> str:
+    return re.sub(rf"(?:\n|  )(?={_ATTRIBUTES})", "<br>\n", paragraph[0])
