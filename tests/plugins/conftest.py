@@ -80,7 +80,10 @@ def broken(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lazy(tmp_path: Path) -> Path:
-    """A folder with a package whose backend and sink `lazy` miss their library when they are used."""
+    """A folder with a package whose backend and sink `lazy` miss their library when they are used.
+
+    The backend says of packages that we need too what we do not say.
+    """
     facts = tmp_path / "lazy_site" / "lazy_plugin-1.0.dist-info"
     facts.mkdir(parents=True)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: lazy-plugin\nVersion: 1.0\n")
@@ -91,10 +94,16 @@ def lazy(tmp_path: Path) -> Path:
 
 
 LAZY = """
+from pptsn.runtime.base.plugins import Requirement
 from toy_plugin.backend import ToyBackend
 from toy_plugin.sink import ToySink
 
 class Runs(ToyBackend):
+    requirements = (
+        Requirement("numpy", "counting bricks", "pip install bricks"),
+        Requirement("onnxruntime", "building bricks", "pip install bricks"),
+    )
+
     def open(self, path, choices, options):
         import no_such_library
 

@@ -91,8 +91,9 @@ def test_the_doctor_knows_every_kind_that_the_package_adds(pptsn: Run) -> None:
     assert line in pptsn("doctor").stdout.splitlines()
 
 
-def test_what_we_say_of_a_package_stands_where_a_plugin_needs_it_too(pptsn: Run) -> None:
-    found = json.loads(pptsn("doctor", "--json").stdout)
+def test_what_we_say_of_a_package_stands_where_a_plugin_needs_it_too(pptsn: Run, lazy: Path) -> None:
+    found = json.loads(pptsn("doctor", "--json", also=lazy).stdout)
+    assert {"adds": "backend", "name": "lazy", "package": "lazy-plugin"} in found["plugins"]
     (numpy,) = [package for package in found["packages"] if package["name"] == "numpy"]
     assert (numpy["purpose"], numpy["install"]) == ("everything", "pip install pptsn")
     (onnxruntime,) = [package for package in found["packages"] if package["name"] == "onnxruntime"]

@@ -29,11 +29,7 @@ class ToyBackend(Backend[ToyOptions]):
     help = "models by a toy"
     suffixes = (".toy",)
     options = ToyOptions
-    requirements = (
-        Requirement("toy-bricks", "playing", "pip install toy-bricks"),
-        Requirement("numpy", "counting bricks", "pip install bricks"),
-        Requirement("onnxruntime", "building bricks", "pip install bricks"),
-    )
+    requirements = (Requirement("toy-bricks", "playing", "pip install toy-bricks"),)
 
     def open(self, path: Path, choices: Choices, options: ToyOptions) -> Engine:
         """Return the engine; raises UsageError for a GPU."""
