@@ -83,12 +83,17 @@ def test_a_damaged_file_is_one_line(convert, model: Path) -> None:
     assert ending.err.count("\n") == 1
 
 
-def test_without_onnx_the_command_names_the_extra(convert, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "extra"), [(["check"], "convert"), (["engine", "-o", "m.engine"], "tensorrt")]
+)
+def test_without_onnx_the_command_names_the_extra(
+    convert, model: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], extra: str
+) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    for command in (["check", model], ["engine", model, "-o", "m.engine"]):
-        ending = convert(*command)
-        assert ending.code == 3
-        assert "pip install 'pptsn[tensorrt]'" in ending.err
+    command, *others = options
+    ending = convert(command, model, *others)
+    assert ending.code == 3
+    assert f"pip install 'pptsn[{extra}]'" in ending.err
 
 
 @pytest.mark.parametrize(
