@@ -172,8 +172,12 @@ class Registry(Generic[Kind]):
 
     def plugins(self) -> dict[str, str]:
         """Return the packages that add the kinds of other packages which can be used, by the kinds' names."""
-        names = self.usable().keys() - self._own.keys()
-        return {name: _distribution(self._plugins[name][0]) for name in sorted(names)}
+        found = {}
+        for name in sorted(self._plugins):
+            with suppress(PluginError):  # told by `problems`
+                self.instance(name)
+                found[name] = _distribution(self._plugins[name][0])
+        return found
 
     def problems(self) -> list[str]:
         """Return a line for each plugin that cannot be used, or that has the name of a kind of ours."""

@@ -227,6 +227,12 @@ def test_a_plugin_that_cannot_be_made_is_told_when_it_is_asked_for(foreign: Path
     assert len(kinds.usable_instances()) == 2
 
 
+def test_plugins_are_those_that_can_be_used_with_the_packages_that_add_them(foreign: Path) -> None:
+    install(foreign, MODULE, package="foreign", proud="Proud", odd="Odd")
+    install(foreign, MODULE, package="alien", even="Odd")
+    assert registry().plugins() == {"even": "alien", "odd": "foreign"}
+
+
 def test_what_a_plugin_raises_at_work_is_its_error(foreign: Path) -> None:
     install(foreign, MODULE, odd="Odd")
     kinds = registry()
