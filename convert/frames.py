@@ -11,9 +11,9 @@ import numpy as np
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.progress import Steps
-from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
 from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
 from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.preprocess import Frame, cut_crop
 from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.spec import ModelSpec

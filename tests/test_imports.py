@@ -18,8 +18,9 @@ ROOT = Path(__file__).parent.parent
 ROOMS = (
     ("pptsn.runtime.base",),
     ("pptsn.runtime.frames",),
-    ("pptsn.runtime.video",),
+    ("pptsn.runtime.video", "pptsn.runtime.workers"),
     ("pptsn.runtime.model",),
+    ("pptsn.runtime.decoding",),
     ("pptsn.runtime.engines",),
     ("pptsn.runtime.classify",),
     ("pptsn.runtime.evaluate",),

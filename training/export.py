@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import atomic_folder
-from pptsn.runtime.classify.clips import ClipFrame, Source, clip_frames
+from pptsn.runtime.decoding.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
 from pptsn.runtime.frames.views import crop_views

@@ -14,7 +14,7 @@ import numpy as np
 
 from pptsn.benchmarks.measure.engines import cut_crops
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, clip_frames
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, clip_frames
 from pptsn.runtime.engines.base import Batch, Engine
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame

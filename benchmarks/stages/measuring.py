@@ -14,11 +14,11 @@ from pptsn.benchmarks.measure.results import Result, Setting
 from pptsn.benchmarks.stages.report import Recorder, Run, result_of
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import EMIT, listening, stage
-from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks import JsonLines
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine
 
 _TOP = 5
@@ -107,7 +107,7 @@ class _Runner:
             sink = JsonLines(file, top=_TOP)
             started_s = time.perf_counter()
             results = Recognizer(self._subject.engine).classify_many(
-                self._noting_their_end(decoded_s), segments=self._segments, views=self._views
+                self._noting_their_end(decoded_s), segments=self._segments, views=self._views, decoders=0
             )
             for source, result in zip(self._sources, results, strict=True):
                 with stage(EMIT):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.clips import Excerpt, Source
 from pptsn.runtime.classify.lists import evenly, read_any_list
 from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.decoding.clips import Excerpt, Source
 
 # Lines to look at for whether a list has labels; the clips that the first ones name may be missing.
 _LINES_TO_GUESS = 100
@@ -27,7 +27,7 @@ class Clip:
 
     @property
     def source(self) -> Source:
-        """What stands for it in `pptsn.runtime.classify.clips.clip_frames`."""
+        """What stands for it in `pptsn.runtime.decoding.clips.clip_frames`."""
         return self.path if self.frames is None else Excerpt(Path(self.path), self.frames)
 
 

@@ -13,10 +13,10 @@ from pptsn.benchmarks.sweep.cells import Findings, FolderRun, Job
 from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import printable
-from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import leading
 from pptsn.runtime.frames.sampling import sampling_rule

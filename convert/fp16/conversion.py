@@ -17,7 +17,7 @@ from pptsn.convert.verify.limits import Limits
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report, report_path
 from pptsn.runtime.base.files import atomic_file
-from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, normalise

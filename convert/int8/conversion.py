@@ -25,7 +25,7 @@ from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report, report_path
 from pptsn.runtime.base.files import atomic_file, write_text
 from pptsn.runtime.base.progress import StepsBar, steps_bar
-from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.runtime.model.file import ModelFile

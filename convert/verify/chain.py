@@ -21,8 +21,8 @@ from pptsn.convert.verify.report import Report
 from pptsn.convert.verify.runs import Runs, is_export
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import printable, write_text
-from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.lists import evenly
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.evaluate.accuracy import Accuracy, accuracy, leading

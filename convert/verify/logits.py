@@ -12,9 +12,9 @@ import numpy as np
 from pptsn.convert.verify.runs import Runs, is_export
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.progress import notes, progress_bar
-from pptsn.runtime.classify.clips import Source
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame

@@ -15,7 +15,7 @@ from pptsn.convert.verify.limits import Limits
 from pptsn.convert.verify.runs import is_plan
 from pptsn.runtime.base.errors import InputError, UsageError, VerificationError
 from pptsn.runtime.base.files import printable, require_writable, write_text
-from pptsn.runtime.classify.clips import Excerpt
+from pptsn.runtime.decoding.clips import Excerpt
 from pptsn.runtime.model.manifest import manifest_path
 
 

@@ -42,7 +42,7 @@ def classify(
     """
     from pptsn.runtime.base.files import refuse_overwriting
     from pptsn.runtime.base.memory import return_freed_memory
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import print_note
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sinks import JsonLines
     from pptsn.runtime.classify.sources import expand_sources
@@ -53,9 +53,14 @@ def classify(
         refuse_overwriting(output, [model, *sources, *names])
     with Recognizer.open(model, backend=backend, device=device, threads=threads) as recognizer:
         for note in recognizer.notes:
-            notes().print(f"pptsn: note: {note}", markup=False)
+            print_note(note)
         results = recognizer.classify_many(
-            names, segments=settings.segments, views=settings.views, sampling=settings.sampling
+            names,
+            segments=settings.segments,
+            views=settings.views,
+            sampling=settings.sampling,
+            decoders=settings.decoders,
+            note=print_note,
         )
         lines = JsonLines.open(output, top=top) if output else nullcontext(None)
         with lines as sink:

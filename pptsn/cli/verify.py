@@ -14,7 +14,7 @@ from pptsn.convert.verify.runs import Runs
 if TYPE_CHECKING:
     from pptsn.convert.verify.chain import Chain
     from pptsn.convert.verify.report import Report
-    from pptsn.runtime.classify.clips import Source
+    from pptsn.runtime.decoding.clips import Source
 
 
 @from_settings

@@ -54,6 +54,11 @@ class MissingDependencyError(PptsnError):
     exit_code = 3
 
 
+def reason_of(error: Exception) -> str:
+    """Return why the system refused something, in words."""
+    return getattr(error, "strerror", None) or str(error) or "it does not say why"
+
+
 def install_command(extra: str) -> str:
     """Return the command that installs what one of the project's extras needs."""
     return f"pip install 'pptsn[{extra}]'"

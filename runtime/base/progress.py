@@ -38,6 +38,11 @@ def notes() -> Console:
     return Console(stderr=True, quiet=QUIET, highlight=False, soft_wrap=True)
 
 
+def print_note(text: str) -> None:
+    """Print something that the user should know, in a line of its own."""
+    notes().print(f"pptsn: note: {text}", markup=False)
+
+
 def progress_bar(console: Console | None = None) -> Progress:
     """Return a progress bar (not started) that shows count, elapsed and remaining time; silent under --quiet."""
     console = console or notes()

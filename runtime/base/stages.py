@@ -7,8 +7,8 @@ A stage's time is its own: what the stages inside it take, in the same thread, i
 twice.  Some is in no stage, such as that of planning what to decode: all stages add up to most of what the threads
 do, not to all of it.  Without a listener a stage costs a fifth of a microsecond, and nothing is kept.
 
-Whoever classifies files goes through all of them.  Streams decode in processes of their own, of which a listener
-hears nothing; it hears of what follows, from the crops on.
+Whoever classifies files goes through all of them, if this process decodes.  Streams, and the decoders of a pool,
+are processes of their own, of which a listener hears nothing; it hears of what follows, from the crops on.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.clips import Excerpt, Source
+from pptsn.runtime.decoding.clips import Excerpt, Source
 
 LIST_FORMATS = ("videos", "frames")
 _FIELDS = {"videos": "path label", "frames": "directory frame_count label"}

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, Source, clip_frames
-from pptsn.runtime.classify.prefetch import Exhausted, Prefetcher
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.decoding.ahead import decoded_ahead
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source
+from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.workers.feed import Exhausted, Feed
 
-# Resized frames that wait between decoding and inference; at 256 x 341 one takes 262 kB.
-_FRAMES_AHEAD = 16
 # Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
 _IDLE_S = 0.05
 
@@ -72,7 +72,7 @@ class Recognizer(Closing):
         segments, views, sampling: see ClassifySettings.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
-        (result,) = self.classify_many([source], segments=segments, views=views, sampling=sampling)
+        (result,) = self.classify_many([source], segments=segments, views=views, sampling=sampling, decoders=0)
         if isinstance(result, Failure):
             raise result.error
         return result
@@ -84,41 +84,53 @@ class Recognizer(Closing):
         segments: int = ClassifySettings.segments,
         views: str = ClassifySettings.views,
         sampling: str = ClassifySettings.sampling,
+        decoders: Decoders = ClassifySettings.decoders,
+        note: Callable[[str], None] | None = None,
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
 
-        While one source is inferred the next is decoded, in a thread that runs a bounded number of frames
-        ahead; crops of several sources share a batch.  Arguments are checked before the first source is opened.
+        While one source is inferred the next ones are decoded, by a thread or by other processes that run a
+        bounded number of frames ahead; crops of several sources share a batch.  Arguments are checked before the
+        first source is opened.
+        segments, views, sampling, decoders: see ClassifySettings.
+        note: told, by whatever thread, where fewer processes decode than should.
         """
-        return self._results(sources, ClassifySettings(segments=segments, views=views, sampling=sampling))
+        settings = ClassifySettings(segments=segments, views=views, sampling=sampling, decoders=decoders)
+        return self._results(sources, settings, note)
 
     def _results(
-        self, sources: Iterable[Source], settings: ClassifySettings
+        self, sources: Iterable[Source], settings: ClassifySettings, note: Callable[[str], None] | None
     ) -> Iterator[Classification | Failure]:
         ended: deque[ClipEnd] = deque()
-        stop = threading.Event()
-        frames = clip_frames(sources, self.spec, segments=settings.segments, rule=settings.sampling, stop=stop)
+        decoders = decoder_count(settings.decoders, sources, busy_cores=self._busy_cores())
         with (
             CropBatcher(self._engine, views=settings.views, batch_size=self._batch_size) as batcher,
-            Prefetcher(frames, depth=_FRAMES_AHEAD) as prefetcher,
+            decoded_ahead(
+                sources,
+                self.spec,
+                segments=settings.segments,
+                rule=settings.sampling,
+                decoders=decoders,
+                note=note,
+            ) as frames,
         ):
-            try:
-                exhausted = False
-                while not exhausted:
-                    exhausted = self._take_next(prefetcher, batcher, ended)
-                    while ended and batcher.is_complete(ended[0].clip):
-                        yield self._result(ended.popleft(), batcher, settings)
-            finally:
-                stop.set()  # who leaves early does not wait for the rest of a long file
+            exhausted = False
+            while not exhausted:
+                exhausted = self._take_next(frames, batcher, ended)
+                while ended and batcher.is_complete(ended[0].clip):
+                    yield self._result(ended.popleft(), batcher, settings)
+
+    def _busy_cores(self) -> int:
+        """Return the cores that inference keeps busy: on a GPU, the one of the thread that feeds it."""
+        engine = self._engine
+        return 1 if engine.identity.on_gpu else engine.threads or available_cores()
 
     @staticmethod
-    def _take_next(
-        prefetcher: Prefetcher[ClipFrame | ClipEnd], batcher: CropBatcher, ended: deque[ClipEnd]
-    ) -> bool:
+    def _take_next(frames: Feed[ClipFrame | ClipEnd], batcher: CropBatcher, ended: deque[ClipEnd]) -> bool:
         """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
         try:
             with stage(FOR_FRAMES):
-                item = prefetcher.get(_IDLE_S if ended else None)
+                item = frames.get(_IDLE_S if ended else None)
         except TimeoutError:
             batcher.flush()
         except Exhausted:

@@ -5,23 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pptsn.runtime.base.options import option
+from pptsn.runtime.decoding.decoders import AUTO, DECODERS_HELP, Decoders, check_decoders, read_decoders
 from pptsn.runtime.frames.sampling import check_segments, sampling_rule
 from pptsn.runtime.frames.views import check_views
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifySettings:
-    """Which frames of a video the network sees, and which crops of them.  Raises UsageError for an unknown name.
+    """Which frames of a video the network sees, which crops of them, and who decodes them.
+
+    Raises UsageError for an unknown name and a number out of range.
 
     segments: frames to look at.  views: crops of each, a name in VIEW_PLANS.  sampling: which frames, a name in
-    SAMPLING_RULES.  The defaults are those of the published inference.
+    SAMPLING_RULES.  Their defaults are those of the published inference.
+    decoders: processes that decode, 0 for none but this one, or "auto", see `automatic_decoders`.
     """
 
     segments: int = option("Frames to look at; the published inference takes 25.", default=25)
     views: str = option("Crops of each frame: ten, three or center.", default="ten")
     sampling: str = option("Which frames: centre (published inference) or linspace.", default="centre")
+    decoders: Decoders = option(DECODERS_HELP, default=AUTO, read=read_decoders, written=AUTO, metavar="N|auto")
 
     def __post_init__(self) -> None:
         check_views(self.views)
         check_segments(self.segments)
         sampling_rule(self.sampling)
+        check_decoders(self.decoders)

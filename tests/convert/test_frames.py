@@ -5,7 +5,7 @@ import pytest
 
 from pptsn.convert.frames import MINIMUM_FRAMES, calibration_sources, read_frames
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.clips import Excerpt
+from pptsn.runtime.decoding.clips import Excerpt
 from tests.clips import write_clip
 from tests.models import tiny_spec
 
@@ -119,7 +119,7 @@ def test_clips_none_of_which_can_be_read_are_refused(tmp_path: Path) -> None:
 
 
 def test_frames_of_a_clip_that_breaks_off_are_left_out(folder: Path, tmp_path: Path) -> None:
-    from pptsn.runtime.classify.clips import ClipEnd, clip_frames
+    from pptsn.runtime.decoding.clips import ClipEnd, clip_frames
 
     good = read_frames(calibration_sources(str(folder)), SPEC, frames=48)
     stated = [*calibration_sources(str(folder)), Excerpt(folder / "0.mp4", 99)]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pptsn.runtime.classify.clips import ClipEnd, ClipFrame, clip_frames
 from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, clip_frames
 from pptsn.runtime.frames.preprocess import ten_crop
 from tests.models import tiny_spec
 

@@ -16,8 +16,8 @@ import typer
 from pptsn.benchmarks.measure.engines import cut_crops
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import atomic_file
-from pptsn.runtime.classify.clips import ClipFrame, clip_frames
 from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.decoding.clips import ClipFrame, clip_frames
 from pptsn.runtime.engines import open_engine
 from tools.program import run
 

@@ -11,10 +11,10 @@ from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.classify.clips import ClipEnd, clip_frames
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.decoding.clips import ClipEnd, clip_frames
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.clips import usable_frames
 from pptsn.runtime.classify.lists import Sample
+from pptsn.runtime.decoding.clips import usable_frames
 from pptsn.runtime.frames.preprocess import resize_frame
 from pptsn.runtime.frames.sampling import centre_indices, training_indices
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.capture.control import Control
 from pptsn.runtime.stream.capture.frozen import FrozenDetector
 from pptsn.runtime.stream.capture.protocol import (
-    STOP_SIGNALS,
     CaptureJob,
     Counts,
     Ended,
@@ -30,7 +28,6 @@ from pptsn.runtime.stream.capture.protocol import (
     Remark,
     Sampled,
 )
-from pptsn.runtime.stream.capture.slots import FrameSlots
 from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
@@ -38,6 +35,8 @@ from pptsn.runtime.stream.sources.clock import Timeline
 from pptsn.runtime.stream.sources.redaction import redacted
 from pptsn.runtime.stream.sources.registry import kind_of, open_source
 from pptsn.runtime.video.picture import PictureMaker
+from pptsn.runtime.workers.slots import FrameSlots
+from pptsn.runtime.workers.starting import ignore_stop_signals
 
 # Whoever supervises hears of frames at least this often.
 _PROGRESS_S = 0.5
@@ -58,17 +57,10 @@ def run_capture(
     os.setsid()
     return_freed_memory()
     control = Control(connection)
-    _heed_signals(control)
+    # The end of a service sends SIGTERM to all its processes: this one then finishes.
+    ignore_stop_signals(terminate=lambda number, frame: control.stop.set())
     control.start()
     control.send(Capture(control, slots, job).run(None if stdin is None else stdin.number))
-
-
-def _heed_signals(control: Control) -> None:
-    """Finish on SIGTERM, which the end of a service sends to all its processes; the rest is the supervisor's."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: control.stop.set())
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 class Capture:

@@ -9,20 +9,14 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
-from multiprocessing import forkserver, resource_tracker
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext
-from typing import TextIO
 
 import numpy as np
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.stream.capture.protocol import (
-    STOP_SIGNALS,
     CaptureJob,
     FromCapture,
     HandedDescriptor,
@@ -30,14 +24,15 @@ from pptsn.runtime.stream.capture.protocol import (
     Stop,
     ToCapture,
 )
-from pptsn.runtime.stream.capture.slots import FrameSlots
 from pptsn.runtime.stream.sources.registry import kind_of
+from pptsn.runtime.workers.slots import FrameSlots
+from pptsn.runtime.workers.starting import killed_by, let_go, start_process
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
 # Messages that a process has not taken yet; one that takes none for long is ended.
 _UNSENT = 10_000
-_starting = threading.Lock()
+_PRELOAD = ("pptsn.runtime.stream.capture.child", "pptsn.runtime.stream.sources.demuxed")
 
 
 class CaptureProcess(Closing):
@@ -54,7 +49,7 @@ class CaptureProcess(Closing):
         with ExitStack() as on_failure:
             self._slots = FrameSlots(count=slots, slot_bytes=job.short_side**2 * 3 * _ASPECT)
             on_failure.callback(self._slots.close)
-            self._connection, theirs = _context().Pipe(duplex=True)
+            self._connection, theirs = multiprocessing.Pipe(duplex=True)
             on_failure.callback(self._connection.close)
             with theirs:
                 self._start(theirs, job)
@@ -64,14 +59,9 @@ class CaptureProcess(Closing):
 
     def _start(self, theirs: Connection, job: CaptureJob) -> None:
         stdin = HandedDescriptor(sys.stdin.fileno()) if kind_of(job.uri).reads_stdin else None
-        self._process = _context().Process(
-            target=_capture, args=(theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", daemon=True
+        self._process = start_process(
+            _capture, (theirs, self._slots, job, stdin), name=f"capture {job.uri.display}", preload=_PRELOAD
         )
-        with _starting:
-            _run_server()
-            drop_unwritable_output()
-            with _without_main():
-                self._process.start()
 
     def receive(self, timeout_s: float) -> FromCapture | None:
         """Return the next message, or None after `timeout_s`; raises EOFError where the process has gone."""
@@ -109,11 +99,8 @@ class CaptureProcess(Closing):
 
     def exit_cause(self) -> str:
         """Return how the process ended, a phrase for people; for a process that has gone without a word."""
-        self._process.join(1)
-        code = self._process.exitcode
-        if code is not None and code < 0:
-            return f"its decoder crashed ({signal.Signals(-code).name})"
-        return "its process ended unexpectedly"
+        name = killed_by(self._process)
+        return f"its decoder crashed ({name})" if name else "its process ended unexpectedly"
 
     def stop(self) -> None:
         """Ask the process to finish."""
@@ -126,12 +113,10 @@ class CaptureProcess(Closing):
                 return
             self._closed = True
         self._kill()
-        self._process.join(1)
         with self._lock:
             self._connection.close()
             self._slots.close()
-        if self._process.exitcode is not None:
-            self._process.close()
+        let_go(self._process)
 
     def _kill(self) -> None:
         pid = self._process.pid
@@ -148,75 +133,3 @@ def _capture(connection: Connection, slots: FrameSlots, job: CaptureJob, stdin: 
     from pptsn.runtime.stream.capture.child import run_capture
 
     run_capture(connection, slots, job, stdin)
-
-
-@cache
-def _context() -> ForkServerContext:
-    """Return what starts processes: forks of a server that has imported what a capture needs, and has no threads.
-
-    Forked from this process they would inherit locks that its threads hold; started afresh, each would take half
-    a second and as much memory again.
-    """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["pptsn.runtime.stream.capture.child", "pptsn.runtime.stream.sources.demuxed"])
-    return context
-
-
-def _run_server() -> None:
-    """Start the fork server, unless it runs.
-
-    Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
-    process that is about to be told what to do.
-    """
-    resource_tracker.ensure_running()  # first: starting it would unblock them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Let a process start without running the user's script again, as multiprocessing would have it.
-
-    A capture needs nothing from it; so a script needs no `__main__` guard, and may even be read from a pipe.
-    """
-    main = sys.modules["__main__"]
-    hidden = {}
-    try:
-        for name in ("__spec__", "__file__"):
-            if hasattr(main, name):
-                hidden[name] = getattr(main, name)
-                setattr(main, name, None)
-        yield
-    finally:
-        for name, value in hidden.items():
-            setattr(main, name, value)
-
-
-def drop_unwritable_output() -> None:
-    """Let go what standard output and error hold and cannot write: a full disk below a log, say.
-
-    multiprocessing flushes both before it starts a process, and would start none.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if stream is None:
-            continue
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            with suppress(OSError, ValueError):  # it is no file of the system
-                _flush_to_nowhere(stream)
-
-
-def _flush_to_nowhere(stream: TextIO) -> None:
-    descriptor = stream.fileno()
-    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, descriptor)
-        stream.flush()
-    finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nowhere)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
 from typing import Any, TypeAlias
@@ -10,9 +9,6 @@ from typing import Any, TypeAlias
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.recording.overlay import Overlay, VideoFile
 from pptsn.runtime.stream.sources.base import SourceUri
-
-# What may be sent to the whole program, and concerns its main process alone.
-STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class HandedDescriptor:

@@ -15,7 +15,7 @@ from unittest.mock import patch
 import cv2
 
 import pptsn.runtime.base.stages
-import pptsn.runtime.classify.clips
+import pptsn.runtime.decoding.clips
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.stages.measuring import Subject, measure_stages_in_turn
@@ -85,7 +85,7 @@ def _slowed(stage: str, engine: Engine) -> AbstractContextManager[object]:
         return _slowed_decoder()
     if stage == "resize":
         return patch.object(
-            pptsn.runtime.classify.clips, "resize_frame", _slower(pptsn.runtime.classify.clips.resize_frame)
+            pptsn.runtime.decoding.clips, "resize_frame", _slower(pptsn.runtime.decoding.clips.resize_frame)
         )
     return patch.object(engine, "_infer_batch", _slower(engine._infer_batch))
 

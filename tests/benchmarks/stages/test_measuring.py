@@ -13,7 +13,7 @@ from pptsn.benchmarks.stages.measuring import Subject, measure_stages, measure_s
 from pptsn.benchmarks.stages.report import WORK, Recorder
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import DECODE, DECODING, listening, stage
-from pptsn.runtime.classify.clips import Source
+from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame

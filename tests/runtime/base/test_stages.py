@@ -33,9 +33,9 @@ from pptsn.runtime.base.stages import (
     timed,
 )
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.clips import ClipEnd, Source, clip_frames
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
+from pptsn.runtime.decoding.clips import ClipEnd, Source, clip_frames
 from pptsn.runtime.engines import Device, open_engine
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.frames.preprocess import Frame
@@ -266,8 +266,8 @@ def test_handing_over_anything_is_a_wait_for_room_and_no_decoding(
         clock.now_s += 1
         return pixels
 
-    monkeypatch.setattr("pptsn.runtime.classify.clips.time.perf_counter", clock)
-    monkeypatch.setattr("pptsn.runtime.classify.clips.resize_frame", resize)
+    monkeypatch.setattr("pptsn.runtime.decoding.clips.time.perf_counter", clock)
+    monkeypatch.setattr("pptsn.runtime.decoding.clips.resize_frame", resize)
     path = write_clip(tmp_path / "a.mp4", frames=8) if readable else tmp_path / "none.mp4"
     sources: list[Source] = [path, InputError("@list", "names nothing"), path]
     handed = []

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.clips import Excerpt
 from pptsn.runtime.classify.lists import Sample, evenly, read_any_list, read_list, source_of
+from pptsn.runtime.decoding.clips import Excerpt
 
 
 def write(folder: Path, text: str) -> Path:

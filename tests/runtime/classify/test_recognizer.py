@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.clips import Excerpt
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.decoding.clips import Excerpt
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.sampling import centre_indices

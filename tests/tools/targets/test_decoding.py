@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pptsn.benchmarks.measure.method import Method
-from pptsn.runtime.classify.clips import ClipFrame, clip_frames
+from pptsn.runtime.decoding.clips import ClipFrame, clip_frames
 from tests.clips import write_clip
 from tests.models import tiny_spec
 from tools.targets.decoding import measure_long

@@ -1,4 +1,4 @@
-"""Memory that a capture process and the pipeline share, parted into slots of one frame each.
+"""Memory that a process shares with the one that started it, parted into slots of one frame each.
 
 Kept by hand: `multiprocessing.shared_memory` makes named files in /dev/shm, which is 64 MB in a container and
 keeps what a killed process leaves there.
@@ -10,6 +10,7 @@ import mmap
 import os
 import select
 import tempfile
+import threading
 from multiprocessing.reduction import DupFd
 
 import numpy as np
@@ -29,15 +30,16 @@ def _unnamed_file() -> int:
 
 
 class FrameSlots(Closing):
-    """`count` slots of `slot_bytes` bytes.  The process that captures fills them, the pipeline frees them.
+    """`count` slots of `slot_bytes` bytes.  One process takes and fills them, the one that started it frees them.
 
     Frames stay where they were put: nothing is copied between the two processes.  The slots may be freed in any
-    order.  Handed to the process when it is started.  The memory has no name and no limit but the machine's own,
-    unlike /dev/shm, of which a container has 64 MB; raises OSError where there is none left.
+    order, by any thread.  Handed to the process when it is started.  The memory has no name and no limit but the
+    machine's own, unlike /dev/shm, of which a container has 64 MB; raises OSError where there is none left.
     """
 
     def __init__(self, *, count: int, slot_bytes: int) -> None:
-        self._count, self._slot_bytes = count, slot_bytes
+        self.count, self.slot_bytes = count, slot_bytes
+        self._closing = threading.Lock()  # a descriptor that is closed may soon be somebody else's
         self._memory_fd = _unnamed_file()
         self._free_fd = -1
         try:
@@ -50,53 +52,60 @@ class FrameSlots(Closing):
             raise
 
     def _map(self) -> None:
-        self._memory = mmap.mmap(self._memory_fd, self._count * self._slot_bytes + self._count)
+        self._memory = mmap.mmap(self._memory_fd, self.count * self.slot_bytes + self.count)
 
     def __getstate__(self) -> tuple[int, int, object, object]:
         """Return what the process that is being started needs; not for other uses of pickling."""
-        return self._count, self._slot_bytes, DupFd(self._memory_fd), DupFd(self._free_fd)
+        return self.count, self.slot_bytes, DupFd(self._memory_fd), DupFd(self._free_fd)
 
     def __setstate__(self, state: tuple[int, int, object, object]) -> None:
-        self._count, self._slot_bytes, memory, free = state
+        self.count, self.slot_bytes, memory, free = state
+        self._closing = threading.Lock()
         self._memory_fd, self._free_fd = memory.detach(), free.detach()  # type: ignore[attr-defined]
         self._map()
 
-    def take(self, timeout_s: float) -> int | None:
+    def take(self, timeout_s: float | None) -> int | None:
         """Return a free slot, which is taken from now on; None where there was none within `timeout_s`."""
         poll = select.poll()
         poll.register(self._free_fd, select.POLLIN)
-        if not poll.poll(1000 * timeout_s):
+        if not poll.poll(None if timeout_s is None else 1000 * timeout_s):
             return None
         os.eventfd_read(self._free_fd)
-        states = self._count * self._slot_bytes
+        states = self.count * self.slot_bytes
         slot = self._memory.find(bytes([_FREE]), states) - states
         self._memory[states + slot] = _TAKEN
         return slot
 
     def fits(self, pixels: Frame) -> bool:
         """Whether `pixels` fit into a slot."""
-        return pixels.nbytes <= self._slot_bytes
+        return pixels.nbytes <= self.slot_bytes
 
-    def view(self, slot: int, height: int, width: int) -> Frame:
-        """Return the (height, width, 3) uint8 pixels in `slot`: the shared memory itself, until it is freed.
+    def memory(self, slot: int) -> memoryview:
+        """Return the bytes of `slot`: the shared memory itself, the taker's until it is freed.
 
         The memory stays as long as a view of it does, even when the slots are closed.
         """
-        start = slot * self._slot_bytes
-        flat = np.frombuffer(self._memory, np.uint8, count=height * width * 3, offset=start)
+        start = slot * self.slot_bytes
+        return memoryview(self._memory)[start : start + self.slot_bytes]
+
+    def view(self, slot: int, height: int, width: int) -> Frame:
+        """Return the (height, width, 3) uint8 pixels in `slot`, see `memory`."""
+        flat = np.frombuffer(self.memory(slot), np.uint8, count=height * width * 3)
         return flat.reshape(height, width, 3)
 
     def free(self, slot: int) -> None:
-        """Give `slot` back to the process that captures; does nothing when the slots are closed."""
-        if self._free_fd < 0:
-            return
-        self._memory[self._count * self._slot_bytes + slot] = _FREE
-        os.eventfd_write(self._free_fd, 1)
+        """Give `slot` back to the process that takes them; does nothing when the slots are closed."""
+        with self._closing:
+            if self._free_fd < 0:
+                return
+            self._memory[self.count * self.slot_bytes + slot] = _FREE
+            os.eventfd_write(self._free_fd, 1)
 
     def close(self) -> None:
         """Give back the descriptors; the memory goes with the last view of it."""
-        for name in ("_memory_fd", "_free_fd"):
-            descriptor = getattr(self, name)
-            setattr(self, name, -1)
-            if descriptor >= 0:
-                os.close(descriptor)
+        with self._closing:
+            for name in ("_memory_fd", "_free_fd"):
+                descriptor = getattr(self, name)
+                setattr(self, name, -1)
+                if descriptor >= 0:
+                    os.close(descriptor)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pptsn.runtime.classify.prefetch import Exhausted, Prefetcher
+from pptsn.runtime.workers.feed import Exhausted
+from pptsn.runtime.workers.prefetch import Prefetcher
 
 
 def test_items_come_in_order_and_end() -> None:

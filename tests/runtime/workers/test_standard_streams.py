@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[4]
 # What is printed to a full device stays in the buffer; flushing fails until it is let go.
 SCRIPT = """
 import os, sys
-from pptsn.runtime.stream.capture.process import drop_unwritable_output
+from pptsn.runtime.workers.starting import drop_unwritable_output
 sys.stderr = open("/dev/full", "w")
 sys.stderr.write("lost")
 try:

@@ -5,22 +5,17 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.workers.feed import Exhausted, Feed
 
 T = TypeVar("T")
 
 
-class Exhausted(Exception):  # noqa: N818 - an ending, like StopIteration, rather than an error
-    """The iterator has ended."""
-
-
-class Prefetcher(Closing, Generic[T]):
+class Prefetcher(Feed[T]):
     """Iterates `items` in a thread of its own, at most `depth` items ahead of `get`.
 
-    An exception in the iterator is raised by the `get` that reaches it.  A context manager: leaving it ends
-    the thread at the iterator's next item.
+    Closing it ends the thread at the iterator's next item.
     """
 
     # How often a thread that waits for room looks whether it should stop instead.
@@ -57,7 +52,7 @@ class Prefetcher(Closing, Generic[T]):
         return False
 
     def get(self, timeout_s: float | None = None) -> T:
-        """Return the next item; raises TimeoutError after `timeout_s`, Exhausted at the end."""
+        """Return the next item, see Feed."""
         try:
             item, ending = self._queue.get(timeout=timeout_s)
         except queue.Empty:

@@ -73,11 +73,31 @@ def clip_frames(
     Once another thread sets `stop`, the source that is being decoded ends as one that cannot be read.
     """
     for clip, source in enumerate(sources):
-        if isinstance(source, InputError):
-            yield from _hand_over(ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source))
-            continue
-        path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
-        yield from _frames_of(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
+        yield from frames_of(clip, source, spec, segments=segments, rule=rule, stop=stop)
+
+
+def frames_of(
+    clip: int,
+    source: Source,
+    spec: ModelSpec,
+    *,
+    segments: int,
+    rule: str,
+    stop: threading.Event | None = None,
+) -> Iterator[ClipFrame | ClipEnd]:
+    """Yield the frames of one source, number `clip`, then its ClipEnd; see `clip_frames`."""
+    if isinstance(source, InputError):
+        yield from _hand_over(ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source))
+        return
+    path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
+    yield from _read(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
+
+
+def name_of(source: Source) -> str:
+    """Return what a source is called in results and errors."""
+    if isinstance(source, InputError):
+        return source.thing
+    return str(source.path if isinstance(source, Excerpt) else source)
 
 
 def usable_frames(path: str | Path, available: int, stated: int | None) -> int:
@@ -91,7 +111,7 @@ def usable_frames(path: str | Path, available: int, stated: int | None) -> int:
     return available if stated is None else stated
 
 
-def _frames_of(
+def _read(
     clip: int,
     source: str | Path,
     spec: ModelSpec,

@@ -1,0 +1,61 @@
+"""How many processes decode: what a user may ask for, and what is right where nothing is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sized
+from typing import Final, Literal, TypeAlias
+
+from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.errors import UsageError
+
+AUTO: Final = "auto"
+Decoders: TypeAlias = int | Literal["auto"]
+
+DECODERS_HELP = (
+    "Processes that decode; 0 decodes in this one; auto: as many as cores are left beside the engine, for four "
+    "clips or more."
+)
+# More are a slip of the keyboard.
+_MOST = 1024
+# Starting the first decoder takes as long as decoding a few short clips.
+_FEWEST_CLIPS = 4
+
+
+def read_decoders(text: str) -> Decoders:
+    """Return the number of decoders that `text` asks for; raises UsageError for what makes no sense."""
+    if text == AUTO:
+        return AUTO
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))):
+        raise UsageError("--decoders", f"expected auto or a number of 0 to {_MOST}, got {text!r}")
+    return check_decoders(int(text))
+
+
+def check_decoders(decoders: Decoders) -> Decoders:
+    """Return `decoders`; raises UsageError for what makes no sense."""
+    if isinstance(decoders, int) and not 0 <= decoders <= _MOST:
+        raise UsageError("--decoders", f"expected auto or a number of 0 to {_MOST}, got {decoders!r}")
+    return decoders
+
+
+def decoder_count(decoders: Decoders, sources: Iterable[object], *, busy_cores: int) -> int:
+    """Return how many processes decode `sources`.
+
+    busy_cores: those that the engine and the thread that feeds it keep busy.
+    """
+    if isinstance(decoders, int):
+        return decoders
+    clips = len(sources) if isinstance(sources, Sized) else None
+    return automatic_decoders(cores=available_cores(), busy_cores=busy_cores, clips=clips)
+
+
+def automatic_decoders(*, cores: int, busy_cores: int, clips: int | None) -> int:
+    """Return how many processes decode where nobody says: a process for each core that is left, and each clip.
+
+    cores: that this process may use.  clips: None where their number is not known.
+    None for an engine that fills the cores, whose work decoders would slow down as much as they spare; and for a
+    few clips, which are decoded before a pool has started.
+    """
+    if clips is not None and clips < _FEWEST_CLIPS:
+        return 0
+    idle = max(0, cores - busy_cores)
+    return idle if clips is None else min(idle, clips)

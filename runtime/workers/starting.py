@@ -1,0 +1,171 @@
+"""Starting processes that work for this one, and what holds for all of them: how they live, and end with it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, TextIO
+
+# What may be sent to the whole program, and concerns its main process alone.
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+# multiprocessing's own table of processes is not for several threads: of two that find one ended, one would be
+# told another exit code.
+_table = threading.Lock()
+# A start takes half of them.
+_SPARE_DESCRIPTORS = 16
+
+
+def start_process(
+    target: Callable[..., None], arguments: tuple[Any, ...], *, name: str, preload: tuple[str, ...]
+) -> BaseProcess:
+    """Start and return a process that calls `target(*arguments)`; it is killed where this one ends in order.
+
+    preload: modules that the fork server imports before its first fork, so that no process has to; those of
+        whoever starts the first process count.
+    Raises OSError or EOFError where the system has no process, memory or descriptor left.
+    """
+    if multiprocessing.current_process().daemon:
+        raise OSError("a process of multiprocessing's may start none")
+    process = _context(preload).Process(target=target, args=arguments, name=name, daemon=True)
+    with _table:
+        _run_server()
+        drop_unwritable_output()
+        _check_descriptors()
+        with _without_main():
+            process.start()
+    return process
+
+
+def killed_by(process: BaseProcess) -> str | None:
+    """Return the name of the signal that ended `process`, which has gone or is about to; None where none did."""
+    code = _wait(process)
+    return signal.Signals(-code).name if code is not None and code < 0 else None
+
+
+def let_go(process: BaseProcess) -> None:
+    """Give back what this process holds of `process`, which was killed."""
+    if _wait(process) is not None:
+        process.close()
+
+
+def _wait(process: BaseProcess) -> int | None:
+    with _table:
+        process.join(1)
+        return process.exitcode
+
+
+def ignore_stop_signals(*, terminate: Callable[[int, FrameType | None], None] | None = None) -> None:
+    """Leave it to the main process what becomes of this one when the whole program is told to stop.
+
+    terminate: handles SIGTERM all the same.
+    """
+    for number in STOP_SIGNALS - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, terminate or signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def end_with_parent() -> None:
+    """From now on end this process as soon as the one that started it is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), name="end with parent", daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+@cache
+def _context(preload: tuple[str, ...]) -> ForkServerContext:
+    """Return what starts processes: forks of a server that has imported what they need, and has no threads.
+
+    Forked from this process they would inherit locks that its threads hold; started afresh, each would take half
+    a second and as much memory again.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    return context
+
+
+def _run_server() -> None:
+    """Start the fork server, unless it runs.
+
+    Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
+    process that is about to be told what to do.
+    """
+    resource_tracker.ensure_running()  # first: starting it would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _check_descriptors() -> None:
+    """Raise OSError where few descriptors are left.
+
+    A start that runs out of them half-way ends the fork server, with a traceback; and some are left so for
+    whatever else the program opens.
+    """
+    with ExitStack() as spare:
+        for _ in range(_SPARE_DESCRIPTORS):
+            spare.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Let a process start without running the user's script again, as multiprocessing would have it.
+
+    It needs nothing from it; so a script needs no `__main__` guard, and may even be read from a pipe.
+    """
+    main = sys.modules["__main__"]
+    hidden = {}
+    try:
+        for name in ("__spec__", "__file__"):
+            if hasattr(main, name):
+                hidden[name] = getattr(main, name)
+                setattr(main, name, None)
+        yield
+    finally:
+        for name, value in hidden.items():
+            setattr(main, name, value)
+
+
+def drop_unwritable_output() -> None:
+    """Let go what standard output and error hold and cannot write: a full disk below a log, say.
+
+    multiprocessing flushes both before it starts a process, and would start none.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):  # it is no file of the system
+                _flush_to_nowhere(stream)
+
+
+def _flush_to_nowhere(stream: TextIO) -> None:
+    descriptor = stream.fileno()
+    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, descriptor)
+        stream.flush()
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,117 @@
+"""Frames from a pool of decoders: those that this process would have decoded, whatever the clips are like."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pptsn.runtime.decoding.ahead import decoded_ahead
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source
+from pptsn.runtime.workers import pool as pools
+from tests.clips import write_clip
+from tests.models import tiny_spec
+from tests.runtime.decoding.sources import all_kinds
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
+    return all_kinds(tmp_path_factory.mktemp("sources"))
+
+
+def decoded(sources: Iterable[Source], decoders: int, **changes: Any) -> list[tuple[Any, ...]]:
+    """Return all that comes, but for times."""
+    arguments = {"spec": tiny_spec(), "segments": 4, "rule": "centre"} | changes
+    with decoded_ahead(sources, decoders=decoders, **arguments) as feed:
+        return [_without_times(item) for item in feed]
+
+
+def _without_times(item: ClipFrame | ClipEnd) -> tuple[Any, ...]:
+    if isinstance(item, ClipFrame):
+        return item.clip, item.weight, item.pixels.shape, item.pixels.tobytes()
+    fields = dataclasses.asdict(item)
+    assert fields.pop("started_s") > 0
+    assert fields.pop("decode_ms") >= 0
+    return *fields.values(), type(item.error), str(item.error)
+
+
+@pytest.mark.parametrize("decoders", [1, 2, 4])
+def test_frames_ends_errors_and_warnings_are_those_of_this_process(sources: list[Source], decoders: int) -> None:
+    plain = decoded(sources, 0)
+    ends = [item for item in plain if len(item) > 4]
+    assert [end[0] for end in ends] == list(range(len(sources)))
+    assert sum(end[-1] != "None" for end in ends) == 7
+    assert sum(bool(end[5]) for end in ends) >= 2  # with warnings
+    assert [_comparable(item) for item in decoded(sources, decoders)] == [_comparable(item) for item in plain]
+
+
+def _comparable(item: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Errors are not equal to each other; their type and text are in the tuple besides."""
+    return tuple(part for part in item if not isinstance(part, Exception))
+
+
+def test_pictures_too_large_for_a_slot_come_all_the_same(tmp_path: Path) -> None:
+    wide = write_clip(tmp_path / "wide.mp4", frames=60, width=640, height=64)
+    spec = tiny_spec(resize_rule="keep_aspect")
+    plain = decoded([wide] * 4, 0, spec=spec, segments=50)
+    assert plain[0][2] == (40, 400, 3)
+    assert decoded([wide] * 4, 2, spec=spec, segments=50) == plain
+
+
+def test_a_clip_of_more_frames_than_there_are_slots_holds_nobody_up(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "long.mp4", frames=151)
+    plain = decoded([clip] * 5, 0, segments=150)
+    assert len(plain) == 5 * 151
+    assert decoded([clip] * 5, 3, segments=150) == plain
+
+
+def test_no_more_processes_start_than_there_are_clips(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    with decoded_ahead([clip] * 2, tiny_spec(), segments=1, rule="centre", decoders=9) as feed:
+        list(feed)
+        assert sum(child.name == "decoders" for child in multiprocessing.active_children()) <= 2
+    assert decoded([], 3) == []
+
+
+def test_a_clip_whose_decoder_is_killed_says_so(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=101)
+    told: list[str] = []
+    with decoded_ahead([clip] * 3, tiny_spec(), segments=100, rule="centre", decoders=1, note=told.append) as feed:
+        feed.get()
+        (child,) = (child for child in multiprocessing.active_children() if child.name == "decoders")
+        os.kill(child.pid or 0, signal.SIGKILL)
+        ends = [item for item in feed if isinstance(item, ClipEnd)]
+    assert [str(end.error) for end in ends] == [
+        f"{clip}: its decoder crashed (SIGKILL); check the file, or use fewer decoders",
+        "None",
+        "None",
+    ]
+    assert (ends[0].clip, ends[0].source) == (0, str(clip))
+    assert told == []
+
+
+def test_where_no_process_can_be_started_this_one_decodes(
+    sources: list[Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    plain = decoded(sources[:6], 0)
+    monkeypatch.setattr(pools, "FrameSlots", refuse)
+    told: list[str] = []
+    found = decoded(sources[:6], 4, note=told.append)
+    assert [_comparable(item) for item in found] == [_comparable(item) for item in plain]
+    assert told == ["no decoders, as the system starts no process (No space left on device)"]
+
+
+def test_leaving_early_does_not_wait_for_a_long_clip(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4")
+    for decoders in (0, 2):
+        with decoded_ahead([clip] * 10**4, tiny_spec(), segments=4, rule="centre", decoders=decoders) as feed:
+            feed.get()
