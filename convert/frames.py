@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.progress import Steps
+from pptsn.runtime.base.progress import Steps, print_note
 from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
 from pptsn.runtime.classify.sources import expand_sources
-from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source, clip_frames
+from pptsn.runtime.decoding.ahead import decoded_ahead
+from pptsn.runtime.decoding.clips import ClipFrame, Source
+from pptsn.runtime.decoding.decoders import AUTO, Decoders, decoder_count
 from pptsn.runtime.frames.preprocess import Frame, cut_crop
 from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.spec import ModelSpec
@@ -61,13 +63,14 @@ def read_frames(
     *,
     frames: int,
     option: str = "--calibration",
+    decoders: Decoders = AUTO,
     progress: Steps | None = None,
 ) -> FrameSet:
     """Return about `frames` crops for calibration, and a third as many held out, of frames of `sources`.
 
     Clips are taken evenly from all of `sources`, frames evenly from each clip, and of each frame one crop of the
     ten-crop, a different one from frame to frame: the network then sees in calibration what it sees in use.
-    option: where `sources` came from, for errors.
+    option: where `sources` came from, for errors.  decoders: processes that decode, see `pptsn.runtime.decoding`.
     progress: called with the clips done and the clips in all.
     Raises InputError where no clip can be read, or all together have less than MINIMUM_FRAMES frames.
     """
@@ -78,12 +81,16 @@ def read_frames(
     segments = -(-wanted // len(chosen))
     crops: dict[int, list[Frame]] = {}
     skipped: list[str] = []
+    count = decoder_count(decoders, chosen, busy_cores=0)
     # Not the published rule, which takes but the first frame of a clip that has fewer than `segments`.
-    for item in clip_frames(chosen, spec, segments=segments, rule="linspace"):
-        if isinstance(item, ClipFrame):
-            seen = crops.setdefault(item.clip, [])
-            seen.append(_crop(item.pixels, spec, turn=item.clip + len(seen)))
-        elif isinstance(item, ClipEnd):
+    with decoded_ahead(
+        chosen, spec, segments=segments, rule="linspace", decoders=count, note=print_note
+    ) as decoded:
+        for item in decoded:
+            if isinstance(item, ClipFrame):
+                seen = crops.setdefault(item.clip, [])
+                seen.append(_crop(item.pixels, spec, turn=item.clip + len(seen)))
+                continue
             if item.error is not None:
                 crops.pop(item.clip, None)
                 skipped.append(str(item.error))

@@ -11,6 +11,7 @@ from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import read_list, source_of
 from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.runtime.frames.views import view_count
@@ -68,6 +69,7 @@ def evaluate(
     segments: int | None = None,
     backend: str = "auto",
     device: str | None = None,
+    decoders: Decoders = AUTO,
     display: Display | None = None,
 ) -> Evaluation:
     """Evaluate `weights`, a `.pdparams` checkpoint, an `.onnx` file or an `.engine`, on the recipe's test list.
@@ -76,6 +78,7 @@ def evaluate(
     cpu, cuda or cuda:N), but for an `.engine`, which takes the first GPU.  A checkpoint sees frames and crops of
     the recipe's sizes, other models those of their own spec.
     backend: what runs an `.onnx` file or an `.engine`, see `pptsn.runtime.engines.open_engine`.
+    decoders: processes that decode, see `pptsn.runtime.decoding.decoders`.
     Raises UsageError without a test list and for a backend that is not Paddle's with a checkpoint, ModelError for
     weights of another depth or number of classes, and what `read_list` and `open_engine` raise; unreadable clips
     are counted and named.
@@ -93,7 +96,10 @@ def evaluate(
     for note in engine.notes:
         display.line(note)
     with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(samples)) as bar:
-        results = recognizer.classify_many(map(source_of, samples), segments=segments, views=views)
+        sources = [source_of(sample) for sample in samples]
+        results = recognizer.classify_many(
+            sources, segments=segments, views=views, decoders=decoders, note=display.line
+        )
         answers = Answers.of(_counted(results, bar.advance))
     found = accuracy(answers.leading, [sample.label for sample in samples])
     return Evaluation(

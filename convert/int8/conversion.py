@@ -70,7 +70,9 @@ def convert_to_int8(
     network = load_network(model)
     options.skip.check(network)
     with bar("reading frames") as progress:
-        frames = read_frames(sources, network.spec, frames=options.frames, progress=progress)
+        frames = read_frames(
+            sources, network.spec, frames=options.frames, decoders=options.decoders, progress=progress
+        )
     quantizer = _calibrated(network, frames, options, bar)
     chosen, candidates, layers = _choose(quantizer, options, bar)
     quantized = quantizer.build(chosen)

@@ -10,6 +10,7 @@ from pptsn.convert.graph import NETWORK_PREFIX
 from pptsn.convert.int8.histogram import METHODS
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import check_ranges, option
+from pptsn.runtime.decoding.decoders import Decoders, check_decoders, decoders_option
 
 if TYPE_CHECKING:  # reading options takes no ONNX
     from pptsn.convert.graph.network import Network
@@ -76,7 +77,7 @@ class Int8Options:
     placement: a name in PLACEMENTS[target], or `auto`, which tries those too; None for the last.
     skip: convolutions that stay in floating point.
     sensitivity: whether to measure each layer's own error.
-    frames: how many to calibrate on.
+    frames: how many to calibrate on.  decoders: processes that decode them, see `pptsn.runtime.decoding.decoders`.
     min_agreement: the smallest share (0..1) of held-out frames with the same leading class that passes.
     compensate: whether weights are rounded such that their errors cancel (`pptsn.convert.graph.compensation`).
     cache: whether observed ranges are kept for the next time.
@@ -110,10 +111,12 @@ class Int8Options:
         "--compensate/--no-compensate",
         default=True,
     )
+    decoders: Decoders = decoders_option()
     cache: bool = option("Keep what calibration observed for the next time.", "--cache/--no-cache", default=True)
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        check_decoders(self.decoders)
         _check_choice("--target", self.target, tuple(PLACEMENTS))
         _check_choice("--method", self.method, ("auto", *METHODS))
         if self.placement is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pptsn.convert.verify.runs import Runs, is_export
 from pptsn.runtime.base.files import printable
-from pptsn.runtime.base.progress import notes, progress_bar
+from pptsn.runtime.base.progress import print_note, progress_bar
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.decoding.clips import Source
@@ -33,7 +33,7 @@ def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:
         return PaddleExportEngine(model, mirror=mirror)
     engine = open_engine(model, backend=runs.backend, device=runs.device_of(model), optimise=runs.optimise)
     for note in engine.notes:
-        notes().print(f"pptsn: note: {printable(note)}", markup=False)
+        print_note(printable(note))
     return engine
 
 
@@ -101,7 +101,9 @@ def clip_logits(
         task = bar.add_task("verifying", total=len(groups) * len(sources))
         for group in groups:
             together = SideBySide([engines[index] for index in group])
-            results = Recognizer(together).classify_many(sources, segments=runs.segments, views=runs.views)
+            results = Recognizer(together).classify_many(
+                sources, segments=runs.segments, views=runs.views, decoders=runs.decoders, note=print_note
+            )
             for clip, result in enumerate(results):
                 bar.advance(task)
                 if isinstance(result, Failure):

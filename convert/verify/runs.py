@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.options import check_ranges, option
+from pptsn.runtime.decoding.decoders import Decoders, check_decoders, decoders_option
 from pptsn.runtime.model.manifest import PLAN_SUFFIX
 
 
@@ -17,6 +18,7 @@ class Runs:
     device: cpu, cuda or cuda:N; None is `cuda` for an .engine and `cpu` for others.
     backend: as `pptsn.runtime.engines.open_engine` takes it.
     optimise: False runs ONNX graphs as they are written, without ONNX Runtime's fusions.
+    decoders: processes that decode, see `pptsn.runtime.decoding.decoders`.
     """
 
     segments: int = option("Frames to look at of each clip.", default=3, least=1)
@@ -30,9 +32,11 @@ class Runs:
         "--optimise/--no-optimise",
         default=True,
     )
+    decoders: Decoders = decoders_option()
 
     def __post_init__(self) -> None:
         check_ranges(self)
+        check_decoders(self.decoders)
 
     def device_of(self, model: str | Path) -> str:
         """Return where `model` runs; an export folder, by Paddle, always on the CPU."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pptsn.cli.lazy import late
+from pptsn.runtime.decoding.decoders import DECODERS_HELP
 from pptsn.runtime.engines.registry import backends_help
 
 MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."
@@ -20,4 +21,5 @@ SegmentsOption = Annotated[int, typer.Option(help="Frames to look at; the publis
 ViewsOption = Annotated[str, typer.Option(help=VIEWS_HELP)]
 DeviceOption = Annotated[str, typer.Option(help=DEVICE_HELP)]
 BackendOption = Annotated[str, typer.Option(help=BACKEND_HELP)]
+DecodersOption = Annotated[str, typer.Option("--decoders", help=DECODERS_HELP, metavar="N|auto")]
 ThreadsOption = Annotated[int | None, typer.Option(help=THREADS_HELP)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.device_options import DecodersOption
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 from pptsn.cli.requirements import require
 
@@ -27,6 +28,7 @@ def evaluate(
         str | None,
         typer.Option(help="auto, cpu, cuda or cuda:N; the recipe's if not given, the first GPU for an .engine."),
     ] = None,
+    decoders: DecodersOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure top-1 and top-5 over the recipe's test list.
@@ -42,12 +44,21 @@ def evaluate(
     import json
 
     from pptsn.runtime.base.files import printable
+    from pptsn.runtime.decoding.decoders import read_decoders
     from pptsn.training.recipe import load_recipe
 
     recipe = load_recipe(config, changes or [])
     from pptsn.training.evaluation import evaluate as run
 
-    result = run(recipe, weights, views=views, segments=segments, backend=backend, device=device)
+    result = run(
+        recipe,
+        weights,
+        views=views,
+        segments=segments,
+        backend=backend,
+        device=device,
+        decoders=read_decoders(decoders),
+    )
     if as_json:
         typer.echo(json.dumps({"weights": printable(str(weights)), **result.to_dict()}))
     else:

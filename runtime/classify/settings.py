@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pptsn.runtime.base.options import option
-from pptsn.runtime.decoding.decoders import AUTO, DECODERS_HELP, Decoders, check_decoders, read_decoders
+from pptsn.runtime.decoding.decoders import Decoders, check_decoders, decoders_option
 from pptsn.runtime.frames.sampling import check_segments, sampling_rule
 from pptsn.runtime.frames.views import check_views
 
@@ -24,7 +24,7 @@ class ClassifySettings:
     segments: int = option("Frames to look at; the published inference takes 25.", default=25)
     views: str = option("Crops of each frame: ten, three or center.", default="ten")
     sampling: str = option("Which frames: centre (published inference) or linspace.", default="centre")
-    decoders: Decoders = option(DECODERS_HELP, default=AUTO, read=read_decoders, written=AUTO, metavar="N|auto")
+    decoders: Decoders = decoders_option()
 
     def __post_init__(self) -> None:
         check_views(self.views)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sized
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import option
 
 AUTO: Final = "auto"
 Decoders: TypeAlias = int | Literal["auto"]
@@ -19,6 +20,11 @@ DECODERS_HELP = (
 _MOST = 1024
 # Starting the first decoder takes as long as decoding a few short clips.
 _FEWEST_CLIPS = 4
+
+
+def decoders_option() -> Any:
+    """Return the field of a settings class that says who decodes."""
+    return option(DECODERS_HELP, default=AUTO, read=read_decoders, written=AUTO, metavar="N|auto")
 
 
 def read_decoders(text: str) -> Decoders:

@@ -111,7 +111,9 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
                 self._threads.append(thread)
 
     def get(self, timeout_s: float | None = None) -> Item:
-        """Return the next item, see Feed."""
+        """Return the next item, see Feed; raises ValueError once the pool is closed."""
+        if self._closed:
+            raise ValueError(f"the {self._crew.thing} were let go")
         with self._changed:
             if self._give_back is not None:
                 self._give_back()

@@ -6,26 +6,24 @@ anything is loaded: an interrupted and resumed training sees what an uninterrupt
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.frames.preprocess import normalise
+from pptsn.runtime.workers.pool import Crew, WorkerPool
 from pptsn.training.data.dataset import MODES, ClipSettings, Crops, clip_crops
-from pptsn.training.data.workers import worker_pool
 
 # So many batches are loaded ahead of the consumer: enough that it never waits for one, and a bound on memory.
 _BATCHES_AHEAD = 2
 _NAMED_UNREADABLE = 3
+_PRELOAD = ("pptsn.training.data.loader", "pptsn.runtime.video.reader", "pptsn.runtime.video.folder")
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,30 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """One clip as a worker returns it: crops, uint8 because that is a quarter to copy, or why there are none."""
+    """One clip as a process gives it: crops, uint8 because that is a quarter to copy, or why there are none."""
 
     index: int
     crops: Crops | None
     error: str = ""
+
+
+# A clip to load: the sample, its place in the list, and the key of its random choices.
+_Job: TypeAlias = "tuple[Sample, int, tuple[int, ...]]"
+
+
+@dataclass(frozen=True)
+class _Load:
+    """What loads a clip, in whichever process."""
+
+    mode: str
+    settings: ClipSettings
+
+    def __call__(self, job: _Job) -> Iterator[_Loaded]:
+        sample, index, key = job
+        try:
+            yield _Loaded(index, clip_crops(sample, mode=self.mode, settings=self.settings, key=key))
+        except InputError as error:
+            yield _Loaded(index, None, str(error))
 
 
 def batch_order(clips: int, *, mode: str, seed: int, epoch: int) -> npt.NDArray[np.int64]:
@@ -73,10 +90,10 @@ def batch_count(clips: int, *, mode: str, batch_size: int) -> int:
 
 
 class Loader(Closing):
-    """Loads batches with `workers` processes, kept from epoch to epoch; 0 loads in this process.
+    """Loads batches with `workers` processes; 0 loads in this process.
 
-    A context manager; `close` may be called twice.  Processes start at the first batch and end with the loader,
-    or with this process however it ends.
+    A context manager; `close` may be called twice.  Processes start at the first batch of an epoch; they end with
+    the epoch, with the loader, or with this process however it ends.
     """
 
     def __init__(self, settings: ClipSettings, *, batch_size: int, workers: int, seed: int = 0) -> None:
@@ -85,8 +102,8 @@ class Loader(Closing):
         if workers < 0:
             raise UsageError("workers", f"expected 0 or more, got {workers}")
         self._settings, self._batch_size, self._seed = settings, batch_size, seed
-        self._executor: Executor = worker_pool(workers) if workers else _InlineExecutor()
-        self._clips_ahead = max(_BATCHES_AHEAD * batch_size, 2 * workers) if workers else 0
+        self._workers = workers
+        self._pool: WorkerPool[_Job, _Loaded] | None = None
 
     def batches(self, samples: Sequence[Sample], *, mode: str, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch; leaving early is fine.
@@ -94,7 +111,7 @@ class Loader(Closing):
         In training the list is shuffled and a last batch that is not full is dropped.  A clip that cannot be
         read is left out and named; the clips after it move up.
         Raises InputError once more than the share `max_unreadable` of the list cannot be read, PptsnError where a
-        worker process dies, UsageError where a training list does not fill one batch.
+        process dies or none can be started, UsageError where a training list does not fill one batch.
         """
         order = batch_order(len(samples), mode=mode, seed=self._seed, epoch=epoch)
         if mode == "train" and len(samples) < self._batch_size:
@@ -118,22 +135,33 @@ class Loader(Closing):
     def _load_ahead(
         self, samples: Sequence[Sample], order: npt.NDArray[np.int64], mode: str, epoch: int
     ) -> Iterator[_Loaded]:
-        pending: deque[Future[_Loaded]] = deque()
+        load = _Load(mode, self._settings)
+        jobs = ((samples[index], index, (self._seed, epoch, index)) for index in map(int, order))
+        if not self._workers:
+            for job in jobs:
+                yield from load(job)
+            return
+        self.close()  # an epoch that was left early
+        with self._processes(load, jobs) as self._pool:
+            for clip in self._pool:
+                # What a process gives lies in memory that it uses again.
+                yield clip if clip.crops is None else replace(clip, crops=clip.crops.copy())
+
+    def _processes(self, load: _Load, jobs: Iterator[_Job]) -> WorkerPool[_Job, _Loaded]:
+        settings = self._settings
+        crew = Crew(
+            count=self._workers,
+            thing="data loaders",
+            slots=max(2, -(-_BATCHES_AHEAD * self._batch_size // self._workers)),
+            slot_bytes=3 * settings.num_seg * settings.crop_size**2,
+            cores=1,
+            preload=_PRELOAD,
+        )
         try:
-            for index in map(int, order):
-                key = (self._seed, epoch, index)
-                pending.append(self._executor.submit(_load, samples[index], index, mode, self._settings, key))
-                if len(pending) > self._clips_ahead:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        except BrokenProcessPool as error:
-            raise PptsnError(
-                "data loading", "a worker process died, out of memory perhaps", "use fewer workers"
-            ) from error
-        finally:
-            for future in pending:
-                future.cancel()
+            return WorkerPool(load, jobs, crew, crashed=_died)
+        except (OSError, EOFError) as error:
+            cause = f"no worker process can be started ({reason_of(error)})"
+            raise PptsnError("data loading", cause, "use fewer workers, or 0") from error
 
     def _check_share(self, unreadable: int, clips: int, examples: list[str]) -> None:
         if unreadable <= self._settings.max_unreadable * clips:
@@ -158,22 +186,11 @@ class Loader(Closing):
         return Batch(pixels.reshape(len(rows), frames, 3, size, size), labels, indices, unreadable)
 
     def close(self) -> None:
-        """End the worker processes."""
-        self._executor.shutdown(cancel_futures=True)
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.close()
 
 
-def _load(sample: Sample, index: int, mode: str, settings: ClipSettings, key: tuple[int, ...]) -> _Loaded:
-    """Load one clip, in whichever process."""
-    try:
-        return _Loaded(index, clip_crops(sample, mode=mode, settings=settings, key=key))
-    except InputError as error:
-        return _Loaded(index, None, str(error))
-
-
-class _InlineExecutor(Executor):
-    """Does what it is given at once, in this process."""
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(work(*args, **options))
-        return future
+def _died(job: _Job, signal_name: str | None) -> _Loaded:
+    """Give the epoch up: without the clip, training would not see what it sees when it is run again."""
+    raise PptsnError("data loading", "a worker process died, out of memory perhaps", "use fewer workers")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.connection import wait
+
+from pptsn.runtime.workers.starting import end_with_parent
 
 
 def worker_pool(workers: int) -> ProcessPoolExecutor:
@@ -29,12 +28,4 @@ def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The processes are what runs in parallel.
     cv2.setNumThreads(1)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process as soon as its parent is gone: a killed run leaves no workers behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
+    end_with_parent()
