@@ -6,6 +6,7 @@ keeps what a killed process leaves there.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import select
@@ -34,10 +35,13 @@ class FrameSlots(Closing):
 
     Frames stay where they were put: nothing is copied between the two processes.  The slots may be freed in any
     order, by any thread.  Handed to the process when it is started.  The memory has no name and no limit but the
-    machine's own, unlike /dev/shm, of which a container has 64 MB; raises OSError where there is none left.
+    machine's own, unlike /dev/shm, of which a container has 64 MB; raises OSError where there is none left, and on
+    systems other than Linux.
     """
 
     def __init__(self, *, count: int, slot_bytes: int) -> None:
+        if not hasattr(os, "eventfd"):
+            raise OSError(errno.ENOSYS, "it has no eventfd")
         self.count, self.slot_bytes = count, slot_bytes
         self._closing = threading.Lock()  # a descriptor that is closed may soon be somebody else's
         self._memory_fd = _unnamed_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import traceback
 from collections.abc import Callable, Iterable
@@ -48,6 +49,7 @@ def run_worker(
     ignore_stop_signals()
     end_with_parent()
     return_freed_memory()
+    gc.freeze()  # what is there now stays; looking through it would copy the memory shared with the fork server
     _share_machine(cores)
     try:
         while True:

@@ -33,6 +33,7 @@ from tools.targets.streams import measure_latency, measure_many_streams, measure
 from tools.targets.tiny_model import write_tiny_model
 
 _SEGMENTS, _VIEWS, _CLIPS = 25, "ten", 100
+_DECODERS = (0, 1, 2)
 # More than 100 predictions a repeat, at five a second.
 _LIVE_S = 25
 
@@ -93,7 +94,8 @@ def _folder(options: Options, method: Method) -> Iterator[Result]:
         yield measure_folder(engine, clips, method, model=options.int8.name, segments=_SEGMENTS, views=_VIEWS)
     once = Method(repeats=1, watch=method.watch)
     name = f"{len(clips)} clips"
-    yield measure_memory(clips, name, options.int8, once, segments=_SEGMENTS, views=_VIEWS)
+    for decoders in _DECODERS:
+        yield measure_memory(clips, name, options.int8, once, segments=_SEGMENTS, views=_VIEWS, decoders=decoders)
 
 
 def _growth(options: Options, method: Method) -> Iterator[Result]:

@@ -6,14 +6,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result, Setting
 from tools.targets.target import Target
+from tools.targets.trees import peak_pss_mb
 
 MEMORY = Target(name="peak_memory_mb", what="peak memory of pptsn classify", unit="MB", at_most=450)
+# What each decoder may need besides.
+DECODER_MB = 150
 START = Target(
     name="start_to_answer_s",
     what="start of pptsn classify to its answer for one short clip",
@@ -21,38 +25,40 @@ START = Target(
     at_most=1.2,
 )
 
-# Runs the command in its arguments as a child of a small process, whose own memory cannot be the peak; the kernel
-# counts in kB (getrusage(2)).
-_PEAK_OF_CHILD = (
-    "import resource, subprocess, sys; "
-    "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode; "
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-)
 
-
-def classify_command(model: Path, sources: Sequence[Path], *, segments: int, views: str) -> list[str]:
-    """Return the command that classifies `sources`, without progress."""
+def classify_command(
+    model: Path, sources: Sequence[Path], *, segments: int, views: str, decoders: int | None = None
+) -> list[str]:
+    """Return the command that classifies `sources`, without progress; decoders: None for as many as it takes."""
     options = ["--model", str(model), "--segments", str(segments), "--views", views]
+    if decoders is not None:
+        options += ["--decoders", str(decoders)]
     return [sys.executable, "-m", "pptsn", "--quiet", "classify", *map(str, sources), *options]
 
 
-def peak_memory_mb(command: Sequence[str]) -> float:
-    """Return the peak resident memory of `command` in MB; raises CalledProcessError where it fails."""
-    run = subprocess.run(
-        [sys.executable, "-c", _PEAK_OF_CHILD, *command], capture_output=True, text=True, check=True
-    )
-    return int(run.stdout.split()[-1]) * 1024 / 1e6
-
-
 def measure_memory(
-    sources: Sequence[Path], name: str, model: Path, method: Method, *, segments: int, views: str
+    sources: Sequence[Path],
+    name: str,
+    model: Path,
+    method: Method,
+    *,
+    segments: int,
+    views: str,
+    decoders: int = 0,
 ) -> Result:
-    """Return the peak memory of classifying `sources`, called `name` in the result."""
-    command = classify_command(model, sources, segments=segments, views=views)
-    settings: dict[str, Setting] = {"model": model.name, "source": name, "segments": segments, "views": views}
-    values = [peak_memory_mb(command) for _ in range(method.repeats)]
+    """Return the peak memory of classifying `sources`, called `name` in the result, decoders included."""
+    command = classify_command(model, sources, segments=segments, views=views, decoders=decoders)
+    settings: dict[str, Setting] = {
+        "model": model.name,
+        "source": name,
+        "segments": segments,
+        "views": views,
+        "decoders": decoders,
+    }
+    values = [peak_pss_mb(command) for _ in range(method.repeats)]
     measured = over_repeats(MEMORY.name, values, unit=MEMORY.unit, better="lower")
-    return MEMORY.result(measured, settings=settings)
+    bound = (MEMORY.at_most or 0) + DECODER_MB * decoders
+    return replace(MEMORY, at_most=bound).result(measured, settings=settings)
 
 
 def measure_start(model: Path, clip: Path, method: Method, *, segments: int, views: str) -> Result:

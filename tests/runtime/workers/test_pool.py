@@ -276,6 +276,12 @@ def test_refused_shared_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
         a_pool([Job(0)])
 
 
+def test_a_system_without_what_slots_need_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "eventfd")
+    with pytest.raises(OSError, match="has no eventfd"):
+        a_pool([Job(0)])
+
+
 def test_the_loss_of_all_processes_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_after(2, monkeypatch, error=OSError(11, "Resource temporarily unavailable"))
     jobs = [Job(0, crash=signal.SIGKILL, at=0), Job(1, crash=signal.SIGKILL, at=0), Job(2)]
