@@ -123,9 +123,10 @@ def _remedies(name: str, settings: Mapping[str, Setting]) -> Iterator[str]:
 
 
 def _for_decoding(name: str, settings: Mapping[str, Setting]) -> Iterator[str]:
+    if not _on_cpu(settings):
+        yield "decoders (pptsn classify --decoders; here one thread decodes)"
     if name == DEMUX:
-        yield "files on a faster disk"
-        yield "shorter files"
+        yield from ("files on a faster disk", "shorter files")
     else:
         yield "videos with fewer pixels"
     if name == DECODE:

@@ -44,6 +44,10 @@ def test_slow_decoding_is_told_with_what_makes_it_faster() -> None:
         "decoding video is the limit; try videos with fewer pixels, key frames closer together"
     )
     assert told.endswith("or fewer segments")
+    beside_a_gpu = sentence(
+        balance(4.0, 0.2, decode=8.0, demux=2.0), CPU | {"backend": "tensorrt cuda:0"}, clips=3
+    )
+    assert "; try decoders (pptsn classify --decoders; here one thread decodes), videos with" in beside_a_gpu
 
 
 @pytest.mark.parametrize(
