@@ -45,9 +45,10 @@ def decoded_ahead(
         fewer, or the thread.  A process that dies costs its clip alone, whose ClipEnd says so.
     note: told once where there are fewer.
     """
-    if decoders:
+    count = min(decoders, len(sources)) if isinstance(sources, Sized) else decoders
+    if count:
         try:
-            return _pool(sources, spec, segments=segments, rule=rule, decoders=decoders, note=note)
+            return _pool(sources, spec, segments=segments, rule=rule, decoders=count, note=note)
         except (OSError, EOFError) as error:
             if note is not None:
                 note(f"no decoders, as the system starts no process ({reason_of(error)})")
@@ -92,13 +93,12 @@ def _pool(
 ) -> Feed[ClipFrame | ClipEnd]:
     from pptsn.runtime.workers.pool import Crew, WorkerPool  # not where no pool is needed
 
-    count = max(1, min(decoders, len(sources))) if isinstance(sources, Sized) else decoders
     crew = Crew(
-        count=count,
+        count=decoders,
         thing="decoders",
         slots=_FRAMES_OF_A_DECODER,
         slot_bytes=spec.short_side**2 * 3 * _ASPECT,
-        cores=max(1, available_cores() // count),
+        cores=max(1, available_cores() // decoders),
         preload=_PRELOAD,
     )
     return WorkerPool(_Decode(spec, segments, rule), enumerate(sources), crew, crashed=_crashed, note=note)

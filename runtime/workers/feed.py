@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ class Exhausted(Exception):  # noqa: N818 - an ending, like StopIteration, rathe
     """No item is left, and none will come."""
 
 
-class Feed(Closing, Generic[T]):
+class Feed(Closing, ABC, Generic[T]):
     """Items that are made ahead of the one thread that takes them; a context manager.
 
     An item's arrays are the taker's until it asks for the next item; who keeps them longer copies them.

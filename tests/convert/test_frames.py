@@ -50,6 +50,17 @@ def test_about_as_many_frames_as_asked_for_come_from_all_clips(folder: Path) -> 
     assert frames.calibration.dtype == np.uint8
 
 
+def test_decoders_give_the_same_frames_and_say_the_same_of_bad_clips(folder: Path, tmp_path: Path) -> None:
+    sources = [*calibration_sources(str(folder)), tmp_path / "none.mp4"]
+    steps: list[tuple[int, int]] = []
+    alone = read_frames(sources, SPEC, frames=48, decoders=0)
+    pooled = read_frames(sources, SPEC, frames=48, decoders=2, progress=lambda *step: steps.append(step))
+    assert pooled.digest() == alone.digest()
+    np.testing.assert_array_equal(pooled.held_out, alone.held_out)
+    assert pooled.skipped == alone.skipped == (f"{tmp_path}/none.mp4: there is no such file; check the path",)
+    assert steps == [(done, 9) for done in range(1, 10)]
+
+
 def test_few_frames_of_many_clips_leave_clips_out_evenly(folder: Path) -> None:
     sources = calibration_sources(str(folder)) * 20
     frames = read_frames(sources, SPEC, frames=60)

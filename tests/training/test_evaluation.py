@@ -64,6 +64,10 @@ def test_it_counts_the_answers_that_the_definition_gives(lists, weights):
     assert result.unreadable == ()
 
 
+def test_decoders_change_no_figure(lists, weights):
+    assert evaluate(tiny_recipe(lists), weights, decoders=2) == evaluate(tiny_recipe(lists), weights, decoders=0)
+
+
 def test_the_logits_of_a_clip_are_the_mean_over_frames_and_views(lists, weights):
     with CheckpointEngine(weights, tiny_recipe(lists)) as engine:
         # In batches of seven crops, as the recipe says, of twenty.
