@@ -82,7 +82,7 @@ def test_what_the_engines_thread_does_and_waits_is_about_all_of_its_time(result:
 def test_decoding_stands_still_whenever_it_does_not_work(
     model: Path, clips: list[str], count: int, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pptsn.runtime.classify.recognizer._FRAMES_AHEAD", room)
+    monkeypatch.setattr("pptsn.runtime.decoding.ahead._FRAMES_AHEAD", room)
     with open_engine(model, device="cpu", threads=1) as engine:
         infer = engine._infer_batch
 
