@@ -1,0 +1,1 @@
+"""How fast a pipeline is for a given engine and given decoders: stand-ins that sleep, and a written model."""
