@@ -9,8 +9,9 @@ also lets a thread use an engine that another one opened.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -97,7 +98,7 @@ class CudaDevice:
         Raises DeviceError, with the bytes, where there is no room.
         """
         try:
-            return CudaBuffer(self._driver, shape, dtype, mapped=self.integrated)
+            return CudaBuffer(self._driver, self.current, shape, dtype, mapped=self.integrated)
         except self._driver.MemoryError as error:
             needed = math.prod(shape) * np.dtype(dtype).itemsize
             free = self.free_bytes()
@@ -115,14 +116,26 @@ class CudaDevice:
 class CudaBuffer:
     """A page-locked host array and its like on the GPU: one memory where the two share it, else two and copies.
 
-    host: the array, C-contiguous.
+    current: `CudaDevice.current`.
+    host: the array, C-contiguous; its memory is valid as long as somebody refers to it.
     address: of the GPU's side.
     """
 
-    def __init__(self, driver: Any, shape: tuple[int, ...], dtype: npt.DTypeLike, *, mapped: bool) -> None:
+    def __init__(
+        self,
+        driver: Any,
+        current: Callable[[], AbstractContextManager[None]],
+        shape: tuple[int, ...],
+        dtype: npt.DTypeLike,
+        *,
+        mapped: bool,
+    ) -> None:
         self._driver = driver
         flags = driver.host_alloc_flags.DEVICEMAP if mapped else 0
         self.host: Any = driver.pagelocked_empty(shape, dtype, mem_flags=flags)
+        # Left to PyCUDA, the memory would be freed without a context, as none is current when the last reference
+        # goes: it warns then, and keeps the memory.
+        weakref.finalize(self.host, _free_host, current, self.host.base)
         self._allocation: Any = None
         if mapped:
             self.address = int(self.host.base.get_device_pointer())
@@ -141,10 +154,16 @@ class CudaBuffer:
             self._driver.memcpy_dtoh_async(self.host[:rows], self.address, stream)
 
     def free(self) -> None:
-        """Release the GPU's side; the host array goes with its last reference, since others may hold it."""
+        """Release the GPU's side; the host's goes with the last reference to `host`, since others may hold it."""
         if self._allocation is not None:
             self._allocation.free()
             self._allocation = None
+
+
+def _free_host(current: Callable[[], AbstractContextManager[None]], allocation: Any) -> None:
+    # Of a GPU that failed, which was reported where it happened, nothing can be freed any more.
+    with suppress(DeviceError), current():
+        allocation.free()
 
 
 @cache

@@ -8,7 +8,7 @@ from pptsn.runtime.base.errors import UsageError
 
 def test_a_batch_is_three_numbers_in_order() -> None:
     assert parse_batch("1,50,125") == (1, 50, 125)
-    assert parse_batch("1,50,50") == DEFAULT_BATCH  # no memory for batches that no video fills
+    assert parse_batch("1,64,64") == DEFAULT_BATCH  # no memory for batches that no video fills
     assert parse_batch(" 4, 4 ,4 ") == (4, 4, 4)
 
 
@@ -17,7 +17,7 @@ def test_a_batch_is_three_numbers_in_order() -> None:
     ["", "8", "1,2", "1,2,3,4", "1,two,3", "1,2.5,3", "-1,2,3", "1,,3", "\u0663,\u0664,\u0665", "1,2,99999999999"],
 )
 def test_a_batch_that_is_no_three_numbers_names_the_option(text: str) -> None:
-    with pytest.raises(UsageError, match=r"^--batch: expected three numbers MIN,OPT,MAX, got .*1,50,50"):
+    with pytest.raises(UsageError, match=r"^--batch: expected three numbers MIN,OPT,MAX, got .*1,64,64"):
         parse_batch(text)
 
 

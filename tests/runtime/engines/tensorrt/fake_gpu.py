@@ -42,6 +42,7 @@ class FakeGpu:
     streams: dict[int, FakeStream] = field(default_factory=dict)
     memory: dict[int, np.ndarray] = field(default_factory=dict)
     copied_bytes: int = 0
+    host_allocations: int = 0  # page-locked ones that were not freed
     stacks: threading.local = field(default_factory=threading.local)
 
     @property
@@ -86,15 +87,33 @@ class FakeStream:
 
 
 class _HostAllocation:
+    """Page-locked memory; as PyCUDA's, it cannot be freed where its context is not current, and says so."""
+
     def __init__(self, gpu: FakeGpu, shape: tuple[int, ...], dtype: Any, mapped: bool) -> None:
         self.array = np.full(math.prod(shape) * np.dtype(dtype).itemsize, 170, np.uint8)
         self.gpu, self.mapped = gpu, mapped
+        self.freed = False
+        gpu.host_allocations += 1
         self.__array_interface__ = {
             "shape": shape,
             "typestr": np.dtype(dtype).str,
             "data": (self.array.ctypes.data, False),
             "version": 3,
         }
+
+    def free(self) -> None:
+        self.gpu.check()
+        assert not self.freed
+        self.freed = True
+        self.gpu.host_allocations -= 1
+
+    def __del__(self) -> None:
+        if self.freed:
+            return
+        if self.gpu.stack:
+            self.free()
+        else:
+            self.gpu.events.append("pagelocked_host_allocation in out-of-thread context could not be cleaned up")
 
     def get_device_pointer(self) -> int:
         assert self.mapped

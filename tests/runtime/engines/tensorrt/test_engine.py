@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import platform
 import sys
 import threading
@@ -219,6 +220,23 @@ def test_a_batch_outlives_its_engine_without_harm(plan: FakePlan, path: Path) ->
     buffer[:] = 3  # memory that somebody refers to stays
     with pytest.raises(ValueError, match="closed"):
         batch.submit(1)
+
+
+def test_page_locked_memory_is_freed_in_the_gpus_context_by_whoever_lets_go_of_it(
+    plan: FakePlan, path: Path
+) -> None:
+    engine = TensorRtEngine(ModelFile.open(path))
+    assert plan.gpu.host_allocations == 4
+    held = [engine.new_batches()[0].crops]
+    engine.close()
+    del engine
+    gc.collect()
+    assert plan.gpu.host_allocations == 1  # somebody refers to it
+    thread = threading.Thread(target=held.clear)
+    thread.start()
+    thread.join()
+    assert plan.gpu.host_allocations == 0
+    assert not [event for event in plan.gpu.events if "could not be cleaned up" in event]
 
 
 @pytest.mark.parametrize("change", ["truncate", "flip", "manifest", "no manifest"])
