@@ -60,7 +60,7 @@ class Subject:
 
     def open(self, model: Path) -> Engine:
         """Return `model` as an open engine."""
-        return open_engine(model, backend=self.backend, device=self.device, threads=self.threads)
+        return open_engine(model, backend=self.backend, device=self.device, threads=self.threads, tuning="full")
 
     def clip(self) -> Path:
         """Return the path of a short clip, which is made if it is missing."""

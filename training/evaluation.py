@@ -13,6 +13,7 @@ from pptsn.runtime.classify.lists import read_list, source_of
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
+from pptsn.runtime.engines.tuning import AUTO, tuning_for
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.runtime.frames.views import view_count
 from pptsn.training.data.inputs import labels_of
@@ -92,7 +93,9 @@ def evaluate(
     samples = read_list(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
-    engine = _open_engine(weights, recipe, backend=backend, device=device, classes=len(labels))
+    seen = len(samples) * segments * view_count(views, mirror_in_graph=False)
+    tuning = tuning_for(AUTO, views=seen)
+    engine = _open_engine(weights, recipe, backend=backend, device=device, tuning=tuning, classes=len(labels))
     for note in engine.notes:
         display.line(note)
     with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(samples)) as bar:
@@ -122,12 +125,14 @@ def _counted(results: Iterable[_Result], advance: Callable[[], object]) -> Itera
         advance()
 
 
-def _open_engine(weights: str | Path, recipe: Recipe, *, backend: str, device: str | None, classes: int) -> Engine:
+def _open_engine(
+    weights: str | Path, recipe: Recipe, *, backend: str, device: str | None, tuning: str, classes: int
+) -> Engine:
     suffix = Path(weights).suffix.lower()
     if suffix in (".onnx", ".engine"):
         # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
         where = device or ("auto" if suffix == ".engine" else recipe.device)
-        engine = open_engine(weights, backend=backend, device=where)
+        engine = open_engine(weights, backend=backend, device=where, tuning=tuning)
         if engine.spec.classes != classes:
             engine.close()
             cause = f"has {engine.spec.classes} classes, the recipe {classes}"

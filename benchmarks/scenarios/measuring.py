@@ -185,6 +185,6 @@ def _result(
         section="scenario",
         settings=case.settings(scenario, driver),
         measurements=measurements,
-        facts=facts,
+        facts={"engine": case.engine.description, **facts},
         sentence=f"{case.model}: {sentence}" if case.model and sentence else sentence,
     )

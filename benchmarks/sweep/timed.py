@@ -32,7 +32,9 @@ def find(job: Job) -> Findings:
     none of the timed clips can be read.
     """
     cell = job.cell
-    with open_engine(cell.model, backend=cell.backend, device=cell.device, threads=cell.threads) as engine:
+    with open_engine(
+        cell.model, backend=cell.backend, device=cell.device, threads=cell.threads, tuning="full"
+    ) as engine:
         runner = _Runner(engine, job)
         runner.warm_up()
         latency_ms = [runner.latencies_ms() for _ in range(job.repeats)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pptsn.cli.device_options import BackendOption, DeviceOption, ModelOption, ThreadsOption
+from pptsn.cli.device_options import BackendOption, DeviceOption, ModelOption, ThreadsOption, TuningOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.runtime.classify.settings import ClassifySettings
 
@@ -33,6 +33,7 @@ def classify(
     device: DeviceOption = "auto",
     backend: BackendOption = "auto",
     threads: ThreadsOption = None,
+    tuning: TuningOption = "auto",
 ) -> None:
     """Name the action in each video.
 
@@ -46,12 +47,16 @@ def classify(
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sinks import JsonLines
     from pptsn.runtime.classify.sources import expand_sources
+    from pptsn.runtime.engines.tuning import tuning_for
+    from pptsn.runtime.frames.views import view_count
 
     return_freed_memory()
     names = expand_sources(sources)
     if output:
         refuse_overwriting(output, [model, *sources, *names])
-    with Recognizer.open(model, backend=backend, device=device, threads=threads) as recognizer:
+    seen = len(names) * settings.segments * view_count(settings.views, mirror_in_graph=False)
+    tuning = tuning_for(tuning, views=seen)
+    with Recognizer.open(model, backend=backend, device=device, threads=threads, tuning=tuning) as recognizer:
         for note in recognizer.notes:
             print_note(note)
         results = recognizer.classify_many(

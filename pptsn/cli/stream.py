@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pptsn.cli.device_options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, ModelOption
+from pptsn.cli.device_options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, TUNING_HELP, ModelOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.cli.lazy import late
 from pptsn.runtime.stream.actions.thresholds import EventSettings
@@ -31,6 +31,7 @@ def stream(
     device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=_ENGINE)] = "auto",
     backend: Annotated[str, typer.Option(help=BACKEND_HELP, rich_help_panel=_ENGINE)] = "auto",
     threads: Annotated[int | None, typer.Option(help=THREADS_HELP, rich_help_panel=_ENGINE)] = None,
+    tuning: Annotated[str, typer.Option(help=TUNING_HELP, rich_help_panel=_ENGINE)] = "auto",
 ) -> None:
     """Name the action in cameras, streams and files, live, for as long as they run.
 
@@ -55,6 +56,7 @@ def stream(
         backend=backend,
         device=device,
         threads=threads,
+        tuning=tuning,
         outputs=outputs,
         events=events,
         settings=settings,

@@ -22,7 +22,7 @@ from pptsn.runtime.base.stages import (
 )
 from pptsn.runtime.engines.base import Batch, Engine, Logits
 from pptsn.runtime.frames.preprocess import Frame, cut_crop
-from pptsn.runtime.frames.views import crop_views
+from pptsn.runtime.frames.views import crop_views, view_count
 
 
 @dataclass
@@ -65,6 +65,7 @@ class CropBatcher(Closing):
     def __init__(self, engine: Engine, *, views: str, batch_size: int | None = None) -> None:
         self._spec = engine.spec
         self._views = views
+        engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror))
         self._batches = engine.new_batches(batch_size)
         self._current = 0
         self._buffer: Frame = self._batches[0].crops

@@ -18,6 +18,7 @@ from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.tuning import FAST
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Exhausted, Feed
 
@@ -39,10 +40,16 @@ class Recognizer(Closing):
 
     @classmethod
     def open(
-        cls, path: str | Path, *, backend: str = "auto", device: str = "auto", threads: int | None = None
+        cls,
+        path: str | Path,
+        *,
+        backend: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        tuning: str = FAST,
     ) -> Recognizer:
         """Load the model at `path`; arguments and errors are those of `pptsn.runtime.engines.open_engine`."""
-        return cls(open_engine(path, backend=backend, device=device, threads=threads))
+        return cls(open_engine(path, backend=backend, device=device, threads=threads, tuning=tuning))
 
     @property
     def spec(self) -> ModelSpec:

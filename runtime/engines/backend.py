@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.tuning import FAST
 
 if TYPE_CHECKING:
     from pptsn.runtime.engines.base import Engine
@@ -33,11 +34,14 @@ class Choices:
     device: None for the best that works here.
     threads: CPU threads; None for all cores that this process may use.
     optimise: False runs a graph as it is written, where the backend would rewrite it.
+    tuning: FAST or FULL of `pptsn.runtime.engines.tuning`: whether the engine may take long to start in order to
+        be faster afterwards.  A backend that has no such choice leaves it alone.
     """
 
     device: Device | None = None
     threads: int | None = None
     optimise: bool = True
+    tuning: str = FAST
 
 
 @dataclass(frozen=True)

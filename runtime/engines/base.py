@@ -130,6 +130,12 @@ class Engine(Closing, ABC):
             )
         return self._infer(crops)
 
+    def expect(self, frame_crops: int) -> None:
+        """Hear how many crops each frame of the batches that are lent next will have.
+
+        An engine that prepares itself for few sizes of batches prepares for that one; others have no use for it.
+        """
+
     def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
         """Lend as many batches as this engine works on at once, in the order in which to fill them.
 

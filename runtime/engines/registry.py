@@ -10,6 +10,7 @@ from pptsn.runtime.base.options import options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.engines.backend import AnyBackend, Backend, Choices, NoOptions
 from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.tuning import FAST, tuning_for
 
 if TYPE_CHECKING:
     from pptsn.runtime.engines.base import Engine
@@ -35,6 +36,7 @@ def open_engine(
     device: str = AUTO,
     threads: int | None = None,
     optimise: bool = True,
+    tuning: str = FAST,
 ) -> Engine:
     """Load the model at `path`: an .onnx file, an .engine file, which is a TensorRT plan, or what a plugin runs.
 
@@ -47,6 +49,8 @@ def open_engine(
     threads: CPU threads; None takes all cores that this process may use.  A plan has no use for them.
     optimise: False runs an .onnx file as it is written, for comparisons of quantized models; a plan is what it is.
         A model quantized for TensorRT runs so on a CPU in any case.
+    tuning: `fast` starts at once; `full` makes ONNX Runtime faster on a GPU, after 10 to 20 s of preparation that
+        long runs are worth; `auto` is `fast`, as nothing is known of the run.  Nothing else has such a choice.
 
     Raises UsageError for unknown names and for a model that the backend does not run, ModelError for an unusable
     file, MissingDependencyError for a missing package, driver or device, PluginError for a broken plugin.
@@ -54,7 +58,12 @@ def open_engine(
     name, options = parse_backend(backend)
     if threads is not None and threads < 1:
         raise UsageError("--threads", f"expected at least 1, got {threads}")
-    choices = Choices(device=None if device == AUTO else Device.parse(device), threads=threads, optimise=optimise)
+    choices = Choices(
+        device=None if device == AUTO else Device.parse(device),
+        threads=threads,
+        optimise=optimise,
+        tuning=tuning_for(tuning, views=0),
+    )
     chosen: AnyBackend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
     with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"):
         return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())

@@ -12,6 +12,8 @@ import pytest
 
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
+from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
 from pptsn.runtime.engines.tensorrt.api import import_tensorrt
 from pptsn.runtime.engines.tensorrt.cuda import open_cuda
 from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
@@ -49,6 +51,38 @@ def test_onnxruntime_on_the_gpu_gives_what_the_cpu_gives(needs: Needs, model: Pa
     needs(lambda: open_engine(model, backend=backend, device="cuda").close())
     with open_engine(model, backend=backend, device="cuda") as engine:
         check(engine, model, atol=1e-4 if (backend, model.stem) == ("onnxruntime", "fp32") else 2e-2)
+
+
+@pytest.mark.parametrize("tuning", ["fast", "full"])
+def test_onnxruntime_runs_two_batches_at_once_without_mixing_them_up(
+    needs: Needs, model: Path, tuning: str
+) -> None:
+    needs(lambda: open_engine(model, device="cuda").close())
+    pictures = [np.full((40, 40, 3), value, np.uint8) for value in range(0, 250, 5)]
+    answers = []
+    for device in ("cuda", "cpu"):
+        with (
+            open_engine(model, device=device, tuning=tuning) as engine,
+            CropBatcher(engine, views="ten", batch_size=20) as batcher,
+        ):
+            for clip, picture in enumerate(pictures):
+                batcher.add(clip, picture, 1)
+                if clip % 7 == 0:
+                    batcher.flush()
+            batcher.flush()
+            answers.append([taken.mean() for clip in range(len(pictures)) if (taken := batcher.take(clip))])
+    np.testing.assert_allclose(answers[0], answers[1], atol=2e-2)
+
+
+def test_batches_of_onnxruntime_lie_in_page_locked_memory(needs: Needs, model: Path) -> None:
+    needs(lambda: open_engine(model, device="cuda").close())
+    if not HostCrops(import_onnxruntime(), (1, 32, 32, 3)).page_locked:
+        pytest.skip("this ONNX Runtime lends none")
+    with open_engine(model, device="cuda") as engine:
+        batch, _ = engine.new_batches()
+        batch.crops[:5] = crops(5)
+        batch.submit(5)
+        np.testing.assert_array_equal(batch.collect(), engine.infer(crops(5)))
 
 
 def test_auto_takes_the_gpu(needs: Needs, model: Path) -> None:

@@ -47,9 +47,9 @@ from tools.targets.gpu import DeviceNetwork, measure_gpu_clip, measure_gpu_offli
 VARIANTS: Mapping[str, Mapping[str, str]] = {
     "as we set it": {},
     "exhaustive": {"cudnn_conv_algo_search": "EXHAUSTIVE"},
-    "nhwc": {"prefer_nhwc": "1"},
-    "nhwc, fused": {"prefer_nhwc": "1", "fuse_conv_bias": "1"},
-    "nhwc, graph": {"prefer_nhwc": "1", "enable_cuda_graph": "1"},
+    "channels first": {"prefer_nhwc": "0"},
+    "fused": {"fuse_conv_bias": "1"},
+    "graph": {"enable_cuda_graph": "1"},
 }
 
 
@@ -62,11 +62,12 @@ class Trial:
     clip: Path | None
     folder: str | None
     sizes: list[int]
+    tuning: str
     method: Method
 
     def open(self, device: str | None = None) -> Engine:
         """Return the model as an open engine of ONNX Runtime."""
-        return open_engine(self.model, backend="onnxruntime", device=device or self.device)
+        return open_engine(self.model, backend="onnxruntime", device=device or self.device, tuning=self.tuning)
 
 
 def calls(trial: Trial) -> Iterator[Result]:
@@ -138,6 +139,7 @@ def try_onnxruntime(
     clip: Annotated[Path | None, typer.Option(help="A clip, for the time from file to answer.")] = None,
     folder: Annotated[str | None, typer.Option(help="Clips, for clips a second.")] = None,
     sizes: Annotated[str, typer.Option(help="Crops a call, divided by commas.")] = SIZES,
+    tuning: Annotated[str, typer.Option(help="Of the engine: fast or full.")] = "fast",
     steps: Annotated[str, typer.Option(help=f"Of {', '.join(STEPS)}; divided by commas.")] = ",".join(STEPS),
     repeats: RepeatsOption = 3,
     seconds: LeastOption = 1.0,
@@ -150,7 +152,15 @@ def try_onnxruntime(
         if name not in STEPS:
             raise UsageError("--steps", f"there is no step {name!r}", f"choose of {', '.join(STEPS)}")
     method = Method(repeats=repeats, least_s=seconds)
-    trial = Trial(model=model, device=device, clip=clip, folder=folder, sizes=sizes_of(sizes), method=method)
+    trial = Trial(
+        model=model,
+        device=device,
+        clip=clip,
+        folder=folder,
+        sizes=sizes_of(sizes),
+        tuning=tuning,
+        method=method,
+    )
     results = (
         result
         for name in names

@@ -75,7 +75,7 @@ def live(
     return_freed_memory()
     settings = StreamSettings(window_s=window, segments=segments, views=views)
     method = new_method(1, seconds)
-    with open_engine(model, backend=backend, device=device, threads=threads) as engine:
+    with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
         for note in engine.notes:
             notes().print(f"pptsn: note: {note}", markup=False)
         least_s = longest_s(settings, seconds=seconds, bound_ms=latency_bound, most=most)

@@ -77,7 +77,7 @@ def scenario(
     check_segments(segments)
     new_drivers(driver)  # so that a missing one is told before the model is loaded
     method = new_method(repeats, seconds)
-    with open_engine(model, backend=backend, device=device, threads=threads) as engine:
+    with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
         case = Case(
             engine=engine,
             library=clip_samples(clip, engine, views, segments=segments)

@@ -57,7 +57,7 @@ def stages(
     found = expand_sources(sources)
     check_outputs(output, inputs=[model, *sources, *found])
     method = new_method(repeats, seconds)
-    with open_engine(model, backend=backend, device=device, threads=threads) as engine:
+    with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
         for note in engine.notes:
             notes().print(f"pptsn: note: {note}", markup=False)
         subject = Subject(engine=engine, model=Path(model).name, sources=found, clips=name_of(sources))

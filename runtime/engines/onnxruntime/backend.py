@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from pptsn.runtime.engines.onnxruntime.providers import (
 )
 
 if TYPE_CHECKING:
-    from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
+    from pptsn.runtime.engines.base import Engine
     from pptsn.runtime.model.file import ModelFile
 
 _FOR_CPUS = "make one for CPUs by: pptsn convert int8 --target cpu"
@@ -54,14 +53,14 @@ class OnnxRuntimeBackend(Backend[NoOptions]):
     packages = ("onnxruntime",)
     requirements = package_requirements()
 
-    def open(self, path: Path, choices: Choices, options: NoOptions) -> OnnxRuntimeEngine:
+    def open(self, path: Path, choices: Choices, options: NoOptions) -> Engine:
         """Return the model at `path` on the device of `choices`; see `Backend.open`."""
         file = _open_graph(path, "onnxruntime")
         if choices.device is None:
             return _open_anywhere(file, choices)
         if choices.device.kind == "cpu":
             return _open_on_cpu(file, choices)
-        return _open_on_gpu(file, choices)
+        return _open_on_gpu(file, choices, choices.device)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return the run of a model of one node on the CPU and on the first GPU."""
@@ -74,14 +73,14 @@ class OnnxRuntimeTensorRtBackend(Backend[NoOptions]):
     help = ".onnx files by TensorRT inside ONNX Runtime"
     packages = ("onnxruntime",)
 
-    def open(self, path: Path, choices: Choices, options: NoOptions) -> OnnxRuntimeEngine:
+    def open(self, path: Path, choices: Choices, options: NoOptions) -> Engine:
         """Return the model at `path` on a GPU; see `Backend.open`."""
         device = choices.device or Device("cuda")
         if device.kind == "cpu":
             cause = "onnxruntime-tensorrt needs a GPU"
             raise UsageError("--device", cause, "use --device cuda, or --backend onnxruntime")
         file = _open_graph(path, "onnxruntime-tensorrt")
-        return _open_on_gpu(file, replace(choices, device=device), tensorrt=True)
+        return _open_on_gpu(file, choices, device, tensorrt=True)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return the run of a model of one node on the first GPU."""
@@ -102,7 +101,7 @@ def _open_graph(path: Path, backend: str) -> ModelFile:
     return ModelFile.open(path)
 
 
-def _open_anywhere(file: ModelFile, choices: Choices) -> OnnxRuntimeEngine:
+def _open_anywhere(file: ModelFile, choices: Choices) -> Engine:
     """Open a graph on the first GPU where that works, else on the CPU, with a note that says why."""
     from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
 
@@ -115,7 +114,7 @@ def _open_anywhere(file: ModelFile, choices: Choices) -> OnnxRuntimeEngine:
         gpu = False
     if gpu:
         try:
-            engine = _open_on_gpu(file, replace(choices, device=Device("cuda")))
+            engine = _open_on_gpu(file, choices, Device("cuda"))
         except (DeviceError, MissingDependencyError) as error:
             note = f"running on the CPU: {error.thing}: {error.cause}"
         else:
@@ -126,18 +125,24 @@ def _open_anywhere(file: ModelFile, choices: Choices) -> OnnxRuntimeEngine:
     return on_cpu
 
 
-def _open_on_gpu(file: ModelFile, choices: Choices, *, tensorrt: bool = False) -> OnnxRuntimeEngine:
-    from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
+def _open_on_gpu(file: ModelFile, choices: Choices, device: Device, *, tensorrt: bool = False) -> Engine:
+    engine: Engine
+    if tensorrt:
+        from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 
-    engine = OnnxRuntimeEngine(
-        file, device=choices.device, threads=choices.threads, optimise=choices.optimise, tensorrt=tensorrt
-    )
+        engine = OnnxRuntimeEngine(file, device=device, threads=choices.threads, optimise=choices.optimise)
+    else:
+        from pptsn.runtime.engines.onnxruntime.cuda_engine import OnnxRuntimeCudaEngine
+
+        engine = OnnxRuntimeCudaEngine(
+            file, device=device, threads=choices.threads, optimise=choices.optimise, tuning=choices.tuning
+        )
     if file.quantized_for == "cpu":
         engine.notes += (f"{file.path} is encoded for CPUs, not for a GPU; {_FOR_GPUS}",)
     return engine
 
 
-def _open_on_cpu(file: ModelFile, choices: Choices) -> OnnxRuntimeEngine:
+def _open_on_cpu(file: ModelFile, choices: Choices) -> Engine:
     """Open a graph on the CPU; one that was quantized for TensorRT as it is written, and with a note.
 
     What ONNX Runtime's CPU kernels fuse of that encoding changes its answers: 12 of 100 clips got another one.

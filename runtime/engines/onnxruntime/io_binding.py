@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,57 +11,64 @@ from pptsn.runtime.base.stages import COPY_IN, COPY_OUT, stage
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.model.spec import ModelSpec
 
+# The tensors of the deployment graph.
+INPUT_NAME, OUTPUT_NAME = "crops", "logits"
 # Batch sizes whose memory is kept: the full batch, a frame's crops, and the rest of a file.
 _KEPT_SIZES = 3
 
 
-@dataclass(frozen=True)
-class _Bound:
-    """What was bound for one batch size: the input on the device, and the host array that gets the output."""
+class Binding:
+    """One session and one batch size: the input's memory on the device, the host array that gets the output.
 
-    binding: Any
-    crops: Any
-    logits: Logits
+    session: an InferenceSession; ort_value: onnxruntime's class OrtValue.  rows: crops of the batch.
+    """
+
+    def __init__(self, session: Any, ort_value: Any, device: Device, spec: ModelSpec, rows: int) -> None:
+        shape = [rows, spec.crop_size, spec.crop_size, 3]
+        self._session = session
+        self._crops = ort_value.ortvalue_from_shape_and_type(shape, np.uint8, device.kind, device.index)
+        self._logits: Logits = np.empty((rows, spec.classes), np.float32)
+        self._binding = session.io_binding()
+        self._binding.bind_ortvalue_input(INPUT_NAME, self._crops)
+        # A host array as the output: the session copies into it, and has done so when its run returns.
+        self._binding.bind_ortvalue_output(OUTPUT_NAME, ort_value.ortvalue_from_numpy(self._logits))
+
+    def load(self, crops: Frame) -> None:
+        """Copy the crops (rows, S, S, 3) uint8 to the device."""
+        self._crops.update_inplace(np.ascontiguousarray(crops))
+
+    def run(self) -> None:
+        """Infer what was loaded.  Python's lock is free meanwhile."""
+        self._session.run_with_iobinding(self._binding)
+
+    def logits(self) -> Logits:
+        """Return the logits (rows, C) of the last run: a new array."""
+        copy: Logits = self._logits.copy()
+        return copy
 
 
 class BoundSession:
-    """Runs a session on `device` through memory that is allocated once for each batch size.
+    """Runs a session on `device` through memory that is allocated once for each of the last few batch sizes."""
 
-    session: an InferenceSession; ort_value: onnxruntime's class OrtValue.
-    input_name, output_name, classes: of the deployment graph.
-    """
-
-    def __init__(
-        self, session: Any, ort_value: Any, device: Device, *, input_name: str, output_name: str, classes: int
-    ) -> None:
-        self._session, self._ort_value, self._device = session, ort_value, device
-        self._input_name, self._output_name, self._classes = input_name, output_name, classes
-        self._kept: OrderedDict[int, _Bound] = OrderedDict()
+    def __init__(self, session: Any, ort_value: Any, device: Device, spec: ModelSpec) -> None:
+        self._made_of = (session, ort_value, device, spec)
+        self._kept: OrderedDict[int, Binding] = OrderedDict()
 
     def run(self, crops: Frame) -> Logits:
-        """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8: a new array.
-
-        The run itself ends with the copy from the device, into the array that was bound.
-        """
-        bound = self._kept.get(len(crops)) or self._bind(crops)
-        self._kept.move_to_end(len(crops))
+        """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8: a new array."""
+        binding = self._binding(len(crops))
         with stage(COPY_IN):
-            bound.crops.update_inplace(np.ascontiguousarray(crops))
-        self._session.run_with_iobinding(bound.binding)
+            binding.load(crops)
+        binding.run()
         with stage(COPY_OUT):
-            logits: Logits = bound.logits.copy()
-        return logits
+            return binding.logits()
 
-    def _bind(self, crops: Frame) -> _Bound:
-        if len(self._kept) == _KEPT_SIZES:
-            self._kept.popitem(last=False)
-        kind, index = self._device.kind, self._device.index
-        on_device = self._ort_value.ortvalue_from_shape_and_type(list(crops.shape), np.uint8, kind, index)
-        logits: Logits = np.empty((len(crops), self._classes), np.float32)
-        binding = self._session.io_binding()
-        binding.bind_ortvalue_input(self._input_name, on_device)
-        # A host array as the output: the session copies into it, and has done so when its run returns.
-        binding.bind_ortvalue_output(self._output_name, self._ort_value.ortvalue_from_numpy(logits))
-        self._kept[len(crops)] = _Bound(binding, on_device, logits)
-        return self._kept[len(crops)]
+    def _binding(self, rows: int) -> Binding:
+        if rows not in self._kept:
+            if len(self._kept) == _KEPT_SIZES:
+                self._kept.popitem(last=False)
+            self._kept[rows] = Binding(*self._made_of, rows)
+        self._kept.move_to_end(rows)
+        return self._kept[rows]

@@ -31,10 +31,14 @@ _TENSORRT_REMEDY = (
 )
 
 
-def execution_providers(onnxruntime: Any, device: Device, *, exact_fp32: bool = False) -> list[Provider]:
+def execution_providers(
+    onnxruntime: Any, device: Device, *, exact_fp32: bool = False, fused: bool = False
+) -> list[Provider]:
     """Return the execution providers for `device`; raises MissingDependencyError where there is none.
 
     exact_fp32: multiply FP32 numbers as such; NVIDIA's default rounds them to TF32, with 10 bits of mantissa.
+    fused: convolutions with their biases in one kernel: 14.5 instead of 24.2 ms for 125 crops of ResNet-50 on an
+        H200, after 5 to 9 s instead of 0.3 s of preparing a batch size.
     """
     if device.kind == "cpu":
         return [CPU]
@@ -50,9 +54,13 @@ def execution_providers(onnxruntime: Any, device: Device, *, exact_fp32: bool = 
         "cudnn_conv_algo_search": "HEURISTIC",
         # The default doubles the arena each time, which a Jetson has no room for.
         "arena_extend_strategy": "kSameAsRequested",
+        # Tensor cores take channels last: 24.2 instead of 28.1 ms for 125 crops of ResNet-50 on an H200.
+        "prefer_nhwc": 1,
     }
     if exact_fp32:
         options["use_tf32"] = 0
+    if fused:
+        options["fuse_conv_bias"] = 1
     return [(CUDA, options), CPU]
 
 

@@ -16,7 +16,6 @@ from pptsn.runtime.engines.device import DeviceError
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
 from pptsn.runtime.engines.tensorrt.cuda_graphs import ShapeGraphs
 from pptsn.runtime.engines.tensorrt.plan import CROPS, LOGITS, Plan
-from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import ModelSpec
 
 
@@ -67,12 +66,6 @@ class TensorRtBatch(Batch):
     def take_rows(self, batch_size: int) -> None:
         """Offer `batch_size` rows, at most the plan's largest batch, to who is lent the batch next."""
         self.crops = self._crops.host[:batch_size]
-
-    def submit_copy(self, crops: Frame) -> None:
-        """Copy `crops` and start their inference, as `submit` does: up to the plan's largest batch."""
-        self._crops.host[: len(crops)] = crops
-        self._submit(len(crops))
-        self._submitted = len(crops)
 
     def _submit(self, count: int) -> None:
         if self._stream is None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.lending import BatchPool, infer_through
 from pptsn.runtime.engines.tensorrt.api import import_tensorrt
 from pptsn.runtime.engines.tensorrt.batch import TensorRtBatch
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice, open_cuda
@@ -56,13 +54,12 @@ class TensorRtEngine(Engine):
         # TensorRT-RTX swaps kernels while it runs, which a graph would not see; it has graphs of its own.
         self._graphs: Any | None = import_cuda_bindings() if graphs and library.name == "tensorrt" else None
         self._plan: Plan | None = None
-        self._all: list[TensorRtBatch] = []
-        self._free: list[TensorRtBatch] = []
+        self._pool = BatchPool(self._new_batch)
         try:
             with self._cuda.current():
                 self._plan = Plan(file, manifest, library, self._cuda)
-                for _ in range(_BATCHES):
-                    self._free.append(self._new_batch(self._plan))
+            for batch in self._pool.lend(_BATCHES):  # so that there is room for them
+                self._pool.take_back(batch)
         except BaseException:
             self.close()
             raise
@@ -93,58 +90,40 @@ class TensorRtEngine(Engine):
     def _lend(self, batch_size: int) -> tuple[TensorRtBatch, ...]:
         if self._plan is None:
             raise ValueError("the engine is closed")
-        while len(self._free) < _BATCHES:  # two callers at a time, each in the middle of its work
-            with self._cuda.current():
-                self._free.append(self._new_batch(self._plan))
-        lent = tuple(self._free.pop(0) for _ in range(_BATCHES))
+        lent = self._pool.lend(_BATCHES)
         for batch in lent:
             batch.take_rows(batch_size)
         return lent
 
-    def _new_batch(self, plan: Plan) -> TensorRtBatch:
-        batch = TensorRtBatch(
-            plan,
-            self.spec,
-            self._cuda,
-            graphs=self._graphs,
-            graphs_failed=self._drop_graphs,
-            give_back=self._take_back,
-        )
-        self._all.append(batch)
-        return batch
-
-    def _take_back(self, batch: TensorRtBatch) -> None:
-        if batch not in self._free:
-            self._free.append(batch)
-            self._free.sort(key=self._all.index)  # so that short inputs run on the first, whose graphs know them
+    def _new_batch(self) -> TensorRtBatch:
+        if self._plan is None:
+            raise ValueError("the engine is closed")
+        with self._cuda.current():
+            return TensorRtBatch(
+                self._plan,
+                self.spec,
+                self._cuda,
+                graphs=self._graphs,
+                graphs_failed=self._drop_graphs,
+                give_back=self._pool.take_back,
+            )
 
     def _drop_graphs(self, reason: str) -> None:
         self._graphs = None
         self.identity = replace(self.identity, remark=f"without CUDA graphs ({reason})")
 
     def _infer(self, crops: Frame) -> Logits:
-        parts: list[Logits] = []
         with ExitStack() as lent:
-            batches = [lent.enter_context(batch) for batch in self._lend(self.batch_size)]
-            in_flight: deque[Batch] = deque()
-            for number, start in enumerate(range(0, len(crops), self._largest)):
-                batch = batches[number % len(batches)]
-                if len(in_flight) == len(batches):
-                    parts.append(in_flight.popleft().collect())
-                batch.submit_copy(crops[start : start + self._largest])
-                in_flight.append(batch)
-            parts.extend(batch.collect() for batch in in_flight)
-        return np.concatenate(parts)
+            return infer_through([lent.enter_context(batch) for batch in self._lend(self._largest)], crops)
 
     def close(self) -> None:
         """Release contexts, plan and buffers, in this order, after the work in flight has ended."""
         with self._cuda.current():
-            for batch in self._all:
+            for batch in self._pool.made:
                 batch.release_contexts()
             if self._plan is not None:
                 self._plan.close()
-            for batch in self._all:
+            for batch in self._pool.made:
                 batch.release_buffers()
             self._plan = None
-            self._all.clear()
-            self._free.clear()
+            self._pool.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.tuning import tuning_for
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
@@ -47,7 +49,10 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
         uris = [uri for uri in named if not isinstance(uri, InputError)]
         unusable = [error for error in named if isinstance(error, InputError)]
         outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))
-        with open_engine(run.model, backend=run.backend, device=run.device, threads=run.threads) as engine:
+        tuning = tuning_for(run.tuning, views=math.inf)
+        with open_engine(
+            run.model, backend=run.backend, device=run.device, threads=run.threads, tuning=tuning
+        ) as engine:
             pipeline = StreamPipeline(
                 engine,
                 run.settings,

@@ -44,7 +44,8 @@ class OutputSettings:
 class LiveRun:
     """What to classify, by which model, how, and where the results go.
 
-    sources: in the grammar of `pptsn stream`.  backend, device, threads: of `open_engine`.
+    sources: in the grammar of `pptsn stream`.  backend, device, threads: of `open_engine`; tuning as well, but
+        that `auto` is `full`: a run without an end is worth it.
     """
 
     sources: Sequence[str]
@@ -52,6 +53,7 @@ class LiveRun:
     backend: str = "auto"
     device: str = "auto"
     threads: int | None = None
+    tuning: str = "auto"
     outputs: OutputSettings = field(default_factory=OutputSettings)
     events: EventSettings = field(default_factory=EventSettings)
     settings: StreamSettings = field(default_factory=StreamSettings)

@@ -14,7 +14,8 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.registry import BACKENDS, backend_runs, backends_help, failing_packages, parse_backend
 from tests.models import write_tiny_model
-from tests.runtime.engines.onnxruntime.test_engine import CUDA, TENSORRT, CudaBuild, write_int8
+from tests.runtime.engines.onnxruntime.cuda_build import CUDA, TENSORRT, CudaBuild
+from tests.runtime.engines.onnxruntime.test_engine import write_int8
 from tests.runtime.engines.tensorrt.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
 from tests.runtime.engines.tensorrt.test_engine import VERSION, write_plan
 from tests.runtime.model.hashing import HashedBytes

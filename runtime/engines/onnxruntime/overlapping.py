@@ -1,0 +1,106 @@
+"""A batch that a thread of its own carries to the GPU and back, while another one is filled or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.engines.base import Batch, Logits
+from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
+from pptsn.runtime.engines.onnxruntime.io_binding import Binding
+from pptsn.runtime.engines.onnxruntime.sessions import gpu_error
+from pptsn.runtime.engines.onnxruntime.shapes import padded
+
+
+class OverlappingBatch(Batch):
+    """A batch of an engine that is prepared for a few shapes; what is less is padded with what the rows hold.
+
+    rows: crops that it has room for at first.  new_host: makes the host's memory for so many.
+    new_binding: makes the device's for a shape, and opens the session behind it; `fused` as in `ShapeSessions`.
+    give_back: takes the batch when it is closed.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        rows: int,
+        *,
+        new_host: Callable[[int], HostCrops],
+        new_binding: Callable[[int, bool], Binding],
+        give_back: Callable[[OverlappingBatch], None],
+    ) -> None:
+        self._device, self._new_host, self._new_binding = device, new_host, new_binding
+        self._give_back = give_back
+        self._host = new_host(rows)
+        super().__init__(self._host.crops)
+        self._shapes: tuple[int, ...] = ()
+        self._fused: tuple[int, ...] = ()
+        self._bindings: dict[tuple[int, bool], Binding] = {}
+        # One thread, always the same: CUDA keeps state for each.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gpu batch")
+        self._result: Future[Logits] | None = None
+        self._released = False
+
+    def take(self, shapes: tuple[int, ...], fused: tuple[int, ...]) -> None:
+        """Get ready for who is lent the batch next: for `shapes`, which ascend; those in `fused` are tuned."""
+        self._shapes, self._fused = shapes, fused
+        if shapes[-1] > len(self._host.crops):
+            self._host = self._new_host(shapes[-1])
+        self.crops = self._host.crops[: shapes[-1]]
+
+    def prepare(self) -> None:
+        """Run each shape that never ran once, whatever the rows hold; raises what a run raises."""
+        for shape in self._shapes:
+            if self._key(shape) not in self._bindings:
+                self._thread.submit(self._run, shape).result()
+
+    def _submit(self, count: int) -> None:
+        if self._released:
+            raise ValueError("the engine is closed")
+        self._result = self._thread.submit(self._run, count)
+
+    def _collect(self, count: int) -> Logits:
+        result, self._result = self._result, None
+        if result is None:
+            raise ValueError("the batch is closed")
+        return result.result()
+
+    def _run(self, count: int) -> Logits:
+        rows = padded(count, self._shapes)
+        try:
+            binding = self._binding(rows)
+            binding.load(self.crops[:rows])
+            binding.run()
+            return binding.logits()[:count]
+        except PptsnError:
+            raise
+        except Exception as error:  # onnxruntime's exceptions share no base class but this
+            raise gpu_error(self._device, str(error)) from error
+
+    def _binding(self, rows: int) -> Binding:
+        key = self._key(rows)
+        if key not in self._bindings:
+            self._bindings[key] = self._new_binding(*key)
+        return self._bindings[key]
+
+    def _key(self, rows: int) -> tuple[int, bool]:
+        return rows, rows in self._fused
+
+    def close(self) -> None:
+        """Wait for work in flight, drop its result, and give the batch back to its engine."""
+        self._finish()
+        self._give_back(self)
+
+    def release(self) -> None:
+        """End the thread and release the device's memory; what was not collected is lost."""
+        self._finish()
+        self._released = True
+        self._thread.shutdown()
+        self._bindings.clear()
+
+    def _finish(self) -> None:
+        result, self._result, self._submitted = self._result, None, 0
+        if result is not None:
+            result.exception()  # who gives the batch back has no use for it

@@ -1,0 +1,108 @@
+"""Sessions of ONNX Runtime for one model: opened, checked to be what they are taken for, and one a shape."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from pptsn.runtime.base.errors import ModelError, PptsnError
+from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
+from pptsn.runtime.engines.onnxruntime.io_binding import INPUT_NAME, OUTPUT_NAME
+from pptsn.runtime.engines.onnxruntime.providers import CUDA, TENSORRT, Provider, gpu_loading, require_provider
+from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.model.spec import ModelSpec
+
+_OUT_OF_MEMORY = re.compile(r"requested buffer of size (\d+)|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
+_SMALLER = "close other programs that use the GPU, take the model in FP16, or use --device cpu"
+
+
+class Sessions:
+    """Opens sessions of the model in `file` on `device`.
+
+    threads: CPU threads of one call.
+    optimise: False runs the graph as it is written.
+    """
+
+    def __init__(
+        self, onnxruntime: Any, file: ModelFile, device: Device, *, threads: int, optimise: bool = True
+    ) -> None:
+        self._onnxruntime, self._path, self._spec, self._device = onnxruntime, file.path, file.spec, device
+        self._options = onnxruntime.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.log_severity_level = 3  # errors come back as exceptions; warnings are of no use to our users
+        if not optimise:
+            self._options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._started = False
+
+    def open(self, providers: list[Provider]) -> Any:
+        """Return a session that runs on the first of `providers`.
+
+        Raises ModelError for a file that is no deployment graph, MissingDependencyError where the provider does
+        not start, DeviceError where a GPU has too little memory.
+        """
+        first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+        # A provider that does not start prints, which is caught.  Once one has started nothing is printed, and
+        # catching it would catch what other threads print meanwhile.
+        loading = nullcontext() if self._started else gpu_loading(self._onnxruntime, self._device)
+        try:
+            with loading as output:
+                session = self._onnxruntime.InferenceSession(str(self._path), self._options, providers=providers)
+        except Exception as error:  # onnxruntime's exceptions share no base class but this
+            if first in (CUDA, TENSORRT) and _OUT_OF_MEMORY.search(str(error)):
+                raise gpu_error(self._device, str(error)) from error
+            cause = f"ONNX Runtime cannot load it ({error})"
+            raise ModelError(self._path, cause, "convert the model again") from error
+        require_provider(session, self._device, wanted=first, output=output.getvalue() if output else "")
+        session.disable_fallback()  # which would go on with the CPU after an error of the GPU, in silence
+        _check_interface(session, self._path, self._spec)
+        self._started = True
+        return session
+
+
+class ShapeSessions:
+    """A session for each number of crops a call, opened when it is asked for.  For several threads.
+
+    ONNX Runtime's CUDA kernels prepare every convolution again when the batch size changes, for 0.3 s; a session
+    of its own sees one size for as long as it lives.
+
+    open_session: returns a new session; fused: with convolutions and biases in one kernel.
+    """
+
+    def __init__(self, open_session: Callable[[bool], Any]) -> None:
+        self._open = open_session
+        self._opened: dict[tuple[int, bool], Any] = {}
+        self._lock = threading.Lock()
+
+    def get(self, rows: int, *, fused: bool) -> Any:
+        """Return the session for calls of `rows` crops; raises what opening it raises."""
+        with self._lock:
+            if (rows, fused) not in self._opened:
+                self._opened[rows, fused] = self._open(fused)
+            return self._opened[rows, fused]
+
+    def clear(self) -> None:
+        """Release all sessions."""
+        with self._lock:
+            self._opened.clear()
+
+
+def gpu_error(device: Device, text: str) -> PptsnError:
+    """Return the error for what ONNX Runtime said of a GPU that failed."""
+    found = _OUT_OF_MEMORY.search(text)
+    if found is None:
+        return DeviceError(f"device {device}", f"ONNX Runtime failed ({text[:500]})", "or use --device cpu")
+    needed = int(found[1]) if found[1] else None
+    return out_of_memory(device, "a batch", needed_bytes=needed, free_bytes=None, remedy=_SMALLER)
+
+
+def _check_interface(session: Any, path: Path, spec: ModelSpec) -> None:
+    inputs = [(i.name, i.type, i.shape[1:]) for i in session.get_inputs()]
+    expected = [(INPUT_NAME, "tensor(uint8)", [spec.crop_size, spec.crop_size, 3])]
+    outputs = [(o.name, o.shape[1:]) for o in session.get_outputs()]
+    if inputs != expected or outputs != [(OUTPUT_NAME, [spec.classes])]:
+        cause = f"takes {inputs} and gives {outputs}, expected {expected} and its spec's classes"
+        raise ModelError(path, cause)
