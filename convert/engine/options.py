@@ -10,10 +10,10 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import check_ranges, option
 from pptsn.runtime.model.manifest import BUILDERS
 
-# An H200 runs 5, 25, 64 and 125 crops of ResNet-50 in FP16 at 8,000, 18,900, 24,300 and 25,600 views a second:
-# 64 are within 5 % of 125, for half the memory and half the wait for a full batch.  Two are the 125 crops of a clip,
-# of which the first is on its way while the rest is decoded.  Videos are run in batches of OPT, so a MAX beyond it
-# costs memory and brings them nothing.
+# An H200 runs 5, 25, 64 and 125 crops of ResNet-50 in FP16 at 8,000, 18,900, 24,300 and 25,600 views a second.
+# So 64 are within 5 % of 125, for half the memory and half the wait for a full batch.  Two of them are the crops
+# of a clip, of which the first are on their way while the rest is decoded.  Videos are run in batches of OPT, so
+# a MAX beyond it costs memory and brings them nothing.
 DEFAULT_BATCH = (1, 64, 64)
 
 

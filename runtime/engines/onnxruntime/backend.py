@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError, install_command
+from pptsn.runtime.base.options import option, switch
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.engines.backend import Backend, Choices, NoOptions, Trial
 from pptsn.runtime.engines.device import Device, DeviceError, driver_is_here
@@ -46,21 +48,31 @@ def package_requirements() -> tuple[Requirement, ...]:
     )
 
 
-class OnnxRuntimeBackend(Backend[NoOptions]):
+@dataclass(frozen=True)
+class OnnxRuntimeOptions:
+    """graphs: whether a GPU starts one frame's work by a CUDA graph, which no GPU has tried yet."""
+
+    graphs: bool = option(
+        "1 starts one frame's work on a GPU by a CUDA graph (not tried yet)", default=False, parse=switch
+    )
+
+
+class OnnxRuntimeBackend(Backend[OnnxRuntimeOptions]):
     """ONNX Runtime: on the first GPU where that works, else on the CPU."""
 
     help = ".onnx files on CPUs and GPUs"
     packages = ("onnxruntime",)
+    options = OnnxRuntimeOptions
     requirements = package_requirements()
 
-    def open(self, path: Path, choices: Choices, options: NoOptions) -> Engine:
+    def open(self, path: Path, choices: Choices, options: OnnxRuntimeOptions) -> Engine:
         """Return the model at `path` on the device of `choices`; see `Backend.open`."""
         file = _open_graph(path, "onnxruntime")
         if choices.device is None:
-            return _open_anywhere(file, choices)
+            return _open_anywhere(file, choices, options)
         if choices.device.kind == "cpu":
             return _open_on_cpu(file, choices)
-        return _open_on_gpu(file, choices, choices.device)
+        return _open_on_gpu(file, choices, choices.device, graphs=options.graphs)
 
     def trials(self) -> tuple[Trial, ...]:
         """Return the run of a model of one node on the CPU and on the first GPU."""
@@ -75,12 +87,16 @@ class OnnxRuntimeTensorRtBackend(Backend[NoOptions]):
 
     def open(self, path: Path, choices: Choices, options: NoOptions) -> Engine:
         """Return the model at `path` on a GPU; see `Backend.open`."""
+        from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
+
         device = choices.device or Device("cuda")
         if device.kind == "cpu":
             cause = "onnxruntime-tensorrt needs a GPU"
             raise UsageError("--device", cause, "use --device cuda, or --backend onnxruntime")
         file = _open_graph(path, "onnxruntime-tensorrt")
-        return _open_on_gpu(file, choices, device, tensorrt=True)
+        engine = OnnxRuntimeEngine(file, device=device, threads=choices.threads, optimise=choices.optimise)
+        engine.notes += _note_of_foreign(file)
+        return engine
 
     def trials(self) -> tuple[Trial, ...]:
         """Return the run of a model of one node on the first GPU."""
@@ -101,7 +117,7 @@ def _open_graph(path: Path, backend: str) -> ModelFile:
     return ModelFile.open(path)
 
 
-def _open_anywhere(file: ModelFile, choices: Choices) -> Engine:
+def _open_anywhere(file: ModelFile, choices: Choices, options: OnnxRuntimeOptions) -> Engine:
     """Open a graph on the first GPU where that works, else on the CPU, with a note that says why."""
     from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
 
@@ -114,7 +130,7 @@ def _open_anywhere(file: ModelFile, choices: Choices) -> Engine:
         gpu = False
     if gpu:
         try:
-            engine = _open_on_gpu(file, choices, Device("cuda"))
+            engine = _open_on_gpu(file, choices, Device("cuda"), graphs=options.graphs)
         except (DeviceError, MissingDependencyError) as error:
             note = f"running on the CPU: {error.thing}: {error.cause}"
         else:
@@ -125,21 +141,24 @@ def _open_anywhere(file: ModelFile, choices: Choices) -> Engine:
     return on_cpu
 
 
-def _open_on_gpu(file: ModelFile, choices: Choices, device: Device, *, tensorrt: bool = False) -> Engine:
-    engine: Engine
-    if tensorrt:
-        from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
+def _open_on_gpu(file: ModelFile, choices: Choices, device: Device, *, graphs: bool) -> Engine:
+    from pptsn.runtime.engines.onnxruntime.cuda_engine import OnnxRuntimeCudaEngine
 
-        engine = OnnxRuntimeEngine(file, device=device, threads=choices.threads, optimise=choices.optimise)
-    else:
-        from pptsn.runtime.engines.onnxruntime.cuda_engine import OnnxRuntimeCudaEngine
-
-        engine = OnnxRuntimeCudaEngine(
-            file, device=device, threads=choices.threads, optimise=choices.optimise, tuning=choices.tuning
-        )
-    if file.quantized_for == "cpu":
-        engine.notes += (f"{file.path} is encoded for CPUs, not for a GPU; {_FOR_GPUS}",)
+    engine = OnnxRuntimeCudaEngine(
+        file,
+        device=device,
+        threads=choices.threads,
+        optimise=choices.optimise,
+        tuning=choices.tuning,
+        graphs=graphs,
+    )
+    engine.notes += _note_of_foreign(file)
     return engine
+
+
+def _note_of_foreign(file: ModelFile) -> tuple[str, ...]:
+    """Return what to say of a file on a GPU that was made for CPUs."""
+    return (f"{file.path} is encoded for CPUs, not for a GPU; {_FOR_GPUS}",) if file.quantized_for == "cpu" else ()
 
 
 def _open_on_cpu(file: ModelFile, choices: Choices) -> Engine:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
 
 from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
@@ -14,8 +17,9 @@ from pptsn.runtime.engines.onnxruntime.io_binding import Binding
 from pptsn.runtime.engines.onnxruntime.overlapping import OverlappingBatch
 from pptsn.runtime.engines.onnxruntime.providers import execution_providers
 from pptsn.runtime.engines.onnxruntime.sessions import Sessions, ShapeSessions
-from pptsn.runtime.engines.onnxruntime.shapes import as_text, prepared_shapes
+from pptsn.runtime.engines.onnxruntime.shapes import Shape, as_text, prepared_shapes
 from pptsn.runtime.engines.tuning import FAST, FULL, TUNING_COST
+from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.views import view_count
 from pptsn.runtime.model.file import ModelFile
@@ -25,6 +29,8 @@ from pptsn.runtime.model.file import ModelFile
 _BATCH = 64
 # Batches in flight: the copies of one overlap with the work on the other.
 _BATCHES = 2
+# How far the logits of a CUDA graph may be from those of the same kernels started one by one, of the largest.
+_SAME = 0.01
 # Of ONNX Runtime, for the nodes that stay on the CPU: they work on shapes, not on pictures.
 _CPU_THREADS = 1
 
@@ -39,25 +45,33 @@ class OnnxRuntimeCudaEngine(Engine):
     tuning: FAST opens a session, and lets it prepare itself, when its shape first comes: 0.3 s on an H200.  FULL
         prepares all before batches are lent, and fuses convolutions with their biases for the full batch and for
         one frame's crops, which takes `TUNING_COST` each.
+    graphs: whether to start one frame's work by a CUDA graph.  ONNX Runtime records it in a mode in which calls of
+        other threads fail, so that is done while no batch is lent, and what it gives is compared with what the
+        plain session gives; where either goes wrong, the description says so and the plain way is taken.
 
     Raises ModelError for an unusable file, MissingDependencyError for a missing package or device, and
     DeviceError where the GPU has too little memory.
     """
 
     def __init__(
-        self, file: ModelFile, *, device: Device, threads: int | None, optimise: bool = True, tuning: str = FAST
+        self,
+        file: ModelFile,
+        *,
+        device: Device,
+        threads: int | None = None,
+        optimise: bool = True,
+        tuning: str = FAST,
+        graphs: bool = False,
     ) -> None:
         self._onnxruntime = onnxruntime = import_onnxruntime()
         self._device, self.spec, self.threads = device, file.spec, threads
         self.batch_size = _BATCH
-        self._full = tuning == FULL
+        self._full, self._graphs = tuning == FULL, graphs
+        self._without_graphs = ""  # why
         self._frame_crops = view_count("ten", mirror_in_graph=self.spec.mirror)
-        opener = Sessions(onnxruntime, file, device, threads=threads or _CPU_THREADS, optimise=optimise)
-        exact = self.spec.precision == "fp32"
-        self._sessions = ShapeSessions(
-            lambda fused: opener.open(execution_providers(onnxruntime, device, exact_fp32=exact, fused=fused))
-        )
-        self._sessions.get(_BATCH, fused=self._full)  # which tells whether the GPU and the file work
+        self._opener = Sessions(onnxruntime, file, device, threads=threads or _CPU_THREADS, optimise=optimise)
+        self._sessions = ShapeSessions(self._open_session)
+        self._sessions.get(Shape(_BATCH, fused=self._full))  # which tells whether the GPU and the file work
         self._pool = BatchPool(self._new_batch)
         self._closed = False
         self.identity = EngineIdentity(
@@ -66,7 +80,7 @@ class OnnxRuntimeCudaEngine(Engine):
             device=str(device),
             precision=self.spec.precision,
         )
-        self._tell_shapes(self._shapes(_BATCH))
+        self._tell_shapes(_BATCH)
         if self._full:
             self.notes = (
                 f"full tuning: convolutions are fused for one frame's crops and for {_BATCH} before the first "
@@ -77,29 +91,35 @@ class OnnxRuntimeCudaEngine(Engine):
         """Prepare for frames of so many crops, from the next `new_batches` on."""
         self._frame_crops = frame_crops
 
-    def _shapes(self, batch_size: int) -> tuple[int, ...]:
-        return prepared_shapes(batch_size, self._frame_crops)
+    def _shapes(self, batch_size: int, *, graphs: bool) -> tuple[Shape, ...]:
+        """Return the shapes for batches of at most `batch_size`.  graphs: whether the smallest is recorded."""
+        rows = prepared_shapes(batch_size, self._frame_crops)
+        ends = (rows[0], rows[-1]) if self._full else ()
+        return tuple(Shape(each, fused=each in ends, recorded=graphs and each == rows[0]) for each in rows)
 
-    def _tell_shapes(self, shapes: tuple[int, ...]) -> None:
-        tuned = ", fully tuned" if self._full else ""
-        self.identity = replace(self.identity, remark=f"in batches of {as_text(shapes)} crops{tuned}")
+    def _tell_shapes(self, batch_size: int) -> None:
+        parts = [f"in batches of {as_text(prepared_shapes(batch_size, self._frame_crops))} crops"]
+        parts += ["fully tuned"] if self._full else []
+        parts += ["with CUDA graphs"] if self._graphs else []
+        parts += [f"without CUDA graphs ({self._without_graphs})"] if self._without_graphs else []
+        self.identity = replace(self.identity, remark=", ".join(parts))
 
     def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
         """Lend two batches, each with a thread and memory on the device of its own."""
-        self._tell_shapes(self._shapes(batch_size))
-        return self._lend(batch_size)
+        lent = self._lend(batch_size)
+        self._tell_shapes(batch_size)
+        return lent
 
     def _lend(self, batch_size: int) -> tuple[OverlappingBatch, ...]:
         if self._closed:
             raise ValueError("the engine is closed")
-        shapes = self._shapes(batch_size)
-        fused = (shapes[0], shapes[-1]) if self._full else ()
+        shapes = self._shapes(batch_size, graphs=self._graphs and self._pool.all_free)
+        ahead = [shape for shape in shapes if self._full or shape.recorded]
         lent = self._pool.lend(_BATCHES)
         try:
             for batch in lent:
-                batch.take(shapes, fused)
-                if self._full:
-                    batch.prepare()
+                batch.take(shapes)
+                batch.prepare(ahead)
         except BaseException:
             for batch in lent:
                 batch.close()
@@ -116,9 +136,31 @@ class OnnxRuntimeCudaEngine(Engine):
             give_back=self._pool.take_back,
         )
 
-    def _new_binding(self, rows: int, fused: bool) -> Binding:
-        session = self._sessions.get(rows, fused=fused)
-        return Binding(session, self._onnxruntime.OrtValue, self._device, self.spec, rows)
+    def _new_binding(self, shape: Shape) -> Binding:
+        plain = self._bound(self._sessions.get(replace(shape, recorded=False)), shape.rows)
+        if not shape.recorded or not self._graphs:
+            return plain
+        try:
+            recorded = self._bound(self._open_session(shape), shape.rows, recorded=True)
+            return _checked(recorded, plain, drawn_crops(2 * shape.rows, self.spec.crop_size))
+        except Exception as error:  # whatever it is, the plain way needs none of it, and the reason is shown
+            self._graphs, self._without_graphs = False, f"{type(error).__name__}: {error}"[:200]
+            return plain
+
+    def _open_session(self, shape: Shape) -> Any:
+        return self._opener.open(
+            execution_providers(
+                self._onnxruntime,
+                self._device,
+                exact_fp32=self.spec.precision == "fp32",
+                fused=shape.fused,
+                recorded=shape.recorded,
+            )
+        )
+
+    def _bound(self, session: Any, rows: int, *, recorded: bool = False) -> Binding:
+        value = self._onnxruntime.OrtValue
+        return Binding(session, value, self._device, self.spec, rows, recorded=recorded)
 
     def _infer(self, crops: Frame) -> Logits:
         with ExitStack() as lent:
@@ -131,3 +173,17 @@ class OnnxRuntimeCudaEngine(Engine):
             batch.release()
         self._pool.clear()
         self._sessions.clear()
+
+
+def _checked(recorded: Binding, plain: Binding, crops: Frame) -> Binding:
+    """Return `recorded`, once two batches have had the logits that `plain` gives; raises ValueError else."""
+    for half in np.split(crops, 2):
+        logits = []
+        for binding in (plain, recorded):
+            binding.load(half)
+            binding.run()
+            logits.append(binding.logits())
+        expected, found = logits
+        if not np.allclose(found, expected, rtol=0, atol=_SAME * float(np.abs(expected).max())):
+            raise ValueError("a graph gives other logits")
+    return recorded

@@ -20,20 +20,32 @@ _KEPT_SIZES = 3
 
 
 class Binding:
-    """One session and one batch size: the input's memory on the device, the host array that gets the output.
+    """One session and one batch size, with memory that stays: the input's on the device, the output's on the host.
 
     session: an InferenceSession; ort_value: onnxruntime's class OrtValue.  rows: crops of the batch.
+    recorded: the session replays a CUDA graph, which writes to the device alone.
     """
 
-    def __init__(self, session: Any, ort_value: Any, device: Device, spec: ModelSpec, rows: int) -> None:
-        shape = [rows, spec.crop_size, spec.crop_size, 3]
+    def __init__(
+        self,
+        session: Any,
+        ort_value: Any,
+        device: Device,
+        spec: ModelSpec,
+        rows: int,
+        *,
+        recorded: bool = False,
+    ) -> None:
+        shape, at = [rows, spec.crop_size, spec.crop_size, 3], (device.kind, device.index)
         self._session = session
-        self._crops = ort_value.ortvalue_from_shape_and_type(shape, np.uint8, device.kind, device.index)
-        self._logits: Logits = np.empty((rows, spec.classes), np.float32)
+        self._crops = ort_value.ortvalue_from_shape_and_type(shape, np.uint8, *at)
+        if recorded:
+            self._logits = ort_value.ortvalue_from_shape_and_type([rows, spec.classes], np.float32, *at)
+        else:  # the session copies into it, and has done so when its run returns
+            self._logits = ort_value.ortvalue_from_numpy(np.empty((rows, spec.classes), np.float32))
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT_NAME, self._crops)
-        # A host array as the output: the session copies into it, and has done so when its run returns.
-        self._binding.bind_ortvalue_output(OUTPUT_NAME, ort_value.ortvalue_from_numpy(self._logits))
+        self._binding.bind_ortvalue_output(OUTPUT_NAME, self._logits)
 
     def load(self, crops: Frame) -> None:
         """Copy the crops (rows, S, S, 3) uint8 to the device."""
@@ -45,8 +57,7 @@ class Binding:
 
     def logits(self) -> Logits:
         """Return the logits (rows, C) of the last run: a new array."""
-        copy: Logits = self._logits.copy()
-        return copy
+        return np.array(self._logits.numpy())
 
 
 class BoundSession:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pptsn.runtime.base.errors import PptsnError
@@ -11,14 +11,14 @@ from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
 from pptsn.runtime.engines.onnxruntime.io_binding import Binding
 from pptsn.runtime.engines.onnxruntime.sessions import gpu_error
-from pptsn.runtime.engines.onnxruntime.shapes import padded
+from pptsn.runtime.engines.onnxruntime.shapes import Shape, padded
 
 
 class OverlappingBatch(Batch):
     """A batch of an engine that is prepared for a few shapes; what is less is padded with what the rows hold.
 
     rows: crops that it has room for at first.  new_host: makes the host's memory for so many.
-    new_binding: makes the device's for a shape, and opens the session behind it; `fused` as in `ShapeSessions`.
+    new_binding: makes the device's for a shape, and opens the session behind it; called in the batch's thread.
     give_back: takes the batch when it is closed.
     """
 
@@ -28,33 +28,33 @@ class OverlappingBatch(Batch):
         rows: int,
         *,
         new_host: Callable[[int], HostCrops],
-        new_binding: Callable[[int, bool], Binding],
+        new_binding: Callable[[Shape], Binding],
         give_back: Callable[[OverlappingBatch], None],
     ) -> None:
         self._device, self._new_host, self._new_binding = device, new_host, new_binding
         self._give_back = give_back
         self._host = new_host(rows)
         super().__init__(self._host.crops)
-        self._shapes: tuple[int, ...] = ()
-        self._fused: tuple[int, ...] = ()
-        self._bindings: dict[tuple[int, bool], Binding] = {}
+        self._shapes: dict[int, Shape] = {}  # by their rows, which ascend
+        self._bindings: dict[Shape, Binding] = {}
         # One thread, always the same: CUDA keeps state for each.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gpu batch")
         self._result: Future[Logits] | None = None
         self._released = False
 
-    def take(self, shapes: tuple[int, ...], fused: tuple[int, ...]) -> None:
-        """Get ready for who is lent the batch next: for `shapes`, which ascend; those in `fused` are tuned."""
-        self._shapes, self._fused = shapes, fused
-        if shapes[-1] > len(self._host.crops):
-            self._host = self._new_host(shapes[-1])
-        self.crops = self._host.crops[: shapes[-1]]
+    def take(self, shapes: Sequence[Shape]) -> None:
+        """Get ready for who is lent the batch next: for `shapes`, which ascend."""
+        self._shapes = {shape.rows: shape for shape in shapes}
+        rows = shapes[-1].rows
+        if rows > len(self._host.crops):
+            self._host = self._new_host(rows)
+        self.crops = self._host.crops[:rows]
 
-    def prepare(self) -> None:
-        """Run each shape that never ran once, whatever the rows hold; raises what a run raises."""
-        for shape in self._shapes:
-            if self._key(shape) not in self._bindings:
-                self._thread.submit(self._run, shape).result()
+    def prepare(self, shapes: Sequence[Shape]) -> None:
+        """Run each of `shapes` once that never ran, whatever the rows hold; raises what a run raises."""
+        for shape in shapes:
+            if shape not in self._bindings:
+                self._thread.submit(self._run, shape.rows).result()
 
     def _submit(self, count: int) -> None:
         if self._released:
@@ -68,25 +68,18 @@ class OverlappingBatch(Batch):
         return result.result()
 
     def _run(self, count: int) -> Logits:
-        rows = padded(count, self._shapes)
+        shape = self._shapes[padded(count, tuple(self._shapes))]
         try:
-            binding = self._binding(rows)
-            binding.load(self.crops[:rows])
+            if shape not in self._bindings:
+                self._bindings[shape] = self._new_binding(shape)
+            binding = self._bindings[shape]
+            binding.load(self.crops[: shape.rows])
             binding.run()
             return binding.logits()[:count]
         except PptsnError:
             raise
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             raise gpu_error(self._device, str(error)) from error
-
-    def _binding(self, rows: int) -> Binding:
-        key = self._key(rows)
-        if key not in self._bindings:
-            self._bindings[key] = self._new_binding(*key)
-        return self._bindings[key]
-
-    def _key(self, rows: int) -> tuple[int, bool]:
-        return rows, rows in self._fused
 
     def close(self) -> None:
         """Wait for work in flight, drop its result, and give the batch back to its engine."""

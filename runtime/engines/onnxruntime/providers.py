@@ -32,13 +32,15 @@ _TENSORRT_REMEDY = (
 
 
 def execution_providers(
-    onnxruntime: Any, device: Device, *, exact_fp32: bool = False, fused: bool = False
+    onnxruntime: Any, device: Device, *, exact_fp32: bool = False, fused: bool = False, recorded: bool = False
 ) -> list[Provider]:
     """Return the execution providers for `device`; raises MissingDependencyError where there is none.
 
     exact_fp32: multiply FP32 numbers as such; NVIDIA's default rounds them to TF32, with 10 bits of mantissa.
     fused: convolutions with their biases in one kernel: 14.5 instead of 24.2 ms for 125 crops of ResNet-50 on an
         H200, after 5 to 9 s instead of 0.3 s of preparing a batch size.
+    recorded: all of a call as one CUDA graph.  Such a session is for one thread, and for one batch size whose
+        input and output are bound to memory on the device.
     """
     if device.kind == "cpu":
         return [CPU]
@@ -61,6 +63,8 @@ def execution_providers(
         options["use_tf32"] = 0
     if fused:
         options["fuse_conv_bias"] = 1
+    if recorded:
+        options["enable_cuda_graph"] = 1
     return [(CUDA, options), CPU]
 
 

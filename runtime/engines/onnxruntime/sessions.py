@@ -13,6 +13,7 @@ from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
 from pptsn.runtime.engines.onnxruntime.io_binding import INPUT_NAME, OUTPUT_NAME
 from pptsn.runtime.engines.onnxruntime.providers import CUDA, TENSORRT, Provider, gpu_loading, require_provider
+from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.spec import ModelSpec
 
@@ -69,20 +70,20 @@ class ShapeSessions:
     ONNX Runtime's CUDA kernels prepare every convolution again when the batch size changes, for 0.3 s; a session
     of its own sees one size for as long as it lives.
 
-    open_session: returns a new session; fused: with convolutions and biases in one kernel.
+    open_session: returns a new session for a shape.
     """
 
-    def __init__(self, open_session: Callable[[bool], Any]) -> None:
+    def __init__(self, open_session: Callable[[Shape], Any]) -> None:
         self._open = open_session
-        self._opened: dict[tuple[int, bool], Any] = {}
+        self._opened: dict[Shape, Any] = {}
         self._lock = threading.Lock()
 
-    def get(self, rows: int, *, fused: bool) -> Any:
-        """Return the session for calls of `rows` crops; raises what opening it raises."""
+    def get(self, shape: Shape) -> Any:
+        """Return the session for calls of one shape; raises what opening it raises."""
         with self._lock:
-            if (rows, fused) not in self._opened:
-                self._opened[rows, fused] = self._open(fused)
-            return self._opened[rows, fused]
+            if shape not in self._opened:
+                self._opened[shape] = self._open(shape)
+            return self._opened[shape]
 
     def clear(self) -> None:
         """Release all sessions."""

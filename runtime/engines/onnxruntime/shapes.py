@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 # A larger shape than the one before is at most so many times as large as the smallest batch that needs it.
 _MOST_PADDING = 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A number of crops a call, and what is done for its speed.
+
+    fused: convolutions with their biases in one kernel.
+    recorded: all of a call as one CUDA graph, started as a whole.
+    """
+
+    rows: int
+    fused: bool = False
+    recorded: bool = False
 
 
 def prepared_shapes(batch_size: int, frame_crops: int) -> tuple[int, ...]:

@@ -14,7 +14,9 @@ def engine() -> StandInEngine:
 
 def test_batches_are_made_when_they_are_missing_and_lent_again() -> None:
     pool = BatchPool(lambda: engine().new_batches()[0])
+    assert pool.all_free
     first = pool.lend(2)
+    assert not pool.all_free
     others = pool.lend(2)
     assert len(set(map(id, (*first, *others)))) == 4
     for batch in (*reversed(first), first[0]):  # twice is once

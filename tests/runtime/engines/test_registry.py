@@ -90,8 +90,9 @@ def test_the_options_of_a_backend_follow_its_name(tmp_path: Path) -> None:
     assert parse_backend("tensorrt")[1].graphs is True
     with pytest.raises(UsageError, match="--backend tensorrt: graphs=no is out of range; expected 0 or 1"):
         parse_backend("tensorrt?graphs=no")
-    with pytest.raises(UsageError, match="--backend onnxruntime: unknown option 'graphs'; it takes none"):
-        open_engine(tmp_path / "m.onnx", backend="onnxruntime?graphs=0")
+    assert parse_backend("onnxruntime")[1].graphs is False
+    with pytest.raises(UsageError, match="--backend onnxruntime-tensorrt: unknown option 'graphs'; it takes none"):
+        open_engine(tmp_path / "m.onnx", backend="onnxruntime-tensorrt?graphs=0")
     with pytest.raises(UsageError, match="--backend auto: unknown option 'graphs'"):
         open_engine(tmp_path / "m.onnx", backend="auto?graphs=0")
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -22,6 +23,8 @@ class CudaBuild:
     output: what it prints where a provider does not start.
     failure: what each run fails with, if not "".
     shape_s: seconds that a session takes in addition for a number of crops that is not that of its last run.
+    graph_failure: what the first run of a session with a CUDA graph fails with, if not "".
+    stale_graphs: whether such a session gives what it gave first, whatever its input holds.
     during: called in each run, with the number of crops, by the thread that runs.
     """
 
@@ -31,7 +34,8 @@ class CudaBuild:
         self.starts, self.shape_s = starts, shape_s
         self.asked: list[list[Any]] = []
         self.sessions: list[StandInSession] = []
-        self.output = self.failure = ""
+        self.output = self.failure = self.graph_failure = ""
+        self.stale_graphs = False
         self.during: Callable[[int], None] = lambda rows: None
         self._real = onnxruntime.InferenceSession
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
@@ -51,16 +55,21 @@ class CudaBuild:
             print(self.output)
         real = self._real(path, options, providers=[CPU])
         started = [name for name in names if name in (*self.starts, CPU)]
-        self.sessions.append(StandInSession(self, real, started))
+        recorded = any(each[1].get("enable_cuda_graph") == 1 for each in providers if not isinstance(each, str))
+        self.sessions.append(StandInSession(self, real, started, recorded=recorded))
         return self.sessions[-1]
 
 
 class StandInSession:
-    """An InferenceSession that remembers the number of crops of each run by a binding: `shapes`."""
+    """An InferenceSession that remembers the number of crops of each run by a binding: `shapes`.
 
-    def __init__(self, build: CudaBuild, real: Any, providers: list[str]) -> None:
-        self.real, self.shapes = real, list[int]()
+    recorded: it replays a CUDA graph, so each run is by the same thread, with the same binding.
+    """
+
+    def __init__(self, build: CudaBuild, real: Any, providers: list[str], *, recorded: bool = False) -> None:
+        self.real, self.shapes, self.recorded = real, list[int](), recorded
         self._build, self._providers = build, providers
+        self._users: set[tuple[int, int]] = set()
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -76,11 +85,19 @@ class StandInSession:
         with self._lock:
             changed = self.shapes[-1:] != [binding.rows]
             self.shapes.append(binding.rows)
+            self._users.add((threading.get_ident(), id(binding)))
         self._build.during(binding.rows)
         if changed:
             time.sleep(self._build.shape_s)
         if self._build.failure:
             raise RuntimeError(self._build.failure)
+        if self.recorded:
+            assert len(self._users) == 1
+            assert binding.on_device
+            if self._build.graph_failure:
+                raise RuntimeError(self._build.graph_failure)
+            if self._build.stale_graphs and len(self.shapes) > 1:
+                return
         self.real.run_with_iobinding(binding.real)
 
 
@@ -88,14 +105,18 @@ class _Binding:
     """An IOBinding that knows the number of crops of its input."""
 
     def __init__(self, real: Any) -> None:
-        self.real, self.rows = real, 0
+        self.real, self.rows, self.on_device = real, 0, False
 
     def bind_ortvalue_input(self, name: str, value: Any) -> None:
         self.rows = value.shape()[0]
         self.real.bind_ortvalue_input(name, value)
 
     def bind_ortvalue_output(self, name: str, value: Any) -> None:
+        self.on_device = value in _on_device
         self.real.bind_ortvalue_output(name, value)
+
+
+_on_device: WeakSet[Any] = WeakSet()  # the values that count as the GPU's
 
 
 def _ort_value(real: Any) -> SimpleNamespace:
@@ -103,6 +124,8 @@ def _ort_value(real: Any) -> SimpleNamespace:
 
     def on_device(shape: list[int], dtype: object, kind: str, index: int) -> object:
         assert (kind, index) == ("cuda", 0)
-        return real.ortvalue_from_shape_and_type(shape, dtype, "cpu", 0)
+        value = real.ortvalue_from_shape_and_type(shape, dtype, "cpu", 0)
+        _on_device.add(value)
+        return value
 
     return SimpleNamespace(ortvalue_from_shape_and_type=on_device, ortvalue_from_numpy=real.ortvalue_from_numpy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Iterator
@@ -123,6 +124,47 @@ def test_full_tuning_prepares_all_before_it_lends_and_fuses_the_ends(build: Cuda
             batch.close()
         engine.new_batches()
         assert {id(session): session.shapes for session in build.sessions} == prepared  # once is enough
+
+
+def recorded(build: CudaBuild) -> list[int]:
+    """Return the number of crops of each session that replays a CUDA graph."""
+    return [session.shapes[0] for session in build.sessions if session.recorded]
+
+
+def test_one_frames_work_is_recorded_where_that_is_asked_for(
+    build: CudaBuild, model: Path, reference: Engine
+) -> None:
+    with open_engine(model, device="cuda", backend="onnxruntime?graphs=1") as engine:
+        batches = engine.new_batches()
+        assert recorded(build) == [5, 5]  # each batch has its own, which its thread alone runs
+        assert engine.description.endswith("64 crops, with CUDA graphs")
+        for seed, (count, batch) in enumerate(itertools.product((5, 3, 9), batches)):
+            batch.crops[:count] = crops(count, seed)
+            batch.submit(count)
+            np.testing.assert_allclose(batch.collect(), reference.infer(crops(count, seed)), atol=1e-6)
+        others = engine.new_batches()  # nothing is recorded while somebody's batches may be in the GPU
+        assert recorded(build) == [5, 5]
+        for batch in (*batches, *others):
+            batch.close()
+        engine.new_batches()
+        assert recorded(build) == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [("CUDA failure 900: capturing", "RuntimeError: CUDA failure 900"), ("", "ValueError: a graph")],
+)
+def test_a_graph_that_fails_or_gives_other_logits_is_not_taken(
+    build: CudaBuild, model: Path, reference: Engine, failure: str, why: str
+) -> None:
+    build.graph_failure, build.stale_graphs = failure, not failure
+    with open_engine(model, device="cuda", backend="onnxruntime?graphs=1") as engine:
+        batch, _ = engine.new_batches()
+        assert f"without CUDA graphs ({why}" in engine.description
+        assert recorded(build) == [5]  # the second batch did not try
+        batch.crops[:5] = crops(5)
+        batch.submit(5)
+        np.testing.assert_allclose(batch.collect(), reference.infer(crops(5)), atol=1e-6)
 
 
 def test_two_batches_are_in_the_gpu_at_once(engine: Engine, build: CudaBuild, reference: Engine) -> None:
