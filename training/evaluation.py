@@ -13,7 +13,7 @@ from pptsn.runtime.classify.lists import read_list, source_of
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
-from pptsn.runtime.engines.tuning import AUTO, tuning_for
+from pptsn.runtime.engines.tuning import tuning_for
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.runtime.frames.views import view_count
 from pptsn.training.data.inputs import labels_of
@@ -94,7 +94,7 @@ def evaluate(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
     seen = len(samples) * segments * view_count(views, mirror_in_graph=False)
-    tuning = tuning_for(AUTO, views=seen)
+    tuning = tuning_for("auto", views=seen)
     engine = _open_engine(weights, recipe, backend=backend, device=device, tuning=tuning, classes=len(labels))
     for note in engine.notes:
         display.line(note)

@@ -43,7 +43,7 @@ def classify(
     """
     from pptsn.runtime.base.files import refuse_overwriting
     from pptsn.runtime.base.memory import return_freed_memory
-    from pptsn.runtime.base.progress import print_note
+    from pptsn.runtime.base.progress import print_detail, print_note
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sinks import JsonLines
     from pptsn.runtime.classify.sources import expand_sources
@@ -70,6 +70,8 @@ def classify(
         lines = JsonLines.open(output, top=top) if output else nullcontext(None)
         with lines as sink:
             failed, interrupted = _show(results, len(names), sink, top=top, quiet_table=output == "-")
+        for detail in recognizer.details:
+            print_detail(detail)
     if interrupted:
         raise typer.Exit(130)
     if failed:

@@ -47,7 +47,7 @@ def command_line() -> typer.Typer:
     import typer
 
     from pptsn.cli.lazy import lazy_app
-    from pptsn.runtime.base.progress import set_quiet
+    from pptsn.runtime.base.progress import set_quiet, set_verbose
 
     app = lazy_app(
         _COMMANDS,
@@ -62,13 +62,17 @@ def command_line() -> typer.Typer:
 
     # Defaults rather than Annotated: Typer resolves annotations by this module's globals, which have no `typer`.
     quiet_option = typer.Option(False, "--quiet", "-q", help="No progress bars, no notes.")
+    verbose_option = typer.Option(False, "--verbose", "-v", help="Say how the model runs: batches, memory.")
     version_option = typer.Option(
         False, "--version", callback=show_version, is_eager=True, help="Print the version."
     )
 
     @app.callback()
-    def options(quiet: bool = quiet_option, version: bool = version_option) -> None:
+    def options(
+        quiet: bool = quiet_option, verbose: bool = verbose_option, version: bool = version_option
+    ) -> None:
         set_quiet(quiet)
+        set_verbose(verbose)
 
     return app
 

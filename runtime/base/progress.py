@@ -25,12 +25,19 @@ StepsBar: TypeAlias = Callable[[str], AbstractContextManager[Steps]]
 _PIPED_COLUMNS = 200
 
 QUIET = False
+VERBOSE = False
 
 
 def set_quiet(quiet: bool) -> None:
     """Switch progress bars and notes off (or on again), for the whole program: the option --quiet."""
     global QUIET
     QUIET = quiet
+
+
+def set_verbose(verbose: bool) -> None:
+    """Switch details on (or off again), for the whole program: the option --verbose."""
+    global VERBOSE
+    VERBOSE = verbose
 
 
 def notes() -> Console:
@@ -41,6 +48,11 @@ def notes() -> Console:
 def print_note(text: str) -> None:
     """Print something that the user should know, in a line of its own."""
     notes().print(f"pptsn: note: {text}", markup=False)
+
+
+def print_detail(text: str) -> None:
+    """Print how something is done, in a line of its own, where the user asked for details."""
+    Console(stderr=True, quiet=not VERBOSE, highlight=False, soft_wrap=True).print(f"pptsn: {text}", markup=False)
 
 
 def progress_bar(console: Console | None = None) -> Progress:

@@ -66,6 +66,11 @@ class Recognizer(Closing):
         """What a user should know of how it runs here, such as why it does not run on the GPU."""
         return self._engine.notes
 
+    @property
+    def details(self) -> tuple[str, ...]:
+        """How it runs, for who asks: known once something was classified."""
+        return self._engine.details or (self.description,)
+
     def classify(
         self,
         source: str | Path,

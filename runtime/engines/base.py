@@ -102,6 +102,7 @@ class Engine(Closing, ABC):
     batch_size: the number of crops a call at which this engine is fastest; any other number works too.
     largest_batch: the most crops that a batch of `new_batches` can have; None for any number.
     notes: what a user should know of how it runs here: what `auto` took, and why not what was expected.
+    details: how it runs, for who asks; they may change when batches are lent.
     threads: the CPU threads that were asked for, or None for as many as there are cores.
     """
 
@@ -110,6 +111,7 @@ class Engine(Closing, ABC):
     batch_size: int
     largest_batch: int | None = None
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     threads: int | None = None
 
     @property

@@ -1,17 +1,21 @@
-"""A stand-in for devices: an engine whose batches take a given time and no CPU.
+"""Stand-ins for devices and for decoders, which take a given time and no CPU.
 
-What is measured with it is the pipeline around it: on two cores as well as on a server.
+What is measured with them is the pipeline around them: on two cores as well as on a server.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame
 from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.workers.pool import Crew, WorkerPool
 
 # Batches that each device is lent: it works on one while the next is filled.
 _BATCHES_A_DEVICE = 2
@@ -106,3 +110,42 @@ def middle_colours(crops: Frame, classes: int) -> Logits:
 
 def _sleep_until(done_s: float) -> None:
     time.sleep(max(0.0, done_s - time.perf_counter()))
+
+
+@dataclass(frozen=True)
+class StandInDecoder:
+    """Decodes in so many seconds a clip, and with no CPU: what a worker of a pool does with a numbered clip.
+
+    frames: of a clip; they come at equal distances.  height, width: of each, in pixels.
+    """
+
+    clip_s: float
+    frames: int
+    height: int = 40
+    width: int = 53
+
+    def __call__(self, numbered: tuple[int, str]) -> Iterator[ClipFrame | ClipEnd]:
+        """Yield the frames of a clip, and its end."""
+        clip, source = numbered
+        started_s = time.perf_counter()
+        for frame in range(1, self.frames + 1):
+            _sleep_until(started_s + frame * self.clip_s / self.frames)
+            pixels = np.full((self.height, self.width, 3), clip % 256, np.uint8)
+            yield ClipFrame(clip, pixels, 1, time.perf_counter())
+        yield ClipEnd(clip, source, started_s, 1000 * self.clip_s, frames=self.frames)
+
+    def pool(self, clips: int, decoders: int) -> WorkerPool[tuple[int, str], ClipFrame | ClipEnd]:
+        """Return so many clips, decoded by processes."""
+        crew = Crew(
+            count=decoders,
+            thing="decoders",
+            slots=2 * self.frames,
+            slot_bytes=self.height * self.width * 3,
+            cores=1,
+            preload=(__name__,),
+        )
+        return WorkerPool(self, enumerate(f"{clip}.mp4" for clip in range(clips)), crew, crashed=_crashed)
+
+
+def _crashed(numbered: tuple[int, str], signal_name: str | None) -> ClipEnd:
+    raise RuntimeError(f"a decoder of {numbered[1]} crashed ({signal_name})")

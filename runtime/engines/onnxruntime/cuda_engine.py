@@ -98,11 +98,19 @@ class OnnxRuntimeCudaEngine(Engine):
         return tuple(Shape(each, fused=each in ends, recorded=graphs and each == rows[0]) for each in rows)
 
     def _tell_shapes(self, batch_size: int) -> None:
-        parts = [f"in batches of {as_text(prepared_shapes(batch_size, self._frame_crops))} crops"]
+        rows = as_text(prepared_shapes(batch_size, self._frame_crops))
+        parts = [f"in batches of {rows} crops"]
         parts += ["fully tuned"] if self._full else []
         parts += ["with CUDA graphs"] if self._graphs else []
         parts += [f"without CUDA graphs ({self._without_graphs})"] if self._without_graphs else []
         self.identity = replace(self.identity, remark=", ".join(parts))
+        locked = any(batch.page_locked for batch in self._pool.made)
+        self.details = (
+            self.description,
+            f"batches have {rows} crops, as the GPU prepares itself anew for each number: one frame's crops, the "
+            "full batch, and between them as few as keep padding within a factor of two",
+            f"crops are copied from {'page-locked' if locked else 'ordinary'} memory",
+        )
 
     def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
         """Lend two batches, each with a thread and memory on the device of its own."""

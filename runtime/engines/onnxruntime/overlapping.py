@@ -42,6 +42,11 @@ class OverlappingBatch(Batch):
         self._result: Future[Logits] | None = None
         self._released = False
 
+    @property
+    def page_locked(self) -> bool:
+        """Whether `crops` are in memory that the GPU reads without the driver's own copy."""
+        return self._host.page_locked
+
     def take(self, shapes: Sequence[Shape]) -> None:
         """Get ready for who is lent the batch next: for `shapes`, which ascend."""
         self._shapes = {shape.rows: shape for shape in shapes}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.cli.program import main
+from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.tuning import TUNINGS, tuning_for
@@ -79,6 +80,26 @@ def test_classify_tunes_where_the_sources_are_worth_it_and_says_so(
         "pptsn: note: full tuning: convolutions are fused for one frame's crops and for 64 before the first answer"
     )
     assert (said in capsys.readouterr().err) is full
+
+
+@pytest.mark.parametrize("options", [[], ["--verbose"]])
+def test_classify_says_which_shapes_and_why_where_it_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    build: CudaBuild,
+    model: Path,
+    tmp_path: Path,
+    options: list[str],
+) -> None:
+    clip = str(write_clip(tmp_path / "a.mp4"))
+    arguments = [*options, "classify", clip, "--model", str(model), "--views", "center", "--device", "cuda"]
+    monkeypatch.setattr(sys, "argv", ["pptsn", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    progress.set_verbose(False)
+    assert not ending.value.code
+    said = "pptsn: batches have 1, 4, 8, 16, 32 or 64 crops, as the GPU prepares itself anew for each number"
+    assert (said in capsys.readouterr().err) is bool(options)
 
 
 @pytest.mark.parametrize(("tuning", "full"), [("auto", True), ("fast", False)])

@@ -93,6 +93,9 @@ def test_shapes_follow_the_crops_of_a_frame_and_the_batch_that_was_asked_for(
     assert engine.description.endswith("on cuda:0 in batches of 5, 8, 16, 32 or 64 crops")
     with CropBatcher(engine, views="center", batch_size=20) as batcher:
         assert engine.description.endswith("in batches of 1, 4, 8, 16 or 20 crops")
+        assert engine.details[0] == engine.description
+        assert "batches have 1, 4, 8, 16 or 20 crops, as the GPU prepares itself anew" in engine.details[1]
+        assert engine.details[2] == "crops are copied from ordinary memory"
         for frame in range(23):
             batcher.add(frame, np.zeros((40, 40, 3), np.uint8), 1)
         batcher.flush()
