@@ -15,7 +15,7 @@ from pptsn.convert.graph import NETWORK_PREFIX
 from pptsn.convert.graph.simplify import remove_identities
 from pptsn.convert.graph.view import GraphView, attribute
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.engines.onnxruntime.engine import INPUT_NAME, OUTPUT_NAME
+from pptsn.runtime.engines.onnxruntime.io_binding import INPUT_NAME, OUTPUT_NAME
 from pptsn.runtime.model.spec import ModelSpec
 
 # IR 9 belongs to opset 19 and is read by every runtime that reads that.

@@ -24,13 +24,13 @@ _ENGINES = {
     "ONNX Runtime, full tuning": ONNXRUNTIME_FULL,
     "TensorRT": TENSORRT,
 }
-# Enough for a steady mean within a second or two.
-_CLIPS = 100
+# Enough for a steady mean within a few seconds.
+_CLIPS = 200
 
 
 def pacing(
     feed_ms: Annotated[
-        float | None, typer.Option(help="Of the thread that fills batches, a clip; measured here if not given.")
+        float | None, typer.Option(help="Of the process that fills batches, a clip; measured here if not given.")
     ] = None,
 ) -> None:
     """Print the model's predictions as tables in Markdown."""
@@ -49,7 +49,7 @@ def measured_lines() -> list[str]:
 
 
 def server_lines(feed_s: float) -> list[str]:
-    """Return the table of servers and engines.  feed_s: of the thread that fills the batches, for a clip."""
+    """Return the table of servers and engines.  feed_s: of the process that fills the batches, for a clip."""
     lines = [
         f"| 25 frames, ten-crop; {1000 * feed_s:.1f} ms of feeding a clip "
         "| decoders | devices | feeding | clips/s | set by |",

@@ -1,7 +1,7 @@
 """A written model of how many clips a second a folder goes through at.
 
 Three things work side by side, each with its own rate, and the slowest of them sets the pace: the decoders, the
-devices, and the one thread that cuts crops into batches and adds up logits.  What is before the first clip and
+devices, and the process that hears the decoders, cuts crops into batches and adds up logits.  What is before the first clip and
 after the last one, and what is computed for nothing, comes on top.
 """
 
@@ -19,8 +19,8 @@ class Pipeline:
     padding: rows computed for each row asked for, at least 1.
     shape_changes, shape_s: how often a clip changes the size of the batch, and what the engine's kernels take to
         prepare themselves for another one.
-    feed_s: of the thread that fills the batches, for a clip; 0 where nobody measured it.
-    processes: that have such a thread each.
+    feed_s: of the process that fills the batches, for a clip, one core at a time; 0 where nobody measured it.
+    processes: of that kind, each with a share of the clips.
     start_s: until the first frame is decoded: loading, opening the model, preparing shapes, starting decoders.
     """
 

@@ -51,7 +51,7 @@ class CudaBuild:
     def session(self, path: str, options: object, providers: list[Any]) -> StandInSession:
         names = [each if isinstance(each, str) else each[0] for each in providers]
         self.asked.append(providers)
-        if self.output:  # as it does before it falls back to the CPU
+        if self.output and len(names) > 1:  # as it does before it falls back to the CPU
             print(self.output)
         real = self._real(path, options, providers=[CPU])
         started = [name for name in names if name in (*self.starts, CPU)]
