@@ -1,8 +1,8 @@
 """A written model of how many clips a second a folder goes through at.
 
 Three things work side by side, each with its own rate, and the slowest of them sets the pace: the decoders, the
-devices, and the process that hears the decoders, cuts crops into batches and adds up logits.  What is before the first clip and
-after the last one, and what is computed for nothing, comes on top.
+devices, and the process that hears the decoders, cuts crops into batches and adds up logits.  What is before the
+first clip and after the last one, and what is computed for nothing, comes on top.
 """
 
 from __future__ import annotations
