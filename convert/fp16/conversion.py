@@ -13,6 +13,7 @@ from pptsn.convert.graph.compensation import input_moments, round_convolutions, 
 from pptsn.convert.graph.files import check_output
 from pptsn.convert.graph.network import Network, load_network
 from pptsn.convert.verify.agreement import agreement
+from pptsn.convert.verify.carrying import carry_on
 from pptsn.convert.verify.limits import Limits
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report, report_path
@@ -59,6 +60,7 @@ def convert_to_fp16(
         skipped = frames.skipped if frames else ()
         report = Report(str(output), str(model), limits, agreement(computed, expected), skipped=skipped)
         report.require_passed()
+        carry_on(model, temporary)
     report.write(report_path(output))
     return report
 

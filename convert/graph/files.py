@@ -10,19 +10,25 @@ import onnx
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.model.file import ModelFile, sealed
+from pptsn.runtime.model.reference import Reference
 from pptsn.runtime.model.spec import ModelSpec
 
 
 def write_model(
-    model: onnx.ModelProto, spec: ModelSpec, path: Path, *, quantization: dict[str, Any] | None = None
+    model: onnx.ModelProto,
+    spec: ModelSpec,
+    path: Path,
+    *,
+    quantization: dict[str, Any] | None = None,
+    reference: Reference | None = None,
 ) -> None:
     """Write `model` to `path` with `spec` and the digest in its metadata, after ONNX's own checker passed it.
 
-    quantization: how an INT8 model was made, as JSON values.
+    quantization: how an INT8 model was made, as JSON values.  reference: what it can be proven by.
     Not atomic: give it the temporary path of `pptsn.runtime.base.files.atomic_file`.
     """
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(sealed(model.SerializeToString(), spec, quantization=quantization))
+    path.write_bytes(sealed(model.SerializeToString(), spec, quantization=quantization, reference=reference))
 
 
 def check_output(output: Path, model: Path | None = None) -> None:

@@ -20,6 +20,7 @@ from pptsn.convert.int8.calibration import CalibrationCache, observe
 from pptsn.convert.int8.options import Int8Options, Recipe
 from pptsn.convert.int8.search import Candidate, LayerError, Quantizer, best, round_to_int8, tensors_of
 from pptsn.convert.verify.agreement import agreement
+from pptsn.convert.verify.carrying import carry_on
 from pptsn.convert.verify.limits import Limits
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report, report_path
@@ -85,6 +86,7 @@ def convert_to_int8(
         quantized.write(written, quantization=facts)
         report = proof.of(written, quantized, name=output)
         if report.passed:
+            carry_on(model, written)
             with atomic_file(output) as temporary:
                 shutil.copyfile(written, temporary)
     convolutions = len(network.convolutions)

@@ -10,7 +10,9 @@ from pptsn.runtime.base.options import check_ranges, option
 
 # FP32 on another runtime differs by rounding alone; logits of trained networks span tens.
 FP32_TOLERANCE = 1e-3
-# Of each clip, RMS of the logits' error over their deviation: what rounding to 11 bits comes to.
+# Of each row, RMS of the logits' error over their deviation: a hundred times what rounding to 24 bits comes to.
+FP32_ERROR = 1e-3
+# Likewise: what rounding to 11 bits comes to.
 FP16_ERROR = 0.02
 # INT8 moves every logit, so it is judged by its answers.
 INT8_AGREEMENT = 0.98
@@ -84,6 +86,11 @@ class Gates:
     def __post_init__(self) -> None:
         check_ranges(self)
 
+    @property
+    def asked(self) -> bool:
+        """Whether the user asks for any limit."""
+        return (self.tolerance, self.max_drop, self.min_agreement) != (None, None, None)
+
     def limits(self, precisions: Iterable[str], *, on_gpu: bool = False) -> Limits:
         """Return the limits for models of `precisions`: those asked for alone, or else the coarsest one's own.
 
@@ -91,7 +98,7 @@ class Gates:
             so FP32 is judged as FP16.  ONNX Runtime's CUDA provider, which runs with TF32 off, is closer than
             that, and goes by the same rule.
         """
-        if (self.tolerance, self.max_drop, self.min_agreement) != (None, None, None):
+        if self.asked:
             return Limits(max_abs=self.tolerance, min_agreement=self.min_agreement, max_drop=self.max_drop)
         present = set(precisions)
         if "int8" in present:

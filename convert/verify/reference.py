@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,24 @@ from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.export_folder import REFERENCE_NAME
+
+
+@dataclass(frozen=True)
+class StoredReference:
+    """What an export has to be compared with.
+
+    crops: (N, S, S, 3) uint8 RGB.  plain_logits, mirrored_logits: (N, C), Paddle's for them and for their mirror
+    images.
+    """
+
+    crops: Frame
+    plain_logits: Logits
+    mirrored_logits: Logits
+
+    def logits(self, *, mirror: bool) -> Logits:
+        """Return the logits (N, C) of a graph: with `mirror`, the mean over each crop and its mirror image."""
+        mean: Logits = (self.plain_logits + self.mirrored_logits) / np.float32(2)
+        return mean if mirror else self.plain_logits
 
 
 def verify_reference(
@@ -32,26 +51,27 @@ def verify_reference(
     Raises ModelError for a missing, damaged or foreign reference.
     """
     limits = limits or Gates(tolerance=tolerance).limits([engine.spec.precision])
-    crops, logits = _read_reference(Path(export) / REFERENCE_NAME, engine)
-    return Report(str(name), str(export), limits, agreement(infer_in_batches(engine, crops), logits))
+    stored = read_reference(export, engine)
+    logits = stored.logits(mirror=engine.spec.mirror)
+    return Report(str(name), str(export), limits, agreement(infer_in_batches(engine, stored.crops), logits))
 
 
-def _read_reference(path: Path, engine: Engine) -> tuple[Frame, Logits]:
-    """Return crops and the logits that `engine` should give for them: with `mirror`, those of crop and image."""
-    crops, plain, mirrored = _stored_arrays(path)
+def read_reference(export: str | Path, engine: Engine) -> StoredReference:
+    """Return the reference of `export`; raises ModelError for one that is missing, damaged or not the engine's."""
+    path = Path(export) / REFERENCE_NAME
+    stored = _stored_arrays(path)
     size, classes = engine.spec.crop_size, engine.spec.classes
-    if crops.shape[1:] != (size, size, 3) or plain.shape[1:] != (classes,):
+    if stored.crops.shape[1:] != (size, size, 3) or stored.plain_logits.shape[1:] != (classes,):
         raise ModelError(
             path,
-            f"holds crops {crops.shape} and logits {plain.shape}, "
+            f"holds crops {stored.crops.shape} and logits {stored.plain_logits.shape}, "
             f"the model has {size} px crops and {classes} classes",
             "name the export that the model was made from",
         )
-    mean: Logits = (plain + mirrored) / np.float32(2)
-    return crops, mean if engine.spec.mirror else plain
+    return stored
 
 
-def _stored_arrays(path: Path) -> tuple[Frame, Logits, Logits]:
+def _stored_arrays(path: Path) -> StoredReference:
     """Return the crops, their logits and those of their mirror images, as many rows of each, one or more."""
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -78,4 +98,4 @@ def _stored_arrays(path: Path) -> tuple[Frame, Logits, Logits]:
             "expected uint8 (N, S, S, 3) and twice float32 (N, C), N at least 1",
             "export the model again",
         )
-    return crops, plain, mirrored
+    return StoredReference(crops, plain, mirrored)

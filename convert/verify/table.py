@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.chain import Chain, Link
+from pptsn.convert.verify.proof import PROVES, REFERENCE, Proof
 from pptsn.convert.verify.report import Report
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.progress import results
@@ -29,6 +30,26 @@ def report_line(report: Report) -> str:
         f"at worst), top-1 agreement {figures.top1:.1%}, top-5 {figures.top5:.1%}"
     )
     return printable(line if report.drop is None else f"{line}, {report.drop:.2f} points of top-1 lost")
+
+
+def proof_lines(proof: Proof) -> list[str]:
+    """Return what a proof found: a line on the build, one on an INT8 file's constants, and what it comes to."""
+    lines = [f"{_short(proof.build)} against Paddle's logits in {REFERENCE}, by {proof.identity}"]
+    if proof.constants is not None:
+        lines.append(f"{_short(proof.constants)} against its conversion, activations unrounded: its constants")
+    lines += [f"FAILED: {proof.build.model}: {cause}" for cause in proof.failures()]
+    lines += [f"note: {remark}" for remark in proof.remarks]
+    if proof.passed:
+        lines.append(f"proven: {PROVES}, which takes --labelled clips")
+    return [printable(line) for line in lines]
+
+
+def _short(report: Report) -> str:
+    verdict, figures = "passed" if report.passed else "FAILED", report.figures
+    limit = report.limits.error_worst
+    allowed = "" if limit is None else f", {limit:.2g} allowed"
+    error = f"normalised error {figures.error_worst:.2e} at worst{allowed}"
+    return f"{verdict}: {report.model}: {figures.rows} crops, {error}"
 
 
 def _rows(report: Report) -> str:

@@ -13,6 +13,7 @@ from pptsn.convert.verify.runs import Runs
 
 if TYPE_CHECKING:
     from pptsn.convert.verify.chain import Chain
+    from pptsn.convert.verify.proof import Proof
     from pptsn.convert.verify.report import Report
     from pptsn.runtime.decoding.clips import Source
 
@@ -56,7 +57,8 @@ def verify(
     """Prove that models give the answers of their export, or of one another.
 
     With two or more MODELs: one table, in which the first is the reference of the others, each step also beside
-    the one before.
+    the one before.  One MODEL and nothing else: it is compared with the reference that it carries, a few crops and
+    Paddle's logits for them; this proves the build of it on --device by --backend, not its accuracy.
 
     What passes: with any of --tolerance, --max-drop and --min-agreement, those limits alone.  Without them it
     goes by the coarsest precision compared: FP32 within 1e-3 of each logit; FP16, and FP32 on a GPU, within a
@@ -70,15 +72,19 @@ def verify(
     """
     from pptsn.convert.verify.report import check_report_path, verification_path
 
-    _check_form(models, reference, against, clips, labelled)
-    if reference is not None:
-        _check_reference_options(clips, labelled, limit)
+    alone = len(models) == 1 and not models[0].is_dir() and not (reference or against or clips or labelled)
+    if not alone:
+        _check_form(models, reference, against, clips, labelled)
+    if reference is not None or alone:
+        _check_reference_options("one MODEL alone" if alone else "--reference", clips, labelled, limit, gates)
     sources, labels = _read_clips(clips, labelled)
-    result: Report | Chain
+    result: Report | Chain | Proof
     path = report_file or verification_path(models)
     compared = [model for model in (*models, reference, against) if model is not None]
     check_report_path(path, compared, [*(clips or []), labelled, *sources])
-    if reference is not None:
+    if alone:
+        result = _by_its_own_reference(models[0], runs, gates)
+    elif reference is not None:
         result = _against_reference(models[0], reference, runs, gates)
     elif against is not None:
         from pptsn.convert.verify.chain import verify_models
@@ -116,13 +122,17 @@ def _check_form(
         raise UsageError("verify", "expected either --clips or --labelled LIST", "name one of them")
 
 
-def _check_reference_options(clips: list[str] | None, labelled: Path | None, limit: int | None) -> None:
+def _check_reference_options(
+    form: str, clips: list[str] | None, labelled: Path | None, limit: int | None, gates: Gates
+) -> None:
     """Refuse options on clips, of which a reference has none."""
     from pptsn.runtime.base.errors import UsageError
 
     for option, value in (("--clips", clips), ("--labelled", labelled), ("--limit", limit)):
         if value:
-            raise UsageError(option, "does not go with --reference, which brings its own pictures", "leave it out")
+            raise UsageError(option, f"does not go with {form}, which brings its own pictures", "leave it out")
+    if gates.max_drop is not None:
+        raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
 
 
 def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[Source], list[int] | None]:
@@ -139,23 +149,31 @@ def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[So
 def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> Report:
     from pptsn.convert.verify.logits import open_model
     from pptsn.convert.verify.reference import verify_reference
-    from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
 
-    if gates.max_drop is not None:
-        raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
     with open_model(model, runs) as engine, notes().status("verifying"):
         limits = gates.limits([engine.spec.precision], on_gpu=runs.any_on_gpu(model))
         return verify_reference(engine, export, name=model, limits=limits)
 
 
-def show_report(report: Report | Chain) -> None:
+def _by_its_own_reference(model: Path, runs: Runs, gates: Gates) -> Proof:
+    from pptsn.convert.verify.proof import prove_file
+    from pptsn.runtime.base.progress import notes
+
+    with notes().status("verifying"):
+        return prove_file(model, runs, gates)
+
+
+def show_report(report: Report | Chain | Proof) -> None:
     """Print the figures of a report, and the clips that were skipped on standard error."""
     from pptsn.convert.verify.chain import Chain
-    from pptsn.convert.verify.table import print_chain, report_line
+    from pptsn.convert.verify.proof import Proof
+    from pptsn.convert.verify.table import print_chain, proof_lines, report_line
 
     if isinstance(report, Chain):
         print_chain(report)
+    elif isinstance(report, Proof):
+        typer.echo("\n".join(proof_lines(report)))
     else:
         typer.echo(report_line(report))
     for reason in report.skipped:

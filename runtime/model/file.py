@@ -1,8 +1,9 @@
 """Model files: opened once, checked to have arrived whole, and sealed with what they say of themselves.
 
 An ONNX file is one protocol-buffers message (onnx.proto, ModelProto).  Its metadata, text by key, holds the spec,
-how an INT8 model was quantized, and a digest of every byte of the file but the digest's own entry: so weights,
-graph, spec and labels are all protected by it.  A TensorRT plan is opaque; its manifest beside it says as much.
+how an INT8 model was quantized, what it can be proven by, and a digest of every byte of the file but the digest's
+own entry: so weights, graph, spec, labels and reference are all protected by it.  A TensorRT plan is opaque; its
+manifest beside it says as much.
 
 What is given to an engine, verified, converted or measured goes through `ModelFile.open`, which reads and hashes
 the file in one pass; whoever writes a model seals it by `sealed`.
@@ -22,11 +23,14 @@ from typing import Any
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.model.manifest import PLAN_SUFFIX, Manifest, read_manifest, read_plan
 from pptsn.runtime.model.protobuf import Field, bytes_field, fields
+from pptsn.runtime.model.reference import Reference
 from pptsn.runtime.model.spec import ModelSpec
 
 _SPEC_KEY, _DIGEST_KEY = "pptsn.spec", "pptsn.digest"
 # How an INT8 model was quantized, as a JSON object; other models have none.
 _QUANTIZATION_KEY = "pptsn.quantization"
+# What any build of it can be proven by, as JSON; files of older releases have none.
+_REFERENCE_KEY = "pptsn.reference"
 
 _METADATA_PROPS = 14  # ModelProto.metadata_props: StringStringEntryProto {1: key, 2: value}
 _KEY, _VALUE = 1, 2
@@ -43,6 +47,7 @@ class ModelFile:
     quantization: how an INT8 model was quantized; None for others and for plans.
     manifest: of a plan; None for other files.
     content: the bytes that were checked, where they were to be kept.
+    reference_json: of an ONNX file, its reference as it was written; see `reference`.
     """
 
     path: Path
@@ -51,6 +56,7 @@ class ModelFile:
     quantization: dict[str, Any] | None = None
     manifest: Manifest | None = None
     content: bytes = field(default=b"", repr=False)
+    reference_json: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def open(cls, path: str | Path, *, keep_content: bool = False) -> ModelFile:
@@ -91,15 +97,36 @@ class ModelFile:
         """What an INT8 graph was quantized for: "tensorrt", "cpu"; None for other models."""
         return (self.quantization or {}).get("target")
 
+    @property
+    def reference(self) -> Reference | None:
+        """What the file carries to be proven by; None where it carries nothing, as those of older releases.
 
-def sealed(model: bytes, spec: ModelSpec, *, quantization: dict[str, Any] | None = None) -> bytes:
-    """Return the serialized ModelProto `model` with its metadata replaced by the spec and a digest of it all.
+        Raises ModelError for what no release wrote.
+        """
+        if self.manifest is not None:
+            return self.manifest.reference
+        if self.reference_json is None:
+            return None
+        return Reference.from_json(self.reference_json, source=self.path)
+
+
+def sealed(
+    model: bytes,
+    spec: ModelSpec,
+    *,
+    quantization: dict[str, Any] | None = None,
+    reference: Reference | None = None,
+) -> bytes:
+    """Return the serialized ModelProto `model` with its metadata replaced by what is given and a digest of it all.
 
     quantization: how an INT8 model was made, as JSON values.
+    reference: what it can be proven by.
     """
     metadata = {_SPEC_KEY: spec.to_json()}
     if quantization is not None:
         metadata[_QUANTIZATION_KEY] = json.dumps(quantization)
+    if reference is not None:
+        metadata[_REFERENCE_KEY] = reference.to_json()
     with memoryview(model) as view:
         parts = [bytes(view[f.start : f.end]) for f in fields(view) if f.number != _METADATA_PROPS]
     body = b"".join([*parts, *(_entry(key, text) for key, text in metadata.items())])
@@ -133,6 +160,7 @@ def _from_onnx(path: Path, data: bytes | mmap.mmap, content: bytes = b"") -> Mod
         sha256=sha256,
         quantization=_quantization(path, metadata.get(_QUANTIZATION_KEY)),
         content=content,
+        reference_json=metadata.get(_REFERENCE_KEY),
     )
 
 
