@@ -17,7 +17,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from pptsn.convert.graph.view import GraphView
-from pptsn.convert.verify.proof import Proof, prove_file
+from pptsn.convert.verify.alone import prove_file
+from pptsn.convert.verify.proof import Proof
 from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.model.file import ModelFile, sealed
 

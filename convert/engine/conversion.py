@@ -14,6 +14,7 @@ import onnx
 from pptsn.convert.checks import require_buildable
 from pptsn.convert.engine.build import build_plan, convolution_precisions
 from pptsn.convert.engine.options import BuildOptions
+from pptsn.convert.engine.proof import prove_plan
 from pptsn.convert.engine.target import Target, find_target
 from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.base.files import atomic_file, refuse_overwriting, require_writable
@@ -41,6 +42,7 @@ class EngineReport:
     convolutions: of the model.  precisions: of those that the build's log tells of, node -> precision.
     warnings: of the builder, each once.
     notes: what went wrong beside the plan.
+    unproven: why the plan was not compared with Paddle's logits here; "" where it was.
     """
 
     manifest: Manifest
@@ -50,6 +52,7 @@ class EngineReport:
     precisions: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unproven: str = ""
 
 
 def convert_to_engine(
@@ -66,8 +69,11 @@ def convert_to_engine(
         that the file has.
     rebuild_if_needed: keep an existing plan that was built from this file with these options for this machine.
 
-    A build that fails leaves the plan and manifest that were there.  Raises ModelError for a model that TensorRT
-    refuses, UsageError, MissingDependencyError where the builder or its GPU is missing.
+    The plan is compared with the reference that `model` carries, where a GPU of its kind is at hand.
+
+    A build that fails or gives wrong answers leaves the plan and manifest that were there.  Raises ModelError for a
+    model that TensorRT refuses, VerificationError for wrong answers, UsageError, MissingDependencyError where the
+    builder or its GPU is missing.
     """
     model, output = Path(model), Path(output)
     _check_paths(model, output, options)
@@ -85,6 +91,8 @@ def convert_to_engine(
         require_writable(path)
     plan = build_plan(library, source.content, options, source=model)
     manifest = Manifest(plan_sha256=hashlib.sha256(plan.content).hexdigest(), **facts)
+    warnings = tuple(dict.fromkeys(library.logger().warnings()))
+    manifest, unproven = prove_plan(plan.content, manifest, path=output)
     _write_pair(output, plan.content, manifest)
     convolutions = [node.name for node in graph.graph.node if node.op_type == "Conv"]
     return EngineReport(
@@ -93,8 +101,9 @@ def convert_to_engine(
         reason=reason,
         convolutions=len(convolutions),
         precisions=convolution_precisions(plan.log, convolutions),
-        warnings=tuple(dict.fromkeys(library.logger().warnings())),
+        warnings=warnings,
         notes=plan.notes,
+        unproven=unproven,
     )
 
 
@@ -146,6 +155,7 @@ def _facts(
         "hardware_compatible": target.hardware_compatible,
         "version_compatible": options.version_compatible,
         "calibration_digest": (source.quantization or {}).get("calibration_digest"),
+        "reference": source.reference,
     }
 
 

@@ -21,9 +21,8 @@ from typing import Any
 
 from pptsn.convert.verify.agreement import agreement
 from pptsn.convert.verify.limits import FP16_ERROR, FP32_ERROR, Gates, Limits
-from pptsn.convert.verify.logits import infer_in_batches, open_model
+from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report
-from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import write_text
 from pptsn.runtime.engines import Engine, EngineIdentity
@@ -99,19 +98,6 @@ class Proof:
         write_text(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n")
 
 
-def prove_file(model: str | Path, runs: Runs, gates: Gates | None = None) -> Proof:
-    """Run the file `model`, an .onnx or an .engine, as `runs` says, and compare it with the reference it carries.
-
-    gates: limits of the user's, in the place of the build's own.
-    Raises UsageError for a file that carries none, ModelError for a damaged one.
-    """
-    file = ModelFile.open(model)
-    if file.reference is None:
-        raise _no_reference(file)
-    with open_model(model, runs) as engine:
-        return prove(engine, file, name=model, gates=gates)
-
-
 def prove(engine: Engine, file: ModelFile, *, name: str | Path, gates: Gates | None = None) -> Proof:
     """Compare `engine`, which runs `file`, with the reference that the file carries.
 
@@ -120,7 +106,7 @@ def prove(engine: Engine, file: ModelFile, *, name: str | Path, gates: Gates | N
     """
     reference = file.reference
     if reference is None:
-        raise _no_reference(file)
+        raise no_reference(file)
     crops = reference.crops(file.spec, source=file.path)
     paddle = reference.paddle(file.spec, source=file.path)
     if len(crops) != len(paddle):
@@ -138,7 +124,8 @@ def prove(engine: Engine, file: ModelFile, *, name: str | Path, gates: Gates | N
     )
 
 
-def _no_reference(file: ModelFile) -> UsageError:
+def no_reference(file: ModelFile) -> UsageError:
+    """Return the error for a file that carries nothing to be proven by."""
     cause = "carries no reference to be proven by (an older release wrote it)"
     again = "convert it again" if file.manifest is None else "convert its ONNX file again and build it anew"
     return UsageError(file.path, cause, f"{again}, or name --reference EXPORT, or --against MODEL and --clips")

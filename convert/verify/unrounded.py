@@ -1,7 +1,7 @@
 """An INT8 graph with its activations left unrounded: what tells its constants without the noise of INT8.
 
 The rounding of activations hides what is smaller than itself, and turns differences in the last bit into steps,
-layer after layer, so that two right builds of one INT8 file differ as much from each other as from Paddle.  What is
+layer after layer, so that two right builds of an INT8 file differ as much from each other as from Paddle.  What is
 left without it is a smooth function of the weights as they were rounded, of mean, deviation, order of channels and
 mirroring: its logits are the same to many digits wherever they are computed.
 """

@@ -157,7 +157,7 @@ def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> R
 
 
 def _by_its_own_reference(model: Path, runs: Runs, gates: Gates) -> Proof:
-    from pptsn.convert.verify.proof import prove_file
+    from pptsn.convert.verify.alone import prove_file
     from pptsn.runtime.base.progress import notes
 
     with notes().status("verifying"):

@@ -21,11 +21,23 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.base.fields import SWITCH, as_fields, exactly, json_schema, one_of, wrong_field, wrong_names
+from pptsn.runtime.base.fields import (
+    SWITCH,
+    as_fields,
+    exactly,
+    json_schema,
+    one_of,
+    shortened,
+    wrong_field,
+    wrong_names,
+)
 from pptsn.runtime.base.files import sha256_of, write_text
+from pptsn.runtime.model.proven import GpuKind, PlanProof
+from pptsn.runtime.model.reference import Reference
 from pptsn.runtime.model.spec import PRECISIONS, ModelSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE_VERSIONS = (1, FORMAT_VERSION)
 # The libraries that build plans, each under the name of its backend.
 BUILDERS = ("tensorrt", "tensorrt-rtx")
 PLAN_SUFFIX = ".engine"
@@ -53,6 +65,8 @@ class Manifest:
     hardware_compatible: also runs on GPUs that `compute_capabilities` does not list: see `runs_on`.
     version_compatible: also runs on later versions of the library: see `runs_with`.
     calibration_digest: of an INT8 model's calibration; None for other models.
+    reference: what the plan can be proven by; None where its ONNX file carries nothing.
+    proofs: where it was proven, one for each kind of device.
     """
 
     spec: ModelSpec
@@ -75,6 +89,8 @@ class Manifest:
     hardware_compatible: Annotated[bool, SWITCH] = False
     version_compatible: Annotated[bool, SWITCH] = False
     calibration_digest: str | None = None
+    reference: Reference | None = None
+    proofs: tuple[PlanProof, ...] = ()
     format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
 
     def __post_init__(self) -> None:
@@ -111,6 +127,18 @@ class Manifest:
         if self.builder == "tensorrt":
             return found >= (8, 0)
         return found > max(parse_version(listed) for listed in self.compute_capabilities)
+
+    def proven_on(self, device: GpuKind) -> bool:
+        """Whether the plan was proven on this kind of device."""
+        return any(proof.device.same_as(device) for proof in self.proofs)
+
+    def with_proof(self, device: GpuKind, proof: PlanProof | None) -> Manifest:
+        """Return the manifest with what was found on `device` in the place of what was found on its like before.
+
+        proof: None where the plan failed there.
+        """
+        others = tuple(each for each in self.proofs if not each.device.same_as(device))
+        return dataclasses.replace(self, proofs=others + ((proof,) if proof else ()))
 
     def onnx_path(self, plan: str | Path) -> Path:
         """Return where the file that `plan` was built from lies, or lay."""
@@ -192,8 +220,9 @@ def read_manifest(plan: str | Path) -> Manifest:
     if not isinstance(values, dict):
         raise ModelError(path, "is damaged: no JSON object", remedy)
     version = values.get("format_version")
-    if version != FORMAT_VERSION:
-        cause = f"has format version {version!r}, this program reads version {FORMAT_VERSION}"
+    if version not in _READABLE_VERSIONS:
+        readable = " and ".join(map(str, _READABLE_VERSIONS))
+        cause = f"has format version {version!r}, this program reads versions {readable}"
         raise ModelError(path, cause, f"install the pptsn release that wrote it, or {remedy}")
     if values.pop(_DIGEST_FIELD, None) != _digest(values):
         raise ModelError(path, "was altered: its fields do not match the digest it carries", remedy)
@@ -268,13 +297,25 @@ def _digest(values: dict[str, Any]) -> str:
 
 
 def _from_values(values: dict[str, Any], path: Path, remedy: str) -> Manifest:
+    if values["format_version"] == 1:  # before there were references
+        values = values | {"reference": None, "proofs": [], "format_version": FORMAT_VERSION}
     if wrong := wrong_names(Manifest, values):
         raise ModelError(path, wrong, remedy)
     spec = ModelSpec.from_json(json.dumps(values["spec"]), source=path)
+    reference = values["reference"]
+    if reference is not None:
+        reference = Reference.from_values(reference, source=path)
     try:
-        return Manifest(**as_fields(values | {"spec": spec}))
+        proofs = [PlanProof.from_values(each) for each in _listed(values["proofs"])]
+        return Manifest(**as_fields(values | {"spec": spec, "reference": reference, "proofs": proofs}))
     except ModelError as error:
         raise ModelError(path, f"is damaged: {error.cause}", remedy) from error
+
+
+def _listed(proofs: Any) -> list[Any]:
+    if not isinstance(proofs, list):
+        raise ModelError("manifest", f"proofs is {shortened(proofs)}, expected a list")
+    return proofs
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def _show(report: EngineReport, output: Path, seconds: float) -> None:
     from pptsn.runtime.base.progress import notes
 
     manifest = report.manifest
-    for note in report.notes:
+    for note in (*report.notes, *([f"the plan was not proven: {report.unproven}"] if report.unproven else [])):
         notes().print(f"pptsn: note: {note}", markup=False)
     smallest, best, largest = manifest.profile
     later = " and later" if manifest.hardware_compatible else ""
@@ -67,6 +67,12 @@ def _show(report: EngineReport, output: Path, seconds: float) -> None:
         f"{smallest} to {largest} crops a call (best {best}), by {manifest.builder} {manifest.builder_version} "
         f"for compute capability {', '.join(manifest.compute_capabilities)}{later}"
     )
+    if report.built:
+        for proof in manifest.proofs:
+            typer.echo(
+                f"proven against Paddle's logits for {proof.crops} crops on {proof.device}: normalised error "
+                f"{proof.error:.2e}, {proof.limit:.2g} allowed"
+            )
     if report.precisions:
         counts = Counter(report.precisions.values())
         shares = ", ".join(f"{count} in {precision.upper()}" for precision, count in sorted(counts.items()))

@@ -34,6 +34,7 @@ class CudaDevice:
     name: as its maker calls it.
     compute_capability: such as "8.7".
     cuda_version: that PyCUDA was compiled with, such as "12.6".
+    driver_version: the CUDA version that the driver offers, such as "13.0".
     integrated: whether it shares its memory with the CPU, as on a Jetson.
     """
 
@@ -61,6 +62,7 @@ class CudaDevice:
         major, minor = handle.compute_capability()
         self.compute_capability = f"{major}.{minor}"
         self.cuda_version = ".".join(map(str, driver.get_version()[:2]))
+        self.driver_version = "{}.{}".format(*divmod(driver.get_driver_version() // 10, 100))
         self.integrated = bool(handle.get_attribute(driver.device_attribute.INTEGRATED))
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import ModelError
@@ -18,7 +19,8 @@ from pptsn.runtime.engines.tensorrt.cuda_graphs import import_cuda_bindings
 from pptsn.runtime.engines.tensorrt.plan import Plan
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.file import ModelFile
-from pptsn.runtime.model.manifest import check_fits, check_onnx_file
+from pptsn.runtime.model.manifest import Manifest, check_fits, check_onnx_file
+from pptsn.runtime.model.proven import GpuKind
 
 # Batches in flight: one is worked on while the other is filled.
 _BATCHES = 2
@@ -30,6 +32,7 @@ class TensorRtEngine(Engine):
     `infer` takes up to the profile's largest size in one call of the GPU, and splits what is more by that size.
 
     graphs: whether to start the work by CUDA graphs where cuda-bindings is installed.
+    gpu: the kind of device that it runs on, which a plan is proven for.
 
     Raises ModelError for a plan that does not fit this machine or its ONNX file, MissingDependencyError for a
     missing package, driver or GPU, DeviceError where the GPU has too little memory.
@@ -51,6 +54,12 @@ class TensorRtEngine(Engine):
             machine=platform.machine(),
         )
         self.spec = manifest.spec
+        self.gpu = GpuKind(
+            gpu_name=self._cuda.name,
+            compute_capability=self._cuda.compute_capability,
+            library_version=library.version_text,
+            driver_version=self._cuda.driver_version,
+        )
         # TensorRT-RTX swaps kernels while it runs, which a graph would not see; it has graphs of its own.
         self._graphs: Any | None = import_cuda_bindings() if graphs and library.name == "tensorrt" else None
         self._plan: Plan | None = None
@@ -74,10 +83,12 @@ class TensorRtEngine(Engine):
             remark="with CUDA graphs" if self._graphs else "",
         )
         if manifest.version_compatible:
-            self.notes = (
+            self.notes += (
                 f"{path} is version-compatible, so it carries code of its builder, which runs here: "
                 "take such plans only from whom you trust",
             )
+        if not manifest.proven_on(self.gpu):
+            self.notes += (_never_proven(path, manifest, self.gpu),)
 
     def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
         """Lend two batches in page-locked memory: the copies of one overlap with the work on the other."""
@@ -127,3 +138,11 @@ class TensorRtEngine(Engine):
                 batch.release_buffers()
             self._plan = None
             self._pool.clear()
+
+
+def _never_proven(plan: Path, manifest: Manifest, gpu: GpuKind) -> str:
+    """Return the note on a plan that nobody has compared with Paddle's logits on this kind of device."""
+    remedy = f"do it by: pptsn verify {plan}"
+    if manifest.reference is None:
+        remedy = "it carries nothing to be proven by: convert its ONNX file again, and build it anew"
+    return f"{plan} was never proven on this kind of device ({gpu}); {remedy}"

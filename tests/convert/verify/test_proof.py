@@ -14,8 +14,8 @@ import pytest
 
 from pptsn.convert.verify import unrounded
 from pptsn.convert.verify.agreement import normalised_errors
+from pptsn.convert.verify.alone import prove_file
 from pptsn.convert.verify.carrying import carry, telling_reference
-from pptsn.convert.verify.proof import prove_file
 from pptsn.convert.verify.reference import StoredReference
 from pptsn.convert.verify.runs import Runs
 from pptsn.convert.verify.unrounded import without_rounding

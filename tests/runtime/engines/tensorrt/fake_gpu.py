@@ -195,6 +195,9 @@ class _Driver(ModuleType):
     def get_version(self) -> tuple[int, int, int]:
         return 12, 6, 0
 
+    def get_driver_version(self) -> int:
+        return 13000
+
     def Stream(self, flags: int = 0) -> FakeStream:  # noqa: N802
         return FakeStream(self.gpu, flags)
 

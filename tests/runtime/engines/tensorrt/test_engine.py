@@ -394,7 +394,9 @@ def test_auto_takes_what_built_the_plan(plan: FakePlan, path: Path) -> None:
     with open_engine(path) as engine:
         assert isinstance(engine, TensorRtEngine)
         assert engine.description == "tensorrt 10.3.0 on cuda:0 (Fake Orin)"
-        assert engine.notes == ()
+        (note,) = engine.notes
+        kind = "Fake Orin, compute capability 8.7, version 10.3.0"
+        assert note.startswith(f"{path} was never proven on this kind of device ({kind}); it carries nothing")
 
 
 def test_a_plan_that_carries_code_says_so(plan: FakePlan, tmp_path: Path) -> None:
