@@ -14,6 +14,7 @@ from pptsn.runtime.base.errors import PADDLE_GPU_INSTALL, PptsnError, install_co
 from pptsn.runtime.base.plugins import FAILURES, Registry, Requirement
 from pptsn.runtime.engines.backend import AnyBackend, Trial
 from pptsn.runtime.engines.registry import BACKENDS
+from pptsn.runtime.jetpack import CHIPS, chip, jetpack_of, unfit_tensorrt
 from pptsn.runtime.stream.sinks.registry import SINKS
 from pptsn.runtime.stream.sources.registry import SOURCES
 
@@ -63,7 +64,8 @@ def _requirements() -> list[Requirement]:
 def examine() -> dict[str, Any]:
     """Return what is installed and what works, as plain JSON values.
 
-    machine: system, Python and cores; packages: name, version (None if missing), purpose, install command;
+    machine: system, Python and cores, a Jetson's release, JetPack and board; packages: name, version (None if
+    missing), purpose, install command;
     engines: name, device, whether it ran a model just now, and what is wrong otherwise; programs: name, path (None
     if missing), purpose, install command; plugins: what other packages add, its name and the package; cameras:
     those that this user may open; notes: conflicts, and plugins that cannot be used.
@@ -80,13 +82,14 @@ def examine() -> dict[str, Any]:
             for name, package in registry.plugins().items()
         ],
         "cameras": sorted(str(path) for path in Path("/dev").glob("video*") if os.access(path, os.R_OK | os.W_OK)),
-        "notes": [*_conflicts(), *_plugin_problems()],
+        "notes": [*_conflicts(), *_unfit(), *_plugin_problems()],
     }
 
 
 def _machine() -> dict[str, Any]:
     driver = Path("/proc/driver/nvidia/version")
-    jetson = Path("/etc/nv_tegra_release")
+    jetson = _first_line(Path("/etc/nv_tegra_release"))
+    board, jetpack = CHIPS.get(chip() or ""), jetpack_of(jetson)
     return {
         "system": platform.platform(),
         "processor": platform.machine(),
@@ -94,7 +97,9 @@ def _machine() -> dict[str, Any]:
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "python": sys.version.split()[0],
         "nvidia_driver": _first_line(driver),
-        "jetson": _first_line(jetson),
+        "jetson": jetson,
+        "jetpack": None if jetpack is None else str(jetpack),
+        "board": None if board is None else "{}, compute capability {}".format(*board),
     }
 
 
@@ -151,6 +156,12 @@ def _conflicts() -> Iterator[str]:
             )
 
 
+def _unfit() -> Iterator[str]:
+    problem = unfit_tensorrt(chip(), Requirement("tensorrt", "", "").found())
+    if problem is not None:
+        yield problem
+
+
 def _plugin_problems() -> list[str]:
     """Return a line for each plugin that cannot be used, once, whatever it was to add."""
     return list(dict.fromkeys(line for registry in _REGISTRIES.values() for line in registry.problems()))
@@ -165,7 +176,7 @@ def render(findings: dict[str, Any], console: Console) -> None:
     console.print(
         f"{machine['system']}, {machine['cores']} cores, {machine['memory_gb']} GB, Python {machine['python']}"
     )
-    for name in ("nvidia_driver", "jetson"):
+    for name in ("nvidia_driver", "jetson", "jetpack", "board"):
         if machine[name]:
             console.print(machine[name])
     engines = Table("engine", "device", "works", title="Engines", title_justify="left")

@@ -9,5 +9,5 @@ import pytest
 
 def require_rtx() -> None:
     """Skip where TensorRT-RTX has no wheels; elsewhere the extra `rtx` is expected, its absence a failure."""
-    if platform.machine() != "x86_64":
+    if platform.machine() not in ("x86_64", "aarch64"):
         pytest.importorskip("tensorrt_rtx_bindings")

@@ -61,6 +61,8 @@ HOMES = {
     "prometheus_client": {"runtime/stream/sinks/web/metrics.py"},
     "uvicorn": {"runtime/stream/sinks/web/server.py"},
     "tensorrt": {"runtime/engines/tensorrt/api.py"},
+    "tensorrt_lean_bindings": {"runtime/engines/tensorrt/api.py"},
+    "tensorrt_dispatch_bindings": {"runtime/engines/tensorrt/api.py"},
     "tensorrt_rtx_bindings": {"runtime/engines/tensorrt/api.py"},
 }
 

@@ -71,9 +71,9 @@ def convert_to_engine(
 
     The plan is compared with the reference that `model` carries, where a GPU of its kind is at hand.
 
-    A build that fails or gives wrong answers leaves the plan and manifest that were there.  Raises ModelError for a
-    model that TensorRT refuses, VerificationError for wrong answers, UsageError, MissingDependencyError where the
-    builder or its GPU is missing.
+    A build that fails or gives wrong answers leaves the plan and manifest that were there.  Raises ModelError for
+    a model that TensorRT refuses, VerificationError for wrong answers, UsageError, MissingDependencyError where
+    the builder or its GPU is missing.
     """
     model, output = Path(model), Path(output)
     _check_paths(model, output, options)

@@ -1,4 +1,8 @@
-"""TensorRT and TensorRT-RTX, imported when asked for: two packages with one API, so one code serves both."""
+"""TensorRT and TensorRT-RTX, imported when asked for: two packages with one API, so one code serves both.
+
+TensorRT's lean and dispatch runtimes are packages of their own with a part of that API: they run
+version-compatible plans, build none, and come from the ordinary index.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,9 @@ _KEPT_ERRORS = 100
 _REMEDIES = {
     "tensorrt": "on a Jetson it comes with JetPack: make the virtual environment with --system-site-packages; "
     "on a server run: pip install tensorrt --extra-index-url https://pypi.nvidia.com",
-    "tensorrt-rtx": f"run: {install_command('rtx')} (x86-64 alone)",
+    "tensorrt-rtx": f"run: {install_command('rtx')}",
 }
+_OR_LEAN = f"; or, as the plan is version-compatible, run: {install_command('lean,tensorrt')}"
 
 _loggers: dict[int, CapturingLogger] = {}
 _lock = threading.Lock()
@@ -68,18 +73,20 @@ class CapturingLogger:
 
 @dataclass(frozen=True)
 class TensorRT:
-    """One of the two libraries.
+    """One of the two libraries, or a part of TensorRT.
 
     name: one of BUILDERS.
-    module: `tensorrt` or `tensorrt_rtx_bindings`.
+    module: `tensorrt`, `tensorrt_rtx_bindings` or a small runtime's.
     version: its numbers, to be compared as such: (10, 3, 0).
     version_text: as the package says it.
+    part: "lean runtime" or "dispatch runtime", which run version-compatible plans alone; "" for the whole.
     """
 
     name: str
     module: Any
     version: tuple[int, ...]
     version_text: str
+    part: str = ""
 
     def logger(self) -> CapturingLogger:
         """Return the logger of this library, the same in every call.
@@ -108,6 +115,48 @@ def import_tensorrt(name: str) -> TensorRT:
     except (ImportError, OSError, AttributeError, RuntimeError) as error:
         raise MissingDependencyError(name, f"it is not usable here ({error})", _REMEDIES[name]) from error
     return TensorRT(name, module, parse_version(text), text)
+
+
+def import_runtime(name: str, *, version_compatible: bool) -> TensorRT:
+    """Return what runs a plan of the builder `name`, one of BUILDERS.
+
+    version_compatible: of the plan: such a plan of TensorRT runs by a small runtime where TensorRT is missing.
+    Errors as `import_tensorrt`.
+    """
+    try:
+        return import_tensorrt(name)
+    except MissingDependencyError as error:
+        if name != "tensorrt" or not version_compatible:
+            raise
+        small = _small_runtime()
+        if small is not None:
+            return small
+        raise MissingDependencyError(error.thing, error.cause, error.remedy + _OR_LEAN) from error
+
+
+def _small_runtime() -> TensorRT | None:
+    """Return TensorRT's lean runtime, or else its dispatch runtime, which takes the lean one out of the plan."""
+    for part, load in (("lean runtime", _import_lean), ("dispatch runtime", _import_dispatch)):
+        try:
+            module = load()
+            text = str(module.__version__)
+            module.Runtime  # noqa: B018 - a stub without its libraries has none
+        except (ImportError, OSError, AttributeError, RuntimeError):
+            continue
+        return TensorRT("tensorrt", module, parse_version(text), text, part)
+    return None
+
+
+def _import_lean() -> Any:
+    import tensorrt_lean_bindings
+
+    return tensorrt_lean_bindings
+
+
+def _import_dispatch() -> Any:
+    import tensorrt_dispatch_bindings
+
+    return tensorrt_dispatch_bindings
 
 
 def _import_module(name: str) -> Any:

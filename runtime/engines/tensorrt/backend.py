@@ -43,6 +43,11 @@ class TensorRtBackend(Backend[TensorRtOptions]):
     packages: ClassVar[tuple[str, ...]] = ("tensorrt", "pycuda", "cuda")
     requirements: ClassVar[tuple[Requirement, ...]] = (
         Requirement("tensorrt", "running and building TensorRT plans", _TENSORRT_INSTALL),
+        Requirement(
+            "tensorrt_lean_cu13_bindings",
+            "running version-compatible plans without TensorRT, optional",
+            install_command("lean,tensorrt"),
+        ),
         Requirement("pycuda", "running plans", _PYCUDA_INSTALL),
         Requirement("cuda-bindings", "CUDA graphs, optional", install_command("tensorrt")),
     )
@@ -94,10 +99,10 @@ class TensorRtRtxBackend(TensorRtBackend):
 
 def _start(library_name: str) -> None:
     """Start the library's runtime and reserve a little page-locked memory; raises what is wrong."""
-    from pptsn.runtime.engines.tensorrt.api import import_tensorrt
+    from pptsn.runtime.engines.tensorrt.api import import_runtime
     from pptsn.runtime.engines.tensorrt.cuda import open_cuda
 
-    library = import_tensorrt(library_name)
+    library = import_runtime(library_name, version_compatible=True)
     cuda = open_cuda(0)
     with cuda.current():
         library.module.Runtime(library.logger())

@@ -12,7 +12,7 @@ from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.lending import BatchPool, infer_through
-from pptsn.runtime.engines.tensorrt.api import import_tensorrt
+from pptsn.runtime.engines.tensorrt.api import import_runtime
 from pptsn.runtime.engines.tensorrt.batch import TensorRtBatch
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice, open_cuda
 from pptsn.runtime.engines.tensorrt.cuda_graphs import import_cuda_bindings
@@ -44,7 +44,7 @@ class TensorRtEngine(Engine):
         if manifest is None:
             raise ModelError(path, "is no TensorRT plan", "name an .engine file")
         check_onnx_file(path, manifest)
-        library = import_tensorrt(manifest.builder)
+        library = import_runtime(manifest.builder, version_compatible=manifest.version_compatible)
         self._cuda: CudaDevice = open_cuda(device.index)
         check_fits(
             manifest,
@@ -80,7 +80,7 @@ class TensorRtEngine(Engine):
             device=str(device),
             device_name=self._cuda.name,
             precision=self.spec.precision,
-            remark="with CUDA graphs" if self._graphs else "",
+            remark=" ".join(filter(None, (library.part, "with CUDA graphs" if self._graphs else ""))),
         )
         if manifest.version_compatible:
             self.notes += (

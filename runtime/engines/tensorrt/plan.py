@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pptsn.runtime.base.errors import ModelError, PptsnError
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError, PptsnError
 from pptsn.runtime.engines.device import out_of_memory
 from pptsn.runtime.engines.tensorrt.api import TensorRT
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
@@ -20,7 +20,7 @@ class Plan:
     profile: the smallest, best and largest number of crops that one call takes.
 
     Raises ModelError where the library refuses the plan or it has another interface than the manifest says, and
-    DeviceError where the GPU has no room for it.
+    DeviceError where the GPU has no room for it, MissingDependencyError where a small runtime does not start.
     """
 
     def __init__(self, file: ModelFile, manifest: Manifest, library: TensorRT, cuda: CudaDevice) -> None:
@@ -29,6 +29,13 @@ class Plan:
         self._logger = library.logger()
         self._logger.clear()
         self._runtime: Any = library.module.Runtime(self._logger)
+        if library.part and self._logger.errors():
+            # A small runtime that did not start is there all the same, and crashes when it is used.
+            raise MissingDependencyError(
+                f"{library.name} ({library.part})",
+                f"it does not start ({' / '.join(self._logger.errors())})",
+                "check that the driver is as new as its CUDA by: nvidia-smi",
+            )
         if manifest.version_compatible:
             # Such a plan carries a part of the library that built it, as code: hence the note in the engine.
             self._runtime.engine_host_code_allowed = True
