@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,7 +26,7 @@ from pptsn.runtime.model.file import ModelFile, sealed
 Breaking = Callable[[onnx.ModelProto], None]
 
 
-def _constant(model: onnx.ModelProto, kind: str) -> onnx.TensorProto:
+def _constant(model: onnx.ModelProto, kind: str) -> Any:
     """Return the constant of the normalisation: of its Sub the mean, of its Mul the scale, in levels."""
     view = GraphView(model)
     (transpose, *_) = view.of_kind("Transpose")

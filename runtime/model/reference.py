@@ -90,7 +90,8 @@ class Reference:
         picture = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
         if picture is None or picture.shape[1] != size or len(picture) % size:
             raise ModelError(source, f"the crops of its reference are none of {size} px", _REMEDY)
-        return np.ascontiguousarray(picture[..., ::-1]).reshape(-1, size, size, 3)
+        crops: Frame = np.ascontiguousarray(picture[..., ::-1], np.uint8).reshape(-1, size, size, 3)
+        return crops
 
     def paddle(self, spec: ModelSpec, *, source: object) -> _Logits:
         """Return Paddle's logits (N, C); raises ModelError, naming `source`, where they are none."""

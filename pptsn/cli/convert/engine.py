@@ -53,7 +53,7 @@ def _show(report: EngineReport, output: Path, seconds: float) -> None:
     from pptsn.runtime.base.progress import notes
 
     manifest = report.manifest
-    for note in (*report.notes, *([f"the plan was not proven: {report.unproven}"] if report.unproven else [])):
+    for note in (*([f"the plan was not proven: {report.unproven}"] if report.unproven else []), *report.notes):
         notes().print(f"pptsn: note: {note}", markup=False)
     smallest, best, largest = manifest.profile
     later = " and later" if manifest.hardware_compatible else ""

@@ -129,7 +129,8 @@ def test_the_command_fails_where_a_clip_was_skipped(
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [
-        (["M"], "nothing to compare it with"),
+        (["M"], "carries no reference to be proven by"),
+        (["."], "nothing to compare it with"),
         (["M", "--against", "M", "--reference", "E"], "either --reference or --against"),
         (["M", "M", "--against", "M", "--clips", "c"], "takes one MODEL"),
         (["M", "M"], "either --clips or --labelled"),

@@ -12,6 +12,10 @@ import numpy as np
 import onnx
 import pytest
 
+from pptsn.convert.fp16.conversion import convert_to_fp16
+from pptsn.convert.graph.conversion import convert_to_onnx
+from pptsn.convert.int8.conversion import convert_to_int8
+from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify import unrounded
 from pptsn.convert.verify.agreement import normalised_errors
 from pptsn.convert.verify.alone import prove_file
@@ -23,7 +27,8 @@ from pptsn.runtime.base.errors import ModelError, VerificationError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.model.file import ModelFile, sealed
 from pptsn.runtime.model.reference import MOST_BYTES
-from tests.convert.precision_models import write_residual_model
+from tests.convert.int8.test_conversion import no_bar
+from tests.convert.precision_models import write_clips, write_residual_model
 from tests.convert.proven_models import PRECISIONS, write_proven
 from tests.models import tiny_spec, write_tiny_model
 from tools.proofs import BREAKINGS, cut_activations, write_broken
@@ -79,6 +84,38 @@ def test_a_broken_build_fails_though_its_digest_fits(
     broken = write_broken(proven(precision, mirror), BREAKINGS[breaking], tmp_path / "broken.onnx")
     with pytest.raises(VerificationError, match=r"broken\.onnx: by onnxruntime .* more than"):
         prove_file(broken, AS_WRITTEN).require_passed()
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_converted_export_is_proven_by_its_file_alone(export: Path, tmp_path: Path, mirror: bool) -> None:
+    convert_to_onnx(export, tmp_path / "m.onnx", mirror=mirror)
+    (tmp_path / "alone").mkdir()
+    alone = (tmp_path / "m.onnx").rename(tmp_path / "alone" / "m.onnx")
+    proof = prove_file(alone, Runs())
+    assert proof.passed, proof.failures()
+    assert proof.build.figures.rows == 3
+    assert proof.build.figures.error_worst < 1e-4
+    broken = write_broken(alone, BREAKINGS["mirroring"], tmp_path / "broken.onnx")
+    assert not prove_file(broken, Runs()).passed
+
+
+@pytest.mark.parametrize("target", ["fp16", "tensorrt", "cpu"])
+def test_conversions_hand_it_on(proven: Callable[[str, bool], Path], tmp_path: Path, target: str) -> None:
+    source, output = proven("fp32", True), tmp_path / "m.onnx"
+    if target == "fp16":
+        convert_to_fp16(source, output)
+    else:
+        clips = [str(path) for path in write_clips(tmp_path / "clips").iterdir()]
+        options = Int8Options(target=target, method="min-max", frames=48, cache=False)
+        convert_to_int8(source, output, clips, options=options, bar=no_bar)
+    proof = prove_file(output, AS_WRITTEN)
+    assert proof.passed, proof.failures()
+    before, after = ModelFile.open(source).reference, ModelFile.open(output).reference
+    assert before is not None
+    assert after is not None
+    assert (after.crops_png, after.paddle_logits) == (before.crops_png, before.paddle_logits)
+    assert (after.unrounded_logits is None) == (target == "fp16")
+    assert after.error > 0
 
 
 def test_what_the_noise_of_int8_hides_shows_in_its_constants(

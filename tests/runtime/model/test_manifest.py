@@ -7,11 +7,13 @@ import shlex
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from pptsn.runtime import model
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import sha256_of
+from pptsn.runtime.frames.pictures import vivid_crops
 from pptsn.runtime.model.manifest import (
     Manifest,
     check_fits,
@@ -21,6 +23,8 @@ from pptsn.runtime.model.manifest import (
     read_manifest,
     read_plan,
 )
+from pptsn.runtime.model.proven import GpuKind, PlanProof
+from pptsn.runtime.model.reference import Reference
 from tests.models import tiny_spec
 
 
@@ -59,6 +63,66 @@ def test_it_comes_back_as_it_was_written(plan: Path) -> None:
     manifest = read_manifest(plan)
     assert manifest == make_manifest(plan_sha256=sha256_of(plan))
     read_plan(plan, manifest)
+
+
+def test_reference_and_proofs_come_back_as_they_were_written(plan: Path) -> None:
+    spec = tiny_spec(mirror=True, precision="int8")
+    crops = vivid_crops(2, spec.crop_size)
+    reference = Reference.of(crops, np.arange(8, dtype=np.float32).reshape(2, 4), spec)
+    reference = reference.with_own(error=0.1, unrounded=np.ones((2, 4), np.float32))
+    proofs = (proof_on(gpu_kind()), proof_on(gpu_kind(compute_capability="11.0")))
+    written = make_manifest(plan_sha256=sha256_of(plan), spec=spec, reference=reference, proofs=proofs)
+    written.write(plan)
+    manifest = read_manifest(plan)
+    assert manifest == written
+    assert manifest.reference is not None
+    assert np.array_equal(manifest.reference.crops(spec, source=plan), crops)
+    jsonschema.validate(json.loads(manifest_path(plan).read_text()), manifest_schema())
+
+
+def gpu_kind(**changes: str) -> GpuKind:
+    values = {"gpu_name": "Orin", "compute_capability": "8.7", "library_version": "10.3", "driver_version": "12.6"}
+    return GpuKind(**(values | changes))
+
+
+def proof_on(device: GpuKind, error: float = 0.001) -> PlanProof:
+    return PlanProof(device=device, crops=3, error=error, limit=0.02)
+
+
+def test_a_proof_holds_for_one_kind_of_device_whatever_its_driver() -> None:
+    manifest = make_manifest(proofs=(proof_on(gpu_kind()),))
+    assert manifest.proven_on(gpu_kind())
+    assert manifest.proven_on(gpu_kind(driver_version="13.0"))
+    for name in ("gpu_name", "compute_capability", "library_version"):
+        assert not manifest.proven_on(gpu_kind(**{name: "another"}))
+
+
+def test_a_later_proof_takes_the_place_of_an_earlier_one() -> None:
+    other = proof_on(gpu_kind(gpu_name="Thor"))
+    manifest = make_manifest(proofs=(proof_on(gpu_kind()), other))
+    again = proof_on(gpu_kind(driver_version="13.0"), error=0.002)
+    assert manifest.with_proof(again.device, again).proofs == (other, again)
+    assert manifest.with_proof(gpu_kind(), None).proofs == (other,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cause"),
+    [
+        ("proofs", 3, "proofs is 3, expected a list"),
+        ("proofs", [3], "proof: is no JSON object|is damaged: is no JSON object"),
+        ("proofs", [{"device": {}}], "lacks"),
+        ("reference", {"format_version": 9}, "its reference has format version 9"),
+        ("reference", "text", "its reference is no JSON object"),
+    ],
+)
+def test_what_no_release_wrote_is_named(plan: Path, name: str, value: object, cause: str) -> None:
+    values = json.loads(manifest_path(plan).read_text()) | {name: value}
+    del values["manifest_digest"]
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest_path(plan).write_text(json.dumps(values | {"manifest_digest": digest}))
+    with pytest.raises(ModelError, match=rf"m\.engine\.json: .*({cause})"):
+        read_manifest(plan)
 
 
 # As its `convert engine` wrote it, with fewer labels: the spec in it names no architecture.
@@ -105,6 +169,7 @@ def test_a_manifest_of_the_first_release_is_read(tmp_path: Path) -> None:
     assert manifest.spec.architecture == "pptsn-resnet_vd"
     assert manifest.spec.labels == ("röd", "blue")
     assert manifest.profile == (1, 3, 3)
+    assert (manifest.reference, manifest.proofs) == (None, ())
     assert manifest.rebuild_command("m.engine").endswith("--builder tensorrt-rtx --batch 1,3,3")
 
 
@@ -191,7 +256,7 @@ def test_every_altered_field_is_found(plan: Path) -> None:
     for name, value in written.items():
         other = {**written, name: [value] if name != "format_version" else value + 1}
         manifest_path(plan).write_text(json.dumps(other))
-        with pytest.raises(ModelError, match=r"was altered|has format version 2"):
+        with pytest.raises(ModelError, match=r"was altered|has format version 3"):
             read_manifest(plan)
 
 

@@ -115,7 +115,7 @@ HOLDERS = {
 OURS = {
     "engine": {"spec", "batch_size", "identity", "infer", "notes", "close"},
     "context": {"push", "pop"},
-    "error": {"cause", "remedy", "strerror"},
+    "error": {"cause", "remedy", "strerror", "thing"},
     "profile": set(),
     "crops": {"address", "host", "upload", "free", "shape"},
 }
