@@ -14,7 +14,7 @@ from pptsn.runtime.base.progress import Steps, print_note
 from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
 from pptsn.runtime.classify.sources import expand_sources
 from pptsn.runtime.decoding.ahead import decoded_ahead
-from pptsn.runtime.decoding.clips import ClipFrame, Source
+from pptsn.runtime.decoding.clips import ClipFrame, ClipRestart, Source
 from pptsn.runtime.decoding.decoders import AUTO, Decoders, decoder_count
 from pptsn.runtime.frames.preprocess import Frame, cut_crop
 from pptsn.runtime.frames.views import crop_views
@@ -90,6 +90,9 @@ def read_frames(
             if isinstance(item, ClipFrame):
                 seen = crops.setdefault(item.clip, [])
                 seen.append(_crop(item.pixels, spec, turn=item.clip + len(seen)))
+                continue
+            if isinstance(item, ClipRestart):
+                crops.pop(item.clip, None)
                 continue
             if item.error is not None:
                 crops.pop(item.clip, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -43,12 +44,16 @@ class LogitSum:
         return (self.total / self.weight).astype(np.float32)
 
 
+# Where the logits of a crop are added, and its weight.
+_Row: TypeAlias = "tuple[LogitSum, int]"
+
+
 @dataclass(frozen=True)
 class _Flight:
-    """A batch that was submitted: (owner, weight) of each row, how long submitting it took, and what times it."""
+    """A batch that was submitted: where each row's logits go, how long submitting it took, and what times it."""
 
     batch: Batch
-    owners: list[tuple[int, int]]
+    rows: list[_Row]
     submit_s: float
     compute: Timer
 
@@ -69,7 +74,7 @@ class CropBatcher(Closing):
         self._batches = engine.new_batches(batch_size)
         self._current = 0
         self._buffer: Frame = self._batches[0].crops
-        self._owners: list[tuple[int, int]] = []  # (owner, weight) of each filled row
+        self._rows: list[_Row] = []  # those that are filled
         self._ready_s: list[float] = []  # of each frame whose first crop waits
         self._in_flight: deque[_Flight] = deque()
         self._sums: dict[int, LogitSum] = {}
@@ -88,15 +93,15 @@ class CropBatcher(Closing):
             self._ready_s.append(ready_s)
         for view in views:
             with stage(CROP):
-                cut_crop(pixels, view, out=self._buffer[len(self._owners)])
-            self._owners.append((owner, weight))
+                cut_crop(pixels, view, out=self._buffer[len(self._rows)])
+            self._rows.append((logit_sum, weight))
             logit_sum.pending_crops += 1
-            if len(self._owners) == len(self._buffer):
+            if len(self._rows) == len(self._buffer):
                 self._submit()
 
     def flush(self) -> None:
         """Run the engine on the crops that wait, and collect all that is in flight."""
-        if self._owners:
+        if self._rows:
             self._submit()
         while self._in_flight:
             self._collect_oldest()
@@ -104,7 +109,7 @@ class CropBatcher(Closing):
     @property
     def waiting_crops(self) -> int:
         """How many crops wait for their batch to be filled."""
-        return len(self._owners)
+        return len(self._rows)
 
     @property
     def in_flight(self) -> int:
@@ -116,7 +121,10 @@ class CropBatcher(Closing):
         return owner not in self._sums or self._sums[owner].pending_crops == 0
 
     def take(self, owner: int) -> LogitSum | None:
-        """Hand over what was gathered for `owner` and forget it; None where no crop of it came."""
+        """Hand over what was gathered for `owner` and forget it; None where no crop of it came.
+
+        Crops of it that have no logits yet are inferred and count no more: those added later begin anew.
+        """
         return self._sums.pop(owner, None)
 
     def close(self) -> None:
@@ -132,9 +140,9 @@ class CropBatcher(Closing):
         for ready_s in self._ready_s:
             report_wait(BATCH_WAIT, started_s - ready_s)
         with compute:
-            batch.submit(len(self._owners))
-        self._in_flight.append(_Flight(batch, self._owners, time.perf_counter() - started_s, compute))
-        self._owners, self._ready_s = [], []
+            batch.submit(len(self._rows))
+        self._in_flight.append(_Flight(batch, self._rows, time.perf_counter() - started_s, compute))
+        self._rows, self._ready_s = [], []
         self._current = (self._current + 1) % len(self._batches)
         self._buffer = self._batches[self._current].crops
         if len(self._in_flight) == len(self._batches):  # the oldest is the one to be filled next
@@ -146,10 +154,9 @@ class CropBatcher(Closing):
         with flight.compute:
             logits = flight.batch.collect()
         flight.compute.done()
-        share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.owners)
+        share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.rows)
         with stage(AGGREGATE):
-            for row, (owner, weight) in zip(logits, flight.owners, strict=True):
-                logit_sum = self._sums[owner]
+            for row, (logit_sum, weight) in zip(logits, flight.rows, strict=True):
                 logit_sum.total += weight * row.astype(np.float64)
                 logit_sum.weight += weight
                 logit_sum.pending_crops -= 1

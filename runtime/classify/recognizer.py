@@ -15,7 +15,7 @@ from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
-from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, Source
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.tuning import FAST
@@ -101,9 +101,8 @@ class Recognizer(Closing):
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
 
-        While one source is inferred the next ones are decoded, by a thread or by other processes that run a
-        bounded number of frames ahead; crops of several sources share a batch.  Arguments are checked before the
-        first source is opened.
+        Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
+        crops of several share a batch.  Arguments are checked before the first source is opened.
         segments, views, sampling, decoders: see ClassifySettings.
         note: told, by whatever thread, where fewer processes decode than should.
         """
@@ -138,7 +137,7 @@ class Recognizer(Closing):
         return 1 if engine.identity.on_gpu else engine.threads or available_cores()
 
     @staticmethod
-    def _take_next(frames: Feed[ClipFrame | ClipEnd], batcher: CropBatcher, ended: deque[ClipEnd]) -> bool:
+    def _take_next(frames: Feed[ClipItem], batcher: CropBatcher, ended: deque[ClipEnd]) -> bool:
         """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
         try:
             with stage(FOR_FRAMES):
@@ -151,8 +150,10 @@ class Recognizer(Closing):
         else:
             if isinstance(item, ClipFrame):
                 batcher.add(item.clip, item.pixels, item.weight, ready_s=item.ready_s)
-            else:
+            elif isinstance(item, ClipEnd):
                 ended.append(item)
+            else:
+                batcher.take(item.clip)  # what was gathered of its first frames, and is not wanted
         return False
 
     def _result(self, end: ClipEnd, batcher: CropBatcher, settings: ClassifySettings) -> Classification | Failure:

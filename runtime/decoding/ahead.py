@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError, reason_of
-from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source, clip_frames, frames_of, name_of
+from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Source, clip_items, frames_of, name_of
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Feed
 from pptsn.runtime.workers.prefetch import Prefetcher
@@ -38,8 +38,8 @@ def decoded_ahead(
     rule: str,
     decoders: int = 0,
     note: Callable[[str], None] | None = None,
-) -> Feed[ClipFrame | ClipEnd]:
-    """Return the frames and ends that `clip_frames` gives for `sources`, decoded ahead of who takes them.
+) -> Feed[ClipItem]:
+    """Return what `clip_items` gives for `sources`, decoded ahead of who takes them.
 
     decoders: processes that decode, or 0 for a thread of this one.  Where the system refuses processes, there are
         fewer, or the thread.  A process that dies costs its clip alone, whose ClipEnd says so.
@@ -55,13 +55,13 @@ def decoded_ahead(
     return _DecodingThread(sources, spec, segments=segments, rule=rule)
 
 
-class _DecodingThread(Prefetcher[ClipFrame | ClipEnd]):
+class _DecodingThread(Prefetcher[ClipItem]):
     """Decodes in a thread of this process."""
 
     def __init__(self, sources: Iterable[Source], spec: ModelSpec, *, segments: int, rule: str) -> None:
         self._left = threading.Event()
-        frames = clip_frames(sources, spec, segments=segments, rule=rule, stop=self._left)
-        super().__init__(frames, depth=_FRAMES_AHEAD)
+        items = clip_items(sources, spec, segments=segments, rule=rule, stop=self._left)
+        super().__init__(items, depth=_FRAMES_AHEAD)
 
     def close(self) -> None:
         """End the thread: who leaves early does not wait for the rest of a long file."""
@@ -77,7 +77,7 @@ class _Decode:
     segments: int
     rule: str
 
-    def __call__(self, numbered: tuple[int, Source]) -> Iterator[ClipFrame | ClipEnd]:
+    def __call__(self, numbered: tuple[int, Source]) -> Iterator[ClipItem]:
         clip, source = numbered
         return frames_of(clip, source, self.spec, segments=self.segments, rule=self.rule)
 
@@ -90,7 +90,7 @@ def _pool(
     rule: str,
     decoders: int,
     note: Callable[[str], None] | None,
-) -> Feed[ClipFrame | ClipEnd]:
+) -> Feed[ClipItem]:
     from pptsn.runtime.workers.pool import Crew, WorkerPool  # not where no pool is needed
 
     crew = Crew(

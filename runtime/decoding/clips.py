@@ -15,7 +15,7 @@ from pptsn.runtime.base.stages import FOR_ROOM, RESIZE, report_wait, stage
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.model.spec import ModelSpec
-from pptsn.runtime.video import open_video
+from pptsn.runtime.video import Restart, open_video
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,13 @@ class ClipFrame:
     pixels: Frame
     weight: int
     ready_s: float
+
+
+@dataclass(frozen=True)
+class ClipRestart:
+    """The frames of this clip so far do not count: its file proved other than it said, and they come anew."""
+
+    clip: int
 
 
 @dataclass(frozen=True)
@@ -58,18 +65,23 @@ class Excerpt:
 Source: TypeAlias = "str | Path | Excerpt | InputError"
 
 
-def clip_frames(
+# What comes of clips while they are decoded.
+ClipItem: TypeAlias = "ClipFrame | ClipRestart | ClipEnd"
+
+
+def clip_items(
     sources: Iterable[Source],
     spec: ModelSpec,
     *,
     segments: int,
     rule: str,
     stop: threading.Event | None = None,
-) -> Iterator[ClipFrame | ClipEnd]:
-    """Yield the frames of each source, then its ClipEnd; clips are numbered from 0.
+) -> Iterator[ClipItem]:
+    """Yield the frames of each source as they are decoded, then its ClipEnd; clips are numbered from 0.
 
     A frame that the rule chooses several times (all of them, in a clip shorter than its segments) comes once,
-    with that weight.  A source that cannot be read gives a ClipEnd with the error, and the others go on.
+    with that weight.  After a ClipRestart all frames of its clip come anew.  A source that cannot be read gives a
+    ClipEnd with the error, after some of its frames perhaps, and the others go on.
     Once another thread sets `stop`, the source that is being decoded ends as one that cannot be read.
     """
     for clip, source in enumerate(sources):
@@ -84,13 +96,29 @@ def frames_of(
     segments: int,
     rule: str,
     stop: threading.Event | None = None,
-) -> Iterator[ClipFrame | ClipEnd]:
-    """Yield the frames of one source, number `clip`, then its ClipEnd; see `clip_frames`."""
+) -> Iterator[ClipItem]:
+    """Yield the frames of one source, number `clip`, then its ClipEnd; see `clip_items`."""
     if isinstance(source, InputError):
         yield from _hand_over(ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source))
         return
     path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
     yield from _read(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
+
+
+def clip_frames(
+    sources: Iterable[Source], spec: ModelSpec, *, segments: int, rule: str
+) -> Iterator[ClipFrame | ClipEnd]:
+    """Yield what `clip_items` does, a clip at a time: all of its frames, or none where it fails, and its end."""
+    frames: list[ClipFrame] = []
+    for item in clip_items(sources, spec, segments=segments, rule=rule):
+        if isinstance(item, ClipFrame):
+            frames.append(item)
+            continue
+        if isinstance(item, ClipEnd):
+            if item.error is None:
+                yield from frames
+            yield item
+        frames = []
 
 
 def name_of(source: Source) -> str:
@@ -120,7 +148,7 @@ def _read(
     segments: int,
     rule: str,
     stop: threading.Event | None,
-) -> Iterator[ClipFrame | ClipEnd]:
+) -> Iterator[ClipItem]:
     choose = sampling_rule(rule)
     clock = _Stopwatch()
 
@@ -137,9 +165,12 @@ def _read(
                 weights.update(choose(usable_frames(source, frames, stated), segments))
                 return sorted(weights)
 
-            for frame in video.read_sampled(distinct, transform=resize, stop=stop):
+            for frame in video.sampled(distinct, transform=resize, stop=stop):
                 clock.pause()
-                yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
+                if isinstance(frame, Restart):
+                    yield from _hand_over(ClipRestart(clip))
+                else:
+                    yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
                 clock.resume()
             yield from _hand_over(
                 ClipEnd(
@@ -159,7 +190,7 @@ def _read(
         yield from _hand_over(ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error))
 
 
-def _hand_over(item: ClipFrame | ClipEnd) -> Iterator[ClipFrame | ClipEnd]:
+def _hand_over(item: ClipItem) -> Iterator[ClipItem]:
     """Yield `item`, and report how long it took until the next one was asked for."""
     handed_s = time.perf_counter()
     yield item

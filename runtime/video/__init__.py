@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pptsn.runtime.video.frame import Choose, FrameSource, Pixels, Transform, VideoFrame
+from pptsn.runtime.video.frame import Choose, FrameSource, Pixels, Restart, Transform, VideoFrame
 
 if TYPE_CHECKING:
     from pptsn.runtime.video.folder import ImageFolderReader
@@ -17,6 +17,7 @@ __all__ = [
     "FrameSource",
     "ImageFolderReader",
     "Pixels",
+    "Restart",
     "Transform",
     "VideoFrame",
     "VideoReader",

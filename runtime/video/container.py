@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _TEXT_FORMATS = frozenset({"tty"})
 _MICROSECONDS = 1_000_000
 _OTHER_FILE = "check that it is a whole video file"
+_PYAV = int(av.__version__.split(".")[0])
+# From this many pixels a picture on, decoders that PyAV leaves behind are looked for at once.
+_LARGE_AREA = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -96,9 +100,19 @@ def open_container(path: Path) -> OpenVideo:
     return OpenVideo(container, stream)
 
 
+def free_closed(area: int) -> None:
+    """Free the decoders of files that were closed and dropped; area: pixels of a picture.
+
+    PyAV before version 18 leaves a container that was demuxed in a circle of objects, so that a decoder's
+    pictures, 20 MB and more at 1080p, would stay until Python comes to look for such circles.
+    """
+    if _PYAV < 18 and area >= _LARGE_AREA:
+        gc.collect()
+
+
 def open_options() -> dict[str, Any]:
     """Return what makes PyAV take metadata that are no UTF-8; from version 19 on it always does."""
-    return {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+    return {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

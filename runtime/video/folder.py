@@ -14,7 +14,7 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import COLOUR, DECODE, DEMUX, stage
 from pptsn.runtime.video.faults import check_stop, input_errors_only
-from pptsn.runtime.video.frame import Choose, Pixels, Transform, VideoFrame
+from pptsn.runtime.video.frame import Choose, Pixels, Restart, Transform, VideoFrame, gathered
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
@@ -66,26 +66,31 @@ class ImageFolderReader(Closing):
 
     def read(self, indices: Sequence[int], *, transform: Transform | None = None) -> list[VideoFrame]:
         """Return one frame per index, in the order asked for; a repeated index gives the same object again."""
-        return self._read(indices, transform, None)
+        read = {frame.index: frame for frame in self._read(indices, transform, None)}
+        return [read[index] for index in indices]
 
     def read_sampled(
         self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
     ) -> list[VideoFrame]:
         """Return the frames at `choose(frame_count)`."""
-        return self._read(choose(len(self._files)), transform, stop)
+        return gathered(self.sampled, choose, transform=transform, stop=stop)
+
+    def sampled(
+        self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
+    ) -> Iterator[VideoFrame | Restart]:
+        """Yield the frames at `choose(frame_count)` as they are read; none comes twice."""
+        yield from self._read(choose(len(self._files)), transform, stop)
 
     def _read(
         self, indices: Sequence[int], transform: Transform | None, stop: threading.Event | None
-    ) -> list[VideoFrame]:
+    ) -> Iterator[VideoFrame]:
         for index in indices:
             if not 0 <= index < len(self._files):
                 raise UsageError(self.path, f"frame {index} was asked for, expected 0 to {len(self._files) - 1}")
-        read = {}
         for index in sorted(set(indices)):
             with input_errors_only(self.path):
                 check_stop(stop)
-            read[index] = self._read_one(int(index), transform)
-        return [read[index] for index in indices]
+            yield self._read_one(int(index), transform)
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in turn, holding one at a time."""

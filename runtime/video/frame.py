@@ -44,6 +44,11 @@ class VideoFrame:
     ready_s: float = field(default_factory=time.perf_counter, compare=False)
 
 
+@dataclass(frozen=True)
+class Restart:
+    """The frames so far do not count: what the file promised proved wrong on the way, and they come anew."""
+
+
 class FrameSource(Protocol):
     """A video file or a folder of pictures, open for reading.  Not for use from several threads at once.
 
@@ -91,6 +96,17 @@ class FrameSource(Protocol):
         """
         ...
 
+    def sampled(
+        self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
+    ) -> Iterator[VideoFrame | Restart]:
+        """Yield the frames at `choose(frame_count)` as they are decoded, each once, in the decoder's order.
+
+        After a Restart, before which `choose` may or may not have been called again, all frames come anew.  An
+        error ends the iteration: the frames before it are not to be used.  The arguments are `read_sampled`'s,
+        which is for those who need all frames and no surprise.
+        """
+        ...
+
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in turn, one at a time."""
         ...
@@ -106,3 +122,27 @@ class FrameSource(Protocol):
     def close(self) -> None:
         """Give back what the source holds; a second call does nothing."""
         ...
+
+
+def gathered(
+    sampled: Callable[..., Iterator[VideoFrame | Restart]],
+    choose: Choose,
+    *,
+    transform: Transform | None,
+    stop: threading.Event | None,
+) -> list[VideoFrame]:
+    """Return what a source's `read_sampled` promises, of what its method `sampled` gives."""
+    wanted: Sequence[int] = ()
+
+    def noting(count: int) -> Sequence[int]:
+        nonlocal wanted
+        wanted = list(choose(count))
+        return wanted
+
+    found: dict[int, VideoFrame] = {}
+    for item in sampled(noting, transform=transform, stop=stop):
+        if isinstance(item, Restart):
+            found.clear()
+        else:
+            found[item.index] = item
+    return [found[index] for index in wanted]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import DEMUX, stage
-from pptsn.runtime.video.container import OpenVideo, open_container
+from pptsn.runtime.video.container import OpenVideo, free_closed, open_container
 from pptsn.runtime.video.faults import input_errors_only
-from pptsn.runtime.video.frame import Choose, Transform, VideoFrame
+from pptsn.runtime.video.frame import Choose, Restart, Transform, VideoFrame, gathered
 from pptsn.runtime.video.index import FrameIndex, build_index
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
-from pptsn.runtime.video.sequential import Findings, Pass, decode_all, pick_frames
+from pptsn.runtime.video.sequential import Findings, decode_all, pick_frames
 
 
 class VideoReader(Closing):
@@ -77,11 +78,11 @@ class VideoReader(Closing):
         """Return the number of frames; decodes the file once where its index cannot be trusted."""
         self._check_open()
         if self._trusted and self._count is None:
-            self._seek([0], None)  # an index says nothing of whether its packets can be decoded
+            _exhaust(self._seek([0], None))  # an index says nothing of whether its packets can be decoded
         if self._trusted:
             return len(self._index)
         if self._count is None:
-            self._decode_from_start([], None, whole=True)
+            _exhaust(self._decode_from_start([], None, whole=True))
         return self._known_count()
 
     def duration_s(self) -> float | None:
@@ -94,34 +95,41 @@ class VideoReader(Closing):
         wanted = [int(index) for index in indices]
         if not wanted:
             return []
+        found: dict[int, VideoFrame] = {}
         if self._trusted:
             self._check_range(wanted, len(self._index))
-            found = self._seek(wanted, transform)
-            if found is not None:
-                return [found[index] for index in wanted]
-        self._check_range(wanted, self._count)
-        return self._in_order(wanted, self._decode_from_start(wanted, transform, whole=False))
+            found = {frame.index: frame for frame in self._seek(wanted, transform)}
+        if not self._trusted:
+            self._check_range(wanted, self._count)
+            found = {frame.index: frame for frame in self._decode_from_start(wanted, transform, whole=False)}
+            self._check_reached(wanted)
+        return [found[index] for index in wanted]
 
     def read_sampled(
         self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
     ) -> list[VideoFrame]:
         """Return the frames at `choose(frame_count)`; one decode in nearly every case."""
+        return gathered(self.sampled, choose, transform=transform, stop=stop)
+
+    def sampled(
+        self, choose: Choose, *, transform: Transform | None = None, stop: threading.Event | None = None
+    ) -> Iterator[VideoFrame | Restart]:
+        """Yield the frames at `choose(frame_count)` as they are decoded; the file is open until the last."""
         self._check_open()
         if self._trusted:
-            wanted = list(choose(len(self._index)))
-            self._check_range(wanted, len(self._index))
-            found = self._seek(wanted, transform, stop)
-            if found is not None:
-                return [found[index] for index in wanted]
+            yield from self._seek(self._chosen(choose, len(self._index)), transform, stop)
+            if self._trusted:
+                return
+            yield Restart()
         guess = self._count if self._count is not None else len(self._index)
-        wanted = list(choose(guess)) if guess else []
-        done = self._decode_from_start(wanted, transform, whole=self._count is None, stop=stop)
-        count = self._known_count() if self._count is not None else guess
+        chosen = self._chosen(choose, guess) if guess else []
+        yield from self._decode_from_start(chosen, transform, whole=self._count is None, stop=stop)
+        count = self._known_count()
         if count != guess:
-            wanted = list(choose(count))
-            done = self._decode_from_start(wanted, transform, whole=False, stop=stop)
-        self._check_range(wanted, count)
-        return self._in_order(wanted, done)
+            yield Restart()
+            chosen = self._chosen(choose, count)
+            yield from self._decode_from_start(chosen, transform, whole=False, stop=stop)
+        self._check_reached(chosen)
 
     def frames(self) -> Iterator[VideoFrame]:
         """Yield all frames in turn, holding one at a time."""
@@ -150,29 +158,24 @@ class VideoReader(Closing):
         if self._closed:
             raise ValueError(f"{self.path}: the reader is closed")
 
+    def _chosen(self, choose: Choose, count: int) -> list[int]:
+        chosen = list(choose(count))
+        self._check_range(chosen, count)
+        return chosen
+
     def _check_range(self, wanted: Sequence[int], count: int | None) -> None:
         for index in wanted:
             if index < 0 or (count is not None and index >= count):
                 there = "any" if count is None else f"0 to {count - 1}"
                 raise UsageError(self.path, f"frame {index} was asked for, expected {there}")
 
-    def _in_order(self, wanted: Sequence[int], done: Pass) -> list[VideoFrame]:
-        """Return the `wanted` frames of a decode; raises InputError where the file ended before one of them."""
-        missing = [index for index in wanted if index not in done.picked]
-        if missing:
-            self._known_count()
-            there = f"{_counted(done.findings.frames, 'frame')} that can be decoded"
-            cause = f"holds {there}, frame {max(missing)} was asked for"
-            raise InputError(self.path, cause, "sample it by its true number of frames")
-        return [done.picked[index] for index in wanted]
-
     def _seek(
         self, wanted: Collection[int], transform: Transform | None, stop: threading.Event | None = None
-    ) -> dict[int, VideoFrame] | None:
-        """Return the frames by seeking, or None where the index turned out to be wrong."""
+    ) -> Iterator[VideoFrame]:
+        """Yield the frames by seeking; where the index turns out to be wrong, end, and trust it no more."""
         try:
             with input_errors_only(self.path):
-                found = read_by_seeking(
+                yield from read_by_seeking(
                     self.path,
                     self._index,
                     wanted,
@@ -181,11 +184,11 @@ class VideoReader(Closing):
                     effort=self.effort,
                     stop=stop,
                 )
+            self._count = len(self._index)
         except IndexSurpriseError:
             self._trusted, self._count = False, None
-            return None
-        self._count = len(self._index)
-        return found
+        finally:
+            free_closed(self._area)
 
     def _decode_from_start(
         self,
@@ -194,12 +197,29 @@ class VideoReader(Closing):
         *,
         whole: bool,
         stop: threading.Event | None = None,
-    ) -> Pass:
-        with input_errors_only(self.path):
-            done = pick_frames(self.path, wanted, transform=transform, whole=whole, stop=stop)
-        reached = whole or any(index not in done.picked for index in wanted)
-        self._note(done.findings, whole=reached)
-        return done
+    ) -> Iterator[VideoFrame]:
+        """Yield the frames by decoding all that come before them, as far as the file goes.
+
+        whole: go on to its end.  Where the end was reached, the number of frames is known afterwards.
+        """
+        findings = Findings()
+        missing = set(wanted)
+        try:
+            with input_errors_only(self.path):
+                for frame in pick_frames(self.path, wanted, findings, transform=transform, whole=whole, stop=stop):
+                    missing.discard(frame.index)
+                    yield frame
+        finally:
+            free_closed(self._area)
+        self._note(findings, whole=whole or bool(missing))
+
+    def _check_reached(self, wanted: Collection[int]) -> None:
+        """Raise InputError where a decode from the start ended before one of the `wanted` frames."""
+        if self._count is None or max(wanted, default=-1) < self._count:
+            return
+        there = f"{_counted(self._known_count(), 'frame')} that can be decoded"
+        cause = f"holds {there}, frame {max(wanted)} was asked for"
+        raise InputError(self.path, cause, "sample it by its true number of frames")
 
     def _note(self, findings: Findings, *, whole: bool) -> None:
         if self._findings is None or findings.frames >= self._findings.frames:
@@ -217,6 +237,10 @@ class VideoReader(Closing):
             )
             raise InputError(self.path, cause, "check that it is a whole video file")
         return self._count
+
+
+def _exhaust(frames: Iterator[VideoFrame]) -> None:
+    deque(frames, maxlen=0)
 
 
 def _counted(number: int, thing: str) -> str:

@@ -6,7 +6,6 @@ decodes the file from its beginning, which is always right.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,9 +34,6 @@ _SKIPS_NONREF = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
 _MOST_WORKERS = 4
 # Below this many pixels to decode, a second decoder costs more than it saves.
 _PARALLEL_PIXELS = 30_000_000
-# From here on, decoders of a file that is done are looked for at once.  PyAV's containers and streams hold each
-# other, so that their pictures, 60 MB a decoder at 1080p, would stay until Python comes to look for such circles.
-_LARGE_AREA = 1_000_000
 
 
 class IndexSurpriseError(Exception):
@@ -128,15 +124,15 @@ class RunDecoder:
         """Close the file; a second call does nothing."""
         self._video.close()
 
-    def decode(self, run: Run) -> list[VideoFrame]:
-        """Return the wanted frames of `run`; raises IndexSurpriseError at the first doubt."""
+    def decode(self, run: Run) -> Iterator[VideoFrame]:
+        """Yield the wanted frames of `run`; raises IndexSurpriseError at the first doubt."""
         try:
-            return self._decode(run)
+            yield from self._decode(run)
         except (av.error.FFmpegError, OSError) as error:
             raise IndexSurpriseError(f"decoding failed: {error}") from error
 
-    def _decode(self, run: Run) -> list[VideoFrame]:
-        made: list[VideoFrame] = []
+    def _decode(self, run: Run) -> Iterator[VideoFrame]:
+        made = 0
         begin = int(self._index.pts[run.start])
         latest: int | None = None
         for frame in self._decoded(run):
@@ -147,10 +143,10 @@ class RunDecoder:
             self._check_order(rank, latest)
             latest = rank
             if position in run.wanted:
-                made.append(self._pictures.make(frame, run.wanted[position]))
-        if len(made) != len(run.wanted):
-            raise IndexSurpriseError(f"{len(run.wanted) - len(made)} frames did not come out")
-        return made
+                made += 1
+                yield self._pictures.make(frame, run.wanted[position])
+        if made != len(run.wanted):
+            raise IndexSurpriseError(f"{len(run.wanted) - made} frames did not come out")
 
     def _checked(self, frame: av.VideoFrame) -> int:
         """Return the position of the packet that `frame` comes from, having found nothing odd about it."""
@@ -241,11 +237,20 @@ class Crew:
         self._surprised = threading.Event()
         self._idle: SimpleQueue[RunDecoder] = SimpleQueue()
 
-    def decode(self, runs: Sequence[Run], *, workers: int) -> Iterator[list[VideoFrame]]:
-        """Yield the frames of each run; raises IndexSurpriseError at the first doubt about any."""
+    def decode(self, runs: Sequence[Run], *, workers: int) -> Iterator[VideoFrame]:
+        """Yield the frames of each run in turn; raises IndexSurpriseError at the first doubt about any.
+
+        One worker is the caller's own thread, and each frame comes as soon as it is decoded; of several, a run's
+        frames come together.
+        """
+        if workers == 1:
+            for run in runs:
+                yield from self._one(run)
+            return
         pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         try:
-            yield from pool.map(self._one, runs)
+            for made in pool.map(self._all_of, runs):
+                yield from made
         finally:
             self._surprised.set()  # an interrupted caller does not wait for frames that it will not get
             pool.shutdown(cancel_futures=True)
@@ -255,10 +260,13 @@ class Crew:
         while not self._idle.empty():
             self._idle.get().close()
 
-    def _one(self, run: Run) -> list[VideoFrame]:
+    def _all_of(self, run: Run) -> list[VideoFrame]:
+        return list(self._one(run))
+
+    def _one(self, run: Run) -> Iterator[VideoFrame]:
         decoder = self._hire()
         try:
-            return decoder.decode(run)
+            yield from decoder.decode(run)
         except BaseException:
             self._surprised.set()  # the result of the other runs will not be used
             raise
@@ -286,8 +294,8 @@ def read_by_seeking(
     transform: Transform | None = None,
     effort: Effort,
     stop: threading.Event | None = None,
-) -> dict[int, VideoFrame]:
-    """Return the frames at the indices `frames`, by index; raises IndexSurpriseError where the index is wrong.
+) -> Iterator[VideoFrame]:
+    """Yield the frames at the indices `frames`, each once; raises IndexSurpriseError where the index is wrong.
 
     area: pixels of a picture.  stop: ends the decode with a StoppedError once it is set.
     Runs are independent of each other, so that several are decoded at once, each by one thread: what comes out
@@ -296,12 +304,9 @@ def read_by_seeking(
     runs = plan_runs(index, frames)
     crew = Crew(path, index, transform=transform, effort=effort, stop=stop)
     try:
-        made = crew.decode(runs, workers=_worker_count(runs, area))
-        return {frame.index: frame for run in made for frame in run}
+        yield from crew.decode(runs, workers=_worker_count(runs, area))
     finally:
         crew.close()
-        if area >= _LARGE_AREA:
-            gc.collect()
 
 
 def _worker_count(runs: Sequence[Run], area: int) -> int:

@@ -34,14 +34,6 @@ class Findings:
     sizes: set[tuple[int, int]] = field(default_factory=set)
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One walk through a file: the frames that were picked, by index, and what was met."""
-
-    picked: dict[int, VideoFrame]
-    findings: Findings
-
-
 def decode_all(
     video: OpenVideo, findings: Findings, *, stop: threading.Event | None = None
 ) -> Iterator[av.VideoFrame]:
@@ -76,18 +68,17 @@ def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Find
 def pick_frames(
     path: Path,
     wanted: Collection[int],
+    findings: Findings,
     *,
     transform: Transform | None = None,
     whole: bool = False,
     stop: threading.Event | None = None,
-) -> Pass:
-    """Decode `path` from its beginning and return the frames at the indices `wanted`.
+) -> Iterator[VideoFrame]:
+    """Decode `path` from its beginning, yield the frames at the indices `wanted`, and write down what was met.
 
     whole: go on to the end, so that the findings hold the true number of frames.
     stop: ends the decode with a StoppedError once it is set.
     """
-    findings = Findings()
-    picked: dict[int, VideoFrame] = {}
     wanted = frozenset(wanted)
     last = max(wanted, default=-1)
     with stage(DEMUX):
@@ -96,9 +87,8 @@ def pick_frames(
         pictures = PictureMaker(str(path), video.stream.time_base, transform)
         for index, frame in enumerate(decode_all(video, findings, stop=stop)):
             if index in wanted:
-                picked[index] = pictures.make(frame, index)
+                yield pictures.make(frame, index)
             if index >= last and not whole:
                 break
     finally:
         video.close()
-    return Pass(picked, findings)

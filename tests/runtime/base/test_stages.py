@@ -35,7 +35,7 @@ from pptsn.runtime.base.stages import (
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
-from pptsn.runtime.decoding.clips import ClipEnd, Source, clip_frames
+from pptsn.runtime.decoding.clips import ClipEnd, Source, clip_items
 from pptsn.runtime.engines import Device, open_engine
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.frames.preprocess import Frame
@@ -271,7 +271,7 @@ def test_handing_over_anything_is_a_wait_for_room_and_no_decoding(
     path = write_clip(tmp_path / "a.mp4", frames=8) if readable else tmp_path / "none.mp4"
     sources: list[Source] = [path, InputError("@list", "names nothing"), path]
     handed = []
-    for item in clip_frames(sources, tiny_spec(), segments=2, rule="centre"):
+    for item in clip_items(sources, tiny_spec(), segments=2, rule="centre"):
         handed.append(item)
         clock.now_s += 10  # until the next one is asked for
     ends = [item for item in handed if isinstance(item, ClipEnd)]

@@ -53,6 +53,18 @@ def test_crops_of_several_clips_and_sizes_share_batches() -> None:
         np.testing.assert_allclose(gathered.mean()[:3], mean_of_crops(frame, "three"), rtol=1e-6)
 
 
+def test_an_owner_that_is_taken_too_early_begins_anew() -> None:
+    batcher = CropBatcher(RecordingEngine(batch_size=4), views="three")
+    batcher.add(0, picture(0), 5)  # three of the four crops that a batch has
+    assert batcher.take(0) is not None
+    batcher.add(0, picture(1), 1)
+    batcher.flush()
+    gathered = batcher.take(0)
+    assert gathered is not None
+    assert gathered.weight == 3
+    np.testing.assert_allclose(gathered.mean()[:3], mean_of_crops(picture(1), "three"), rtol=1e-6)
+
+
 def test_a_frame_counts_as_often_as_it_was_chosen() -> None:
     batcher = CropBatcher(RecordingEngine(), views="ten")
     first, second = picture(0), picture(1)

@@ -11,6 +11,7 @@ from pptsn.runtime.decoding.clips import Excerpt
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.video import Restart, VideoReader
 from tests.clips import decode_plainly, write_clip
 from tests.models import tiny_spec, write_tiny_model
 
@@ -173,25 +174,85 @@ def test_no_file_stays_open(model: Path, clips: list[Path]) -> None:
 def test_leaving_early_stops_the_decoding_of_a_long_file(
     model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pptsn.runtime.video import VideoReader
-
     decoding, stopped = threading.Event(), []
 
-    def read_sampled(self, choose, *, transform=None, stop=None):  # type: ignore[no-untyped-def]
+    def waiting(self, choose, *, transform=None, stop=None):  # type: ignore[no-untyped-def]
         if self.path != clips[1]:
-            return read(self, choose, transform=transform, stop=stop)
+            yield from sampled(self, choose, transform=transform, stop=stop)
+            return
         decoding.set()
         stopped.append(stop.wait(30))
         raise InputError(self.path, "reading was stopped")
 
-    read = VideoReader.read_sampled
-    monkeypatch.setattr(VideoReader, "read_sampled", read_sampled)
+    sampled = VideoReader.sampled
+    monkeypatch.setattr(VideoReader, "sampled", waiting)
     with Recognizer.open(model) as recognizer:
         results = recognizer.classify_many(clips, segments=3)
         next(results)
         assert decoding.wait(10)
         results.close()  # type: ignore[attr-defined]
     assert stopped == [True]
+
+
+def test_a_clip_is_inferred_while_it_is_decoded(
+    model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inferred, in_time = threading.Event(), []
+
+    def slow(self, choose, *, transform=None, stop=None):  # type: ignore[no-untyped-def]
+        for number, frame in enumerate(sampled(self, choose, transform=transform, stop=stop)):
+            if number == 2:
+                in_time.append(inferred.wait(20))
+            yield frame
+
+    sampled = VideoReader.sampled
+    monkeypatch.setattr(VideoReader, "sampled", slow)
+    engine = open_engine(model)
+    infer = engine._infer_batch
+    engine._infer_batch = lambda crops: (inferred.set(), infer(crops))[1]  # type: ignore[method-assign]
+    with Recognizer(engine) as recognizer:
+        recognizer.classify(clips[0], segments=3)
+    assert in_time == [True]
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_frames_that_come_anew_are_counted_once(
+    model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch, batch_size: int
+) -> None:
+    def restarting(self, choose, *, transform=None, stop=None):  # type: ignore[no-untyped-def]
+        frames = list(sampled(self, choose, transform=transform, stop=stop))
+        yield from reversed(frames[:-2])
+        yield Restart()
+        yield from frames
+
+    with Recognizer.open(model) as recognizer:
+        right = [recognizer.classify(clip, segments=8) for clip in clips]
+        sampled = VideoReader.sampled
+        monkeypatch.setattr(VideoReader, "sampled", restarting)
+    with Recognizer(open_engine(model), batch_size=batch_size) as recognizer:
+        found = list(recognizer.classify_many(clips, segments=8))
+    for one, other in zip(right, found, strict=True):
+        assert isinstance(other, Classification)
+        np.testing.assert_allclose(other.logits, one.logits, atol=1e-5)
+
+
+def test_a_clip_that_fails_after_some_frames_fails_alone(
+    model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self, choose, *, transform=None, stop=None):  # type: ignore[no-untyped-def]
+        for number, frame in enumerate(sampled(self, choose, transform=transform, stop=stop)):
+            if self.path == clips[2] and number == 3:
+                raise InputError(self.path, "cannot be decoded")
+            yield frame
+
+    with Recognizer.open(model) as recognizer:
+        right = recognizer.classify(clips[0], segments=5)
+        sampled = VideoReader.sampled
+        monkeypatch.setattr(VideoReader, "sampled", failing)
+        broken, whole = recognizer.classify_many([clips[2], clips[0]], segments=5)
+    assert isinstance(broken, Failure)
+    assert isinstance(whole, Classification)
+    np.testing.assert_allclose(whole.logits, right.logits, atol=1e-5)
 
 
 def test_an_excerpt_is_sampled_from_its_beginning_alone(model: Path, clips: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import struct
 import subprocess
@@ -10,6 +11,7 @@ import threading
 import zlib
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,9 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.frames.sampling import centre_indices
-from pptsn.runtime.video import ImageFolderReader, VideoFrame, VideoReader, open_video
+from pptsn.runtime.video import ImageFolderReader, Restart, VideoFrame, VideoReader, open_video
 from pptsn.runtime.video import reader as reader_module
+from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.video.upright import upright
 from tests.clips import ORIENTATIONS, decode_plainly, picture, turn_mp4, write_clip, write_joined
 
@@ -87,6 +90,43 @@ def test_sampling_gives_the_frames_that_the_rule_chooses(clip: Path) -> None:
     assert [frame.index for frame in frames] == centre_indices(48, 5)
 
 
+def test_a_frame_is_given_before_the_next_one_is_made(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    make = PictureMaker.make
+
+    def noting(self: PictureMaker, frame: av.VideoFrame, index: int) -> VideoFrame:
+        made.append(index)
+        return make(self, frame, index)
+
+    monkeypatch.setattr(PictureMaker, "make", noting)
+    with open_video(clip) as video:
+        for frame in video.sampled(lambda count: [3, 20, 30]):
+            assert isinstance(frame, VideoFrame)
+            assert made[-1] == frame.index
+        assert made == [3, 20, 30]
+
+
+def test_a_wrong_guess_of_the_count_lets_the_frames_come_anew(tmp_path: Path) -> None:
+    path = _without_its_first_key_frame(write_clip(tmp_path / "a.h264"))
+    last = len(list(decode_plainly(path))) - 1
+    with open_video(path) as video:
+        items = list(video.sampled(lambda count: [0, count - 1]))
+    assert [item.index if isinstance(item, VideoFrame) else item for item in items] == [0, Restart(), 0, last]
+
+
+def test_no_decoded_picture_outlives_its_frame(clip: Path) -> None:
+    """A picture that waited for Python's collector would cost 3 MB at 1080p, and a clip gives 25."""
+    gc.collect()
+    gc.disable()
+    try:
+        with open_video(clip) as video:
+            frames = video.read(range(0, 48, 4), transform=lambda pixels: pixels[:2].copy())
+        assert len(frames) == 12
+        assert not [item for item in gc.get_objects() if isinstance(item, av.VideoFrame)]
+    finally:
+        gc.enable()
+
+
 def test_a_transform_is_applied_to_each_picked_frame_at_once(clip: Path) -> None:
     def shrink(pixels: Pixels) -> Pixels:
         return np.ascontiguousarray(pixels[::4, ::4])
@@ -122,10 +162,7 @@ def test_a_wrong_guess_costs_a_second_decode_and_gives_the_right_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     passes = _count_passes(monkeypatch)
-    path = write_clip(tmp_path / "a.h264")
-    # Without its first key frame the decoder cannot show the first group.
-    data = path.read_bytes()
-    path.write_bytes(data[data.index(b"\0\0\1\x41") - 1 :])
+    path = _without_its_first_key_frame(write_clip(tmp_path / "a.h264"))
     expected = list(decode_plainly(path))
     assert 0 < len(expected) < 48
     with open_video(path) as video:
@@ -135,14 +172,21 @@ def test_a_wrong_guess_costs_a_second_decode_and_gives_the_right_frames(
     assert passes == [([0, 46], True), ([0, len(expected) - 1], False)]
 
 
+def _without_its_first_key_frame(path: Path) -> Path:
+    """Take away what the decoder needs to show the first group of pictures."""
+    data = path.read_bytes()
+    path.write_bytes(data[data.index(b"\0\0\1\x41") - 1 :])
+    return path
+
+
 def _count_passes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], object]]:
     """Return a list that grows by each pass: the frames wanted, and whether it goes on to the end of the file."""
     passes: list[tuple[list[int], object]] = []
     pick = reader_module.pick_frames
 
-    def counting(path: Path, wanted: list[int], **options: object) -> object:
+    def counting(path: Path, wanted: list[int], findings: object, **options: object) -> object:
         passes.append((list(wanted), options["whole"]))
-        return pick(path, wanted, **options)  # type: ignore[arg-type]
+        return pick(path, wanted, findings, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reader_module, "pick_frames", counting)
     return passes

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.video import Restart, VideoFrame
 from pptsn.runtime.video.container import OpenVideo, open_container
 from pptsn.runtime.video.index import video_packets
 from pptsn.runtime.video.picture import PictureMaker
@@ -157,6 +158,27 @@ def test_an_index_that_proves_wrong_is_not_used(fault: Callable[[VideoReader], N
         np.testing.assert_array_equal(frame.pixels, expected[frame.index])
 
 
+def test_frames_given_before_the_index_proves_wrong_come_anew(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4")
+    expected = list(decode_plainly(path))
+    with VideoReader(path) as video:
+        sizes = video.index.sizes.copy()
+        sizes[40] += 1
+        video._index = dataclasses.replace(video.index, sizes=sizes)
+        items = list(video.sampled(lambda count: [5, 17, 45]))
+    assert [item.index if isinstance(item, VideoFrame) else item for item in items] == [
+        5,
+        17,
+        Restart(),
+        5,
+        17,
+        45,
+    ]
+    for frame in items[3:]:
+        assert isinstance(frame, VideoFrame)
+        np.testing.assert_array_equal(frame.pixels, expected[frame.index])
+
+
 def test_a_missing_frame_is_noticed_where_none_is_left_out_on_purpose(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.webm", codec="libvpx", options=VPX)
     with VideoReader(path) as video:
@@ -164,7 +186,7 @@ def test_a_missing_frame_is_noticed_where_none_is_left_out_on_purpose(tmp_path: 
         ranks[16:] += 1  # as if packet 16 gave two frames
         index = dataclasses.replace(video.index, ranks=ranks)
         with pytest.raises(IndexSurpriseError, match="came out after"):
-            read_by_seeking(path, index, [20], area=1, effort=Effort())
+            list(read_by_seeking(path, index, [20], area=1, effort=Effort()))
 
 
 def test_a_wanted_frame_that_does_not_come_out_is_noticed(tmp_path: Path) -> None:
@@ -173,7 +195,7 @@ def test_a_wanted_frame_that_does_not_come_out_is_noticed(tmp_path: Path) -> Non
     video = open_container(path)
     decoder = RunDecoder(video, index, PictureMaker("a.mp4", None), effort=Effort(), surprised=threading.Event())
     with pytest.raises(IndexSurpriseError, match="1 frames did not come out"):
-        decoder.decode(Run(0, 5, {2: 1, 9: 9}))
+        list(decoder.decode(Run(0, 5, {2: 1, 9: 9})))
     decoder.close()
 
 
