@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,8 +13,9 @@ from pptsn.cli.from_settings import from_settings
 from pptsn.runtime.classify.settings import ClassifySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.results import Classification, Failure
 
 _SOURCES_HELP = (
@@ -57,8 +59,6 @@ def classify(
     seen = len(names) * settings.segments * view_count(settings.views, mirror_in_graph=False)
     tuning = tuning_for(tuning, views=seen)
     with Recognizer.open(model, backend=backend, device=device, threads=threads, tuning=tuning) as recognizer:
-        for note in recognizer.notes:
-            print_note(note)
         results = recognizer.classify_many(
             names,
             segments=settings.segments,
@@ -69,13 +69,29 @@ def classify(
         )
         lines = JsonLines.open(output, top=top) if output else nullcontext(None)
         with lines as sink:
-            failed, interrupted = _show(results, len(names), sink, top=top, quiet_table=output == "-")
+            told = _with_notes(recognizer, results)
+            failed, interrupted = _show(told, len(names), sink, top=top, quiet_table=output == "-")
         for detail in recognizer.details:
             print_detail(detail)
     if interrupted:
         raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
+
+
+def _with_notes(
+    recognizer: Recognizer, results: Iterable[Classification | Failure]
+) -> Iterator[Classification | Failure]:
+    """Yield the results, and print what is to be known of the engine: now, and what comes up on the way."""
+    from pptsn.runtime.base.progress import print_note
+
+    told = 0
+    for result in chain((None,), results):
+        for note in recognizer.notes[told:]:
+            print_note(note)
+        told = len(recognizer.notes)
+        if result is not None:
+            yield result
 
 
 def _show(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
 
 # The driver's own files, in a container too; the last one is a Jetson's.
 _SIGNS_OF_A_GPU = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/etc/nv_tegra_release"))
@@ -35,6 +36,40 @@ class Device:
 
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"cuda:{self.index}"
+
+
+# In place of the numbers: all that CUDA shows to this process.
+_ALL = "cuda:all"
+
+
+def named_devices(text: str) -> tuple[Device, ...]:
+    """Return the devices that `text` names: what `Device.parse` reads, GPUs as `cuda:0,cuda:1`, or `cuda:all`.
+
+    Raises UsageError for anything else, and MissingDependencyError for `cuda:all` where there is no GPU.
+    """
+    if text == _ALL:
+        count = gpu_count()
+        if not count:
+            cause = "there is no GPU that CUDA can use"
+            raise MissingDependencyError(f"device {_ALL}", cause, "check the NVIDIA driver by: nvidia-smi")
+        return tuple(Device("cuda", index) for index in range(count))
+    devices = tuple(Device.parse(part.strip()) for part in text.split(","))
+    if len(devices) > 1 and any(device.kind == "cpu" for device in devices):
+        raise UsageError("--device", f"{text!r} has the CPU among others", "name GPUs alone, as cuda:0,cuda:1")
+    if len(set(devices)) < len(devices):
+        raise UsageError("--device", f"{text!r} names a device twice", "name each once")
+    return devices
+
+
+def gpu_count() -> int:
+    """Return how many GPUs CUDA shows to this process, by the driver's library; 0 without one."""
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    except (OSError, AttributeError):
+        return 0
+    return 0 if failed else count.value
 
 
 def driver_is_here() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.engines.backend import AnyBackend, Backend, Choices, NoOptions
-from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.device import named_devices
 from pptsn.runtime.engines.tuning import FAST, tuning_for
 
 if TYPE_CHECKING:
@@ -43,9 +45,9 @@ def open_engine(
     backend: a name in BACKENDS, with options perhaps (`tensorrt?graphs=0`), or `auto`: ONNX Runtime for an .onnx
         file, and what built it for a plan.  `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside; it builds
         an engine at the first start, for minutes, so `auto` never takes it.
-    device: `auto`, `cpu`, `cuda` or `cuda:N`.  `auto` is the first GPU where ONNX Runtime can use it, else the
-        CPU; for a plan it is the first GPU.  A model quantized for CPUs runs on one.  Where a GPU could be
-        expected, `notes` say why it is not used.
+    device: `auto`, `cpu`, `cuda`, `cuda:N`, or several GPUs that share the work, as `cuda:0,cuda:1` or `cuda:all`.
+        `auto` is the first GPU where ONNX Runtime can use it, else the CPU; for a plan it is the first GPU.  A
+        model quantized for CPUs runs on one.  Where a GPU could be expected, `notes` say why it is not used.
     threads: CPU threads; None takes all cores that this process may use.  A plan has no use for them.
     optimise: False runs an .onnx file as it is written, for comparisons of quantized models; a plan is what it is.
         A model quantized for TensorRT runs so on a CPU in any case.
@@ -58,15 +60,24 @@ def open_engine(
     name, options = parse_backend(backend)
     if threads is not None and threads < 1:
         raise UsageError("--threads", f"expected at least 1, got {threads}")
-    choices = Choices(
-        device=None if device == AUTO else Device.parse(device),
-        threads=threads,
-        optimise=optimise,
-        tuning=tuning_for(tuning, views=0),
-    )
+    devices = (None,) if device == AUTO else named_devices(device)
+    tuning = tuning_for(tuning, views=0)
+    choices = [Choices(device=one, threads=threads, optimise=optimise, tuning=tuning) for one in devices]
     chosen: AnyBackend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
     with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"):
-        return chosen.open(Path(path), choices, options if name != AUTO else chosen.options())
+        return _opened(chosen, Path(path), choices, options if name != AUTO else chosen.options())
+
+
+def _opened(backend: AnyBackend, path: Path, choices: Sequence[Choices], options: Any) -> Engine:
+    """Return an engine for each of `choices`, as one where there are several."""
+    if len(choices) == 1:
+        return backend.open(path, choices[0], options)
+    from pptsn.runtime.engines.several import SeveralEngines
+
+    with ExitStack() as opened:
+        engines = [opened.enter_context(backend.open(path, one, options)) for one in choices]
+        opened.pop_all()
+    return SeveralEngines(engines)
 
 
 def parse_backend(text: str) -> tuple[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
-from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.tuning import tuning_for
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.outputs import outputs_of
@@ -60,14 +60,15 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                 record=None if outputs.recordings is None else outputs.recordings.next_file,
                 report=reporter.line,
             )
-            for note in engine.notes:
-                reporter.note(f"note: {note}")
+            notes = _EngineNotes(engine, reporter)
+            notes.tell()
             for error in unusable:
                 reporter.line(f"error: {error}")
             with pipeline:
                 if not stop.is_set():
                     outputs.open(pipeline, reporter.note)
-                    _run_streams(pipeline, uris, stop, reader_watch() if outputs.need_reader else lambda: False)
+                    gone = reader_watch() if outputs.need_reader else lambda: False
+                    _run_streams(pipeline, uris, stop, gone, notes)
             if not progress.QUIET:
                 reporter.do(lambda: write_summary(pipeline.health(whole_run=True), pipeline.sinks()))
             _check_engine(pipeline, run.model)
@@ -87,8 +88,26 @@ def _with_connected_input(named: Sequence[SourceUri | InputError]) -> Iterator[S
         yield InputError("standard input", "is closed", "pipe a video into the program") if closed else uri
 
 
+class _EngineNotes:
+    """Tells what is to be known of the engine, each line once."""
+
+    def __init__(self, engine: Engine, reporter: Reporter) -> None:
+        self._engine, self._reporter, self._told = engine, reporter, 0
+
+    def tell(self) -> None:
+        """Tell what has come up since the last time."""
+        lines = self._engine.notes
+        for note in lines[self._told :]:
+            self._reporter.note(f"note: {note}")
+        self._told = len(lines)
+
+
 def _run_streams(
-    pipeline: StreamPipeline, uris: Sequence[SourceUri], stop: threading.Event, gone: Callable[[], bool]
+    pipeline: StreamPipeline,
+    uris: Sequence[SourceUri],
+    stop: threading.Event,
+    gone: Callable[[], bool],
+    notes: _EngineNotes,
 ) -> None:
     if not uris:
         return
@@ -96,7 +115,7 @@ def _run_streams(
         pipeline.add(uri)
     pipeline.start()
     while not (stop.is_set() or gone() or _is_over(pipeline)):
-        pass
+        notes.tell()
 
 
 def _is_over(pipeline: StreamPipeline) -> bool:
