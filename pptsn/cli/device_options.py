@@ -11,9 +11,7 @@ from pptsn.runtime.decoding.decoders import DECODERS_HELP
 from pptsn.runtime.engines.registry import backends_help
 
 MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."
-DEVICE_HELP = (
-    "Where the model runs: auto (a GPU if it works), cpu, cuda, cuda:N; several as cuda:0,cuda:1 or cuda:all."
-)
+DEVICE_HELP = "Where the model runs: auto (a GPU if it works), cpu, cuda, cuda:N, cuda:0,cuda:1 or cuda:all."
 BACKEND_HELP = f"What runs the model: auto, {late(backends_help)}."
 THREADS_HELP = "CPU threads; all cores that it may use if not given."
 TUNING_HELP = (

@@ -77,15 +77,15 @@ def check_file(path: Path) -> None:
     raise InputError(path, "is neither a file nor a folder", "name a video file or a folder of pictures")
 
 
-def open_container(path: Path) -> OpenVideo:
-    """Open `path`, to be decoded by one thread.
+def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
+    """Open `path`, to be decoded by one thread, or by the device of `hwaccel`, which is PyAV's.
 
     Raises InputError where there is no video in it, or none that this FFmpeg can decode.
     """
     check_file(path)
     try:
         # An absolute path is never taken for a URL, as `12:30.mp4` would be.
-        container = av.open(path.absolute(), **open_options())
+        container = av.open(path.absolute(), hwaccel=hwaccel, **open_options())
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(path, f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE) from error
     try:

@@ -76,6 +76,7 @@ class Capture:
         self._waits = False
         self._decoded = self._dropped = self._decode_errors = self._damaged = 0
         self._saw_whole = False
+        self._told = 0
         self._pixel_aspect = 1.0
         self._reported_s = time.monotonic()
 
@@ -112,6 +113,7 @@ class Capture:
         if paced and job.frozen_after_s > 0:
             self._frozen = FrozenDetector(job.frozen_after_s)
         self._control.send(Opened(source.live, self._waits, source.frame_rate, source.duration_s))
+        self._tell_notes(source)
         if job.video is not None:
             self._video = AnnotatedVideo(
                 job.video,
@@ -133,10 +135,16 @@ class Capture:
             if self._control.stop.is_set():
                 return
             self._decoded += 1
+            self._tell_notes(source)
             self._note_damage(captured)
             self._decode_errors = source.decode_errors + self._damaged
             self._take(captured, time_s, captured_s, timeline.jumps)
         self._decode_errors = source.decode_errors + self._damaged
+
+    def _tell_notes(self, source: OpenSource) -> None:
+        for note in source.notes[self._told :]:
+            self._control.send(Remark(note, once=True))
+        self._told = len(source.notes)
 
     def _note_damage(self, captured: Captured) -> None:
         """Count a frame that came out damaged; of a decoder that calls every frame so, it means nothing."""

@@ -106,9 +106,13 @@ class LivePicture:
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that the user should know, such as why the recording ended."""
+    """Something that the user should know, such as why the recording ended.
+
+    once: it is not said again of a later connection to the source.
+    """
 
     text: str
+    once: bool = False
 
 
 @dataclass(frozen=True)

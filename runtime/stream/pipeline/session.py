@@ -38,6 +38,7 @@ class StreamReports:
     def __init__(self, name: str, source: str, stats: StreamStats, emit: Callable[[StreamNotice], None]) -> None:
         self._name, self._source, self._stats, self._emit = name, source, stats, emit
         self._last = ("", "")
+        self._once: set[str] = set()
 
     def state(self, state: str, detail: str) -> None:
         """Change the state; what was said last is not said again."""
@@ -47,8 +48,12 @@ class StreamReports:
         self._stats.set_state(state, detail)
         self._send(state, detail)
 
-    def remark(self, detail: str) -> None:
-        """Report something that changes no state."""
+    def remark(self, detail: str, *, once: bool = False) -> None:
+        """Report something that changes no state.  once: not again what was reported so before."""
+        if once and detail in self._once:
+            return
+        if once:
+            self._once.add(detail)
         self._send(self._last[0], detail)
 
     def _send(self, state: str, detail: str) -> None:
@@ -116,7 +121,7 @@ class Session:
             self._queues.set_policy(self._stream, self._policy or ("block" if message.waits else "newest"))
             self._stats.opened(message)
         elif isinstance(message, Remark):
-            self._reports.remark(message.text)
+            self._reports.remark(message.text, once=message.once)
         elif isinstance(message, Ended):
             self.ended, self.over = message, True
         if isinstance(message, Sampled | Progress | Ended):

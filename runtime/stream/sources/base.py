@@ -43,6 +43,7 @@ class OpenSource(Closing, ABC):
     frame_rate: frames a second as the source states them, or None.  duration_s: a file's length, or None.
     decode_errors: packets so far that could not be decoded.
     pixel_aspect: how much wider than high a pixel is to be shown.
+    notes: what a user should know of how it is read; grows.
     """
 
     live: bool
@@ -50,6 +51,7 @@ class OpenSource(Closing, ABC):
     duration_s: float | None
     decode_errors: int = 0
     pixel_aspect: float = 1.0
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def frames(self) -> Iterator[Captured]:

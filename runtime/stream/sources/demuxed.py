@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.sources.base import AnyKind, Captured, OpenSource, SourceUri
 from pptsn.runtime.stream.sources.clock import DEFAULT_FPS, FrameClock
+from pptsn.runtime.stream.sources.decoders import IN_SOFTWARE, Decoding
 from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo
 
@@ -34,7 +35,7 @@ class DemuxedSource(OpenSource):
 
     kind: of `uri`.  video: is closed with the source.  live: whether it happens now.
     timeout_s: what reading waited for, as far as `av.open` was told; for messages.
-    fps: of a source without timestamps, if known.  threads: of the decoder, or one.
+    fps: of a source without timestamps, if known.  threads: of the decoder, or one.  decoding: as it was opened.
     on_close: gives back what the container was read from.
     reported: asked at the end; what is said there of the end, rather than by the container.
     """
@@ -49,6 +50,7 @@ class DemuxedSource(OpenSource):
         timeout_s: float,
         fps: float | None = None,
         threads: int | None = None,
+        decoding: Decoding = IN_SOFTWARE,
         on_close: Callable[[], None] | None = None,
         reported: Callable[[], InputError | None] = lambda: None,
     ) -> None:
@@ -60,6 +62,8 @@ class DemuxedSource(OpenSource):
         self._reported = reported
         self._frames = 0
         self._set_threads(threads or 1, live=live)
+        self._decoding = decoding
+        self._tell(decoding.note_of(video))
         self.live = live
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
         self.frame_rate = (self._untimed and fps) or _stated_rate(video.stream)
@@ -137,7 +141,12 @@ class DemuxedSource(OpenSource):
             return
         for frame in frames:
             self._frames += 1
+            if self._frames == 1 and not self.notes:
+                self._tell(self._decoding.note_of_frame(frame))
             yield Captured(frame, self._clock.time_s(self._stated_s(frame), arrived_s), arrived_s)
+
+    def _tell(self, note: str) -> None:
+        self.notes += (note,) if note else ()
 
     def _stated_s(self, frame: av.VideoFrame) -> float | None:
         # The stream's: a frame that the decoder still held at the end has lost its own.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.stream.sources.base import OpenSource, SourceUri
+from pptsn.runtime.stream.sources.decoders import decoder_option, decoding
 from pptsn.runtime.stream.sources.on_disk import PathKind
 from pptsn.runtime.stream.sources.options import SourceOptions, fps_option, threads_option
 
@@ -16,6 +17,7 @@ class FileOptions(SourceOptions):
 
     fps: float | None = fps_option("Frames a second of a file without timestamps.")
     threads: int | None = threads_option()
+    decoder: str | None = decoder_option()
 
 
 class FileKind(PathKind[FileOptions]):
@@ -38,7 +40,14 @@ class FileKind(PathKind[FileOptions]):
         from pptsn.runtime.stream.sources.demuxed import DemuxedSource
         from pptsn.runtime.video.container import open_container
 
-        video = open_container(Path(uri.target))
+        how = decoding(options.decoder)
         return DemuxedSource(
-            self, uri, video, live=False, timeout_s=timeout_s, fps=options.fps, threads=options.threads
+            self,
+            uri,
+            open_container(Path(uri.target), **how.open_options()),
+            live=False,
+            timeout_s=timeout_s,
+            fps=options.fps,
+            threads=options.threads,
+            decoding=how,
         )

@@ -16,7 +16,7 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.plugins import Requirement
-from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
+from pptsn.runtime.stream.sources.base import AnyKind, OpenSource, SourceKind, SourceUri
 from pptsn.runtime.stream.sources.options import SourceOptions, timeout_option
 from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
 
@@ -32,6 +32,8 @@ _DIE_WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 _END_S = 1.0
 _LAST_WORDS_S = 0.5
 _LINE_BYTES = 4096
+# How long packets are waited for that the network brings out of order.
+_JETSON_LATENCY_MS = 100
 # As much as the system lets a pipe hold without being asked.
 _BUFFER_BYTES = 65536
 # "ERROR: from element /GstPipeline:pipeline0/GstV4l2Src:v4l2src0: Cannot ..." becomes "v4l2src0: Cannot ...".
@@ -69,51 +71,66 @@ class GstKind(SourceKind[GstOptions]):
         return self.uri(pipeline, query, display=printable(display))
 
     def open(self, uri: SourceUri, options: GstOptions, *, timeout_s: float, stdin_fd: int | None) -> OpenSource:
-        """Start the pipeline and open its video.
+        """Start the pipeline and open its video; see `open_pipeline`."""
+        return open_pipeline(self, uri, uri.target, timeout_s=timeout_s)
 
-        Raises MissingDependencyError without GStreamer, and InputError with the first error that it reports,
-        without credentials, where it does not run.
-        """
-        import av
-        import av.error
 
-        from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
-        from pptsn.runtime.video.container import open_options
+def jetson_pipeline(address: str, *, transport: str) -> str:
+    """Return the pipeline that has a Jetson's decoder decode the RTSP stream at `address`."""
+    return (
+        f"rtspsrc location={shlex.quote(address)} protocols={transport} latency={_JETSON_LATENCY_MS} "
+        "! application/x-rtp,media=video ! parsebin ! nvv4l2decoder ! nvvidconv ! video/x-raw,format=I420"
+    )
 
-        program = GstProgram(uri)
-        pipe = TimedPipe(program.descriptor, timeout_s)
-        try:
-            container = av.open(pipe, format="matroska", buffer_size=_BUFFER_BYTES, **open_options())
-            return DemuxedSource(
-                self,
-                uri,
-                video_in(uri, container),
-                live=True,
-                timeout_s=timeout_s,
-                on_close=program.close,
-                reported=lambda: self._reported(uri, program),
-            )
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            with program:
-                raise self._refusal(uri, program, error, timeout_s) from None
-        except BaseException:
-            program.close()
-            raise
 
-    def _refusal(self, uri: SourceUri, program: GstProgram, error: Exception, timeout_s: float) -> InputError:
-        from pptsn.runtime.stream.sources.refusals import is_timeout, refusal
+def open_pipeline(kind: AnyKind, uri: SourceUri, pipeline: str, *, timeout_s: float) -> OpenSource:
+    """Start `pipeline`, which is what `uri` of `kind` stands for, and open its video.
 
-        if is_timeout(error):
-            return refusal(self, uri, error, timeout_s=timeout_s)
-        reported = self._reported(uri, program)
-        return reported or InputError(uri.display, "ended without a frame", f"try it with {_PROGRAM}")
+    Raises MissingDependencyError without GStreamer, and InputError with the first error that it reports, without
+    credentials, where it does not run.
+    """
+    import av
+    import av.error
 
-    def _reported(self, uri: SourceUri, program: GstProgram) -> InputError | None:
-        """Return what the program reported, without credentials; None where it did not."""
-        error = program.error()
-        if not error:
-            return None
-        return InputError(uri.display, redacted(error, secrets=self.secrets(uri)), f"try it with {_PROGRAM}")
+    from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
+    from pptsn.runtime.video.container import open_options
+
+    program = GstProgram(uri.display, pipeline)
+    pipe = TimedPipe(program.descriptor, timeout_s)
+    try:
+        container = av.open(pipe, format="matroska", buffer_size=_BUFFER_BYTES, **open_options())
+        return DemuxedSource(
+            kind,
+            uri,
+            video_in(uri, container),
+            live=True,
+            timeout_s=timeout_s,
+            on_close=program.close,
+            reported=lambda: _reported(kind, uri, program),
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        with program:
+            raise _refusal(kind, uri, program, error, timeout_s) from None
+    except BaseException:
+        program.close()
+        raise
+
+
+def _refusal(kind: AnyKind, uri: SourceUri, program: GstProgram, error: Exception, timeout_s: float) -> InputError:
+    from pptsn.runtime.stream.sources.refusals import is_timeout, refusal
+
+    if is_timeout(error):
+        return refusal(kind, uri, error, timeout_s=timeout_s)
+    reported = _reported(kind, uri, program)
+    return reported or InputError(uri.display, "ended without a frame", f"try it with {_PROGRAM}")
+
+
+def _reported(kind: AnyKind, uri: SourceUri, program: GstProgram) -> InputError | None:
+    """Return what the program reported, without credentials; None where it did not."""
+    error = program.error()
+    if not error:
+        return None
+    return InputError(uri.display, redacted(error, secrets=kind.secrets(uri)), f"try it with {_PROGRAM}")
 
 
 class TimedPipe:
@@ -132,10 +149,13 @@ class TimedPipe:
 
 
 class GstProgram(Closing):
-    """A running `gst-launch-1.0`.  descriptor: where its video is read; closed with the program."""
+    """A running `gst-launch-1.0`.
 
-    def __init__(self, uri: SourceUri) -> None:
-        arguments = _arguments(uri)
+    display: what errors are about.  descriptor: where its video is read; closed with the program.
+    """
+
+    def __init__(self, display: str, pipeline: str) -> None:
+        arguments = _arguments(display, pipeline)
         self.descriptor, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(
@@ -183,13 +203,13 @@ class GstProgram(Closing):
                     self._error = match[1].strip(". \n")
 
 
-def _arguments(uri: SourceUri) -> list[str]:
+def _arguments(display: str, text: str) -> list[str]:
     program = shutil.which(_PROGRAM)
     if program is None:
-        raise MissingDependencyError(uri.display, f"{_PROGRAM} is missing", f"apt-get install {_PACKAGE}")
+        raise MissingDependencyError(display, f"{_PROGRAM} is missing", f"apt-get install {_PACKAGE}")
     try:
-        pipeline = shlex.split(uri.target)
+        pipeline = shlex.split(text)
     except ValueError as error:
-        raise InputError(uri.display, f"cannot be split into words ({error})", "check its quotes") from None
+        raise InputError(display, f"cannot be split into words ({error})", "check its quotes") from None
     guard = _DIE_WITH_PARENT if shutil.which(_DIE_WITH_PARENT[0]) else ()
     return [*guard, program, "-q", *pipeline, *_TAIL]

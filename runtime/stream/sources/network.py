@@ -17,6 +17,8 @@ from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import one_of, option, options_of
 from pptsn.runtime.classify.sources import VIDEO_SUFFIXES
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
+from pptsn.runtime.stream.sources.decoders import JETSON, decoder_option, decoding
+from pptsn.runtime.stream.sources.gstreamer import jetson_pipeline, open_pipeline
 from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
 from pptsn.runtime.stream.sources.redaction import redacted
 
@@ -41,6 +43,7 @@ class NetworkOptions(SourceOptions):
     """The options of every source in the network."""
 
     threads: int | None = threads_option()
+    decoder: str | None = decoder_option()
     timeout_s: float | None = timeout_option()
 
 
@@ -56,6 +59,7 @@ class RtspOptions(NetworkOptions):
         default=None,
         parse=one_of(_TRANSPORTS),
     )
+    decoder: str | None = decoder_option([JETSON])
 
 
 class NetworkKind(SourceKind[_Options]):
@@ -111,10 +115,12 @@ class NetworkKind(SourceKind[_Options]):
         from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
         from pptsn.runtime.video.container import open_options
 
+        how = decoding(options.decoder)
         begin_s = time.monotonic()
         try:
             wanted = self.ffmpeg_options(options)
-            container = av.open(uri.target, options=wanted, timeout=(timeout_s, timeout_s), **open_options())
+            settings = open_options() | how.open_options()
+            container = av.open(uri.target, options=wanted, timeout=(timeout_s, timeout_s), **settings)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             # An RTSP client that is interrupted while it waits for an answer calls that invalid data.
             silent = time.monotonic() - begin_s >= timeout_s
@@ -124,7 +130,9 @@ class NetworkKind(SourceKind[_Options]):
             raise self._refusal(uri, None, timeout_s)
         video = video_in(uri, container)
         live = uri.is_live_kind and not _has_end(video)
-        return DemuxedSource(self, uri, video, live=live, timeout_s=timeout_s, threads=options.threads)
+        return DemuxedSource(
+            self, uri, video, live=live, timeout_s=timeout_s, threads=options.threads, decoding=how
+        )
 
     def _refusal(self, uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
         """Return why `uri` could not be opened; error: None where text was taken for video."""
@@ -144,6 +152,13 @@ class RtspKind(NetworkKind[RtspOptions]):
     help = "network camera"
     options = RtspOptions
     schemes = ("rtsp://", "rtsps://")
+
+    def open(self, uri: SourceUri, options: RtspOptions, *, timeout_s: float, stdin_fd: int | None) -> OpenSource:
+        """Open the camera, by GStreamer where a Jetson's own decoder is asked for; see `NetworkKind.open`."""
+        if options.decoder != JETSON:
+            return super().open(uri, options, timeout_s=timeout_s, stdin_fd=stdin_fd)
+        pipeline = jetson_pipeline(uri.target, transport=options.transport or _TRANSPORTS[0])
+        return open_pipeline(self, uri, pipeline, timeout_s=timeout_s)
 
     def ffmpeg_options(self, options: RtspOptions) -> dict[str, str]:
         """Return what FFmpeg is told: pictures alone, and how they shall come."""

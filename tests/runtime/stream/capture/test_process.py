@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pptsn.runtime.engines.device import driver_is_here
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.stream.capture.process import CaptureProcess
 from pptsn.runtime.stream.capture.protocol import (
@@ -20,6 +21,7 @@ from pptsn.runtime.stream.capture.protocol import (
     FromCapture,
     LivePicture,
     Opened,
+    Remark,
     Sampled,
     WantPictures,
 )
@@ -61,6 +63,16 @@ def hear(process: CaptureProcess, *, free: bool = True) -> tuple[list[FromCaptur
             if free:
                 process.free(message)
     return messages, frames
+
+
+@pytest.mark.skipif(driver_is_here(), reason="is about machines without a GPU")
+def test_what_is_to_be_known_of_a_source_is_told(tmp_path: Path):
+    clip = write_clip(tmp_path / "clip.mp4", frames=4)
+    with CaptureProcess(job_for(f"{clip}?decoder=cuda"), slots=2) as process:
+        messages, _ = hear(process)
+    remarks = [message for message in messages if isinstance(message, Remark)]
+    assert remarks == [Remark("decoder=cuda: there is no NVIDIA driver; decoding in software", once=True)]
+    assert messages[-1].counts.decoded == 4  # type: ignore[union-attr]
 
 
 def test_frames_are_those_of_the_file_resized(tmp_path: Path):

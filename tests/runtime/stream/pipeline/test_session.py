@@ -9,7 +9,7 @@ import pytest
 
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.actions.messages import StreamNotice
-from pptsn.runtime.stream.capture.protocol import CaptureJob, Counts, Ended, Opened, Progress, Sampled
+from pptsn.runtime.stream.capture.protocol import CaptureJob, Counts, Ended, Opened, Progress, Remark, Sampled
 from pptsn.runtime.stream.health.stats import StreamStats
 from pptsn.runtime.stream.pipeline import session as session_module
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, QueueItem, WaitingFrame
@@ -111,6 +111,12 @@ def test_frames_that_nobody_wants_any_more_are_given_back_at_once():
     assert listener.session.frames == 0
     with pytest.raises(TimeoutError):
         listener.queues.take(0)
+
+
+def test_some_remarks_are_not_said_again_of_a_later_connection():
+    listener = Listener()
+    listener.hear(LIVE, Remark("no GPU", once=True), Remark("lost"), Remark("no GPU", once=True), Remark("lost"))
+    assert [detail for _, detail in listener.said] == ["no GPU", "lost", "lost"]
 
 
 def test_what_changes_is_said_once():
