@@ -118,7 +118,7 @@ class VideoReader(Closing):
         self._check_open()
         if self._trusted:
             yield from self._seek(self._chosen(choose, len(self._index)), transform, stop)
-            if self._trusted:
+            if self.seeks:
                 return
             yield Restart()
         guess = self._count if self._count is not None else len(self._index)

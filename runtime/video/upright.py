@@ -26,7 +26,7 @@ def turn_of(frame: av.VideoFrame) -> Turn:
     try:
         # `frame.side_data` would do, but the frame keeps it, and it keeps the frame: 3 MB at 1080p, until Python
         # comes to look for such circles.
-        side_data: Any = SideDataContainer(frame)
+        side_data: Any = SideDataContainer(frame)  # type: ignore[call-arg]  # PyAV's types have no arguments
         data = side_data.get(Type.DISPLAYMATRIX)
     except ValueError:  # another side datum of this frame is of a type that this PyAV does not know
         return _QUARTER_TURNS[round(frame.rotation / 90) % 4]

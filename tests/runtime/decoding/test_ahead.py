@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pptsn.runtime.decoding.ahead import decoded_ahead
-from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, Source
+from pptsn.runtime.decoding.clips import ClipFrame, ClipItem, ClipRestart, Source
 from pptsn.runtime.workers import pool as pools
 from tests.clips import write_clip
 from tests.models import tiny_spec
@@ -32,7 +32,9 @@ def decoded(sources: Iterable[Source], decoders: int, **changes: Any) -> list[tu
         return [_without_times(item) for item in feed]
 
 
-def _without_times(item: ClipFrame | ClipEnd) -> tuple[Any, ...]:
+def _without_times(item: ClipItem) -> tuple[Any, ...]:
+    if isinstance(item, ClipRestart):
+        return (item.clip,)
     if isinstance(item, ClipFrame):
         return item.clip, item.weight, item.pixels.shape, item.pixels.tobytes()
     fields = dataclasses.asdict(item)
@@ -48,6 +50,7 @@ def test_frames_ends_errors_and_warnings_are_those_of_this_process(sources: list
     assert [end[0] for end in ends] == list(range(len(sources)))
     assert sum(end[-1] != "None" for end in ends) == 7
     assert sum(bool(end[5]) for end in ends) >= 2  # with warnings
+    assert any(len(item) == 1 for item in plain)  # with frames that come anew
     assert [_comparable(item) for item in decoded(sources, decoders)] == [_comparable(item) for item in plain]
 
 

@@ -148,17 +148,16 @@ def test_a_jetson_decodes_by_gstreamer(tmp_path: Path, monkeypatch: pytest.Monke
     """A stand-in for gst-launch-1.0 writes down what it is asked for, and gives a clip."""
     clip = write_clip(tmp_path / "clip.mkv", frames=9)
     program = tmp_path / "gst-launch-1.0"
-    program.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/asked\nfor last; do :; done\ncat {clip} >&"${{last#fd=}}"\n'
-    )
+    asked, last = f'printf "%s\\n" "$@" > {tmp_path}/asked', "for last; do :; done"
+    program.write_text(f'#!/bin/sh\n{asked}\n{last}\ncat {clip} > "/dev/fd/${{last#fd=}}"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with opened("rtsp://user:sesame@camera/live?decoder=jetson&transport=udp", timeout_s=20) as source:
         assert source.live
         assert len(list(source.frames())) == 9
-    asked = (tmp_path / "asked").read_text().split("\n")
-    assert asked[1:4] == ["rtspsrc", "location=rtsp://user:sesame@camera/live", "protocols=udp"]
-    assert "nvv4l2decoder" in asked
+    words = (tmp_path / "asked").read_text().split("\n")
+    assert words[1:4] == ["rtspsrc", "location=rtsp://user:sesame@camera/live", "protocols=udp"]
+    assert "nvv4l2decoder" in words
 
 
 def test_a_jetsons_pipeline_hides_credentials_where_it_fails(
