@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pptsn.runtime.decoding.ahead import decoded_ahead
-from pptsn.runtime.decoding.clips import ClipFrame, ClipItem, ClipRestart, Source
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, ClipRestart, Source
 from pptsn.runtime.workers import pool as pools
 from tests.clips import write_clip
 from tests.models import tiny_spec
