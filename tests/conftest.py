@@ -36,6 +36,15 @@ def reference(shared_dir: Path) -> dict[str, Any]:
     return json.loads((shared_dir / "reference" / "reference.json").read_text())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in the place of the user's own caches, which tests neither read nor fill."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield folder
+
+
 class Ending(NamedTuple):
     code: int
     out: str

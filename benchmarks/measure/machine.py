@@ -15,6 +15,7 @@ from typing import Any
 
 from pptsn.runtime.base import __version__
 from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.processor import processor_features, processor_name
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 20
@@ -25,25 +26,11 @@ _PACKAGES = (
     "opencv-python-headless",
     "onnxruntime",
     "onnxruntime-gpu",
+    "openvino",
     "tensorrt",
     "tensorrt_rtx_cu13_bindings",
     "mlcommons-loadgen",
 )
-# Arm's own numbers of designers and cores (MIDR_EL1), for machines that tell their cores by number alone.
-# By hand: py-cpuinfo calls a Jetson's cores "ARMv8 Processor rev 1 (v8l)", as its kernel does, and takes 1.5 s.
-_ARM_CORES = {
-    (0x41, 0xD03): "Cortex-A53",
-    (0x41, 0xD07): "Cortex-A57",
-    (0x41, 0xD08): "Cortex-A72",
-    (0x41, 0xD0B): "Cortex-A76",
-    (0x41, 0xD0C): "Neoverse-N1",
-    (0x41, 0xD40): "Neoverse-V1",
-    (0x41, 0xD42): "Cortex-A78AE",
-    (0x41, 0xD49): "Neoverse-N2",
-    (0x41, 0xD4F): "Neoverse-V2",
-    (0x4E, 0x003): "Denver 2",
-    (0x4E, 0x004): "Carmel",
-}
 
 
 def machine_facts(root: Path = Path("/")) -> dict[str, Any]:
@@ -63,7 +50,7 @@ def machine_facts(root: Path = Path("/")) -> dict[str, Any]:
     release = _text(root / "etc/nv_tegra_release")
     commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     return {
-        "cpu": _cpu_name(root),
+        "cpu": processor_name(root),
         "architecture": platform.machine() or None,
         "cores": available_cores(),
         "cores_present": os.cpu_count(),
@@ -87,24 +74,6 @@ def machine_facts(root: Path = Path("/")) -> dict[str, Any]:
     }
 
 
-def _cpu_name(root: Path) -> str | None:
-    """Return the processor's name, as the kernel has it on x86, or by Arm's number of its cores, or None."""
-    name = _field(root / "proc/cpuinfo", r"(?:model name|Model|Hardware|cpu model)\s*:\s*(.+)$")
-    # Jetsons say of all their cores "ARMv8 Processor rev 1 (v8l)".
-    if name and not name.startswith("ARMv"):
-        return " ".join(name.split())
-    return _arm_cores(_text(root / "proc/cpuinfo") or "") or name
-
-
-def _arm_cores(text: str) -> str | None:
-    designers = re.findall(r"^CPU implementer\s*:\s*(\w+)", text, re.MULTILINE)
-    parts = re.findall(r"^CPU part\s*:\s*(\w+)", text, re.MULTILINE)
-    pairs = zip(designers, parts, strict=False)
-    cores = dict.fromkeys((int(designer, 16), int(part, 16)) for designer, part in pairs)
-    named = [_ARM_CORES.get(core, "core {:#x} of designer {:#x}".format(*reversed(core))) for core in cores]
-    return " and ".join(named) or None
-
-
 def _core_quota(root: Path) -> float | None:
     limits = _field(root / "sys/fs/cgroup/cpu.max", r"(\d+ \d+)$")  # the word "max" is no number
     return int(limits.split()[0]) / int(limits.split()[1]) if limits else None
@@ -120,7 +89,7 @@ def _memory_mb(root: Path) -> int | None:
 def _virtual(root: Path) -> str | None:
     signs = (root / ".dockerenv", root / "run/.containerenv", root / "run/systemd/container")
     kinds = ["container"] if any(sign.exists() for sign in signs) else []
-    if "hypervisor" in (_field(root / "proc/cpuinfo", r"flags\s*:(.*)$") or "").split():
+    if "hypervisor" in processor_features(root):
         kinds.append("virtual machine")
     return " in a ".join(kinds) or None
 

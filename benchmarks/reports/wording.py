@@ -147,7 +147,7 @@ def _fact_in_words(value: Any) -> str:
 
 
 # The package that matters to figures most; the page lists all of them.
-_NAMED_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "tensorrt", "tensorrt_rtx_cu13_bindings")
+_NAMED_PACKAGES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt_rtx_cu13_bindings")
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:

@@ -15,8 +15,7 @@ from pptsn.convert.graph import NETWORK_PREFIX
 from pptsn.convert.graph.simplify import remove_identities
 from pptsn.convert.graph.view import GraphView, attribute
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.engines.onnxruntime.io_binding import INPUT_NAME, OUTPUT_NAME
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
 # IR 9 belongs to opset 19 and is read by every runtime that reads that.
 IR_VERSION = 9
@@ -86,8 +85,8 @@ def _front(spec: ModelSpec, opset: int) -> onnx.ModelProto:
         views_nhwc = Concat<axis = 0>(pixels, mirrored)"""
     plain = "views_nhwc = Identity(pixels)"
     model = parser.parse_model(f"""{_header(opset)}
-        front (uint8[N, {size}, {size}, 3] {INPUT_NAME}) => (float[V, 3, {size}, {size}] views) {{
-            pixels = Cast<to = 1>({INPUT_NAME})
+        front (uint8[N, {size}, {size}, 3] {CROPS}) => (float[V, 3, {size}, {size}] views) {{
+            pixels = Cast<to = 1>({CROPS})
             {mirrored if spec.mirror else plain}
             planes = Transpose<perm = {_TO_PLANES}>(views_nhwc)
             centred = Sub(planes, mean)
@@ -114,7 +113,7 @@ def _back(spec: ModelSpec, opset: int) -> onnx.ModelProto:
         pairs = Reshape(view_logits, pair_shape)
         logits = ReduceMean<keepdims = 0>(pairs, pair_axis)"""
     model = parser.parse_model(f"""{_header(opset)}
-        back (float[V, {classes}] view_logits) => (float[N, {classes}] {OUTPUT_NAME}) {{
+        back (float[V, {classes}] view_logits) => (float[N, {classes}] {LOGITS}) {{
             {mean if spec.mirror else "logits = Identity(view_logits)"}
         }}""")
     if spec.mirror:

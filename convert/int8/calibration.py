@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import numpy as np
 from pptsn.convert.graph.network import INPUT_NAME, Network
 from pptsn.convert.graph.session import NetworkSession, Views
 from pptsn.convert.int8.histogram import BINS, Histogram
+from pptsn.runtime.base.caches import cache_folder
 from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.base.files import atomic_file
 from pptsn.runtime.base.progress import Steps
@@ -49,7 +48,7 @@ class CalibrationCache:
     """Histograms on disk, by a digest of the network, its tensors and the frames."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or _cache_home() / "pptsn" / "calibration"
+        self._folder = folder or cache_folder("calibration")
 
     def observe(
         self, network: Network, tensors: Sequence[str], views: Views, *, progress: Steps | None = None
@@ -61,14 +60,6 @@ class CalibrationCache:
             found = observe(network, tensors, views, progress=progress)
             _store(path, found)
         return found
-
-
-def _cache_home() -> Path:
-    """Return the user's folder of caches, or, in a container without a home, that of temporary files."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
-        return Path(tempfile.gettempdir())
 
 
 def _key(network: Network, tensors: Sequence[str], views: Views) -> str:

@@ -14,6 +14,8 @@ from pptsn.runtime.base.fields import SWITCH, as_fields, exactly, one_of, shorte
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
 
 FORMAT_VERSION = 2
+# What the deployment graph takes, (N, S, S, 3) uint8, and gives, (N, C) float32, as its files call them.
+CROPS, LOGITS = "crops", "logits"
 # The networks that a spec can name, and the depths that each comes in.
 RESNET_VD = "pptsn-resnet_vd"
 DEPTHS = (18, 34, 50, 101, 152, 200)

@@ -10,7 +10,7 @@ from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
-from pptsn.runtime.engines.onnxruntime.io_binding import INPUT_NAME, OUTPUT_NAME, BoundSession
+from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.engines.onnxruntime.providers import (
     Provider,
     execution_providers,
@@ -20,6 +20,7 @@ from pptsn.runtime.engines.onnxruntime.providers import (
 from pptsn.runtime.engines.onnxruntime.sessions import Sessions, gpu_error
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.model.spec import CROPS, LOGITS
 
 # Crops a call.  On 2 CPU cores with ResNet-50 in FP32, 5 to 25 are equally fast and all of a clip at once is
 # slower (docs/log.md); one frame's five crops need the least memory.  INT8 gains a tenth from 5 to 10; from 10 to
@@ -91,7 +92,7 @@ class OnnxRuntimeEngine(Engine):
                 return self._bound.run(crops)
             except Exception as error:  # onnxruntime's exceptions share no base class but this
                 raise gpu_error(self._device, str(error)) from error
-        (logits,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(crops)})
+        (logits,) = self._session.run([LOGITS], {CROPS: np.ascontiguousarray(crops)})
         result: Logits = logits
         return result
 

@@ -11,10 +11,9 @@ from pptsn.runtime.base.stages import COPY_IN, COPY_OUT, stage
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
 # The tensors of the deployment graph.
-INPUT_NAME, OUTPUT_NAME = "crops", "logits"
 # Batch sizes whose memory is kept: the full batch, a frame's crops, and the rest of a file.
 _KEPT_SIZES = 3
 
@@ -44,8 +43,8 @@ class Binding:
         else:  # the session copies into it, and has done so when its run returns
             self._logits = ort_value.ortvalue_from_numpy(np.empty((rows, spec.classes), np.float32))
         self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(INPUT_NAME, self._crops)
-        self._binding.bind_ortvalue_output(OUTPUT_NAME, self._logits)
+        self._binding.bind_ortvalue_input(CROPS, self._crops)
+        self._binding.bind_ortvalue_output(LOGITS, self._logits)
 
     def load(self, crops: Frame) -> None:
         """Copy the crops (rows, S, S, 3) uint8 to the device."""

@@ -11,11 +11,10 @@ from typing import Any
 
 from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
-from pptsn.runtime.engines.onnxruntime.io_binding import INPUT_NAME, OUTPUT_NAME
 from pptsn.runtime.engines.onnxruntime.providers import CUDA, TENSORRT, Provider, gpu_loading, require_provider
 from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
 _OUT_OF_MEMORY = re.compile(r"requested buffer of size (\d+)|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
 _SMALLER = "close other programs that use the GPU, take the model in FP16, or use --device cpu"
@@ -102,8 +101,8 @@ def gpu_error(device: Device, text: str) -> PptsnError:
 
 def _check_interface(session: Any, path: Path, spec: ModelSpec) -> None:
     inputs = [(i.name, i.type, i.shape[1:]) for i in session.get_inputs()]
-    expected = [(INPUT_NAME, "tensor(uint8)", [spec.crop_size, spec.crop_size, 3])]
+    expected = [(CROPS, "tensor(uint8)", [spec.crop_size, spec.crop_size, 3])]
     outputs = [(o.name, o.shape[1:]) for o in session.get_outputs()]
-    if inputs != expected or outputs != [(OUTPUT_NAME, [spec.classes])]:
+    if inputs != expected or outputs != [(LOGITS, [spec.classes])]:
         cause = f"takes {inputs} and gives {outputs}, expected {expected} and its spec's classes"
         raise ModelError(path, cause)

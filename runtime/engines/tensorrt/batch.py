@@ -15,8 +15,8 @@ from pptsn.runtime.engines.base import Batch, Logits
 from pptsn.runtime.engines.device import DeviceError
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
 from pptsn.runtime.engines.tensorrt.cuda_graphs import ShapeGraphs
-from pptsn.runtime.engines.tensorrt.plan import CROPS, LOGITS, Plan
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.engines.tensorrt.plan import Plan
+from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
 
 class TensorRtBatch(Batch):

@@ -10,8 +10,7 @@ from pptsn.runtime.engines.tensorrt.api import TensorRT
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import Manifest
-
-CROPS, LOGITS = "crops", "logits"
+from pptsn.runtime.model.spec import CROPS, LOGITS
 
 
 class Plan:
