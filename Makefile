@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
-EXTRAS ?= cpu,train,convert,rtx,web,mqtt,webhook,bench,docs,dev
+EXTRAS ?= cpu,openvino,train,convert,rtx,web,mqtt,webhook,bench,docs,dev
 OUTPUT ?= output
 CONFIG ?= demo
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
@@ -212,7 +212,7 @@ docs: $(READY)  ## Make the documentation site in output/docs
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 constraints:  ## Pin the newest versions again, for all Pythons at once (needs uv)
-	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra train --extra convert \
+	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra openvino --extra train --extra convert \
 	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --extra web --extra mqtt --extra webhook --extra docs --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
 
 clean:  ## Remove environments, caches and everything under output/

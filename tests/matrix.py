@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.10", "3.11", "3.12")
 # What the runtime's tests need; no Paddle.
-EXTRAS = "cpu,rtx,web,mqtt,webhook,dev"
+EXTRAS = "cpu,openvino,rtx,web,mqtt,webhook,dev"
 
 
 def find_python(version: str) -> str | None:

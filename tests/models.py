@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 from onnx import helper, numpy_helper, parser
 
 from pptsn.convert.graph.deployment import compose_deployment
@@ -14,6 +16,9 @@ from pptsn.runtime.model.spec import ModelSpec
 
 LABELS = ("red", "green", "blue", "left")
 CROP_SIZE = 32
+
+# By name alone: its import outside of the engine would tell its makers.
+needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="OpenVINO is not installed")
 
 
 def tiny_spec(**changes: object) -> ModelSpec:

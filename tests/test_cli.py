@@ -156,7 +156,7 @@ def test_a_damaged_video_with_frames_is_answered_with_a_warning(run, model: Path
         (["--segments", "0"], "segments"),
         (["--sampling", "random"], "centre, linspace"),
         (["--device", "gpu"], "cpu, cuda or cuda:N"),
-        (["--backend", "openvino"], "auto, onnxruntime"),
+        (["--backend", "ncnn"], "auto, onnxruntime"),
         (["--nonsense"], "No such option"),
     ],
 )

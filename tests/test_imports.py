@@ -22,7 +22,7 @@ ROOMS = (
     ("pptsn.runtime.model",),
     ("pptsn.runtime.decoding",),
     ("pptsn.runtime.engines",),
-    ("pptsn.runtime.classify",),
+    ("pptsn.runtime.tune", "pptsn.runtime.classify"),
     ("pptsn.runtime.evaluate",),
     ("pptsn.runtime.stream.sources",),
     ("pptsn.runtime.stream.recording",),
@@ -46,6 +46,7 @@ ROOMS = (
 # A package may be imported only in these files, so that its absence is handled in one place.
 HOMES = {
     "onnxruntime": {"runtime/engines/onnxruntime/engine.py"},
+    "openvino": {"runtime/engines/openvino/library.py"},
     "pycuda": {"runtime/engines/tensorrt/cuda.py"},
     "cuda": {"runtime/engines/tensorrt/cuda_graphs.py"},
     "paddle": {"runtime/engines/paddle/library.py"},

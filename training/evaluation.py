@@ -11,6 +11,7 @@ from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import read_list, source_of
 from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.engines.tuning import tuning_for
@@ -94,8 +95,15 @@ def evaluate(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
     seen = len(samples) * segments * view_count(views, mirror_in_graph=False)
-    tuning = tuning_for("auto", views=seen)
-    engine = _open_engine(weights, recipe, backend=backend, device=device, tuning=tuning, classes=len(labels))
+    engine = _open_engine(
+        weights,
+        recipe,
+        backend=backend,
+        device=device,
+        tuning=tuning_for("auto", views=seen),
+        classes=len(labels),
+        crops=ClassifySettings(segments=segments, views=views).crops(len(samples)),
+    )
     for note in engine.notes:
         display.line(note)
     with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(samples)) as bar:
@@ -126,13 +134,20 @@ def _counted(results: Iterable[_Result], advance: Callable[[], object]) -> Itera
 
 
 def _open_engine(
-    weights: str | Path, recipe: Recipe, *, backend: str, device: str | None, tuning: str, classes: int
+    weights: str | Path,
+    recipe: Recipe,
+    *,
+    backend: str,
+    device: str | None,
+    tuning: str,
+    classes: int,
+    crops: int,
 ) -> Engine:
     suffix = Path(weights).suffix.lower()
     if suffix in (".onnx", ".engine"):
         # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
         where = device or ("auto" if suffix == ".engine" else recipe.device)
-        engine = open_engine(weights, backend=backend, device=where, tuning=tuning)
+        engine = open_engine(weights, backend=backend, device=where, tuning=tuning, crops=crops)
         if engine.spec.classes != classes:
             engine.close()
             cause = f"has {engine.spec.classes} classes, the recipe {classes}"

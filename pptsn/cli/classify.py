@@ -57,8 +57,14 @@ def classify(
     if output:
         refuse_overwriting(output, [model, *sources, *names])
     seen = len(names) * settings.segments * view_count(settings.views, mirror_in_graph=False)
-    tuning = tuning_for(tuning, views=seen)
-    with Recognizer.open(model, backend=backend, device=device, threads=threads, tuning=tuning) as recognizer:
+    with Recognizer.open(
+        model,
+        backend=backend,
+        device=device,
+        threads=threads,
+        tuning=tuning_for(tuning, views=seen),
+        crops=settings.crops(len(names)),
+    ) as recognizer:
         results = recognizer.classify_many(
             names,
             segments=settings.segments,

@@ -38,6 +38,7 @@ _COMMANDS = {
         "pptsn.cli.verify:verify",
         "Prove that models give the answers of their export, or of one another.",
     ),
+    "tune": ("pptsn.cli.tune:tune", "Find out how a model runs fastest on this machine, and keep it."),
     "bench": ("pptsn.cli.bench:app", "Measure models on this machine; reports; comparisons."),
 }
 

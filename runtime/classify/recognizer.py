@@ -47,9 +47,11 @@ class Recognizer(Closing):
         device: str = "auto",
         threads: int | None = None,
         tuning: str = FAST,
+        crops: int | None = None,
     ) -> Recognizer:
         """Load the model at `path`; arguments and errors are those of `pptsn.runtime.engines.open_engine`."""
-        return cls(open_engine(path, backend=backend, device=device, threads=threads, tuning=tuning))
+        engine = open_engine(path, backend=backend, device=device, threads=threads, tuning=tuning, crops=crops)
+        return cls(engine)
 
     @property
     def spec(self) -> ModelSpec:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pptsn.runtime.base.options import option
 from pptsn.runtime.decoding.decoders import Decoders, check_decoders, decoders_option
 from pptsn.runtime.frames.sampling import check_segments, sampling_rule
-from pptsn.runtime.frames.views import check_views
+from pptsn.runtime.frames.views import check_views, view_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +31,7 @@ class ClassifySettings:
         check_segments(self.segments)
         sampling_rule(self.sampling)
         check_decoders(self.decoders)
+
+    def crops(self, clips: int) -> int:
+        """Return about how many crops the network sees of `clips` clips; short clips give fewer."""
+        return clips * self.segments * view_count(self.views, mirror_in_graph=True)

@@ -36,12 +36,14 @@ class Choices:
     optimise: False runs a graph as it is written, where the backend would rewrite it.
     tuning: FAST or FULL of `pptsn.runtime.engines.tuning`: whether the engine may take long to start in order to
         be faster afterwards.  A backend that has no such choice leaves it alone.
+    crops: about how many are to be inferred until it is closed; None where nobody knows, as of a stream.
     """
 
     device: Device | None = None
     threads: int | None = None
     optimise: bool = True
     tuning: str = FAST
+    crops: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Backend(ABC, Generic[Options]):
     options: a dataclass whose fields are made by `pptsn.runtime.base.options.option`; they follow the backend's
         name, as in `tensorrt?graphs=0`.
     requirements: what it needs of the machine beside the runtime's own packages, for `pptsn doctor`.
+    opens_slowly: whether opening a model may take minutes; then neither `auto` nor `pptsn tune` takes it.
     packages: where exceptions come from that are the engine's own failures, by the first part of a module's name.
     """
 
@@ -69,13 +72,14 @@ class Backend(ABC, Generic[Options]):
     options: ClassVar[type] = NoOptions
     requirements: ClassVar[tuple[Requirement, ...]] = ()
     packages: ClassVar[tuple[str, ...]] = ()
+    opens_slowly: ClassVar[bool] = False
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def suits(self, path: Path) -> bool:
         """Whether `auto` may take this backend for the file at `path`; those before it were asked first."""
-        return path.suffix.lower() in self.suffixes
+        return path.suffix.lower() in self.suffixes and not self.opens_slowly
 
     @abstractmethod
     def open(self, path: Path, choices: Choices, options: Options) -> Engine:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.base.options import options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.engines.backend import AnyBackend, Backend, Choices, NoOptions
@@ -24,6 +25,7 @@ BACKENDS: Registry[type[AnyBackend]] = Registry(
     {
         "onnxruntime": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeBackend",
         "onnxruntime-tensorrt": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeTensorRtBackend",
+        "openvino": "pptsn.runtime.engines.openvino.backend:OpenVinoBackend",
         "tensorrt": "pptsn.runtime.engines.tensorrt.backend:TensorRtBackend",
         "tensorrt-rtx": "pptsn.runtime.engines.tensorrt.backend:TensorRtRtxBackend",
     },
@@ -39,12 +41,14 @@ def open_engine(
     threads: int | None = None,
     optimise: bool = True,
     tuning: str = FAST,
+    crops: int | None = None,
 ) -> Engine:
     """Load the model at `path`: an .onnx file, an .engine file, which is a TensorRT plan, or what a plugin runs.
 
-    backend: a name in BACKENDS, with options perhaps (`tensorrt?graphs=0`), or `auto`: ONNX Runtime for an .onnx
-        file, and what built it for a plan.  `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside; it builds
-        an engine at the first start, for minutes, so `auto` never takes it.
+    backend: a name in BACKENDS, with options perhaps (`tensorrt?graphs=0`), or `auto`: for a plan what built it;
+        for an .onnx file what `pptsn tune` found, or else OpenVINO where it is installed and known to be faster
+        (see `engines.auto`), or else ONNX Runtime.  `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside;
+        it builds an engine at the first start, for minutes, so `auto` never takes it.
     device: `auto`, `cpu`, `cuda`, `cuda:N`, or several GPUs that share the work, as `cuda:0,cuda:1` or `cuda:all`.
         `auto` is the first GPU where ONNX Runtime can use it, else the CPU; for a plan it is the first GPU.  A
         model quantized for CPUs runs on one.  Where a GPU could be expected, `notes` say why it is not used.
@@ -53,6 +57,7 @@ def open_engine(
         A model quantized for TensorRT runs so on a CPU in any case.
     tuning: `fast` starts at once; `full` makes ONNX Runtime faster on a GPU, after 10 to 20 s of preparation that
         long runs are worth; `auto` is `fast`, as nothing is known of the run.  Nothing else has such a choice.
+    crops: about how many are to be inferred until it is closed, for `auto`; None where nobody knows.
 
     Raises UsageError for unknown names and for a model that the backend does not run, ModelError for an unusable
     file, MissingDependencyError for a missing package, driver or device, PluginError for a broken plugin.
@@ -62,22 +67,16 @@ def open_engine(
         raise UsageError("--threads", f"expected at least 1, got {threads}")
     devices = (None,) if device == AUTO else named_devices(device)
     tuning = tuning_for(tuning, views=0)
-    choices = [Choices(device=one, threads=threads, optimise=optimise, tuning=tuning) for one in devices]
-    chosen: AnyBackend = _suiting(Path(path)) if name == AUTO else BACKENDS.instance(name)
-    with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"):
-        return _opened(chosen, Path(path), choices, options if name != AUTO else chosen.options())
-
-
-def _opened(backend: AnyBackend, path: Path, choices: Sequence[Choices], options: Any) -> Engine:
-    """Return an engine for each of `choices`, as one where there are several."""
-    if len(choices) == 1:
-        return backend.open(path, choices[0], options)
-    from pptsn.runtime.engines.several import SeveralEngines
-
-    with ExitStack() as opened:
-        engines = [opened.enter_context(backend.open(path, one, options)) for one in choices]
-        opened.pop_all()
-    return SeveralEngines(engines)
+    choices = [
+        Choices(device=one, threads=threads, optimise=optimise, tuning=tuning, crops=crops) for one in devices
+    ]
+    if name != AUTO:
+        return _open(BACKENDS.instance(name), Path(path), choices, options)
+    return (
+        _open_best(Path(path), choices[0])
+        if len(choices) == 1
+        else _open(_suiting(Path(path)), Path(path), choices)
+    )
 
 
 def parse_backend(text: str) -> tuple[str, Any]:
@@ -112,6 +111,38 @@ def backends_help() -> str:
 def failing_packages() -> frozenset[str]:
     """Return the packages whose exceptions are an engine's own failures, of all usable backends."""
     return frozenset(package for backend in BACKENDS.usable_instances() for package in backend.packages)
+
+
+def _open(chosen: AnyBackend, path: Path, choices: Sequence[Choices], options: Any = None) -> Engine:
+    """Open the model for each of `choices`, as one engine where there are several; options: the defaults if None."""
+    options = chosen.options() if options is None else options
+    with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"), ExitStack() as opened:
+        engines: list[Engine] = [opened.enter_context(chosen.open(path, one, options)) for one in choices]
+        opened.pop_all()
+    if len(engines) == 1:
+        return engines[0]
+    from pptsn.runtime.engines.several import SeveralEngines
+
+    return SeveralEngines(engines)
+
+
+def _open_best(path: Path, choices: Choices) -> Engine:
+    """Open the model by what is fastest here, as far as that is known; by what suits its file where that fails."""
+    from pptsn.runtime.engines.auto import take  # only here: it brings what reads models
+
+    taken = take(path, choices)
+    if taken.backend is None:
+        engine = _open(_suiting(path), path, [choices])
+    else:
+        try:
+            name, options = parse_backend(taken.backend)
+            engine = _open(BACKENDS.instance(name), path, [taken.choices], options)
+            engine.batch_size = taken.batch_size or engine.batch_size
+        except (MissingDependencyError, UsageError) as error:  # a package that is there and does not work
+            taken = replace(taken, note=f"{taken.backend} is not used: {error}")
+            engine = _open(_suiting(path), path, [choices])
+    engine.notes += (taken.note,) if taken.note else ()
+    return engine
 
 
 def _suiting(path: Path) -> AnyBackend:

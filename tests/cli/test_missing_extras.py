@@ -74,6 +74,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "verify": ("verify m.onnx b.onnx --clips clips", {"onnxruntime": "cpu"}),
     "verify an export": ("verify export m.onnx --clips clips", {"paddle": "convert", "onnxruntime": "cpu"}),
+    "tune": ("tune m.onnx --seconds 0", {"onnxruntime": "cpu"}),
     "bench run": ("bench run --model m.onnx --only stages --folder made", {"onnxruntime": "cpu"}),
     "bench scenario": (
         "bench scenario offline --model m.onnx --driver own --repeats 1 --seconds 0.1",
@@ -99,8 +100,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # All that an extra brings and the program, or what it starts, imports.
 OPTIONAL = (
-    "onnx", "onnxruntime", "paddle", "paddle2onnx", "onnx_graphsurgeon", "onnxoptimizer", "sympy", "yaml",
-    "pydantic", "matplotlib", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho",
+    "onnx", "onnxruntime", "openvino", "paddle", "paddle2onnx", "onnx_graphsurgeon", "onnxoptimizer", "sympy",
+    "yaml", "pydantic", "matplotlib", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho",
     "uvicorn", "starlette", "prometheus_client", "decord", "jinja2", "mlperf_loadgen", "pynvml",
 )  # fmt: skip
 

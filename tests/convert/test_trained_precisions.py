@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
@@ -18,8 +20,14 @@ from pptsn.convert.verify.chain import Chain, verify_chain
 from pptsn.convert.verify.limits import Gates
 from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import VerificationError
-from pptsn.runtime.classify.lists import read_list
+from pptsn.runtime.classify.lists import Sample, read_list
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.frames.preprocess import cut_crop, resize_frame
+from pptsn.runtime.frames.views import crop_views
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.video import open_video
 from tests.convert.int8.test_conversion import no_bar
+from tests.models import needs_openvino
 
 pytestmark = pytest.mark.slow
 
@@ -47,18 +55,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def chain(folder: Path, *names: str, **gates: float) -> Chain:
+def chain(folder: Path, *names: str, backend: str = "onnxruntime", **gates: float) -> Chain:
     samples = read_list(folder / "set" / "test.txt")
     return verify_chain(
         [folder / name for name in names],
         [sample.path for sample in samples],
-        runs=Runs(segments=2, views="ten", device="cpu"),
+        runs=Runs(segments=2, views="ten", device="cpu", backend=backend),
         gates=Gates(**gates),
         labels=[sample.label for sample in samples],
     )
 
 
-def test_every_precision_keeps_the_answers(folder: Path) -> None:
+@pytest.mark.parametrize("backend", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_every_precision_keeps_the_answers(folder: Path, backend: str) -> None:
     found = chain(
         folder,
         "export",
@@ -66,6 +75,7 @@ def test_every_precision_keeps_the_answers(folder: Path) -> None:
         "m.fp16.onnx",
         "m.tensorrt.onnx",
         "m.cpu.onnx",
+        backend=backend,
         max_drop=1.0,
         min_agreement=0.98,
     )
@@ -87,3 +97,34 @@ def test_a_layer_with_a_wrong_scale_fails_the_gate(folder: Path) -> None:
     found = chain(folder, "m.onnx", "wrong.onnx", max_drop=0.5)
     with pytest.raises(VerificationError, match="points of top-1"):
         found.require_passed()
+
+
+@needs_openvino
+@pytest.mark.parametrize(
+    ("name", "least"), [("m.onnx", 1.0), ("m.fp16.onnx", 1.0), ("m.cpu.onnx", 0.98), ("m.tensorrt.onnx", 0.98)]
+)
+def test_openvino_answers_as_onnxruntime_does_without_its_fusions(folder: Path, name: str, least: float) -> None:
+    samples = read_list(folder / "set" / "test.txt")[:150]
+    with open_engine(folder / name, backend="onnxruntime", device="cpu", optimise=False) as reference:
+        crops = read_crops(samples, reference.spec)
+        expected = reference.infer(crops)
+    with open_engine(folder / name, backend="openvino") as engine:
+        found = engine.infer(crops)
+    assert len(crops) >= 500
+    if least == 1.0:
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert (found.argmax(axis=1) == expected.argmax(axis=1)).mean() >= least
+
+
+def read_crops(samples: Sequence[Sample], spec: ModelSpec) -> np.ndarray:
+    """Return the five crops of one frame in the middle of each clip."""
+    found = []
+    for sample in samples:
+        with open_video(sample.path) as video:
+            (frame,) = video.read_sampled(lambda frames: [frames // 2])
+        pixels = resize_frame(frame.pixels, short_side=spec.short_side, rule=spec.resize_rule)
+        for view in crop_views("ten", pixels.shape[1], pixels.shape[0], size=spec.crop_size, mirror_in_graph=True):
+            crop = np.empty((spec.crop_size, spec.crop_size, 3), np.uint8)
+            cut_crop(pixels, view, out=crop)
+            found.append(crop)
+    return np.stack(found)

@@ -30,7 +30,8 @@ def test_findings_are_plain_json() -> None:
 
 
 def test_a_missing_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for library in ("onnxruntime", "openvino"):
+        monkeypatch.setitem(sys.modules, library, None)
     findings = examine()
     assert not any(e["works"] for e in findings["engines"])
     assert "pip install 'pptsn[cpu]'" in text(findings)
@@ -105,6 +106,7 @@ def test_every_engine_is_tried() -> None:
         ("onnxruntime", "cpu"),
         ("onnxruntime", "cuda:0"),
         ("onnxruntime-tensorrt", "cuda:0"),
+        ("openvino", "cpu"),
         ("tensorrt", "cuda:0"),
         ("tensorrt-rtx", "cuda:0"),
     }

@@ -84,6 +84,7 @@ class OnnxRuntimeTensorRtBackend(Backend[NoOptions]):
 
     help = ".onnx files by TensorRT inside ONNX Runtime"
     packages = ("onnxruntime",)
+    opens_slowly = True
 
     def open(self, path: Path, choices: Choices, options: NoOptions) -> Engine:
         """Return the model at `path` on a GPU; see `Backend.open`."""

@@ -13,7 +13,7 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.registry import BACKENDS, backend_runs, backends_help, failing_packages, parse_backend
-from tests.models import write_tiny_model
+from tests.models import needs_openvino, write_tiny_model
 from tests.runtime.engines.onnxruntime.cuda_build import CUDA, TENSORRT, CudaBuild
 from tests.runtime.engines.onnxruntime.test_engine import write_int8
 from tests.runtime.engines.tensorrt.fake_gpu import FakeGpu, FakePlan, install_pycuda, tensorrt_module
@@ -37,6 +37,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> HashedBytes:
         (lambda patch: None, {}),
         (lambda patch: None, {"backend": "onnxruntime"}),
         (lambda patch: None, {"device": "cpu"}),
+        pytest.param(lambda patch: None, {"backend": "openvino?cache=0"}, marks=needs_openvino),
         (lambda patch: CudaBuild(patch, CUDA), {}),
         (lambda patch: CudaBuild(patch), {}),  # a GPU that does not start
         (lambda patch: CudaBuild(patch, CUDA), {"device": "cuda"}),
@@ -53,6 +54,7 @@ def test_a_graph_is_hashed_once_whatever_opens_it(
     target: str,
 ) -> None:
     ready(monkeypatch)
+    monkeypatch.setattr("pptsn.runtime.engines.auto.processor_features", frozenset)  # which takes no cache
     path = tmp_path / "m.onnx"
     model = write_int8(path, target) if target else write_tiny_model(path)
     hashed.count = 0
@@ -126,14 +128,14 @@ def test_a_backend_knows_its_files_by_their_names(backend: str, name: str, runs:
 
 def test_help_and_faults_are_those_of_all_backends() -> None:
     assert all(f"{name} (" in backends_help() for name in BACKENDS.own_names)
-    assert {"onnxruntime", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda"} <= failing_packages()
+    assert {"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda"} <= failing_packages()
 
 
 def test_listing_the_backends_loads_no_library() -> None:
     load = "import sys; from pptsn.runtime.engines.registry import backends_help"
     code = f"{load}; backends_help(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"numpy", "cv2", "av", "onnxruntime", "tensorrt", "pycuda"} & set(run.stdout.split())
+    assert not {"numpy", "cv2", "av", "onnxruntime", "openvino", "tensorrt", "pycuda"} & set(run.stdout.split())
 
 
 def test_a_backend_of_our_own_is_found_without_a_look_at_what_is_installed(tmp_path: Path) -> None:

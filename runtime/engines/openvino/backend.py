@@ -1,0 +1,72 @@
+"""The backend `openvino`: .onnx files on CPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pptsn.runtime.base.errors import MissingDependencyError, UsageError, install_command
+from pptsn.runtime.base.options import option, switch
+from pptsn.runtime.base.plugins import Requirement
+from pptsn.runtime.base.processor import processor_features
+from pptsn.runtime.engines.backend import Backend, Choices, Trial
+from pptsn.runtime.engines.device import Device
+
+if TYPE_CHECKING:
+    from pptsn.runtime.engines.openvino.engine import OpenVinoEngine
+
+
+@dataclass(frozen=True)
+class OpenVinoOptions:
+    """cache: whether compiled models are kept for the next start.  bf16: whether to multiply in bfloat16."""
+
+    cache: bool = option("0 keeps no compiled model for the next start", default=True, parse=switch)
+    bf16: bool = option("1 multiplies in bfloat16, on CPUs with AMX", default=False, parse=switch)
+
+
+class OpenVinoBackend(Backend[OpenVinoOptions]):
+    """OpenVINO on the CPU."""
+
+    help = ".onnx files on CPUs, fastest in INT8"
+    options = OpenVinoOptions
+    packages = ("openvino",)
+    requirements = (Requirement("openvino", "classifying faster on a CPU", install_command("openvino")),)
+
+    def open(self, path: Path, choices: Choices, options: OpenVinoOptions) -> OpenVinoEngine:
+        """Return the model at `path` on the CPU; see `Backend.open`."""
+        if choices.device is not None and choices.device.kind != "cpu":
+            raise UsageError("--device", "openvino runs on the CPU alone", "use --device cpu, or another backend")
+        if path.suffix.lower() not in self.suffixes:
+            cause = f"openvino runs .onnx files, {path} is none"
+            raise UsageError("--backend", cause, "use --backend auto, or name the .onnx file")
+        if options.bf16 and "amx_bf16" not in processor_features():
+            cause = "bf16=1 needs a CPU with AMX, which this one has not"
+            raise MissingDependencyError("--backend openvino", cause, "leave it out")
+        from pptsn.runtime.engines.openvino.compiling import compiled_models
+        from pptsn.runtime.engines.openvino.engine import OpenVinoEngine
+        from pptsn.runtime.model.file import ModelFile
+
+        return OpenVinoEngine(
+            ModelFile.open(path),
+            threads=choices.threads,
+            optimise=choices.optimise,
+            bf16=options.bf16,
+            cache=compiled_models() if options.cache else None,
+        )
+
+    def trials(self) -> tuple[Trial, ...]:
+        """Return the run of a model of one node on the CPU."""
+        return (Trial(Device("cpu"), _run_tiny_model),)
+
+
+def _run_tiny_model() -> None:
+    """Add two numbers on the CPU; raises what is wrong."""
+    import numpy as np
+
+    from pptsn.runtime.engines.openvino.library import import_openvino
+
+    openvino = import_openvino()
+    taken = openvino.opset1.parameter([1], np.float32)
+    model = openvino.Model([openvino.opset1.relu(taken)], [taken])
+    openvino.Core().compile_model(model, "CPU")([np.zeros(1, np.float32)])

@@ -1,0 +1,153 @@
+"""What `pptsn tune` found for a model on this machine, kept for `auto`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from pptsn.runtime.base import __version__
+from pptsn.runtime.base.caches import cache_folder
+from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.files import write_text
+from pptsn.runtime.base.processor import processor_name
+
+_FORMAT = 1
+_LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
+_GPUS = "proc/driver/nvidia/gpus/*/information"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How to run a model.
+
+    backend: as `--backend` takes it.  device: where it ran: "cpu", "cuda:0".
+    threads: CPU threads; None for all cores.  batch_size: crops a call.
+    """
+
+    backend: str
+    device: Annotated[str, msgspec.Meta(pattern=r"^(cpu|cuda:[0-9]+)$")]
+    threads: Annotated[int, msgspec.Meta(gt=0)] | None
+    batch_size: Annotated[int, msgspec.Meta(gt=0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """How fast a setting is: the crops a second, and the seconds until the model was open."""
+
+    setting: Setting
+    crops_per_s: Annotated[float, msgspec.Meta(gt=0)]
+    opening_s: Annotated[float, msgspec.Meta(ge=0)]
+
+    def seconds(self, crops: int) -> float:
+        """Return how long it takes from the beginning until `crops` crops are inferred."""
+        return self.opening_s + crops / self.crops_per_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """What was found, and where: it holds for the same model, machine and versions alone.
+
+    model: the digest that the file carries.  machine: what `surroundings` returns.
+    measured: the fastest settings, of each backend that works here one at least.
+    made: the day, as 2026-11-26.
+    """
+
+    model: str
+    machine: dict[str, str]
+    measured: Annotated[tuple[Measured, ...], msgspec.Meta(min_length=1)]
+    made: str
+    format_version: int = _FORMAT
+
+    def best(self, crops: int | None = None) -> Measured:
+        """Return what is done first with `crops` crops, its opening included; None for endlessly many."""
+        if crops is None:
+            return max(self.measured, key=lambda each: each.crops_per_s)
+        return min(self.measured, key=lambda each: each.seconds(crops))
+
+
+def surroundings(root: Path = Path("/")) -> dict[str, str]:
+    """Return what a measurement depends on beside the model: processor, cores, GPUs, versions, each as a text.
+
+    root: where `/proc` is.
+    """
+    found = {"processor": processor_name(root) or "unknown", "cores": str(available_cores())}
+    if gpus := sorted(filter(None, map(_gpu_name, root.glob(_GPUS)))):
+        found["GPUs"] = ", ".join(gpus)
+    return found | {"pptsn": __version__} | _versions()
+
+
+def tuning_path(digest: str) -> Path:
+    """Return where the tuning of the model with this digest is kept: `~/.cache/pptsn/tuning/DIGEST.json`."""
+    return cache_folder("tuning") / f"{digest}.json"
+
+
+def keep(tuning: Tuning) -> Path:
+    """Write `tuning` to its place, and return that; raises InputError where it cannot be written."""
+    path = tuning_path(tuning.model)
+    text = msgspec.json.format(msgspec.json.encode(tuning), indent=2).decode()
+    try:
+        write_text(path, text)
+    except InputError as error:
+        raise InputError(path, error.cause, "set XDG_CACHE_HOME to a writable folder") from error
+    return path
+
+
+def kept(digest: str) -> tuple[Tuning | None, str | None]:
+    """Return the tuning of the model with this digest that holds here, or why the one that is kept does not.
+
+    Both are None where none is kept.
+    """
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        return None, None
+    path = tuning_path(digest)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None, None
+    tuning = _read(content)
+    if tuning is None:
+        return None, f"{path} is damaged and not used"
+    if tuning.model != digest:
+        return None, f"{path} is about another model and not used"
+    return (None, f"{path} is not used: {why}") if (why := _difference(tuning.machine)) else (tuning, None)
+
+
+def _read(content: bytes) -> Tuning | None:
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        tuning = msgspec.json.decode(content, type=Tuning)
+        if tuning.format_version == _FORMAT:
+            return tuning
+    return None
+
+
+def _difference(machine: dict[str, str]) -> str | None:
+    """Return what is different here, or None."""
+    here = surroundings()
+    for name in (*here, *machine):
+        then, now = machine.get(name, "none"), here.get(name, "none")
+        if then != now:
+            return f"it was measured with {name} {then}, here is {now}"
+    return None
+
+
+def _gpu_name(path: Path) -> str:
+    with suppress(OSError):
+        found = re.search(r"^Model:\s*(.+)$", path.read_text(errors="replace"), re.MULTILINE)
+        return found[1].strip() if found else ""
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found

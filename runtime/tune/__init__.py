@@ -1,0 +1,1 @@
+"""Finding out by measurement how a model runs fastest on this machine."""

@@ -1,0 +1,50 @@
+"""How many crops a second an engine infers, fed as the rest of the program feeds it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from pptsn.runtime.engines.base import Batch, Engine
+
+Clock = Callable[[], float]
+
+_LEAST_BATCHES = 2
+
+
+def crops_per_second(
+    engine: Engine, batch_size: int, *, seconds: float, clock: Clock = time.perf_counter
+) -> float:
+    """Return how many crops a second `engine` infers in full batches, over about `seconds`, after a first round.
+
+    Takes two batches at least, however long they are.
+    Raises UsageError for batches that the engine does not take.
+    """
+    with ExitStack() as stack:
+        batches = [stack.enter_context(batch) for batch in engine.new_batches(batch_size)]
+        for batch in batches:
+            batch.crops[:] = np.random.default_rng(0).integers(0, 256, batch.crops.shape, np.uint8)
+        _run(batches, len(batches), until=lambda: True)
+        started_s = clock()
+        done = _run(batches, _LEAST_BATCHES, until=lambda: clock() - started_s >= seconds)
+        return done * batch_size / (clock() - started_s)
+
+
+def _run(batches: Sequence[Batch], least: int, *, until: Callable[[], bool]) -> int:
+    """Submit the batches in turn, `least` times and on until that says so; return how many were collected."""
+    in_flight: deque[Batch] = deque()
+    submitted = 0
+    while submitted < least or not until():
+        batch = batches[submitted % len(batches)]
+        batch.submit(len(batch.crops))
+        in_flight.append(batch)
+        submitted += 1
+        if len(in_flight) == len(batches):
+            in_flight.popleft().collect()
+    while in_flight:
+        in_flight.popleft().collect()
+    return submitted
