@@ -70,13 +70,10 @@ def open_engine(
     choices = [
         Choices(device=one, threads=threads, optimise=optimise, tuning=tuning, crops=crops) for one in devices
     ]
+    path = Path(path)
     if name != AUTO:
-        return _open(BACKENDS.instance(name), Path(path), choices, options)
-    return (
-        _open_best(Path(path), choices[0])
-        if len(choices) == 1
-        else _open(_suiting(Path(path)), Path(path), choices)
-    )
+        return _open(BACKENDS.instance(name), path, choices, options)
+    return _open_best(path, choices[0]) if len(choices) == 1 else _open(_suiting(path), path, choices)
 
 
 def parse_backend(text: str) -> tuple[str, Any]:
@@ -114,7 +111,7 @@ def failing_packages() -> frozenset[str]:
 
 
 def _open(chosen: AnyBackend, path: Path, choices: Sequence[Choices], options: Any = None) -> Engine:
-    """Open the model for each of `choices`, as one engine where there are several; options: the defaults if None."""
+    """Open the model for each of `choices`, as one engine; options: the defaults if None."""
     options = chosen.options() if options is None else options
     with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"), ExitStack() as opened:
         engines: list[Engine] = [opened.enter_context(chosen.open(path, one, options)) for one in choices]

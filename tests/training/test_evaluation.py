@@ -96,7 +96,6 @@ def test_a_converted_model_gives_what_its_checkpoint_gives(lists, weights, conve
     assert "paddle" in expected.engine
 
 
-@pytest.mark.parametrize(("worth", "tuning"), [(10**9, "fast"), (1, "full")])
 @pytest.mark.parametrize(
     ("name", "chosen", "expected"),
     [
@@ -106,20 +105,17 @@ def test_a_converted_model_gives_what_its_checkpoint_gives(lists, weights, conve
         ("m.engine", {"device": "cuda", "backend": "tensorrt"}, ("tensorrt", "cuda")),
     ],
 )
-def test_backend_device_and_tuning_reach_the_engine(
-    lists, converted, monkeypatch, name, chosen, expected, worth, tuning
-):
+def test_backend_and_device_reach_the_engine(lists, converted, monkeypatch, name, chosen, expected):
     asked = []
 
-    def recording(path, *, backend, device, tuning):
-        asked.append((path, backend, device, tuning))
+    def recording(path, *, backend, device, **of_the_work):
+        asked.append((path, backend, device))
         return original(converted)
 
     original = evaluation.open_engine
     monkeypatch.setattr(evaluation, "open_engine", recording)
-    monkeypatch.setattr("pptsn.runtime.engines.tuning._WORTH_VIEWS", worth)
     evaluate(tiny_recipe(lists), lists / name, segments=1, views="center", **chosen)
-    assert asked == [(lists / name, *expected, tuning)]
+    assert asked == [(lists / name, *expected)]
 
 
 def test_a_checkpoint_takes_no_backend_and_known_devices_only(lists, weights):
