@@ -10,6 +10,7 @@ where         what
 `decoding`    reading a long clip, against decord
 `folders`     many clips, against the engine alone
 `programs`    `pptsn` as a process: its memory, and the time to its first answer
+`pooling`     decoders beside a stand-in for a GPU
 `trees`       the memory of a process and its children together
 `pipelines`   the stream pipeline over files, and the same work without it
 `streams`     one stream and eight, segments, latency

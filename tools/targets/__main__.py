@@ -28,6 +28,7 @@ from tools.targets.folders import measure_folder, readable_clips
 from tools.targets.gaining import targets_of
 from tools.targets.gpu import measure_gpu_clip, measure_gpu_offline
 from tools.targets.long_runs import measure_growth
+from tools.targets.pooling import measure_pool
 from tools.targets.programs import measure_memory, measure_start
 from tools.targets.streams import measure_latency, measure_many_streams, measure_one_stream, measure_segments
 from tools.targets.tiny_model import write_tiny_model
@@ -98,6 +99,14 @@ def _folder(options: Options, method: Method) -> Iterator[Result]:
         yield measure_memory(clips, name, options.int8, once, segments=_SEGMENTS, views=_VIEWS, decoders=decoders)
 
 
+def _pool(options: Options, method: Method) -> Iterator[Result]:
+    spec = ModelFile.open(options.model).spec
+    for decoders in (1, 2):
+        yield measure_pool(
+            spec, options.clip, method, decoders=decoders, clips=_CLIPS, segments=_SEGMENTS, views=_VIEWS
+        )
+
+
 def _growth(options: Options, method: Method) -> Iterator[Result]:
     with _tiny_engine() as engine:
         yield measure_growth(engine, model="tiny", early=options.frames // 100, late=options.frames)
@@ -141,6 +150,7 @@ _MEASURES: dict[str, Callable[[Options, Method], Iterator[Result]]] = {
     "start": _start,
     "memory": _memory,
     "folder": _folder,
+    "pool": _pool,
     "streams": _streams,
     "growth": _growth,
     "gpu": _gpu,
