@@ -154,12 +154,7 @@ def sweeping(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
         raise ending
 
 
-PARTS: Mapping[str, Measure] = {
-    "scenarios": scenarios,
-    "live": live,
-    "stages": stages,
-    "sweep": sweeping,
-}
+PARTS: Mapping[str, Measure] = {"scenarios": scenarios, "live": live, "stages": stages, "sweep": sweeping}
 # The section of a result that says why a part has none.
 _SECTIONS = {"scenarios": "scenario", "live": "live", "stages": "stages", "sweep": "sweep"}
 

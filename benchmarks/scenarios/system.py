@@ -118,7 +118,7 @@ class SystemUnderTest(Closing):
     def __init__(self, engine: Engine, library: SampleLibrary, *, batch: int | None = None) -> None:
         self.library = library
         self.batch = batch or engine.batch_size
-        engine.expect(library.crops_a_frame)
+        engine.expect(library.crops_a_frame, batch)
         self._batches = engine.new_batches(batch)
         self._waiting: deque[_Waiting] = deque()
         self._changed = threading.Condition()

@@ -70,7 +70,7 @@ class CropBatcher(Closing):
     def __init__(self, engine: Engine, *, views: str, batch_size: int | None = None) -> None:
         self._spec = engine.spec
         self._views = views
-        engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror))
+        engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror), batch_size)
         self._batches = engine.new_batches(batch_size)
         self._current = 0
         self._buffer: Frame = self._batches[0].crops

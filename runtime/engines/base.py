@@ -132,10 +132,11 @@ class Engine(Closing, ABC):
             )
         return self._infer(crops)
 
-    def expect(self, frame_crops: int) -> None:
-        """Hear how many crops each frame of the batches that are lent next will have.
+    def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
+        """Hear how many crops each frame of the batches lent next will have, and how many a batch at most.
 
-        An engine that prepares itself for few sizes of batches prepares for that one; others have no use for it.
+        An engine that prepares itself for few sizes of batches prepares for these, which may take its time; others
+        have no use for it.  batch_size: as in `new_batches`.
         """
 
     def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:

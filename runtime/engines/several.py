@@ -41,10 +41,13 @@ class SeveralEngines(Engine):
         self._next = 0
         self._last: DeviceError | None = None
 
-    def expect(self, frame_crops: int) -> None:
-        """Tell each of them."""
+    def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
+        """Tell each of them; one that fails over it is left out."""
         for lane in self._working():
-            lane.engine.expect(frame_crops)
+            try:
+                lane.engine.expect(frame_crops, batch_size)
+            except DeviceError as error:
+                self.leave_out(lane, error)
 
     def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
         lent: list[list[Batch]] = []

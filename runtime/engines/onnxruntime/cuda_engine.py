@@ -87,9 +87,12 @@ class OnnxRuntimeCudaEngine(Engine):
                 f"answer, which takes {TUNING_COST} each; --tuning fast starts at once",
             )
 
-    def expect(self, frame_crops: int) -> None:
-        """Prepare for frames of so many crops, from the next `new_batches` on."""
+    def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
+        """Prepare for frames of so many crops: with full tuning at once, else when they come."""
         self._frame_crops = frame_crops
+        if self._full:
+            for batch in self.new_batches(batch_size):
+                batch.close()
 
     def _shapes(self, batch_size: int, *, graphs: bool) -> tuple[Shape, ...]:
         """Return the shapes for batches of at most `batch_size`.  graphs: whether the smallest is recorded."""

@@ -53,6 +53,8 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
         with open_engine(
             run.model, backend=run.backend, device=run.device, threads=run.threads, tuning=tuning
         ) as engine:
+            notes = _EngineNotes(engine, reporter)
+            notes.tell()
             pipeline = StreamPipeline(
                 engine,
                 run.settings,
@@ -60,8 +62,9 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                 record=None if outputs.recordings is None else outputs.recordings.next_file,
                 report=reporter.line,
             )
-            notes = _EngineNotes(engine, reporter)
-            notes.tell()
+            if progress.VERBOSE:
+                for detail in engine.details or (engine.description,):
+                    reporter.note(detail)
             for error in unusable:
                 reporter.line(f"error: {error}")
             with pipeline:

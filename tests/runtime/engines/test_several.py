@@ -47,7 +47,7 @@ class StandIn(Engine):
         self._happens(len(self.calls))
         return colours(crops)
 
-    def expect(self, frame_crops: int) -> None:
+    def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
         self.expected = frame_crops
 
     def close(self) -> None:
@@ -259,3 +259,14 @@ def test_a_model_is_opened_on_each_device_and_closed_where_one_cannot(monkeypatc
     with pytest.raises(MissingDependencyError, match="device cuda:7"):
         open_engine("m.onnx", backend="onnxruntime", device="cuda:0,cuda:7")
     assert [engine.closed for engine in StandInBackend.opened] == [True, True, True]
+
+
+def test_a_device_that_fails_while_it_prepares_is_left_out() -> None:
+    class Unprepared(StandIn):
+        def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
+            raise DeviceError("device cuda:1", "out of memory", "close other programs")
+
+    pictures = frames(4)
+    with SeveralEngines([StandIn(0), Unprepared(1)]) as several:
+        np.testing.assert_array_equal(answers(several, pictures), answers(StandIn(), pictures))
+        assert several.notes[-1] == "device cuda:1: out of memory; it is left out, and its work goes to the others"

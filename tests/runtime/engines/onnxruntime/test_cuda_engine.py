@@ -17,6 +17,8 @@ from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import DeviceError, Engine, open_engine
+from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.engines.onnxruntime.cuda_build import CUDA, CudaBuild
@@ -184,6 +186,14 @@ def test_a_graph_that_fails_or_gives_other_logits_is_not_taken(
         batch.crops[:5] = crops(5)
         batch.submit(5)
         np.testing.assert_allclose(batch.collect(), reference.infer(crops(5)), atol=1e-6)
+
+
+def test_a_pipeline_of_streams_has_its_shapes_prepared_before_a_stream_is_opened(
+    build: CudaBuild, model: Path
+) -> None:
+    with open_engine(model, device="cuda", tuning="full") as engine:
+        StreamPipeline(engine, StreamSettings(views="center")).close()
+        assert ran(build) == [{1}, {4}, {8}, {16}, {32}, {64}]
 
 
 def test_two_batches_are_in_the_gpu_at_once(engine: Engine, build: CudaBuild, reference: Engine) -> None:
