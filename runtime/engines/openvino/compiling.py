@@ -28,16 +28,14 @@ class Compilation:
     threads: CPU threads of one call.
     precision: that FP32 is multiplied in: "f32" or "bf16".  OpenVINO's own choice would be bfloat16 wherever the
         CPU has it.
-    optimise: False computes a quantized graph as it is written, in FP32 between its quantizers.
     """
 
     threads: int
     precision: str = "f32"
-    optimise: bool = True
 
     def config(self) -> dict[str, Any]:
         """Return OpenVINO's properties for it."""
-        config: dict[str, Any] = {
+        return {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": self.threads,
@@ -45,9 +43,6 @@ class Compilation:
             # Pinned threads share a core with whoever else pins: a second process, or a decoder.
             "ENABLE_CPU_PINNING": False,
         }
-        if not self.optimise:
-            config["LP_TRANSFORMS_MODE"] = False
-        return config
 
 
 @dataclass(frozen=True)

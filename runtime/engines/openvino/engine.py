@@ -23,7 +23,6 @@ class OpenVinoEngine(Engine):
     """The deployment graph in `file` run by OpenVINO on the CPU.
 
     threads: CPU threads of one call; None takes one for each core that this process may use.
-    optimise: False runs a quantized graph as it is written, for comparisons.
     bf16: multiply in bfloat16, with 8 bits of mantissa.
     cache: where the compiled model is kept; None keeps none.
 
@@ -35,7 +34,6 @@ class OpenVinoEngine(Engine):
         file: ModelFile,
         *,
         threads: int | None = None,
-        optimise: bool = True,
         bf16: bool = False,
         cache: FileCache | None = None,
     ) -> None:
@@ -45,9 +43,7 @@ class OpenVinoEngine(Engine):
         self.batch_size = _INT8_BATCH if self.spec.precision == "int8" else _BATCH
         self._path = file.path
         self._tensor: Any = openvino.Tensor
-        how = Compilation(
-            threads=threads or available_cores(), precision="bf16" if bf16 else "f32", optimise=optimise
-        )
+        how = Compilation(threads=threads or available_cores(), precision="bf16" if bf16 else "f32")
         self._compiled: Compiled | None = compile_model(openvino, file, how, cache)
         self._check_interface(self._compiled.model)
         self._request: Any = self._compiled.model.create_infer_request()

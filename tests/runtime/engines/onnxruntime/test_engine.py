@@ -55,6 +55,11 @@ def test_a_gpu_that_does_not_start_is_no_silent_cpu(model: Path, monkeypatch: py
         open_engine(model, device="cuda:7")
 
 
+def test_a_model_as_it_is_written_gives_the_same(model: Path) -> None:
+    with open_engine(model) as fast, open_engine(model, optimise=False) as plain:
+        np.testing.assert_allclose(plain.infer(crops(3)), fast.infer(crops(3)), atol=1e-5)
+
+
 def test_an_onnx_file_on_a_plan_backend_names_the_command_that_builds_one(model: Path) -> None:
     for backend in ("tensorrt", "tensorrt-rtx"):
         with pytest.raises(

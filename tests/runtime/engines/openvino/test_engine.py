@@ -14,6 +14,7 @@ from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.openvino import backend as openvino_backend
 from tests.models import needs_openvino, write_tiny_model
+from tests.runtime.engines.onnxruntime.test_engine import write_int8
 
 pytestmark = needs_openvino
 
@@ -59,6 +60,18 @@ def test_a_plan_is_not_its_file(tmp_path: Path) -> None:
         open_engine(tmp_path / "m.engine", backend="openvino")
 
 
+def test_a_graph_as_it_is_written_is_not_its_own(model: Path) -> None:
+    with pytest.raises(UsageError, match="--no-optimise: openvino does not run graphs as they are written; use"):
+        open_engine(model, backend="openvino", optimise=False)
+
+
+@pytest.mark.parametrize(("target", "notes"), [("cpu", 0), ("tensorrt", 1)])
+def test_a_file_for_tensorrt_is_noted(tmp_path: Path, target: str, notes: int) -> None:
+    with open_engine(write_int8(tmp_path / "m.onnx", target), backend="openvino?cache=0") as engine:
+        assert len(engine.notes) == notes
+        assert all("is encoded for TensorRT" in note and "--target cpu" in note for note in engine.notes)
+
+
 def test_bfloat16_is_refused_where_the_processor_has_no_amx(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_backend, "processor_features", lambda: frozenset({"avx512_bf16"}))
     with pytest.raises(MissingDependencyError, match="--backend openvino: bf16=1 needs a CPU with AMX"):
@@ -82,8 +95,7 @@ def test_a_compiled_model_is_kept_and_used(model: Path, home: Path) -> None:
         np.testing.assert_array_equal(engine.infer(crops()), first)
     assert entry.stat().st_ino == written.st_ino  # not made again
     open_engine(model, backend="openvino", threads=1).close()  # another compilation
-    open_engine(model, backend="openvino", optimise=False).close()
-    assert len(kept(home)) == 3
+    assert len(kept(home)) == 2
 
 
 def test_none_is_kept_where_that_is_asked_for(model: Path, home: Path) -> None:
