@@ -63,11 +63,13 @@ class Trial:
     folder: str | None
     sizes: list[int]
     tuning: str
+    graphs: bool
     method: Method
 
     def open(self, device: str | None = None) -> Engine:
         """Return the model as an open engine of ONNX Runtime."""
-        return open_engine(self.model, backend="onnxruntime", device=device or self.device, tuning=self.tuning)
+        backend = f"onnxruntime?graphs={int(self.graphs)}"
+        return open_engine(self.model, backend=backend, device=device or self.device, tuning=self.tuning)
 
 
 def calls(trial: Trial) -> Iterator[Result]:
@@ -140,6 +142,7 @@ def try_onnxruntime(
     folder: Annotated[str | None, typer.Option(help="Clips, for clips a second.")] = None,
     sizes: Annotated[str, typer.Option(help="Crops a call, divided by commas.")] = SIZES,
     tuning: Annotated[str, typer.Option(help="Of the engine: fast or full.")] = "fast",
+    graphs: Annotated[bool, typer.Option("--graphs", help="Start one frame's work by a CUDA graph.")] = False,
     steps: Annotated[str, typer.Option(help=f"Of {', '.join(STEPS)}; divided by commas.")] = ",".join(STEPS),
     repeats: RepeatsOption = 3,
     seconds: LeastOption = 1.0,
@@ -159,6 +162,7 @@ def try_onnxruntime(
         folder=folder,
         sizes=sizes_of(sizes),
         tuning=tuning,
+        graphs=graphs,
         method=method,
     )
     results = (

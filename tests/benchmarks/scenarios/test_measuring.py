@@ -37,6 +37,7 @@ def test_single_stream_of_a_real_engine(tmp_path: Path) -> None:
     assert 0 < result["latency_p50_ms"].value <= p90.value <= result["latency_p99_ms"].value
     assert sum(result.facts["queries"]) == p90.samples
     assert result.facts["sample"] == "one frame of 10 crops, from drawn pictures"
+    assert result.facts["engine"] == engine.description
     assert result.sentence == f"tiny.onnx: 1 frame alone takes {p90.value:.4g} ms or less, 90 of 100 times."
 
 
