@@ -26,7 +26,7 @@ from pptsn.runtime.model.file import ModelFile, sealed
 Breaking = Callable[[onnx.ModelProto], None]
 
 
-def _constant(model: onnx.ModelProto, kind: str) -> Any:
+def normalisation(model: onnx.ModelProto, kind: str) -> Any:
     """Return the constant of the normalisation: of its Sub the mean, of its Mul the scale, in levels."""
     view = GraphView(model)
     (transpose, *_) = view.of_kind("Transpose")
@@ -36,7 +36,8 @@ def _constant(model: onnx.ModelProto, kind: str) -> Any:
     return view.initializers[node.input[1]]
 
 
-def _change(tensor: onnx.TensorProto, values: np.ndarray) -> None:
+def change(tensor: onnx.TensorProto, values: np.ndarray) -> None:
+    """Put `values` into a constant, in its own type."""
     tensor.CopyFrom(numpy_helper.from_array(values.astype(numpy_helper.to_array(tensor).dtype), tensor.name))
 
 
@@ -52,7 +53,7 @@ def shuffled_weights(model: onnx.ModelProto) -> None:
     """Give each filter of the middle convolution its neighbour's weights."""
     found = _weights(model)
     tensor = found[len(found) // 2]
-    _change(tensor, np.roll(numpy_helper.to_array(tensor), 1, axis=0))
+    change(tensor, np.roll(numpy_helper.to_array(tensor), 1, axis=0))
 
 
 def silenced_weights(model: onnx.ModelProto) -> None:
@@ -61,21 +62,21 @@ def silenced_weights(model: onnx.ModelProto) -> None:
     tensor = found[len(found) // 2]
     values = numpy_helper.to_array(tensor).copy()
     values[: max(1, len(values) // 4)] = 0
-    _change(tensor, values)
+    change(tensor, values)
 
 
 def shifted_mean(model: onnx.ModelProto) -> None:
     """Subtract the mean of another set, 0.5 of each colour; where that is the mean, 0.45."""
-    tensor = _constant(model, "Sub")
+    tensor = normalisation(model, "Sub")
     levels = numpy_helper.to_array(tensor)
     other = 0.45 if np.allclose(levels, 127.5) else 0.5
-    _change(tensor, np.full_like(levels, 255 * other))
+    change(tensor, np.full_like(levels, 255 * other))
 
 
 def scaled_deviation(model: onnx.ModelProto) -> None:
     """Divide by a deviation a tenth larger."""
-    tensor = _constant(model, "Mul")
-    _change(tensor, numpy_helper.to_array(tensor) / 1.1)
+    tensor = normalisation(model, "Mul")
+    change(tensor, numpy_helper.to_array(tensor) / 1.1)
 
 
 def swapped_channels(model: onnx.ModelProto) -> None:
@@ -116,13 +117,13 @@ def write_broken(source: Path, breaking: Breaking, output: Path) -> Path:
 
 
 def cut_activations(model: onnx.ModelProto) -> None:
-    """Of an INT8 model: quantize what the middle convolution reads by a sixteenth of its scale."""
+    """Of an INT8 model: quantize what the middle convolution reads by a sixty-fourth of its scale."""
     view = GraphView(model)
     quantizers = view.of_kind("QuantizeLinear")
     if not quantizers:
         raise ValueError("the model is not INT8")
     scale = view.initializers[quantizers[len(quantizers) // 2].input[1]]
-    _change(scale, numpy_helper.to_array(scale) / 16)
+    change(scale, numpy_helper.to_array(scale) / 64)
 
 
 BREAKINGS: dict[str, Breaking] = {

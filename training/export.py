@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.base.files import atomic_folder
 from pptsn.runtime.decoding.clips import ClipFrame, Source, clip_frames
-from pptsn.runtime.frames.pictures import drawn_crops, vivid_crops
+from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
 from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
@@ -29,7 +29,7 @@ MODEL_NAME = "model"
 # What a checkpoint that was never a file is called in messages.
 _UNTRAINED = "untrained weights"
 _CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME}
-REFERENCE_CROPS, VIVID_CROPS = 6, 2
+REFERENCE_CROPS = 6
 MOST_CLIPS = 10
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
 _TOLERANCE = 1e-3
@@ -46,8 +46,8 @@ def export_model(
 
     The folder holds `model.json` and `model.pdiparams` (`(N, 3, S, S) float32 → (N, C)`, N dynamic),
     `spec.json`, and `reference.npz`: `crops` (N, S, S, 3) uint8 RGB, and Paddle's `logits` for them and
-    `mirrored_logits` for their mirror images, (N, C) float32: drawn ones, muted and vivid, and one frame of each
-    of the first `clips`, so that later steps are proven on real frames too.
+    `mirrored_logits` for their mirror images, (N, C) float32: drawn ones, and one frame of each of the first
+    `clips`, so that later steps are proven on real frames too.
     weights: a `.pdparams` file, or a checkpoint that is no file.
     A spec `NAME.spec.json` beside `NAME.pdparams` supplies labels and sizes, else the published values hold.
     Raises InputError or ModelError for unusable weights, UsageError for a folder that is no export or missing
@@ -66,13 +66,9 @@ def export_model(
         )
     spec = spec_of(checkpoint, options)
     model = _network(checkpoint)
-    crops = np.concatenate(
-        [
-            drawn_crops(REFERENCE_CROPS, spec.crop_size),
-            *([real_crops(clips[:MOST_CLIPS], spec)] if clips else []),
-            vivid_crops(VIVID_CROPS, spec.crop_size),
-        ]
-    )
+    crops = drawn_crops(REFERENCE_CROPS, spec.crop_size)
+    if clips:
+        crops = np.concatenate([crops, real_crops(clips[:MOST_CLIPS], spec)])
     pixels = normalise(crops, mean=spec.mean, std=spec.std)
     infer = eager_view_function(model)
     logits, mirrored_logits = infer(pixels), infer(np.ascontiguousarray(pixels[..., ::-1]))

@@ -126,7 +126,7 @@ def prove(engine: Engine, file: ModelFile, *, name: str | Path, gates: Gates | N
 
 def no_reference(file: ModelFile) -> UsageError:
     """Return the error for a file that carries nothing to be proven by."""
-    cause = "carries no reference to be proven by (an older release wrote it)"
+    cause = "carries no reference to be proven by, as files of older releases or of very large crops"
     again = "convert it again" if file.manifest is None else "convert its ONNX file again and build it anew"
     return UsageError(file.path, cause, f"{again}, or name --reference EXPORT, or --against MODEL and --clips")
 

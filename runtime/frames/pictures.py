@@ -28,25 +28,6 @@ def drawn_crops(count: int, size: int) -> Frame:
     return crops
 
 
-def vivid_crops(count: int, size: int) -> Frame:
-    """Return `count` crops made from a fixed seed, (count, S, S, 3) uint8 RGB: vivid discs on slopes of colour.
-
-    What muted pictures hardly show, a wrong order of channels, mean or scale, is large in these; and without noise
-    they take a few kB as a PNG, whatever their size.
-    """
-    rng = np.random.default_rng(401)
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32)[..., None] / size
-    crops = np.empty((count, size, size, 3), np.uint8)
-    for crop in crops:
-        picture = rng.uniform(0, 255, 3) + rng.uniform(-90, 90, 3) * x + rng.uniform(-90, 90, 3) * y
-        for _ in range(7):
-            centre_x, centre_y, radius = rng.uniform(0, 0.8), rng.uniform(0, 1), rng.uniform(0.08, 0.3)
-            inside = np.hypot(x - centre_x, y - centre_y) < radius
-            picture = np.where(inside, rng.uniform(0, 255, 3), picture)
-        crop[...] = picture.clip(0, 255)
-    return crops
-
-
 def _muted_colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Return a colour close to grey, (3,) in 0..255."""
     return rng.uniform(40, 190) + rng.uniform(-18, 18, 3)

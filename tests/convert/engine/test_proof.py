@@ -16,7 +16,7 @@ from pptsn.convert.engine.options import BuildOptions
 from pptsn.convert.verify.carrying import carry
 from pptsn.runtime.base.errors import InputError, VerificationError
 from pptsn.runtime.engines import open_engine
-from pptsn.runtime.frames.pictures import vivid_crops
+from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import manifest_path, read_manifest
 from pptsn.runtime.model.reference import Reference
@@ -41,7 +41,7 @@ def plan(monkeypatch: pytest.MonkeyPatch) -> FakePlan:
 def model(tmp_path: Path) -> Path:
     """A model whose reference holds what the plan answers where it is right."""
     path = write_tiny_model(tmp_path / "m.onnx")
-    crops = vivid_crops(3, 32)
+    crops = drawn_crops(3, 32)
     carry(path, Reference.of(crops, means(crops), ModelFile.open(path).spec))
     return path
 

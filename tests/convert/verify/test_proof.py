@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from pptsn.convert.fp16.conversion import convert_to_fp16
 from pptsn.convert.graph.conversion import convert_to_onnx
@@ -31,7 +32,7 @@ from tests.convert.int8.test_conversion import no_bar
 from tests.convert.precision_models import write_clips, write_residual_model
 from tests.convert.proven_models import PRECISIONS, write_proven
 from tests.models import tiny_spec, write_tiny_model
-from tools.proofs import BREAKINGS, cut_activations, write_broken
+from tools.proofs import BREAKINGS, change, cut_activations, normalisation, write_broken
 
 # As the file is written: what a processor without VNNI makes of fused INT8 is another matter.
 AS_WRITTEN = Runs(optimise=False)
@@ -118,10 +119,16 @@ def test_conversions_hand_it_on(proven: Callable[[str, bool], Path], tmp_path: P
     assert after.error > 0
 
 
+def nudged_mean(model: onnx.ModelProto) -> None:
+    """Subtract one level more."""
+    tensor = normalisation(model, "Sub")
+    change(tensor, numpy_helper.to_array(tensor) + 1)
+
+
 def test_what_the_noise_of_int8_hides_shows_in_its_constants(
     proven: Callable[[str, bool], Path], tmp_path: Path
 ) -> None:
-    broken = write_broken(proven("int8-tensorrt", True), BREAKINGS["mean"], tmp_path / "broken.onnx")
+    broken = write_broken(proven("int8-cpu", True), nudged_mean, tmp_path / "broken.onnx")
     proof = prove_file(broken, AS_WRITTEN)
     assert proof.build.passed
     assert proof.constants is not None
@@ -183,10 +190,8 @@ def test_a_file_of_an_older_release_is_said_to_carry_nothing(tmp_path: Path, run
     model = write_residual_model(tmp_path / "m.onnx")
     ending = run("verify", model)
     assert ending.code == 2
-    assert (
-        f"{model}: carries no reference to be proven by (an older release wrote it); convert it again"
-        in ending.err
-    )
+    assert f"{model}: carries no reference to be proven by, as files of older releases or" in ending.err
+    assert "; convert it again, or name --reference EXPORT" in ending.err
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
@@ -306,4 +311,4 @@ def test_a_graph_without_rounding_keeps_its_weights_and_is_close_to_fp32(
     errors = normalised_errors(
         unrounded.unrounded_logits(file, crops), file.reference.paddle(file.spec, source=path)
     )
-    assert errors.max() < 0.03 < file.reference.error
+    assert errors.max() < 0.5 * file.reference.error

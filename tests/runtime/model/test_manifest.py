@@ -13,7 +13,7 @@ import pytest
 from pptsn.runtime import model
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import sha256_of
-from pptsn.runtime.frames.pictures import vivid_crops
+from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.model.manifest import (
     Manifest,
     check_fits,
@@ -67,7 +67,7 @@ def test_it_comes_back_as_it_was_written(plan: Path) -> None:
 
 def test_reference_and_proofs_come_back_as_they_were_written(plan: Path) -> None:
     spec = tiny_spec(mirror=True, precision="int8")
-    crops = vivid_crops(2, spec.crop_size)
+    crops = drawn_crops(2, spec.crop_size)
     reference = Reference.of(crops, np.arange(8, dtype=np.float32).reshape(2, 4), spec)
     reference = reference.with_own(error=0.1, unrounded=np.ones((2, 4), np.float32))
     proofs = (proof_on(gpu_kind()), proof_on(gpu_kind(compute_capability="11.0")))
