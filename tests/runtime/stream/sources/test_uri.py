@@ -90,7 +90,7 @@ def test_a_network_address_keeps_the_parameters_that_are_not_ours(text: str, tar
     ("text", "said"),
     [
         ("ftp://user:sesame@host/x", "ftp://: unknown scheme; expected rtsp://, rtsps://, rtmp://"),
-        ("clip.mp4?nosuch=1", "clip.mp4: unknown option 'nosuch'; expected one of fps, name, threads"),
+        ("clip.mp4?nosuch=1", "clip.mp4: unknown option 'nosuch'; expected one of decoder, fps, name, threads"),
         ("clip.mp4?size=1x1", "unknown option 'size'"),
         ("0?fps=0", "0?fps=0: fps=0 is out of range; expected 0.01 to 1000 frames a second"),
         ("0?fps=nan", "fps=nan is out of range"),
@@ -233,7 +233,7 @@ def test_a_line_of_a_list_that_makes_no_sense_stands_in_its_place_as_an_error():
     assert str(first).startswith("@list.txt:2: ftp://: unknown scheme; expected rtsp://")
     assert "sesame" not in str(first)
     assert isinstance(second, InputError)
-    assert str(second).startswith("@list.txt:5: b.mp4: unknown option 'size'; expected one of fps")
+    assert str(second).startswith("@list.txt:5: b.mp4: unknown option 'size'; expected one of decoder, fps")
     assert [uri.target for uri in (video, camera) if isinstance(uri, SourceUri)] == ["a.mp4", "/dev/video0"]
 
 
