@@ -91,7 +91,8 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     try:
         stream = _video_stream(path, container)
         # Threads of FFmpeg's own make what comes out of a damaged file a matter of chance, and do not always tell
-        # that it is damaged.  PyAV asks for as many as there are cores, which some decoders heed in any mode.
+        # that it is damaged (figures: docs/log.md), so that a second look by one thread cannot mend it.  PyAV asks
+        # for as many as there are cores, which some decoders heed in any mode.
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
     except BaseException:
