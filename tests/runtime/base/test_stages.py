@@ -286,8 +286,6 @@ def test_copies_to_and_from_a_device_are_stages_of_their_own(model: Path, ear: E
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    bound = BoundSession(
-        session, onnxruntime.OrtValue, Device("cpu"), input_name="crops", output_name="logits", classes=4
-    )
+    bound = BoundSession(session, onnxruntime.OrtValue, Device("cpu"), tiny_spec())
     bound.run(np.zeros((3, 32, 32, 3), np.uint8))
     assert ear.counts() == {COPY_IN: 1, COPY_OUT: 1}
