@@ -89,9 +89,9 @@ def test_no_process_is_further_ahead_than_its_slots(tmp_path: Path) -> None:
     logs = [tmp_path / str(number) for number in range(2)]
     with a_pool([Job(number, items=500, size=SLOT_BYTES, log=log) for number, log in enumerate(logs)]) as pool:
         pool.get()
-        assert soon(lambda: all(log.exists() and log.stat().st_size >= SLOTS for log in logs))
-        time.sleep(0.2)
         # One more was made and waits for room; the one that was taken is in use still.
+        assert soon(lambda: all(log.exists() and log.stat().st_size == SLOTS + 1 for log in logs))
+        time.sleep(0.2)
         assert [log.stat().st_size for log in logs] == [SLOTS + 1, SLOTS + 1]
         assert len(list(pool)) == 999
 
@@ -128,7 +128,6 @@ def test_what_is_taken_lies_in_memory_that_is_used_again() -> None:
         assert set(first.tolist()) == {0}
         second = pool.get().content
         assert set(second.tolist()) == {1}
-        assert np.shares_memory(first, first)
         assert set(first.tolist()) == {1}
 
 
@@ -221,7 +220,7 @@ def test_leaving_early_is_quick() -> None:
     with a_pool([Job(number, items=10**6) for number in range(9)], 3) as pool:
         pool.get()
         began_s = time.monotonic()
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 10
 
 
 def test_an_exception_of_the_taker_ends_the_pool() -> None:
@@ -346,7 +345,7 @@ sys.path[:0] = [{root!r}]
 from tests.runtime.workers.test_pool import a_pool
 from tests.runtime.workers.jobs import Job
 pool = a_pool([Job(number, items=1000) for number in range(8)], 3)
-print(pool.get().number, flush=True)
+print(pool.get()[:2], flush=True)
 {ending}
 """
 
@@ -361,13 +360,18 @@ print(pool.get().number, flush=True)
         ("time.sleep(60)", signal.SIGINT),
     ],
 )
-def test_no_process_outlives_the_program(ending: str, number: signal.Signals | None) -> None:
+@pytest.mark.parametrize("piped", [True, False])
+def test_no_process_outlives_the_program(
+    ending: str, number: signal.Signals | None, piped: bool, tmp_path: Path
+) -> None:
     """It needs no `__main__` guard either, and may be read from a pipe."""
     root = str(Path(__file__).resolve().parents[3])
     mark = f"pool-{os.getpid()}-{time.monotonic_ns()}"
     environment = {**os.environ, "PYTHONPATH": root, "PPTSN_TEST_MARK": mark}
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(root=root, ending=ending))
     with subprocess.Popen(
-        [sys.executable, "-"],
+        [sys.executable, "-" if piped else script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -377,12 +381,16 @@ def test_no_process_outlives_the_program(ending: str, number: signal.Signals | N
     ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
-        program.stdin.write(SCRIPT.format(root=root, ending=ending))
+        deadline = threading.Timer(60, program.kill)  # or a program that hangs would be waited for
+        deadline.start()
+        if piped:
+            program.stdin.write(script.read_text())
         program.stdin.close()
-        assert program.stdout.readline() == "0\n"
+        assert program.stdout.readline() == "(0, 0)\n"
         if number is not None:
             assert len(marked_processes(mark)) >= 3
             program.send_signal(number)
-        assert program.wait(20) == {None: 0, signal.SIGINT: -signal.SIGINT}.get(number, -(number or 0))
+        assert program.wait() == -(number or 0)
+        deadline.cancel()
         assert soon(lambda: marked_processes(mark) == [])
         assert "BrokenPipe" not in program.stderr.read()
