@@ -101,7 +101,13 @@ def _pool(
         cores=max(1, available_cores() // decoders),
         preload=_PRELOAD,
     )
-    return WorkerPool(_Decode(spec, segments, rule), enumerate(sources), crew, crashed=_crashed, note=note)
+    return WorkerPool(
+        _Decode(spec, segments, rule), enumerate(sources), crew, is_last=_is_end, crashed=_crashed, note=note
+    )
+
+
+def _is_end(item: ClipItem) -> bool:
+    return isinstance(item, ClipEnd)
 
 
 def _crashed(numbered: tuple[int, Source], signal_name: str | None) -> ClipEnd:

@@ -58,8 +58,9 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
     """Does `jobs` in other processes; its items are those of the first job, then those of the second, and so on.
 
     work: makes the items of a job; it goes to each process once, and so do the items to this one, by pickle.
-    crashed: makes the last item of a job whose process died, given the signal that ended it or None; items of that
-        job may have been taken before.  What it raises is raised instead.
+    is_last: whether an item is the last of its job: a process that dies after it costs nothing.
+    crashed: makes the last item of a job whose process died before, given the signal that ended it or None; other
+        items of that job may have been taken by then.  What it raises is raised instead.
     note: told at most once, why there are fewer processes than were asked for.
 
     A job begins when a process is free, in the order of `jobs`, which threads of this process iterate as they go;
@@ -76,10 +77,12 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
         jobs: Iterable[Job],
         crew: Crew,
         *,
+        is_last: Callable[[Item], bool],
         crashed: Callable[[Job, str | None], Item],
         note: Callable[[str], None] | None = None,
     ) -> None:
-        self._work, self._crew, self._crashed = work, crew, crashed
+        self._work, self._crew = work, crew
+        self._is_last, self._crashed = is_last, crashed
         self._note = note
         self._jobs: Iterator[Job] = iter(jobs)
         self._asking = threading.Lock()  # over the jobs; never held while somebody waits for an item
@@ -222,13 +225,19 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
 
     def _hear_out(self, worker: _Worker, job: Job, turn: _Turn[Item]) -> bool:
         """Have `worker` do `job`, and put its items into `turn`; False where it can do no other."""
+        is_whole = False
         try:
             worker.send(job)
             while isinstance(message := worker.receive(), Made):
-                self._add(turn, cast(Item, worker.item(message)), partial(worker.free, message))
+                item = cast(Item, worker.item(message))
+                self._add(turn, item, partial(worker.free, message))
+                is_whole = self._is_last(item)
             self._end(turn, message.error, message.trace)
         except (EOFError, OSError):
-            self._bury(worker, job, turn)
+            if is_whole:
+                self._end(turn, None)
+            else:
+                self._bury(worker, job, turn)
             return False
         except Exception as error:  # a job that cannot be sent, say
             self._end(turn, error)

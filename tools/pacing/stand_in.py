@@ -144,7 +144,12 @@ class StandInDecoder:
             cores=1,
             preload=(__name__,),
         )
-        return WorkerPool(self, enumerate(f"{clip}.mp4" for clip in range(clips)), crew, crashed=_crashed)
+        jobs = enumerate(f"{clip}.mp4" for clip in range(clips))
+        return WorkerPool(self, jobs, crew, is_last=_is_end, crashed=_crashed)
+
+
+def _is_end(item: ClipFrame | ClipEnd) -> bool:
+    return isinstance(item, ClipEnd)
 
 
 def _crashed(numbered: tuple[int, str], signal_name: str | None) -> ClipEnd:

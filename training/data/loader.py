@@ -158,7 +158,7 @@ class Loader(Closing):
             preload=_PRELOAD,
         )
         try:
-            return WorkerPool(load, jobs, crew, crashed=_died)
+            return WorkerPool(load, jobs, crew, is_last=lambda clip: True, crashed=_died)
         except (OSError, EOFError) as error:
             cause = f"no worker process can be started ({reason_of(error)})"
             raise PptsnError("data loading", cause, "use fewer workers, or 0") from error

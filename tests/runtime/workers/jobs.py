@@ -17,7 +17,8 @@ class Job(NamedTuple):
     """Makes `items` items, and waits `pause_s` before each.
 
     size: of the array in each, in bytes.  log: a file to which it appends a byte for each.
-    Before item `at`: crash: it sends itself this signal.  error: it raises it.  wait_for: it waits for this file.
+    Before item `at`, or after the last: crash: it sends itself this signal.  error: it raises it.  wait_for: it
+        waits for this file.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Item(NamedTuple):
     number: int
     index: int
     content: npt.NDArray[np.uint8]
+    is_last: bool
 
 
 class UnportableError(Exception):
@@ -54,7 +56,10 @@ def make(job: Job) -> Iterator[Item]:
         if job.log is not None:
             with job.log.open("ab") as file:
                 file.write(b".")
-        yield Item(job.number, index, np.full(job.size, (7 * job.number + index) % 256, np.uint8))
+        content = np.full(job.size, (7 * job.number + index) % 256, np.uint8)
+        yield Item(job.number, index, content, index == job.items - 1)
+    if job.at == job.items:
+        _misbehave(job)
 
 
 def _misbehave(job: Job) -> None:

@@ -28,7 +28,11 @@ SLOTS, SLOT_BYTES = 4, 1024
 
 
 def crashed(job: Job, signal_name: str | None) -> Item:
-    return Item(job.number, -1, np.frombuffer(str(signal_name).encode(), np.uint8))
+    return Item(job.number, -1, np.frombuffer(str(signal_name).encode(), np.uint8), True)
+
+
+def is_last(item: Any) -> bool:
+    return isinstance(item, Item) and item.is_last
 
 
 def a_pool(
@@ -43,7 +47,7 @@ def a_pool(
     crew = Crew(
         count=workers, thing="hands", slots=slots, slot_bytes=SLOT_BYTES, cores=1, preload=("numpy", "cv2")
     )
-    return WorkerPool(work, jobs, crew, crashed=crashed, note=note)
+    return WorkerPool(work, jobs, crew, is_last=is_last, crashed=crashed, note=note)
 
 
 def taken(feed: Iterable[Item]) -> list[tuple[int, int, bytes]]:
@@ -183,6 +187,12 @@ def test_a_crash_costs_its_job_alone(workers: int, number: signal.Signals) -> No
     # What a job had made before it crashed may have come, or be lost; its end is told once.
     assert [item for item in found if item[1] < 0] == [(job, -1, number.name.encode()) for job in (2, 3, 9)]
     assert [item[0] for item in found] == sorted(item[0] for item in found)
+
+
+def test_a_crash_after_the_last_item_of_a_job_costs_nothing() -> None:
+    jobs = [Job(number, crash=signal.SIGKILL if number % 2 else None, at=3) for number in range(6)]
+    with a_pool(jobs, 2) as pool:
+        assert taken(pool) == expected(job._replace(crash=None) for job in jobs)
 
 
 def test_processes_killed_at_random_lose_no_other_job_and_double_none() -> None:
