@@ -6,6 +6,8 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from pptsn.runtime.workers import pool as pools
 from tests.clips import write_clip
 from tests.models import tiny_spec
 from tests.runtime.decoding.sources import all_kinds
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +115,23 @@ def test_where_no_process_can_be_started_this_one_decodes(
     found = decoded(sources[:6], 4, note=told.append)
     assert [_comparable(item) for item in found] == [_comparable(item) for item in plain]
     assert told == ["no decoders, as the system starts no process (No space left on device)"]
+
+
+LOADED = """
+from pptsn.runtime.decoding import ahead
+from pptsn.runtime.workers.pool import Crew, WorkerPool
+crew = Crew(count=1, thing="decoders", slots=1, slot_bytes=1, cores=1, preload=ahead._PRELOAD)
+# A job is evaluated in the process.
+with WorkerPool(eval, ["[' '.join(__import__('sys').modules)]"], crew, is_last=bool, crashed=print) as pool:
+    print(pool.get())
+"""
+
+
+def test_a_decoder_loads_what_it_needs_and_no_more() -> None:
+    ended = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, cwd=ROOT, check=True)
+    modules = set(ended.stdout.split())
+    assert {"av", "cv2", "pptsn.runtime.video.reader"} <= modules
+    assert not modules & {"onnxruntime", "paddle", "typer", "rich", "pptsn.runtime.engines", "pptsn.cli"}
 
 
 def test_leaving_early_does_not_wait_for_a_long_clip(tmp_path: Path) -> None:

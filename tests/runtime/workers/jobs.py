@@ -81,8 +81,6 @@ def raise_unportable(job: Job) -> Iterator[Item]:
 
 def state(job: Job) -> Iterator[dict[str, object]]:
     """What a process of a pool is like."""
-    import sys
-
     import cv2
 
     from pptsn.runtime.base.cores import available_cores
@@ -90,6 +88,5 @@ def state(job: Job) -> Iterator[dict[str, object]]:
     yield {
         "cores": available_cores(),
         "opencv": cv2.getNumThreads(),
-        "modules": sorted(sys.modules),
         "ignored": [signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
     }
