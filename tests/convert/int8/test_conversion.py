@@ -299,6 +299,6 @@ def test_on_a_cpu_a_file_for_tensorrt_runs_without_fusions_and_says_so(
         return real(path, **options)
 
     monkeypatch.setattr(onnxruntime_engine, "OnnxRuntimeEngine", engine)
-    with open_engine(model.with_name("m.int8.onnx"), device=device) as opened:
+    with open_engine(model.with_name("m.int8.onnx"), backend="onnxruntime", device=device) as opened:
         assert any("encoded for TensorRT" in note for note in opened.notes) is not optimised
     assert asked == [optimised]
