@@ -21,10 +21,10 @@ from pptsn.runtime.model.spec import ModelSpec
 # Instructions that multiply INT8, of Intel's processors and AMD's.
 _VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 # From how many crops a thread on OpenVINO makes up for its later start, of a ResNet-50 at 224 px, by what a file
-# was quantized for, on processors with VNNI: opening takes one core 0.6 s longer, each crop 50 ms of a core less
-# (docs/log.md).  With other files and on other processors it is not known to be faster than ONNX Runtime: there
-# `pptsn tune` finds out.
-_PAYS_FROM = {"cpu": 15}
+# was quantized for, on processors with VNNI.  Measured cold on two cores: 8 crops take half as long again as by
+# ONNX Runtime, 25 an eighth longer, 125 less by a quarter (docs/log.md).  With other files and on other processors
+# it is not known to be faster: there `pptsn tune` finds out.
+_PAYS_FROM = {"cpu": 20}
 
 
 @dataclass(frozen=True, kw_only=True)

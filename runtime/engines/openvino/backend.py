@@ -43,7 +43,7 @@ class OpenVinoBackend(Backend[OpenVinoOptions]):
             cause = f"openvino runs .onnx files, {path} is none"
             raise UsageError("--backend", cause, "use --backend auto, or name the .onnx file")
         if not choices.optimise:
-            # There is a switch for it, with which INT8 files of the demo lose 1 % of their answers.
+            # It has a switch for that, with which the demo's INT8 files lose 1 % of their answers.
             cause = "openvino does not run graphs as they are written"
             raise UsageError("--no-optimise", cause, "use --backend onnxruntime")
         if options.bf16 and "amx_bf16" not in processor_features():
