@@ -23,7 +23,7 @@ def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
 
     The command may be called by Python as well, by keyword; what is not given has its default.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = _hints(function)
     parameters: list[inspect.Parameter] = []
     settings: dict[str, type] = {}
     for name, parameter in inspect.signature(function).parameters.items():
@@ -54,6 +54,19 @@ def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
     command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of parameters, each with what Typer reads.
+
+    Python 3.10 wraps what has the default None, `Annotated[...]` and all, in an Optional, where Typer sees it not.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    return {name: next(filter(_is_annotated, get_args(hint)), hint) for name, hint in hints.items()}
+
+
+def _is_annotated(hint: Any) -> bool:
+    return get_origin(hint) is Annotated
 
 
 def _is_settings(hint: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import pytest
 import typer
@@ -144,6 +144,22 @@ def test_options_stand_where_the_settings_stand_among_the_parameters():
     assert seen == ["door", Output("out.txt"), Camera(url="x"), True]
     text = made(command, "--help").output
     assert text.index("--output") < text.index("--url") < text.index("--loud")
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_an_option_without_a_value_keeps_its_names(wrapped: bool):
+    """Python 3.10 wraps what has the default None in an Optional, as is done here for the others."""
+    seen: list[str | None] = []
+
+    def command(camera: Camera, output=None) -> None:
+        seen.append(output)
+
+    option = Annotated[str | None, typer.Option("--output", "-o")]
+    hint = Optional[option] if wrapped else option  # noqa: UP045 - `|` does not take it
+    command.__annotations__ = {"camera": Camera, "output": hint}
+    assert made(command, "--url", "a", "-o", "x").exit_code == 0
+    assert made(command, "--url", "a").exit_code == 0
+    assert seen == ["x", None]
 
 
 def test_a_command_may_be_called_by_python():
