@@ -29,18 +29,23 @@ def decoders_option() -> Any:
 
 def read_decoders(text: str) -> Decoders:
     """Return the number of decoders that `text` asks for; raises UsageError for what makes no sense."""
-    if text == AUTO:
-        return AUTO
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))):
-        raise UsageError("--decoders", f"expected auto or a number of 0 to {_MOST}, got {text!r}")
-    return check_decoders(int(text))
+    if text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST)):
+        return check_decoders(int(text))
+    if text != AUTO:
+        raise _no_sense(text)
+    return AUTO
 
 
 def check_decoders(decoders: Decoders) -> Decoders:
-    """Return `decoders`; raises UsageError for what makes no sense."""
-    if isinstance(decoders, int) and not 0 <= decoders <= _MOST:
-        raise UsageError("--decoders", f"expected auto or a number of 0 to {_MOST}, got {decoders!r}")
-    return decoders
+    """Return `decoders`; raises UsageError for what makes no sense, of whatever type."""
+    is_number = isinstance(decoders, int) and not isinstance(decoders, bool)
+    if decoders == AUTO or (is_number and 0 <= decoders <= _MOST):
+        return decoders
+    raise _no_sense(decoders)
+
+
+def _no_sense(decoders: object) -> UsageError:
+    return UsageError("--decoders", f"expected auto or a number of 0 to {_MOST}, got {decoders!r}")
 
 
 def decoder_count(decoders: Decoders, sources: Iterable[object], *, busy_cores: int) -> int:

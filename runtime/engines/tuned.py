@@ -19,6 +19,8 @@ from pptsn.runtime.base.processor import processor_name
 
 _FORMAT = 1
 _LIBRARIES = ("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt")
+# More threads, or crops a call, are none that `pptsn tune` found: they would take all the memory, or more.
+_MOST = 4096
 _GPUS = "proc/driver/nvidia/gpus/*/information"
 
 
@@ -32,8 +34,8 @@ class Setting:
 
     backend: str
     device: Annotated[str, msgspec.Meta(pattern=r"^(cpu|cuda:[0-9]+)$")]
-    threads: Annotated[int, msgspec.Meta(gt=0)] | None
-    batch_size: Annotated[int, msgspec.Meta(gt=0)]
+    threads: Annotated[int, msgspec.Meta(gt=0, le=_MOST)] | None
+    batch_size: Annotated[int, msgspec.Meta(gt=0, le=_MOST)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,7 @@ class Tuning:
     model: str
     machine: dict[str, str]
     measured: Annotated[tuple[Measured, ...], msgspec.Meta(min_length=1)]
-    made: str
+    made: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
     format_version: int = _FORMAT
 
     def best(self, crops: int | None = None) -> Measured:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
@@ -49,7 +51,7 @@ def test_what_makes_no_sense_is_refused(text: str) -> None:
         read_decoders(text)
 
 
-@pytest.mark.parametrize("count", [-1, 1025])
-def test_so_is_a_number_from_python(count: int) -> None:
-    with pytest.raises(UsageError, match="--decoders: expected auto or a number of 0 to 1024"):
-        check_decoders(count)
+@pytest.mark.parametrize("decoders", [-1, 1025, 2.0, True, None, "x", "2", "AUTO"])
+def test_so_is_what_comes_from_python(decoders: Any) -> None:
+    with pytest.raises(UsageError, match="--decoders: expected auto or a number of 0 to 1024, got "):
+        check_decoders(decoders)

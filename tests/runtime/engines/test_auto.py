@@ -218,7 +218,9 @@ def test_a_damaged_tuning_is_told_and_not_used(model: Path, machine: Callable[..
     [
         {"batch_size": 0},
         {"batch_size": 2.5},
+        {"batch_size": 10**9},
         {"threads": -1},
+        {"threads": 10**6},
         {"threads": "all"},
         {"backend": None},
         {"device": "gpu"},
@@ -229,6 +231,12 @@ def test_a_setting_that_makes_no_sense_is_damage(model: Path, change: dict[str, 
     document = json.loads(path.read_text())
     document["measured"][0]["setting"] |= change
     path.write_text(json.dumps(document))
+    assert "is damaged" in take(model, Choices()).note
+
+
+def test_so_is_a_day_that_is_none(model: Path) -> None:
+    path = tuned(model, measured("onnxruntime", 40))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"made": "\x1b[31mtoday"}))
     assert "is damaged" in take(model, Choices()).note
 
 
