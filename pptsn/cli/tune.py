@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pptsn.cli.device_options import DEVICE_HELP, MODEL_HELP
+from pptsn.cli.device_options import MODEL_HELP
 from pptsn.cli.requirements import require_runner
 
 if TYPE_CHECKING:
     from pptsn.runtime.engines.tuned import Measured
 
+_DEVICE_HELP = "Where to measure: auto (a GPU if it works), cpu, cuda or cuda:N."
+_LONGEST_S = 3600
+
 
 def tune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
-    seconds: Annotated[float, typer.Option(min=0, help="About how long to measure.")] = 30,
-    device: Annotated[str, typer.Option(help=DEVICE_HELP)] = "auto",
+    seconds: Annotated[float, typer.Option(min=0, max=_LONGEST_S, help="About how long to measure.")] = 30,
+    device: Annotated[str, typer.Option(help=_DEVICE_HELP)] = "auto",
 ) -> None:
     """Find out how a model runs fastest on this machine, and keep it.
 
@@ -30,6 +33,8 @@ def tune(
 
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.engines.device import named_devices
+    from pptsn.runtime.engines.registry import AUTO
     from pptsn.runtime.engines.tuned import Tuning, keep, surroundings
     from pptsn.runtime.model.file import claims_of
     from pptsn.runtime.tune.search import Search
@@ -37,6 +42,8 @@ def tune(
     path = Path(model)
     if path.suffix.lower() != ".onnx":
         raise UsageError("tune", f"chooses what runs .onnx files, {model} is none", "a plan runs by what built it")
+    if device != AUTO and len(named_devices(device)) > 1:
+        raise UsageError("--device", f"tune measures on one device, {device!r} names several", "name one of them")
     require_runner(model)
     digest = claims_of(path).digest
     tried: list[Measured] = []

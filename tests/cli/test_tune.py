@@ -64,6 +64,25 @@ def test_a_place_that_cannot_be_written_is_one_line(run, model: Path, cache: Pat
     assert "set XDG_CACHE_HOME to a writable folder" in ending.err
 
 
+@pytest.mark.parametrize("device", ["cuda:0,cuda:1", "cuda:all"])
+def test_several_devices_are_refused_before_anything_is_measured(
+    run, monkeypatch: pytest.MonkeyPatch, model: Path, cache: Path, device: str
+) -> None:
+    monkeypatch.setattr("pptsn.runtime.engines.device.gpu_count", lambda: 2)
+    ending = run("tune", model, "--device", device)
+    assert ending.code == 2
+    assert ending.err == (
+        f"pptsn: error: --device: tune measures on one device, {device!r} names several; name one of them\n"
+    )
+    assert not cache.exists()
+
+
+def test_no_time_is_endless(run, model: Path) -> None:
+    ending = run("tune", model, "--seconds", "inf")
+    assert ending.code == 2
+    assert "--seconds" in ending.err
+
+
 def test_other_files_are_refused(run, tmp_path: Path) -> None:
     plan = run("tune", tmp_path / "m.engine")
     assert plan.code == 2
