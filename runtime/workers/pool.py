@@ -16,7 +16,7 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import PptsnError, reason_of
 from pptsn.runtime.workers.feed import Exhausted, Feed
 from pptsn.runtime.workers.slots import FrameSlots
-from pptsn.runtime.workers.starting import killed_by, let_go, start_process
+from pptsn.runtime.workers.starting import killed_by, let_go, room_to_start, start_process
 from pptsn.runtime.workers.worker import Done, Made, run_worker, unpack
 
 Job = TypeVar("Job")
@@ -287,7 +287,7 @@ class _Worker(Closing):
     """One process of a pool; used by one thread, but for `kill` and `free`."""
 
     def __init__(self, work: Callable[[Any], Iterable[object]], crew: Crew) -> None:
-        with ExitStack() as on_failure:
+        with room_to_start(), ExitStack() as on_failure:
             self._slots = FrameSlots(count=crew.slots, slot_bytes=crew.slot_bytes)
             on_failure.callback(self._slots.close)
             self._connection, theirs = multiprocessing.Pipe(duplex=True)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
@@ -22,8 +25,33 @@ STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 # multiprocessing's own table of processes is not for several threads: of two that find one ended, one would be
 # told another exit code.
 _table = threading.Lock()
-# A start takes half of them.
+# Over what a process is started with, and its start: several at once would leave each other too few descriptors.
+_starting = threading.Lock()
+# A start, with the slots and the pipe that it is for, takes ten of them, most of them for a moment.
 _SPARE_DESCRIPTORS = 16
+
+
+@contextmanager
+def room_to_start() -> Iterator[None]:
+    """Hold what one process is started with, and its start: one at a time, and with descriptors to spare.
+
+    A start that runs out of them half-way ends the fork server, with a traceback; and some are left so for
+    whatever else the program opens.
+    Raises OSError where few are left.
+    """
+    with _starting:
+        _check_descriptors()
+        yield
+
+
+def _check_descriptors() -> None:
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        held = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    except FileNotFoundError:  # no such folder here
+        return
+    if most != resource.RLIM_INFINITY and most - held < _SPARE_DESCRIPTORS:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def start_process(
@@ -33,6 +61,7 @@ def start_process(
 
     preload: modules that the fork server imports before its first fork, so that no process has to; those of
         whoever starts the first process count.
+    To be called with `room_to_start`, which holds the making of what `arguments` have as well.
     Raises OSError or EOFError where the system has no process, memory or descriptor left.
     """
     if multiprocessing.current_process().daemon:
@@ -41,7 +70,6 @@ def start_process(
     with _table:
         _run_server()
         drop_unwritable_output()
-        _check_descriptors()
         with _without_main():
             process.start()
     return process
@@ -112,17 +140,6 @@ def _run_server() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _check_descriptors() -> None:
-    """Raise OSError where few descriptors are left.
-
-    A start that runs out of them half-way ends the fork server, with a traceback; and some are left so for
-    whatever else the program opens.
-    """
-    with ExitStack() as spare:
-        for _ in range(_SPARE_DESCRIPTORS):
-            spare.callback(os.close, os.open(os.devnull, os.O_RDONLY))
 
 
 @contextmanager

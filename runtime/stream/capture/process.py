@@ -26,7 +26,7 @@ from pptsn.runtime.stream.capture.protocol import (
 )
 from pptsn.runtime.stream.sources.registry import kind_of
 from pptsn.runtime.workers.slots import FrameSlots
-from pptsn.runtime.workers.starting import killed_by, let_go, start_process
+from pptsn.runtime.workers.starting import killed_by, let_go, room_to_start, start_process
 
 # Pictures of up to twice as long as wide go through shared memory, others through the pipe.
 _ASPECT = 2
@@ -46,7 +46,7 @@ class CaptureProcess(Closing):
         self._lock = threading.Lock()  # over what is closed while others may still use it
         self._closed = False
         self._unsent: deque[ToCapture] = deque(maxlen=_UNSENT)
-        with ExitStack() as on_failure:
+        with room_to_start(), ExitStack() as on_failure:
             self._slots = FrameSlots(count=slots, slot_bytes=job.short_side**2 * 3 * _ASPECT)
             on_failure.callback(self._slots.close)
             self._connection, theirs = multiprocessing.Pipe(duplex=True)

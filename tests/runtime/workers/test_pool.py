@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.workers import pool as pools
 from pptsn.runtime.workers.feed import Exhausted
 from pptsn.runtime.workers.pool import Crew, WorkerPool
+from pptsn.runtime.workers.slots import FrameSlots
 from tests.runtime.workers.jobs import Item, Job, make, raise_unportable, state
 from tests.runtime.workers.processes import descriptors, marked_processes, soon
 
@@ -268,6 +270,34 @@ def test_fewer_processes_do_where_the_system_refuses_more(
     assert len(told) == 1
     assert told[0].startswith("fewer hands than the 5 asked for, as the system starts no more (")
     assert ("Too many open files" in told[0]) == isinstance(error, OSError)
+
+
+def test_however_many_are_asked_for_descriptors_are_left_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_pool([Job(0)]) as pool:  # starts the fork server, which stays
+        taken(pool)
+    most = descriptors() + 50
+    spare: list[int] = []
+
+    def dawdling(**options: Any) -> FrameSlots:
+        slots = FrameSlots(**options)
+        time.sleep(0.02)  # in which others would begin, if they could
+        spare.append(most - descriptors())
+        return slots
+
+    monkeypatch.setattr(pools, "FrameSlots", dawdling)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, before[1]))
+    told: list[str] = []
+    jobs = [Job(number, pause_s=0.1) for number in range(60)]
+    try:
+        with a_pool(jobs, 40, note=told.append) as pool:
+            assert taken(pool) == expected(jobs)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(told) == 1
+    assert "Too many open files" in told[0]
+    assert 1 < len(spare) < 40
+    assert min(spare) >= 8
 
 
 def test_a_refusal_of_the_first_process_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
