@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import statistics
 from pathlib import Path
 
 import pytest
 
-from pptsn.runtime.engines import open_engine
-from pptsn.runtime.engines.tuned import Measured, Setting, tuning_path
+from pptsn.runtime.engines.tuned import tuning_path
 from pptsn.runtime.model.file import claims_of
-from pptsn.runtime.tune.measuring import crops_per_second
-from pptsn.runtime.tune.search import Search
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 
@@ -91,36 +87,3 @@ def test_other_files_are_refused(run, tmp_path: Path) -> None:
     nonsense = run("tune", tmp_path / "x.onnx")
     assert nonsense.code == 1
     assert "is no ONNX model" in nonsense.err
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ResNet-18, whose weights are drawn, at 224 px."""
-    pytest.importorskip("paddle")
-    from pptsn.convert.graph.conversion import convert_to_onnx
-    from pptsn.training.export import ExportOptions, export_model
-    from pptsn.training.network._paddle import paddle
-    from pptsn.training.network.resnet_vd import PPTSN
-    from pptsn.training.network.weights import save_weights
-
-    folder = tmp_path_factory.mktemp("large")
-    paddle.seed(0)
-    save_weights({name: value.numpy() for name, value in PPTSN(18, 4).state_dict().items()}, folder / "w.pdparams")
-    (folder / "labels.txt").write_text("red\ngreen\nblue\nleft\n")
-    export_model(folder / "w.pdparams", folder / "export", options=ExportOptions(labels=folder / "labels.txt"))
-    convert_to_onnx(folder / "export", folder / "m.onnx")
-    return folder / "m.onnx"
-
-
-@pytest.mark.slow
-def test_its_choice_is_the_fastest_when_all_is_measured_again(large: Path) -> None:
-    tried: list[Measured] = []
-    best, *_ = Search(path=large, seconds=30, tried=tried.append).fastest()
-    again: dict[Setting, list[float]] = {each.setting: [] for each in tried}
-    for _ in range(3):
-        for setting, rates in again.items():
-            with open_engine(large, backend=setting.backend, threads=setting.threads) as engine:
-                rates.append(crops_per_second(engine, setting.batch_size, seconds=1))
-    medians = {setting: statistics.median(rates) for setting, rates in again.items()}
-    # A shared machine: what is within a tenth of the fastest is as fast.
-    assert medians[best.setting] >= 0.9 * max(medians.values()), medians

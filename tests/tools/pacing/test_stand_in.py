@@ -31,18 +31,18 @@ def test_its_logits_are_a_function_of_each_crop_however_they_are_asked_for() -> 
 
 
 def test_a_device_works_on_one_batch_at_a_time_and_nobody_waits_to_submit() -> None:
-    engine = stand_in(0.1)
+    engine = stand_in(0.5)
     started_s = time.perf_counter()
     first, second = engine.new_batches()
     first.submit(4)
     second.submit(4)
-    assert time.perf_counter() - started_s < 0.1
+    assert time.perf_counter() - started_s < 0.5
     second.collect()
-    assert time.perf_counter() - started_s >= 0.2
+    assert time.perf_counter() - started_s >= 1.0
 
 
 def test_devices_work_at_the_same_time() -> None:
-    engine = stand_in(0.2, devices=3)
+    engine = stand_in(0.5, devices=3)
     batches = engine.new_batches()
     started_s = time.perf_counter()
     for batch in batches[:3]:
@@ -50,7 +50,7 @@ def test_devices_work_at_the_same_time() -> None:
     for batch in batches[:3]:
         batch.collect()
     assert len(batches) == 6
-    assert 0.2 <= time.perf_counter() - started_s < 0.4
+    assert 0.5 <= time.perf_counter() - started_s < 1.5  # which is what they would take one after another
 
 
 def test_a_change_of_the_shape_costs_its_time_and_is_counted() -> None:
