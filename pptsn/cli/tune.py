@@ -32,7 +32,7 @@ def tune(
     from pathlib import Path
 
     from pptsn.runtime.base.errors import UsageError
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import notes, print_note
     from pptsn.runtime.engines.device import named_devices
     from pptsn.runtime.engines.registry import AUTO
     from pptsn.runtime.engines.tuned import Tuning, keep, surroundings
@@ -59,7 +59,7 @@ def tune(
         found = search.fastest()
     _show(tried, found)
     kept = keep(Tuning(model=digest, machine=surroundings(), measured=found, made=date.today().isoformat()))
-    console.print(f"pptsn: note: --backend auto takes it from now on; it is kept in {kept}", markup=False)
+    print_note(f"--backend auto takes it from now on; it is kept in {kept}")
 
 
 def _show(tried: list[Measured], found: tuple[Measured, ...]) -> None:

@@ -67,7 +67,7 @@ def live(
     from pptsn.benchmarks.measure.publishing import check_outputs, publish
     from pptsn.cli.bench.options import new_method
     from pptsn.runtime.base.memory import return_freed_memory
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import print_note
     from pptsn.runtime.engines import open_engine
     from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
@@ -77,7 +77,7 @@ def live(
     method = new_method(1, seconds)
     with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
         for note in engine.notes:
-            notes().print(f"pptsn: note: {note}", markup=False)
+            print_note(note)
         least_s = longest_s(settings, seconds=seconds, bound_ms=latency_bound, most=most)
         with live_source(source, clips=clips, least_s=least_s) as opened:
             load = LiveLoad(source=opened, settings=settings, bound_ms=latency_bound, seconds=seconds)

@@ -54,7 +54,7 @@ def _where_possible(series: Sequence[Series]) -> list[Comparison]:
     """Return the comparisons with the first report; one without a case in common has none."""
     from pptsn.benchmarks.reports.compare import compare as compare_reports
     from pptsn.runtime.base.errors import UsageError
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import print_note
 
     base, *others = series
     found = []
@@ -62,7 +62,7 @@ def _where_possible(series: Sequence[Series]) -> list[Comparison]:
         try:
             found.append(compare_reports(base.report, new.report, names=(base.name, new.name)))
         except UsageError as error:
-            notes().print(f"pptsn: note: {error}", markup=False)
+            print_note(str(error))
     return found
 
 

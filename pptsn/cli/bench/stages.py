@@ -50,7 +50,7 @@ def stages(
     """
     from pptsn.benchmarks.measure.publishing import check_outputs, publish
     from pptsn.benchmarks.stages.measuring import Subject, measure_stages
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import notes, print_note
     from pptsn.runtime.classify.sources import expand_sources
     from pptsn.runtime.engines import open_engine
 
@@ -59,7 +59,7 @@ def stages(
     method = new_method(repeats, seconds)
     with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
         for note in engine.notes:
-            notes().print(f"pptsn: note: {note}", markup=False)
+            print_note(note)
         subject = Subject(engine=engine, model=Path(model).name, sources=found, clips=name_of(sources))
         with notes().status(f"classifying {len(found)} source(s) again and again"):
             result = measure_stages(subject, method=method, segments=segments, views=views)

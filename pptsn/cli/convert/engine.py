@@ -50,11 +50,11 @@ def engine(
 
 def _show(report: EngineReport, output: Path, seconds: float) -> None:
     """Print what was built."""
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import notes, print_note
 
     manifest = report.manifest
     for note in (*([f"the plan was not proven: {report.unproven}"] if report.unproven else []), *report.notes):
-        notes().print(f"pptsn: note: {note}", markup=False)
+        print_note(note)
     smallest, best, largest = manifest.profile
     later = " and later" if manifest.hardware_compatible else ""
     for warning in report.warnings[:_SHOWN_WARNINGS]:
