@@ -13,15 +13,17 @@ import av.error
 from av.video.stream import VideoStream
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.video.faults import STALLED_REMEDY
+from pptsn.runtime.video.formats import options_for_files, what_it_is
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.codeccontext import VideoCodecContext
 
-# FFmpeg reads plain text as pictures of a terminal; to a user it is no video.
-_TEXT_FORMATS = frozenset({"tty"})
 _MICROSECONDS = 1_000_000
 _OTHER_FILE = "check that it is a whole video file"
+# What FFmpeg may take to open a file, and to read a packet of it, before it is interrupted in its loops.
+READ_TIMEOUT_S = 30.0
 _PYAV = int(av.__version__.split(".")[0])
 # From this many pixels a picture on, decoders that PyAV leaves behind are looked for at once.
 _LARGE_AREA = 1_000_000
@@ -74,20 +76,39 @@ def check_file(path: Path) -> None:
         raise InputError(path, f"cannot be read ({reason})", "check the path and its permissions") from error
     if stat.S_ISREG(status.st_mode):
         raise InputError(path, "is empty (0 bytes)", "copy or download it again")
-    raise InputError(path, "is neither a file nor a folder", "name a video file or a folder of pictures")
+    raise InputError(path, *_not_a_file(status.st_mode))
+
+
+def _not_a_file(mode: int) -> tuple[str, str]:
+    """Return what something is that is neither a file nor a folder, which may be read from for ever, and the remedy."""
+    if stat.S_ISFIFO(mode):
+        return (
+            "is a pipe, neither a file nor a folder",
+            "pipe it into `pptsn stream -`, or copy it to a file first",
+        )
+    if stat.S_ISCHR(mode):
+        return "is a device, neither a file nor a folder", "give a camera to `pptsn stream`"
+    return "is neither a file nor a folder", "name a video file or a folder of pictures"
 
 
 def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     """Open `path`, to be decoded by one thread, or by the device of `hwaccel`, which is PyAV's.
 
-    Raises InputError where there is no video in it, or none that this FFmpeg can decode.
+    Raises InputError where there is no video in it, none that this FFmpeg can decode, or where it is in a format that
+    opens other files (see `pptsn.runtime.video.formats`).
     """
     check_file(path)
     try:
         # An absolute path is never taken for a URL, as `12:30.mp4` would be.
-        container = av.open(path.absolute(), hwaccel=hwaccel, **open_options())
+        container = av.open(
+            path.absolute(),
+            options=options_for_files(),
+            timeout=(READ_TIMEOUT_S, READ_TIMEOUT_S),
+            hwaccel=hwaccel,
+            **open_options(),
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError(path, f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE) from error
+        raise InputError(path, *_refusal(path, error)) from error
     try:
         stream = _video_stream(path, container)
         # Threads of FFmpeg's own make what comes out of a damaged file a matter of chance, and do not always tell
@@ -116,9 +137,20 @@ def open_options() -> dict[str, Any]:
     return {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 
 
+def _refusal(path: Path, error: Exception) -> tuple[str, str]:
+    """Return why FFmpeg did not open a file, and the remedy."""
+    if isinstance(error, av.error.ExitError):
+        return f"took more than {READ_TIMEOUT_S:g} s to open", STALLED_REMEDY
+    known = what_it_is(path)
+    if known is not None:
+        return known
+    if isinstance(error, av.error.ArgumentError):  # so FFmpeg says that a format is not among those allowed
+        cause = "is not a video that can be opened, or in a format that opens other files"
+        return cause, f"{_OTHER_FILE}, and that its name is no pattern (%03d)"
+    return f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE
+
+
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    if container.format.name in _TEXT_FORMATS:
-        raise InputError(path, "is a text file, expected a video", _OTHER_FILE)
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
         raise InputError(path, "has no video stream", "choose a file with pictures, not sound alone")

@@ -16,9 +16,15 @@ _FILE_FAULTS = (OSError, MemoryError, ValueError, ArithmeticError, LookupError, 
 # The errors of these modules are faults of the file too; known by name, so that neither is imported here.
 _FAULT_MODULES = frozenset({"av.error", "cv2"})
 
+STALLED_REMEDY = "check the disk or network that it is on, and that it is a whole video file"
+
 
 class StoppedError(Exception):
     """Whoever asked for the frames wants them no more."""
+
+
+class StalledError(Exception):
+    """The file gave nothing for too long; `str()` says so in words."""
 
 
 def check_stop(stop: threading.Event | None) -> None:
@@ -31,7 +37,7 @@ def check_stop(stop: threading.Event | None) -> None:
 def input_errors_only(
     path: Path, cause: str = "cannot be decoded", remedy: str = "check that it is a whole video file"
 ) -> Iterator[None]:
-    """Turn what a file makes go wrong, and a stop, into an InputError about `path`.  Let the rest pass.
+    """Turn what a file makes go wrong, a stop, and a stall into an InputError about `path`.  Let the rest pass.
 
     cause, remedy: those of the error; what exactly went wrong is added to the cause.
     """
@@ -39,6 +45,8 @@ def input_errors_only(
         yield
     except StoppedError:
         raise InputError(path, "reading was stopped") from None
+    except StalledError as error:
+        raise InputError(path, str(error), STALLED_REMEDY) from None
     except Exception as error:
         if not _is_file_fault(error):
             raise

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.stages import DEMUX, stage, timed
 from pptsn.runtime.video.bitstream import PacketInspector
-from pptsn.runtime.video.container import OpenVideo
+from pptsn.runtime.video.container import READ_TIMEOUT_S, OpenVideo
+from pptsn.runtime.video.faults import StalledError
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -150,11 +151,14 @@ def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
     """Yield the packets of the video stream that hold data.
 
     An empty packet would tell the decoder that the file is over: the last one does, and some files have more.
+    Raises StalledError where one takes longer than a file may.
     """
     try:
         for packet in timed(DEMUX, video.container.demux(video.stream)):
             if packet.size:
                 yield packet
+    except av.error.ExitError:
+        raise StalledError(f"gave no packet for {READ_TIMEOUT_S:g} s") from None
     except IndexError:
         # After the last packet PyAV looks up each stream, and fails for one that only appeared on the way, as
         # a second programme in a transport stream may.  All packets of ours have been given out by then.

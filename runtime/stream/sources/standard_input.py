@@ -60,12 +60,14 @@ class StandardInputKind(SourceKind[StandardInputOptions]):
 
         It waits for its reader, so it is no live source and has no timeout.  A file that was redirected may be of
         any kind, as it can be read in any order; what comes through a pipe must be readable from front to back.
+        Formats that open other files are refused, as those of files are.
         """
         import av
         import av.error
 
         from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
         from pptsn.runtime.video.container import open_options
+        from pptsn.runtime.video.formats import options_for_files
 
         if stdin_fd is None:
             raise InputError(uri.display, "is not connected", "pipe a video into the program")
@@ -73,7 +75,8 @@ class StandardInputKind(SourceKind[StandardInputOptions]):
             raise InputError(uri.display, "is a terminal, expected video data", "pipe a video into the program")
         _check_raw(uri, options)
         # FFmpeg passes over those that the format does not have.
-        wanted = {"fd": str(stdin_fd), **raw_video_options(options.fps, options.size, options.pixel_format)}
+        raw = raw_video_options(options.fps, options.size, options.pixel_format)
+        wanted = {"fd": str(stdin_fd), **raw, **options_for_files("fd")}
         try:
             container = av.open("fd:", format=options.format, options=wanted, **open_options())
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -88,6 +91,9 @@ class StandardInputKind(SourceKind[StandardInputOptions]):
 
         if isinstance(error, ValueError) and not isinstance(error, av.error.FFmpegError):
             return InputError(uri.display, f"FFmpeg knows no format {options.format!r}", "see `ffmpeg -demuxers`")
+        if isinstance(error, av.error.ArgumentError) and options.format != _RAW:
+            cause = "is no video, or in a format that opens other files"
+            return InputError(uri.display, cause, "send the video itself; a playlist is opened by its address")
         if isinstance(error, av.error.InvalidDataError | av.error.EOFError):
             remedy = "send MPEG-TS, Matroska, fragmented MP4 or raw video"
             return InputError(uri.display, "holds no video that can be read from front to back", remedy)

@@ -81,13 +81,13 @@ def _null_in_name(folder: Path) -> Path:
     [
         (_missing, "there is no such file"),
         (_empty, "is empty"),
-        (_text_as_video, "is not a video that can be opened"),
-        (_text, "is a text file|is not a video"),
+        (_text_as_video, "is a text file"),
+        (_text, "is a text file"),
         (_sound, "has no video stream"),
         (_cut_before_its_index, "is not a video that can be opened"),
         (_unknown_codec, "codec that this FFmpeg does not know"),
         (_no_frame_left, r"no frame that can be decoded \(48 packets failed\)"),
-        (_a_pipe, "neither a file nor a folder"),
+        (_a_pipe, "is a pipe, neither a file nor a folder"),
         (_null_in_name, "cannot be read"),
     ],
 )
