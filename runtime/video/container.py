@@ -80,7 +80,7 @@ def check_file(path: Path) -> None:
 
 
 def _not_a_file(mode: int) -> tuple[str, str]:
-    """Return what something is that is neither a file nor a folder, which may be read from for ever, and the remedy."""
+    """Return what is neither a file nor a folder, and could be read from for ever; and the remedy."""
     if stat.S_ISFIFO(mode):
         return (
             "is a pipe, neither a file nor a folder",
@@ -94,8 +94,8 @@ def _not_a_file(mode: int) -> tuple[str, str]:
 def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     """Open `path`, to be decoded by one thread, or by the device of `hwaccel`, which is PyAV's.
 
-    Raises InputError where there is no video in it, none that this FFmpeg can decode, or where it is in a format that
-    opens other files (see `pptsn.runtime.video.formats`).
+    Raises InputError where there is no video in it, none that this FFmpeg can decode, or where it is in a format
+    that opens other files (see `pptsn.runtime.video.formats`).
     """
     check_file(path)
     try:

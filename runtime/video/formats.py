@@ -1,7 +1,7 @@
 """Which of FFmpeg's formats a file may have: those that hold what they show, none that opens other files.
 
-A playlist, a script or a numbered sequence of pictures would have FFmpeg read whatever it names, wait for a playlist
-that goes on, or for a pipe that nobody writes to; by its name it may be `clip.mp4`, as FFmpeg goes by the content.
+A playlist, a script or a numbered sequence of pictures would have FFmpeg read whatever it names, or wait: for a
+playlist that goes on, for a pipe that nobody writes to.  It may be called `clip.mp4`: FFmpeg goes by the content.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ from pathlib import Path
 _VIDEO = (
     # Containers.
     "3dostr", "4xm", "amv", "anm", "argo_brp", "asf", "asf_o", "avi", "bethsoftvid", "bfi", "bink", "bmv", "c93",
-    "cdxl", "cine", "dfa", "dhav", "dsicin", "dv", "dxa", "ea", "film_cpk", "filmstrip", "flic", "flv", "gdv", "gxf",
-    "hnm", "hxvs", "idcin", "iff", "ifv", "ipmovie", "iv8", "ivf", "ivr", "jv", "kux", "live_flv", "lmlm4", "luodat",
-    "lvf", "lxf", "matroska", "mm", "moflex", "mods", "mov", "mpeg", "mpegts", "mpegtsraw", "mtv", "mv", "mvi", "mxf",
-    "mxg", "nc", "nsv", "nut", "nuv", "ogg", "paf", "pdv", "pmp", "psxstr", "pva", "r3d", "rl2", "rm", "roq", "rpl",
-    "ser", "sga", "siff", "simbiosis_imx", "smjpeg", "smk", "smush", "swf", "thp", "tiertexseq", "tmv", "ty", "usm",
-    "vividas", "vivo", "vmd", "wc3movie", "webm", "wsvqa", "wtv", "xmv", "yop", "yuv4mpegpipe",
+    "cdxl", "cine", "dfa", "dhav", "dsicin", "dv", "dxa", "ea", "film_cpk", "filmstrip", "flic", "flv", "gdv",
+    "gxf", "hnm", "hxvs", "idcin", "iff", "ifv", "ipmovie", "iv8", "ivf", "ivr", "jv", "kux", "live_flv",
+    "lmlm4", "luodat", "lvf", "lxf", "matroska", "mm", "moflex", "mods", "mov", "mpeg", "mpegts", "mpegtsraw",
+    "mtv", "mv", "mvi", "mxf", "mxg", "nc", "nsv", "nut", "nuv", "ogg", "paf", "pdv", "pmp", "psxstr", "pva",
+    "r3d", "rl2", "rm", "roq", "rpl", "ser", "sga", "siff", "simbiosis_imx", "smjpeg", "smk", "smush", "swf",
+    "thp", "tiertexseq", "tmv", "ty", "usm", "vividas", "vivo", "vmd", "wc3movie", "webm", "wsvqa", "wtv", "xmv",
+    "yop", "yuv4mpegpipe",
     # Pictures one after another, without a container.
     "apv", "av1", "avs", "avs2", "avs3", "cavsvideo", "dirac", "dnxhd", "evc", "h261", "h263", "h264", "hevc",
-    "ingenient", "ipu", "m4v", "mjpeg", "mjpeg_2000", "mpegvideo", "mpjpeg", "obu", "rawvideo", "v210", "v210x", "vc1",
-    "vc1test", "vvc",
+    "ingenient", "ipu", "m4v", "mjpeg", "mjpeg_2000", "mpegvideo", "mpjpeg", "obu", "rawvideo", "v210", "v210x",
+    "vc1", "vc1test", "vvc",
 )
 _PICTURES = (
-    "apng", "bmp_pipe", "dds_pipe", "dpx_pipe", "exr_pipe", "fits", "gif", "gif_pipe", "hdr_pipe", "ico", "image2pipe",
-    "j2k_pipe", "jpeg_pipe", "jpegls_pipe", "jpegxl_anim", "jpegxl_pipe", "jpegxs_pipe", "pam_pipe", "pbm_pipe",
-    "pcx_pipe", "pfm_pipe", "pgm_pipe", "pgmyuv_pipe", "phm_pipe", "png_pipe", "ppm_pipe", "psd_pipe", "qoi_pipe",
-    "sgi_pipe", "sunrast_pipe", "tiff_pipe", "webp_pipe", "xbm_pipe", "xpm_pipe", "xwd_pipe",
+    "apng", "bmp_pipe", "dds_pipe", "dpx_pipe", "exr_pipe", "fits", "gif", "gif_pipe", "hdr_pipe", "ico",
+    "image2pipe", "j2k_pipe", "jpeg_pipe", "jpegls_pipe", "jpegxl_anim", "jpegxl_pipe", "jpegxs_pipe",
+    "pam_pipe", "pbm_pipe", "pcx_pipe", "pfm_pipe", "pgm_pipe", "pgmyuv_pipe", "phm_pipe", "png_pipe",
+    "ppm_pipe", "psd_pipe", "qoi_pipe", "sgi_pipe", "sunrast_pipe", "tiff_pipe", "webp_pipe", "xbm_pipe",
+    "xpm_pipe", "xwd_pipe",
 )
 # For the sake of the error, which then says what is there instead of a video.
 _SOUND = (
