@@ -245,6 +245,36 @@ def test_a_reader_that_leaves_is_no_error_message(model: Path, folder: Path) -> 
     assert "Exception" not in ended.stderr
 
 
+def test_a_reader_that_leaves_costs_the_file_nothing(model: Path, folder: Path, tmp_path: Path) -> None:
+    sources = " ".join([f"{folder}/a.mp4"] * 20)
+    output = tmp_path / "o.jsonl"
+    command = f"{sys.executable} -m pptsn classify {sources} --model {model} --top 4 -o {output} | head -c 1"
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len([json.loads(line) for line in output.read_text().splitlines()]) == 20
+
+
+def test_a_killed_run_leaves_whole_answers_and_nothing_else(model: Path, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{folder}/a.mp4\n" * 3000)
+    output = tmp_path / "o.jsonl"
+    command = [sys.executable, "-m", "pptsn", "classify", f"@{tmp_path / 'list'}", "--model", str(model)]
+    with open(tmp_path / "table.tsv", "w") as table:
+        child = subprocess.Popen([*command, "-o", str(output)], stdout=table, stderr=subprocess.PIPE, cwd=ROOT)
+    with child:
+        while not (output.exists() and output.stat().st_size > 3000):
+            assert child.poll() is None
+            time.sleep(0.01)
+        child.kill()
+    text, table_text = output.read_text(), (tmp_path / "table.tsv").read_text()
+    answers = [json.loads(line) for line in text.splitlines()]
+    assert text.endswith("\n")
+    assert table_text.endswith("\n")
+    assert len(answers) - 1 <= len(table_text.splitlines()) // 4 <= len(answers)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["list", "o.jsonl", "table.tsv"]
+
+
 def test_an_output_never_replaces_an_input(run, model: Path, folder: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", frames=5)
     (tmp_path / "list").write_text("clip.mp4\n")

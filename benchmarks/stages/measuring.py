@@ -101,10 +101,10 @@ class _Runner:
         usable: list[Source] = []
         with (
             self._subject.around(),
-            tempfile.TemporaryFile("w", encoding="utf-8") as file,
+            tempfile.TemporaryDirectory() as folder,
+            JsonLines.open(f"{folder}/answers.jsonl", top=_TOP) as sink,
             listening(recorder),
         ):
-            sink = JsonLines(file, top=_TOP)
             started_s = time.perf_counter()
             results = Recognizer(self._subject.engine).classify_many(
                 self._noting_their_end(decoded_s), segments=self._segments, views=self._views, decoders=0

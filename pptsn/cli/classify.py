@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +15,11 @@ from pptsn.runtime.classify.settings import ClassifySettings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from rich.console import Console
+
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.results import Classification, Failure
+    from pptsn.runtime.classify.sinks import ResultSink
 
 _SOURCES_HELP = (
     "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."
@@ -39,15 +42,16 @@ def classify(
 ) -> None:
     """Name the action in each video.
 
-    Sources that cannot be read are reported and the others go on; the exit code is then 1.
+    Sources that cannot be read are reported and the others go on; the exit code is then 1. Each answer is written
+    as soon as it is there, so that all of them stay however the run ends.
 
     Example: pptsn classify clips/ --model model.onnx --output answers.jsonl
     """
     from pptsn.runtime.base.files import refuse_overwriting
+    from pptsn.runtime.base.lines import ReaderGoneError
     from pptsn.runtime.base.memory import return_freed_memory
     from pptsn.runtime.base.progress import print_detail, print_note
     from pptsn.runtime.classify.recognizer import Recognizer
-    from pptsn.runtime.classify.sinks import JsonLines
     from pptsn.runtime.classify.sources import expand_sources
     from pptsn.runtime.engines.tuning import tuning_for
     from pptsn.runtime.frames.views import view_count
@@ -73,10 +77,12 @@ def classify(
             decoders=settings.decoders,
             note=print_note,
         )
-        lines = JsonLines.open(output, top=top) if output else nullcontext(None)
-        with lines as sink:
-            told = _with_notes(recognizer, results)
-            failed, interrupted = _show(told, len(names), sink, top=top, quiet_table=output == "-")
+        told = _with_notes(recognizer, results)
+        try:
+            with _sinks(output, top=top) as sinks:
+                failed, interrupted = _show(told, len(names), sinks)
+        except ReaderGoneError:  # as with `| head`: no failure to speak of
+            raise typer.Exit(1) from None
         for detail in recognizer.details:
             print_detail(detail)
     if interrupted:
@@ -100,40 +106,68 @@ def _with_notes(
             yield result
 
 
-def _show(
-    results: Iterable[Classification | Failure], total: int, sink: object, *, top: int, quiet_table: bool
-) -> tuple[int, bool]:
-    """Print and write the results as they come; return how many failed, and whether the user stopped it.
+@contextmanager
+def _sinks(output: str | None, *, top: int) -> Iterator[list[ResultSink]]:
+    """Yield where the results go: a file, if there is one, before what shows them."""
+    from pptsn.runtime.classify.sinks import JsonLines, shown_results
+
+    with ExitStack() as opened:
+        sinks: list[ResultSink] = []
+        if output is not None:
+            sinks.append(opened.enter_context(JsonLines.open(output, top=top)))
+        if output != "-":
+            sinks.append(opened.enter_context(shown_results(top=top)))
+        yield sinks
+
+
+def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> tuple[int, bool]:
+    """Write the results as they come; return how many failed, and whether the user stopped it.
 
     An interrupt ends the run in order: what was answered until then is kept.
     """
     from rich.console import Console
 
-    from pptsn.runtime.base.files import printable
-    from pptsn.runtime.base.progress import notes, progress_bar
+    from pptsn.runtime.base.progress import progress_bar
     from pptsn.runtime.classify.results import Failure
-    from pptsn.runtime.classify.sinks import JsonLines, Table
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    table = Table(Console(highlight=False), top=top)
     failed = 0
     try:
         with progress_bar(errors) as bar:
             task = bar.add_task("classifying", total=total)
             for result in results:
-                if isinstance(sink, JsonLines):
-                    sink.write(result)
-                if isinstance(result, Failure):
-                    failed += 1
-                    errors.print(f"pptsn: error: {printable(str(result.error))}", style="red", markup=False)
-                else:
-                    for warning in result.warnings:
-                        line = f"pptsn: warning: {printable(result.source)}: {warning}"
-                        notes().print(line, style="yellow", markup=False)
-                    if not quiet_table:
-                        table.write(result)
+                _write(result, sinks)
+                _tell(result, errors)
+                failed += isinstance(result, Failure)
                 bar.advance(task)
     except KeyboardInterrupt:
         errors.print("pptsn: stopped; what was answered until now is kept", style="red")
         return failed, True
     return failed, False
+
+
+def _write(result: Classification | Failure, sinks: list[ResultSink]) -> None:
+    """Write `result` to all of `sinks`; where the reader of one has gone, the others go on without it."""
+    from pptsn.runtime.base.lines import ReaderGoneError
+
+    for sink in tuple(sinks):
+        try:
+            sink.write(result)
+        except ReaderGoneError:
+            sinks.remove(sink)
+            if not sinks:
+                raise
+
+
+def _tell(result: Classification | Failure, errors: Console) -> None:
+    """Print why a source failed, or what was odd about it."""
+    from pptsn.runtime.base.files import printable
+    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.classify.results import Failure
+
+    if isinstance(result, Failure):
+        errors.print(f"pptsn: error: {printable(str(result.error))}", style="red", markup=False)
+        return
+    for warning in result.warnings:
+        line = f"pptsn: warning: {printable(result.source)}: {warning}"
+        notes().print(line, style="yellow", markup=False)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol
 
 from rich.console import Console
 from rich.text import Text
 
-from pptsn.runtime.base.files import atomic_file, printable
+from pptsn.runtime.base.errors import InputError, reason_of
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
 
 _BAR_WIDTH = 12
@@ -20,49 +21,99 @@ _SCORE_WIDTH = 6
 _MIN_SOURCE_WIDTH = 16
 
 
+class ResultSink(Protocol):
+    """Takes results as they come; each is where it belongs when `write` returns."""
+
+    def write(self, result: Classification | Failure) -> None:
+        """Take one result; raises InputError where that failed, the results before it being whole."""
+        ...
+
+
 class JsonLines:
     """Writes one JSON object a result."""
 
-    def __init__(self, stream: TextIO, *, top: int) -> None:
-        self._stream = stream
+    def __init__(self, output: LineOutput, *, top: int) -> None:
+        self._output = output
         self._top = top
 
     @classmethod
     @contextmanager
     def open(cls, path: str, *, top: int) -> Iterator[JsonLines]:
-        """Yield a sink that writes to `path` (`-`: standard output), which appears when the block ends."""
-        if path == "-":
-            yield cls(sys.stdout, top=top)
-            return
-        with atomic_file(Path(path)) as temporary, open(temporary, "w", encoding="utf-8") as stream:
-            yield cls(stream, top=top)
+        """Yield a sink that writes to `path` (`-`: standard output).
+
+        The first result replaces what the file held.  However the program ends, the results until then are there.
+        """
+        with _opened(StandardOutput() if path == "-" else LineFile(Path(path), anew=True)) as output:
+            yield cls(output, top=top)
 
     def write(self, result: Classification | Failure) -> None:
         """Write one line."""
-        self._stream.write(json.dumps(result.to_dict(top=self._top), ensure_ascii=False) + "\n")
-        self._stream.flush()
+        _write_line(self._output, json.dumps(result.to_dict(top=self._top), ensure_ascii=False))
+
+
+class TabbedLines:
+    """Writes tab-separated lines, for pipes: source, class number, label and score, a line a leading class."""
+
+    def __init__(self, output: LineOutput, *, top: int) -> None:
+        self._output = output
+        self._top = top
+
+    def write(self, result: Classification | Failure) -> None:
+        """Write the leading classes of one source, all at once."""
+        if isinstance(result, Classification):
+            name = printable(result.source)
+            rows = (f"{name}\t{p.class_id}\t{p.label}\t{p.score:.6f}" for p in result.top(self._top))
+            _write_line(self._output, "\n".join(rows))
+
+
+@contextmanager
+def shown_results(*, top: int) -> Iterator[ResultSink]:
+    """Yield what shows results on standard output: a table on a terminal, tab-separated lines elsewhere."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        yield Table(console, top=top)
+        return
+    with _opened(StandardOutput()) as output:
+        yield TabbedLines(output, top=top)
+
+
+@contextmanager
+def _opened(output: LineOutput) -> Iterator[LineOutput]:
+    output.open()
+    try:
+        yield output
+    finally:
+        with _naming(output):
+            output.close()
+
+
+def _write_line(output: LineOutput, line: str) -> None:
+    with _naming(output):
+        output.write_line(line)
+
+
+@contextmanager
+def _naming(output: LineOutput) -> Iterator[None]:
+    """Turn what the system says of an output that cannot be written any further into an error that names it."""
+    try:
+        yield
+    except OSError as error:
+        cause = f"cannot be written ({reason_of(error)}), the results in it stay"
+        raise InputError(output.name, cause, "make room, and classify the others again") from error
 
 
 class Table:
-    """Prints each result as it comes: rows of a table on a terminal, tab-separated lines into a pipe.
-
-    Piped lines have the fields source, class number, label and score.
-    """
+    """Prints each result as it comes, as rows of a table on a terminal."""
 
     def __init__(self, console: Console, *, top: int) -> None:
         self._console = console
         self._top = top
         self._has_header = False
 
-    def write(self, result: Classification) -> None:
+    def write(self, result: Classification | Failure) -> None:
         """Print the leading classes of one source."""
-        if self._console.is_terminal:
+        if isinstance(result, Classification):
             self._write_rows(result)
-            return
-        for p in result.top(self._top):
-            print(
-                printable(result.source), p.class_id, p.label, f"{p.score:.6f}", sep="\t", file=self._console.file
-            )
 
     def _write_rows(self, result: Classification) -> None:
         width = self._console.width

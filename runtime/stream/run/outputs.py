@@ -11,12 +11,12 @@ from pathlib import Path
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import refuse_overwriting
+from pptsn.runtime.base.lines import StandardOutput
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.recording.overlay import VideoFile
 from pptsn.runtime.stream.run.settings import OutputSettings
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import VideoDestination, split_options
-from pptsn.runtime.stream.sinks.line_output import StandardOutput
 from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.terminal import TroubleLines, terminal_sinks
 from pptsn.runtime.stream.sources.base import SourceUri

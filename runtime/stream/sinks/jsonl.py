@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind
-from pptsn.runtime.stream.sinks.line_output import (
-    FileOptions,
-    LineFile,
-    LineOutput,
-    StandardOutput,
-    rotation,
-)
+from pptsn.runtime.stream.sinks.line_output import FileOptions, rotation
 from pptsn.runtime.stream.sinks.text import json_text
 
 

@@ -1,27 +1,16 @@
-"""Where lines of text can go: standard output, or files that grow for weeks.
-
-A file is appended to, rotated by size, and whole after a power cut or on a full disk.
-"""
+"""The options of files of lines that grow for weeks: how they are rotated."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 import re
-import stat
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
-from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.lines import DEFAULT_KEEP
 from pptsn.runtime.base.options import option, whole
 from pptsn.runtime.stream.sinks.kind import STREAM, Address, MessageOptions
 
-DEFAULT_KEEP = 5
 _MAX_KEEP = 10_000
 # A smaller file would be renamed with every line.
 _MIN_ROTATE_BYTES = 1000
@@ -57,179 +46,6 @@ class FileOptions(MessageOptions):
     )
 
 
-class LineOutput(Protocol):
-    """Takes lines.  name: what it is called in reports."""
-
-    name: str
-
-    def open(self) -> None:
-        """Get ready; raises PptsnError where it can never be written."""
-        ...
-
-    def write_line(self, line: str) -> None:
-        """Write `line`, which comes without its end, as UTF-8; raises OSError or PptsnError where that failed."""
-        ...
-
-    def close(self) -> None:
-        """Finish; a second call does nothing."""
-        ...
-
-
-class StandardOutput:
-    """Standard output, unbuffered.  Once its reader has gone, every line raises InputError."""
-
-    name = "standard output"
-
-    def __init__(self) -> None:
-        self._descriptor: int | None = None
-        self._gone = self._torn = False
-
-    def open(self) -> None:
-        """Find it; what the program has printed until now comes first."""
-        sys.stdout.flush()
-        self._descriptor = sys.stdout.fileno()
-
-    def write_line(self, line: str) -> None:
-        """Write one line; where the last one was cut short (a full disk), begin on a new line."""
-        if self._gone:
-            raise InputError(self.name, "its reader has gone")
-        if self._descriptor is None:
-            raise InputError(self.name, "is closed")
-        data = b"\n" * self._torn + printable_bytes(line) + b"\n"
-        try:
-            write_all(self._descriptor, data)
-        except BrokenPipeError as error:
-            self._gone = True
-            raise InputError(self.name, "its reader has gone") from error
-        except OSError:
-            self._torn = True
-            raise
-        self._torn = False
-
-    def close(self) -> None:
-        """Leave it open: others may print."""
-        self._descriptor = None
-
-
-class LineFile:
-    """Appends lines to the file `path`.
-
-    A program that is started again goes on where it was; nothing is replaced.  Where the last line is cut short
-    (a power cut), the first new one begins on a line of its own.  A line that cannot be written, because the disk
-    is full, leaves nothing behind.  Where another program takes the file away (logrotate), it is begun anew.
-
-    rotate_bytes: a file that would grow past it is renamed first, `x.jsonl` to `x.1.jsonl`, `x.1.jsonl` to
-    `x.2.jsonl`, up to number `keep`; the oldest goes.  A line is never split, so one that is longer than
-    rotate_bytes has a file to itself.  None: the file grows without end.
-    header: the first line of each file, or "".
-    """
-
-    def __init__(
-        self, path: Path, *, rotate_bytes: int | None = None, keep: int = DEFAULT_KEEP, header: str = ""
-    ) -> None:
-        self.path = path
-        self.name = printable(str(path))
-        self._rotate_bytes = rotate_bytes
-        self._keep = keep
-        self._header = printable_bytes(header + "\n") if header else b""
-        self._descriptor: int | None = None
-        self._torn = False
-
-    def open(self) -> None:
-        """Open the file, with the folders that it needs.
-
-        Raises InputError where it cannot be written, UsageError where another process writes it or where it
-        begins with another header.
-        """
-        try:
-            if not self.path.parent.exists():
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._open()
-        except OSError as error:
-            cause = f"cannot be written ({error.strerror or error})"
-            raise InputError(self.name, cause, "choose a writable place with room") from error
-        if self._rotate_bytes is not None and not os.access(self.path.parent, os.W_OK):
-            self.close()
-            cause = "cannot be rotated (its folder is not writable)"
-            raise InputError(self.name, cause, "choose another place, or leave `rotate` out")
-
-    def write_line(self, line: str) -> None:
-        """Append one line; raises OSError or PptsnError where that failed, the file being as it was before."""
-        descriptor = self._current()
-        data = printable_bytes(line) + b"\n"
-        size = os.fstat(descriptor).st_size
-        if self._rotate_bytes is not None and size > 0 and size + len(data) > self._rotate_bytes:
-            descriptor = self._rotate()
-            size = 0
-        start = self._header if size == 0 else b"\n" * self._torn
-        try:
-            write_all(descriptor, start + data)
-        except OSError:
-            self._take_back(descriptor, size)
-            raise
-        self._torn = False
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _open(self) -> int:
-        _refuse_special_file(self.path, self.name)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            _lock(descriptor, self.name)
-            self._check_header(descriptor)
-            size = os.fstat(descriptor).st_size
-            self._torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
-        return descriptor
-
-    def _check_header(self, descriptor: int) -> None:
-        """Refuse a file with another header; where a power cut has left a part of ours alone, remove it."""
-        size = os.fstat(descriptor).st_size
-        begin = os.pread(descriptor, len(self._header), 0)
-        if size < len(self._header) and self._header.startswith(begin):
-            os.ftruncate(descriptor, 0)
-        elif begin != self._header:
-            raise UsageError(self.name, "exists with other columns", "name another file, or move this one away")
-
-    def _current(self) -> int:
-        """Return the descriptor of the file that is at `path` now."""
-        if self._descriptor is None:
-            return self._open()
-        here = os.fstat(self._descriptor)
-        with suppress(FileNotFoundError):
-            there = self.path.stat()
-            if (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino):
-                return self._descriptor
-        self.close()
-        return self._open()
-
-    def _rotate(self) -> int:
-        """Rename the files and begin a new one.  Only files below the first free number move."""
-        numbered = [self._numbered(number) for number in range(1, self._keep + 1)]
-        free = next((i for i, path in enumerate(numbered) if not path.exists()), self._keep - 1)
-        for i in range(free, 0, -1):
-            os.replace(numbered[i - 1], numbered[i])
-        os.replace(self.path, numbered[0])
-        self.close()
-        return self._open()
-
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.stem}.{number}{self.path.suffix}")
-
-    def _take_back(self, descriptor: int, size: int) -> None:
-        try:
-            os.ftruncate(descriptor, size)
-        except OSError:
-            self._torn = True
-
-
 class Rotation(TypedDict):
     """What LineFile takes of these names."""
 
@@ -248,35 +64,3 @@ def rotation(address: Address, options: FileOptions) -> Rotation:
     if options.rotate_bytes is None and options.keep is not None:
         raise UsageError(address.name, "keep counts the files that rotate makes", "give rotate=SIZE as well")
     return {"rotate_bytes": options.rotate_bytes, "keep": options.keep or DEFAULT_KEEP}
-
-
-def _refuse_special_file(path: Path, name: str) -> None:
-    """Raise InputError where `path` is something that cannot be appended to and cut; opening a pipe would hang."""
-    with suppress(FileNotFoundError):
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise InputError(name, "is a folder, expected a file name", "name a file in it")
-        if not stat.S_ISREG(mode):
-            raise InputError(name, "is no regular file", "name a file; - is standard output")
-
-
-def _lock(descriptor: int, name: str) -> None:
-    """Keep a second process from the file: what one takes back after a failure may be the other's line."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            raise UsageError(name, "another output or process writes it", "name another file") from error
-        # Some network file systems know no locks; there it is the user's care.
-
-
-def printable_bytes(text: str) -> bytes:
-    """Return `text` in UTF-8; what has no place in it is spelled out in hexadecimal."""
-    return text.encode("utf-8", "backslashreplace")
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`; raises OSError where that failed, having written a part of it perhaps."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]

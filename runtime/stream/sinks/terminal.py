@@ -7,10 +7,10 @@ import sys
 from rich.console import Console
 
 from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.lines import LineOutput, StandardOutput
 from pptsn.runtime.stream.actions.messages import Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.line_output import LineOutput, StandardOutput
 from pptsn.runtime.stream.sinks.live_table import LiveTable
 from pptsn.runtime.stream.sinks.text import news_line, one_line, utc_text
 

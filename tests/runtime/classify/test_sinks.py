@@ -1,13 +1,15 @@
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.lines import LineFile
 from pptsn.runtime.classify.results import Failure
-from pptsn.runtime.classify.sinks import JsonLines, Table, shorten_middle
+from pptsn.runtime.classify.sinks import JsonLines, TabbedLines, Table, shorten_middle, shown_results
 from tests.runtime.classify.test_results import classification
 
 
@@ -16,21 +18,42 @@ def test_json_lines_are_one_object_a_result(tmp_path: Path) -> None:
     with JsonLines.open(str(path), top=1) as sink:
         sink.write(classification(labels=("x", "ärchery", "z")))
         sink.write(Failure("b.mp4", InputError("b.mp4", "is empty")))
-        assert not path.exists()
     first, second = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     assert first["top"][0]["label"] == "ärchery"
     assert second == {"source": "b.mp4", "error": "b.mp4: is empty"}
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_crash_leaves_the_old_lines(tmp_path: Path) -> None:
+def test_a_result_is_in_the_file_when_it_is_written_and_stays_whatever_comes(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text("old\n")
     with pytest.raises(RuntimeError), JsonLines.open(str(path), top=1) as sink:
+        assert path.read_text() == "old\n"
         sink.write(classification())
+        assert json.loads(path.read_text())["source"] == "a.mp4"
+        raise RuntimeError
+    assert json.loads(path.read_text())["source"] == "a.mp4"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_before_the_first_result_leaves_the_old_ones(tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text("old\n")
+    with pytest.raises(RuntimeError), JsonLines.open(str(path), top=1):
         raise RuntimeError
     assert path.read_text() == "old\n"
-    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_runs_do_not_write_one_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "answers.jsonl")
+    with (
+        JsonLines.open(path, top=1) as sink,
+        pytest.raises(UsageError, match=r"answers\.jsonl: another output or process writes it"),
+        JsonLines.open(path, top=1),
+    ):
+        pass
+    with JsonLines.open(path, top=1) as sink:
+        sink.write(classification())
 
 
 def test_a_dash_prints(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,25 +62,59 @@ def test_a_dash_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["source"] == "a.mp4"
 
 
-def printed(width: int, *, terminal: bool, source: str = "a.mp4") -> list[str]:
+@pytest.mark.parametrize("room", [0, 1, 3])
+@pytest.mark.parametrize("kind", [JsonLines, TabbedLines])
+def test_a_full_disk_keeps_the_results_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, room: int
+) -> None:
+    real, left = os.write, [room]
+
+    def write(descriptor: int, data: bytes) -> int:
+        if not left[0]:
+            left[0] = -1
+            return real(descriptor, data[:7])
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        left[0] -= 1
+        return real(descriptor, data)
+
+    output = LineFile(tmp_path / "answers", anew=True)
+    output.open()
+    sink = kind(output, top=1)
+    monkeypatch.setattr(os, "write", write)
+    for _ in range(room):
+        sink.write(classification())
+    with pytest.raises(InputError, match=r"answers: cannot be written \(No space left on device\), the results"):
+        sink.write(classification())
+    output.close()
+    text = (tmp_path / "answers").read_text()
+    assert text.count("\n") == len(text.splitlines()) == room
+
+
+def printed(width: int, *, source: str = "a.mp4") -> list[str]:
     stream = io.StringIO()
-    console = Console(file=stream, width=width, force_terminal=terminal, color_system=None, highlight=False)
-    table = Table(console, top=2)
+    table = Table(
+        Console(file=stream, width=width, force_terminal=True, color_system=None, highlight=False), top=2
+    )
     table.write(classification(source=source))
+    table.write(Failure("b.mp4", InputError("b.mp4", "is empty")))
     table.write(classification(source=source))
     return stream.getvalue().splitlines()
 
 
-def test_a_pipe_gets_tab_separated_fields() -> None:
-    lines = printed(40, terminal=False, source="folder/" + "long" * 40 + ".mp4")
-    assert len(lines) == 4
+def test_a_pipe_gets_tab_separated_fields_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with shown_results(top=2) as sink:
+        sink.write(classification(source="folder/" + "long" * 40 + ".mp4"))
+        sink.write(Failure("b.mp4", InputError("b.mp4", "is empty")))
+        lines = capfd.readouterr().out.splitlines()
+    assert len(lines) == 2
     assert lines[0].split("\t")[1:] == ["1", "y", "0.665241"]
     assert lines[0].startswith("folder/long")
 
 
 @pytest.mark.parametrize("width", [50, 80, 200])
 def test_a_terminal_gets_a_table_that_fits(width: int) -> None:
-    lines = printed(width, terminal=True, source="folder/" + "long" * 40 + "/clip.mp4")
+    lines = printed(width, source="folder/" + "long" * 40 + "/clip.mp4")
     assert len(lines) == 5
     assert lines[0].split() == ["source", "label", "score"]
     assert all(len(line.rstrip()) <= width for line in lines)

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.lines import LineFile, StandardOutput
 from pptsn.runtime.stream.sinks.jsonl import JsonlSink
-from pptsn.runtime.stream.sinks.line_output import LineFile, StandardOutput
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction
 
@@ -74,7 +73,7 @@ def test_a_program_whose_reader_has_gone_ends_in_order() -> None:
     code = """
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.sinks.jsonl import JsonlSink
-from pptsn.runtime.stream.sinks.line_output import StandardOutput
+from pptsn.runtime.base.lines import StandardOutput
 from tests.runtime.stream.sinks.samples import prediction
 sink = JsonlSink(StandardOutput(), top=1)
 sink.open()
@@ -97,31 +96,3 @@ raise SystemExit(0 if failed else 9)
     child.stdout.close()
     _, errors = child.communicate(timeout=60)
     assert (child.returncode, errors) == (0, b"")
-
-
-def test_a_line_that_standard_output_cut_short_is_ended_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with open(tmp_path / "out", "w") as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        output = StandardOutput()
-        output.open()
-        real = os.write
-
-        def cut(descriptor: int, data: bytes) -> int:
-            if len(data) < 4:
-                raise OSError(28, "No space left on device")
-            return real(descriptor, data[:4])
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "write", cut)
-            with pytest.raises(OSError, match="No space"):
-                output.write_line("12345")
-        output.write_line("next")
-    assert (tmp_path / "out").read_text() == "1234\nnext\n"
-
-
-def test_a_closed_output_says_so() -> None:
-    output = StandardOutput()
-    with pytest.raises(InputError, match="is closed"):
-        output.write_line("x")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.stream.sinks.line_output import LineFile
+from pptsn.runtime.base.lines import LineFile, ReaderGoneError, StandardOutput
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_places_that_cannot_be_written_are_told_at_once(tmp_path: Path) -> None:
 FILL = """
 import resource, sys
 from pathlib import Path
-from pptsn.runtime.stream.sinks.line_output import LineFile
+from pptsn.runtime.base.lines import LineFile
 
 place, limit = Path(sys.argv[1]), int(sys.argv[2])
 if limit:
@@ -219,3 +219,86 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_no_half_line_and_works_again_with_room(small_disk: Path) -> None:
     (small_disk / "ballast").write_bytes(bytes(32 * 1024))
     run_fill(small_disk / "x.jsonl", limit=0)
+
+
+def test_the_first_of_new_lines_replaces_the_old_ones(path: Path) -> None:
+    write(path, "old", "older")
+    file = LineFile(path, anew=True)
+    file.open()
+    assert path.read_text() == "old\nolder\n"
+    file.write_line("new")
+    assert path.read_text() == "new\n"
+    file.write_line("newer")
+    file.close()
+    assert path.read_text() == "new\nnewer\n"
+
+
+def test_without_a_new_line_all_is_as_it_was(path: Path) -> None:
+    write(path, anew=True)
+    assert list(path.parent.iterdir()) == []
+    write(path, "old")
+    write(path, anew=True)
+    assert path.read_text() == "old\n"
+
+
+def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full after four bytes of whatever is written."""
+    real = os.write
+
+    def cut(descriptor: int, data: bytes) -> int:
+        if len(data) < 4:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data[:4])
+
+    monkeypatch.setattr(os, "write", cut)
+
+
+@pytest.mark.parametrize("mode", ["w", "a"])
+def test_a_line_that_a_full_disk_cuts_short_is_taken_back_from_standard_output(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / "out").write_text("before\n")
+    with open(tmp_path / "out", mode) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        output = StandardOutput()
+        output.open()
+        output.write_line("first")
+        with monkeypatch.context() as patch:
+            cut_short(patch)
+            with pytest.raises(OSError, match="No space"):
+                output.write_line("12345")
+        output.write_line("next")
+    assert (tmp_path / "out").read_text() == "before\n" * (mode == "a") + "first\nnext\n"
+
+
+def test_a_line_that_was_cut_short_in_a_pipe_is_ended_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with open(reading) as reader, open(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        output = StandardOutput()
+        output.open()
+        with monkeypatch.context() as patch:
+            cut_short(patch)
+            with pytest.raises(OSError, match="No space"):
+                output.write_line("12345")
+        output.write_line("next")
+        stream.close()
+        assert reader.read() == "1234\nnext\n"
+
+
+def test_a_reader_that_has_gone_is_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with open(writing, "w") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        output = StandardOutput()
+        output.open()
+        os.close(reading)
+        for _ in range(2):
+            with pytest.raises(ReaderGoneError, match="standard output: its reader has gone"):
+                output.write_line("x")
+
+
+def test_a_closed_output_says_so() -> None:
+    output = StandardOutput()
+    with pytest.raises(InputError, match="is closed"):
+        output.write_line("x")
