@@ -36,6 +36,20 @@ def test_dir_completion_and_help_know_every_public_name() -> None:
     assert "Classify" in shown or "classify" in shown
 
 
+@pytest.mark.parametrize("given", ["m.onnx", Path("m.onnx")])
+def test_a_path_where_an_engine_is_due_is_told_with_what_takes_it(given: str | Path) -> None:
+    with pytest.raises(TypeError, match=r"^Recognizer takes an Engine, not .*Recognizer\.open\('m\.onnx'\)$"):
+        pptsn.Recognizer(given)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"^StreamPipeline takes an Engine, not .* open_engine\('m\.onnx'\)$"):
+        pptsn.StreamPipeline(given, pptsn.StreamSettings())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, 3, object()])
+def test_whatever_else_is_no_engine_is_told_too(given: object) -> None:
+    with pytest.raises(TypeError, match=r"is opened by Recognizer\.open\(PATH\)$"):
+        pptsn.Recognizer(given)  # type: ignore[arg-type]
+
+
 def test_star_import_brings_the_public_names() -> None:
     names: dict[str, object] = {}
     exec("from pptsn import *", names)  # noqa: S102

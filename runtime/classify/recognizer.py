@@ -18,6 +18,7 @@ from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, Source
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines.base import require_engine
 from pptsn.runtime.engines.tuning import FAST
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Exhausted, Feed
@@ -33,9 +34,11 @@ class Recognizer(Closing):
         recognizer.classify("clip.mp4").top(5)
 
     batch_size: crops a call of the engine; None takes the engine's own number.
+    Raises TypeError for what is no Engine, such as a path: that is for `open`.
     """
 
     def __init__(self, engine: Engine, *, batch_size: int | None = None) -> None:
+        require_engine(engine, taker="Recognizer", opener="Recognizer.open")
         self._engine, self._batch_size = engine, batch_size
 
     @classmethod

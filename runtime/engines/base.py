@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -171,6 +172,16 @@ class Engine(Closing, ABC):
     @abstractmethod
     def close(self) -> None:
         """Release the model and its memory."""
+
+
+def require_engine(given: object, *, taker: str, opener: str = "open_engine") -> None:
+    """Raise TypeError, with what to call instead, where `given` is no Engine; a path is the likely mistake.
+
+    taker: the class that was given it.  opener: what takes a path.
+    """
+    if not isinstance(given, Engine):
+        path = repr(str(given)) if isinstance(given, (str, Path)) else "PATH"
+        raise TypeError(f"{taker} takes an Engine, not {given!r}; a model is opened by {opener}({path})")
 
 
 class _PlainBatch(Batch):

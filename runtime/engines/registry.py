@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pptsn.runtime.engines.base import Engine
 
 AUTO = "auto"
+# What an engine has to set, as its base has no values for it.
+_OF_EVERY_ENGINE = ("spec", "identity", "batch_size")
 # In the order in which `auto` asks them.
 BACKENDS: Registry[type[AnyBackend]] = Registry(
     "pptsn.backends",
@@ -114,13 +116,26 @@ def _open(chosen: AnyBackend, path: Path, choices: Sequence[Choices], options: A
     """Open the model for each of `choices`, as one engine; options: the defaults if None."""
     options = chosen.options() if options is None else options
     with BACKENDS.told_as_plugin(chosen.name, "failed to open the model"), ExitStack() as opened:
-        engines: list[Engine] = [opened.enter_context(chosen.open(path, one, options)) for one in choices]
+        engines = [opened.enter_context(_opened(chosen, path, one, options)) for one in choices]
         opened.pop_all()
     if len(engines) == 1:
         return engines[0]
     from pptsn.runtime.engines.several import SeveralEngines
 
     return SeveralEngines(engines)
+
+
+def _opened(chosen: AnyBackend, path: Path, choices: Choices, options: Any) -> Engine:
+    """Open the model; raises TypeError where what a backend returns is no Engine, or says not what it is."""
+    from pptsn.runtime.engines.base import Engine  # only here: it brings NumPy
+
+    engine: object = chosen.open(path, choices, options)
+    if not isinstance(engine, Engine):
+        raise TypeError(f"its open() returned {engine!r}, not a pptsn.runtime.engines.Engine")
+    unset = [name for name in _OF_EVERY_ENGINE if not hasattr(engine, name)]
+    if unset:
+        raise TypeError(f"its engine does not set {', '.join(unset)}")
+    return engine
 
 
 def _open_best(path: Path, choices: Choices) -> Engine:

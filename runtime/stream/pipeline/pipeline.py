@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines.base import require_engine
 from pptsn.runtime.frames.views import view_count
 from pptsn.runtime.stream.actions.analysis import InferredFrame
 from pptsn.runtime.stream.actions.messages import Message
@@ -44,7 +45,7 @@ class StreamPipeline(Closing):
     settings, rules: of all streams.  record: gives the file of the next annotated video of a stream, by its name
     and whether it is live; None: no videos.  report: takes lines about sinks in trouble, from any thread.
     keep_open: go on when all streams have ended, since more will be added.
-    Raises DeviceError where a GPU that prepares itself fails.
+    Raises DeviceError where a GPU that prepares itself fails, TypeError for what is no Engine, such as a path.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class StreamPipeline(Closing):
         report: Callable[[str], None] = lambda line: None,
         keep_open: bool = False,
     ) -> None:
+        require_engine(engine, taker="StreamPipeline")
         # Before any stream is opened, whose pictures would have to wait for what the engine prepares.
         engine.expect(view_count(settings.views, mirror_in_graph=engine.spec.mirror))
         self._report, self._keep_open = report, keep_open

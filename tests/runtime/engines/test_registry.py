@@ -5,14 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.plugins import PluginError
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines import Backend, Choices, Engine, open_engine
+from pptsn.runtime.engines.backend import NoOptions
+from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.registry import BACKENDS, backend_runs, backends_help, failing_packages, parse_backend
+from pptsn.runtime.frames.preprocess import Frame
 from tests.models import needs_openvino, write_tiny_model
 from tests.runtime.engines.onnxruntime.cuda_build import CUDA, TENSORRT, CudaBuild
 from tests.runtime.engines.onnxruntime.test_engine import write_int8
@@ -136,6 +143,49 @@ def test_listing_the_backends_loads_no_library() -> None:
     code = f"{load}; backends_help(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "cv2", "av", "onnxruntime", "openvino", "tensorrt", "pycuda"} & set(run.stdout.split())
+
+
+class NoEngine(Backend[NoOptions]):
+    """Of a plugin; what it returns is no Engine, or one that says nothing of itself."""
+
+    returned: ClassVar[Any] = None
+
+    def open(self, path: Path, choices: Choices, options: NoOptions) -> Engine:
+        return self.returned  # type: ignore[no-any-return]
+
+
+class Silent(Engine):
+    def _infer(self, crops: Frame) -> Logits:
+        raise AssertionError("nobody asked it")
+
+    def close(self) -> None:
+        pass
+
+
+class HalfSilent(Silent):
+    batch_size = 1
+
+
+@pytest.mark.parametrize(
+    ("returned", "cause"),
+    [
+        (None, r"its open\(\) returned None, not a pptsn\.runtime\.engines\.Engine"),
+        ("m.onnx", r"its open\(\) returned 'm\.onnx', not a"),
+        (ExitStack(), r"its open\(\) returned <contextlib\.ExitStack object.*>, not a"),
+        (Silent(), "its engine does not set spec, identity, batch_size"),
+        (HalfSilent(), r"its engine does not set spec, identity\)"),
+    ],
+)
+def test_a_plugin_that_opens_no_engine_is_told_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, returned: object, cause: str
+) -> None:
+    entry = metadata.EntryPoint("odd", f"{__name__}:NoEngine", BACKENDS.group)
+    monkeypatch.setitem(vars(BACKENDS), "_found", {"odd": [entry]})
+    monkeypatch.setattr(BACKENDS, "_loaded", {})
+    monkeypatch.setattr(BACKENDS, "_instances", {})
+    monkeypatch.setattr(NoEngine, "returned", returned)
+    with pytest.raises(PluginError, match=rf"plugin odd .*: failed to open the model \(TypeError: {cause}"):
+        open_engine(tmp_path / "m.onnx", backend="odd")
 
 
 def test_a_backend_of_our_own_is_found_without_a_look_at_what_is_installed(tmp_path: Path) -> None:

@@ -32,5 +32,12 @@ class _Counting:
     def copy(self) -> _Counting:
         return _Counting(self._counter, self._real.copy())
 
+    @property
+    def digest_size(self) -> int:
+        return int(self._real.digest_size)
+
+    def digest(self) -> bytes:
+        return bytes(self._real.digest())
+
     def hexdigest(self) -> str:
         return str(self._real.hexdigest())

@@ -247,26 +247,18 @@ def test_a_bad_line_of_a_list_does_not_stop_the_others(run_fd, model: Path, tmp_
     assert '"state": "ended"' in ended.out
 
 
-class BrokenEngine:
-    """An engine whose runs fail as ONNX Runtime's do: with an error of no kind that we know."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._engine, name)
-
-    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
-        raise RuntimeError("[ONNXRuntimeError] : 6 :\nout of memory")
+def fails_as_onnxruntime_does(batch_size: int | None = None) -> tuple[Batch, ...]:
+    """Fail with an error of no kind that we know."""
+    raise RuntimeError("[ONNXRuntimeError] : 6 :\nout of memory")
 
 
 def test_an_engine_that_fails_is_one_line_and_the_run_is_summed_up(  # type: ignore[no-untyped-def]
     run_fd, model: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    @contextmanager
-    def open_broken(path: str, **options: object) -> Iterator[BrokenEngine]:
-        with open_engine(path) as engine:
-            yield BrokenEngine(engine)
+    def open_broken(path: str, **options: object) -> Engine:
+        engine = open_engine(path)
+        monkeypatch.setattr(engine, "new_batches", fails_as_onnxruntime_does)
+        return engine
 
     monkeypatch.setattr("pptsn.runtime.stream.run.live.open_engine", open_broken)
     ended = run_fd("stream", "synthetic:?live=1", "--model", model)
