@@ -42,7 +42,8 @@ def wrong_names(cls: type, values: Mapping[str, Any]) -> str | None:
     """Return which of the fields of `cls` are missing in `values`, and what is there beside them, or None."""
     names = {field.name for field in dataclasses.fields(cls)}
     unknown, missing = sorted(values.keys() - names), sorted(names - values.keys())
-    return f"has unknown fields {unknown} and lacks {missing}" if unknown or missing else None
+    wrong = {"has unknown fields": unknown, "lacks": missing}
+    return " and ".join(f"{what} {which}" for what, which in wrong.items() if which) or None
 
 
 def as_fields(values: Mapping[str, Any]) -> dict[str, Any]:
