@@ -55,6 +55,8 @@ class SkipLayers:
                 raise UsageError(_SKIP_LAYERS, f"{text!r} names no number of layers", "as in auto:5")
             return cls(worst=int(count[:9]))
         names = [name.strip().removeprefix(NETWORK_PREFIX) for name in text.split(",")]
+        if not any(names):
+            raise UsageError(_SKIP_LAYERS, f"{text!r} names no layer", "write NAME,NAME, or auto:5")
         return cls(names=tuple(dict.fromkeys(name for name in names if name)))
 
     def check(self, network: Network) -> None:

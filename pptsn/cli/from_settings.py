@@ -140,7 +140,7 @@ def _instance(settings: type, values: dict[str, Any]) -> Any:
         value = values.pop(field.name)
         if about.read is None:
             fields[field.name] = _as_field(value, hints[field.name], about.scale)
-        elif value:
+        elif value not in (None, []):
             fields[field.name] = about.read(value)
     return settings(**fields)
 

@@ -61,7 +61,7 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
     is_last: whether an item is the last of its job: a process that dies after it costs nothing.
     crashed: makes the last item of a job whose process died before, given the signal that ended it or None; other
         items of that job may have been taken by then.  What it raises is raised instead.
-    note: told at most once, why there are fewer processes than were asked for.
+    note: told at most once, why there are fewer processes than the crew has.
 
     A job begins when a process is free, in the order of `jobs`, which threads of this process iterate as they go;
     so the job whose turn it is has always begun, and the others wait when their process has filled its slots.
@@ -280,7 +280,7 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
             cause = f"none is left, and none can be started ({refusal})"
             self._begin_no_more(PptsnError(thing, cause, "use fewer"))
         elif note is not None:
-            note(f"fewer {thing} than the {self._crew.count} asked for, as the system starts no more ({refusal})")
+            note(f"fewer than {self._crew.count} {thing}, as the system starts no more ({refusal})")
 
 
 class _Worker(Closing):

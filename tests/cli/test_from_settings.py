@@ -235,3 +235,12 @@ def test_a_type_of_its_own_is_read_from_the_text() -> None:
     error = made(command, "--corner", "3").exception
     assert isinstance(error, UsageError)
     assert str(error) == "--corner: '3' is none; as in 1,2"
+
+
+def test_an_empty_text_is_read_as_any_other() -> None:
+    def command(region: Region) -> None:
+        raise AssertionError
+
+    error = made(command, "--corner=").exception
+    assert isinstance(error, UsageError)
+    assert str(error) == "--corner: '' is none; as in 1,2"

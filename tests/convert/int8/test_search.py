@@ -76,6 +76,12 @@ def test_a_number_of_layers_that_is_none_is_refused(text: str) -> None:
         SkipLayers.parse(text)
 
 
+@pytest.mark.parametrize("text", ["", ",", " , "])
+def test_names_of_which_there_is_none_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="names no layer; write NAME,NAME, or auto:5"):
+        SkipLayers.parse(text)
+
+
 def test_layers_that_are_not_there_and_skipping_all_are_refused(network: Network) -> None:
     with pytest.raises(UsageError, match=r"no convolution 'Conv\.9'.*stem to same2"):
         SkipLayers(names=("Conv.9",)).check(network)

@@ -268,7 +268,7 @@ def test_fewer_processes_do_where_the_system_refuses_more(
     with a_pool(jobs, 5, note=told.append) as pool:
         assert taken(pool) == expected(jobs)
     assert len(told) == 1
-    assert told[0].startswith("fewer hands than the 5 asked for, as the system starts no more (")
+    assert told[0].startswith("fewer than 5 hands, as the system starts no more (")
     assert ("Too many open files" in told[0]) == isinstance(error, OSError)
 
 
