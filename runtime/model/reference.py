@@ -21,6 +21,7 @@ from msgspec import Meta
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.fields import exactly, wrong_field, wrong_names
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.frames.stored import decoded_picture
 from pptsn.runtime.model.spec import ModelSpec
 
 FORMAT_VERSION = 1
@@ -83,15 +84,11 @@ class Reference:
 
     def crops(self, spec: ModelSpec, *, source: object) -> Frame:
         """Return the crops (N, S, S, 3) uint8 RGB; raises ModelError, naming `source`, where they are none."""
-        import cv2
-
         size = spec.crop_size
-        stored = np.frombuffer(_bytes(self.crops_png, source), np.uint8)
-        picture = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
+        picture = decoded_picture(_bytes(self.crops_png, source))
         if picture is None or picture.shape[1] != size or len(picture) % size:
             raise ModelError(source, f"the crops of its reference are none of {size} px", _REMEDY)
-        crops: Frame = np.ascontiguousarray(picture[..., ::-1], np.uint8).reshape(-1, size, size, 3)
-        return crops
+        return picture.reshape(-1, size, size, 3)
 
     def paddle(self, spec: ModelSpec, *, source: object) -> _Logits:
         """Return Paddle's logits (N, C); raises ModelError, naming `source`, where they are none."""

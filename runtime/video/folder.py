@@ -6,13 +6,11 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.stages import COLOUR, DECODE, DEMUX, stage
+from pptsn.runtime.base.stages import DEMUX, stage
+from pptsn.runtime.frames.stored import decoded_picture
 from pptsn.runtime.video.faults import check_stop, input_errors_only
 from pptsn.runtime.video.frame import Choose, Pixels, Restart, Transform, VideoFrame, gathered
 
@@ -121,17 +119,10 @@ class ImageFolderReader(Closing):
         return VideoFrame(pixels, index, None, str(self.path))
 
 
-def _decoded(file: Path, data: bytes) -> Pixels:
-    """Return the picture that the bytes of `file` hold, RGB, upright where EXIF tells how it is held."""
-    import cv2
-
-    # `cv2.imread` would crash the process for a name that is no UTF-8.
-    with stage(DECODE):
-        picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
+def _decoded(file: Path, content: bytes) -> Pixels:
+    pixels = decoded_picture(content)  # of bytes: OpenCV would crash the process for a name that is no UTF-8
+    if pixels is None:
         raise InputError(file, _UNREADABLE, _AGAIN)
-    with stage(COLOUR):
-        pixels: Pixels = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return pixels
 
 

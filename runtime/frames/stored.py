@@ -1,0 +1,59 @@
+"""Pictures as files hold them: JPEG, PNG and the like, decoded by OpenCV."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from pptsn.runtime.base.stages import COLOUR, DECODE, stage
+from pptsn.runtime.frames.preprocess import Frame
+
+# A chunk has its length, its name, so many bytes of data, and a checksum.
+_PNG_START, _PNG_LAST, _PNG_AROUND_DATA = b"\x89PNG\r\n\x1a\n", b"IEND", 12
+
+
+def decoded_picture(content: bytes) -> Frame | None:
+    """Return the picture that the bytes of a file hold, (H, W, 3) uint8 RGB; None where they hold none.
+
+    It stands upright where EXIF tells how it is held.
+    """
+    import cv2
+
+    _silence_opencv()
+    if not content or _is_cut_png(
+        content
+    ):  # OpenCV would make an exception of the one, libpng a line of the other
+        return None
+    with stage(DECODE):
+        picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        return None
+    with stage(COLOUR):
+        pixels: Frame = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return pixels
+
+
+def _is_cut_png(content: bytes) -> bool:
+    """Return whether `content` is a PNG that ends before its last chunk does."""
+    if not content.startswith(_PNG_START):
+        return False
+    at = len(_PNG_START)
+    while at < len(content):
+        name = content[at + 4 : at + 8]
+        at += int.from_bytes(content[at : at + 4], "big") + _PNG_AROUND_DATA
+        if name == _PNG_LAST:
+            return at > len(content)
+    return True
+
+
+@cache
+def _silence_opencv() -> None:
+    """Keep OpenCV's own lines on damaged pictures from standard error: whoever decodes one says what is wrong.
+
+    Not for one picture at a time, as the level is that of all threads.
+    """
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
