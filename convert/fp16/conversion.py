@@ -60,7 +60,7 @@ def convert_to_fp16(
         skipped = frames.skipped if frames else ()
         report = Report(str(output), str(model), limits, agreement(computed, expected), skipped=skipped)
         report.require_passed()
-        carry_on(model, temporary)
+        carry_on(model, temporary, name=output)
     report.write(report_path(output))
     return report
 

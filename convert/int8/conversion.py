@@ -64,7 +64,8 @@ def convert_to_int8(
     sources: clips to calibrate on.  bar: what shows the steps.
     Nothing is written where too few held-out frames keep their answer: the result's report has not passed then.
     Raises ModelError for a model that is no FP32 one or damaged, or overflows; InputError where the clips give too
-    few frames; UsageError for a layer to skip that does not exist.
+    few frames; UsageError for a layer to skip that does not exist; VerificationError where the crops that the
+    model carries come out beyond what any proof of the file would allow.
     """
     model, output = Path(model), Path(output)
     check_output(output, model)
@@ -86,7 +87,7 @@ def convert_to_int8(
         quantized.write(written, quantization=facts)
         report = proof.of(written, quantized, name=output)
         if report.passed:
-            carry_on(model, written)
+            carry_on(model, written, name=output)
             with atomic_file(output) as temporary:
                 shutil.copyfile(written, temporary)
     convolutions = len(network.convolutions)

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from pptsn.convert.verify.agreement import normalised_errors
+from pptsn.convert.verify.limits import INT8_ERROR
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.reference import StoredReference
 from pptsn.convert.verify.unrounded import unrounded_logits
+from pptsn.runtime.base.errors import VerificationError
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.model.file import ModelFile, sealed
@@ -52,11 +54,13 @@ def carry(written: Path, reference: Reference | None) -> None:
         written.write_bytes(sealed(file.content, file.spec, quantization=file.quantization, reference=reference))
 
 
-def carry_on(source: Path, written: Path) -> None:
+def carry_on(source: Path, written: Path, *, name: str | Path) -> None:
     """Give the FP16 or INT8 file `written` the reference of `source`, of which it was made, with its own figures.
 
     They are what ONNX Runtime computes on the CPU of the file as it is written.  A source that carries nothing
     makes a file that carries nothing.  Not atomic, as `carry`.
+    name: what `written` is to be called.
+    Raises VerificationError for an INT8 file whose error is beyond what any proof of it would allow.
     """
     reference = ModelFile.open(source).reference
     if reference is None:
@@ -66,5 +70,8 @@ def carry_on(source: Path, written: Path) -> None:
     paddle = reference.paddle(file.spec, source=source)
     with OnnxRuntimeEngine(file, optimise=False) as engine:
         error = float(normalised_errors(infer_in_batches(engine, crops), paddle).max())
+    if file.spec.precision == "int8" and not error <= INT8_ERROR:
+        cause = f"its normalised logit error reaches {error:.3g} against Paddle's, more than {INT8_ERROR:g}"
+        raise VerificationError(name, cause, "keep more layers in a higher precision or calibrate on more frames")
     unrounded = unrounded_logits(file, crops) if file.spec.precision == "int8" else None
     carry(written, reference.with_own(error=error, unrounded=unrounded))

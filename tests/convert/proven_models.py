@@ -46,7 +46,7 @@ def write_proven(folder: Path, precision: str, *, mirror: bool = True, seed: int
     else:
         target = precision.removeprefix("int8-")
         _quantized(network, target).write(path, quantization={"target": target})
-    carry_on(origin, path)
+    carry_on(origin, path, name=path)
     return path
 
 

@@ -20,7 +20,7 @@ from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify import unrounded
 from pptsn.convert.verify.agreement import normalised_errors
 from pptsn.convert.verify.alone import prove_file
-from pptsn.convert.verify.carrying import carry, telling_reference
+from pptsn.convert.verify.carrying import carry, carry_on, telling_reference
 from pptsn.convert.verify.reference import StoredReference
 from pptsn.convert.verify.runs import Runs
 from pptsn.convert.verify.unrounded import without_rounding
@@ -145,6 +145,32 @@ def test_activations_cut_short_show_in_the_build(proven: Callable[[str, bool], P
     assert proof.constants.passed
 
 
+@pytest.mark.parametrize("error", [3.0, 1e9, float("inf")])
+def test_an_error_that_a_file_claims_allows_no_more_than_conversion_accepts(
+    proven: Callable[[str, bool], Path], tmp_path: Path, error: float
+) -> None:
+    """Broken, and then given a reference that says so."""
+    broken = write_broken(proven("int8-tensorrt", True), cut_activations, tmp_path / "broken.onnx")
+    reference = ModelFile.open(broken).reference
+    assert reference is not None
+    carry(broken, dataclasses.replace(reference, error=error))
+    proof = prove_file(broken, AS_WRITTEN)
+    assert proof.build.limits.error_worst == 0.5
+    assert not proof.build.passed
+
+
+def test_what_no_proof_would_allow_is_not_converted(
+    proven: Callable[[str, bool], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(proven("int8-cpu", True).read_bytes())
+    monkeypatch.setattr("pptsn.convert.verify.carrying.INT8_ERROR", 1e-6)
+    with pytest.raises(
+        VerificationError, match=r"^m\.int8\.onnx: its normalised logit error reaches 0.*; keep more"
+    ):
+        carry_on(proven("fp32", True), path, name="m.int8.onnx")
+
+
 @pytest.mark.parametrize("changes", [{"mean": (0.4, 0.5, 0.5)}, {"labels": ("green", "red", "blue", "left")}])
 def test_a_spec_that_was_altered_fails(
     only: Callable[[str], Path], changes: dict[str, tuple[object, ...]]
@@ -225,6 +251,7 @@ def test_a_damaged_reference_is_damage_not_difference(only: Callable[[str], Path
     ("changes", "cause"),
     [
         ({"crops_png": "AAAA"}, "the crops of its reference are none of 16 px"),
+        ({"crops_png": "iVBORw0KGgo="}, "the crops of its reference are none of 16 px"),
         ({"crops_png": ""}, "the crops of its reference are none of 16 px"),
         ({"paddle_logits": "AAAA"}, "3 bytes, are none of 4 classes"),
         ({"paddle_logits": "no base64"}, "is no base64"),
