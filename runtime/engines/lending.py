@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -53,17 +54,30 @@ class BatchPool(Generic[AnyBatch]):
         self._free.clear()
 
 
+def inferred(filled: Iterable[tuple[Batch, int]], *, in_flight: int) -> Iterator[Logits]:
+    """Submit batches as they come, each with the number of its crops, and yield their logits in the same order.
+
+    in_flight: how many are submitted before the oldest is collected: with as many batches, used in turn, the next
+        one is free when it is asked for.
+    """
+    waiting: deque[Batch] = deque()
+    for batch, count in filled:
+        batch.submit(count)
+        waiting.append(batch)
+        if len(waiting) == in_flight:
+            yield waiting.popleft().collect()
+    while waiting:
+        yield waiting.popleft().collect()
+
+
 def infer_through(batches: Sequence[Batch], crops: Frame) -> Logits:
     """Return the logits (N, C) of `crops` (N, S, S, 3), a full batch at a time, with all batches in flight."""
-    parts: list[Logits] = []
-    in_flight: deque[Batch] = deque()
+    return np.concatenate(list(inferred(_filled(batches, crops), in_flight=len(batches))))
+
+
+def _filled(batches: Sequence[Batch], crops: Frame) -> Iterator[tuple[Batch, int]]:
     rows = len(batches[0].crops)
-    for number, start in enumerate(range(0, len(crops), rows)):
-        if len(in_flight) == len(batches):
-            parts.append(in_flight.popleft().collect())
-        batch, piece = batches[number % len(batches)], crops[start : start + rows]
+    for batch, start in zip(cycle(batches), range(0, len(crops), rows), strict=False):
+        piece = crops[start : start + rows]
         batch.crops[: len(piece)] = piece
-        batch.submit(len(piece))
-        in_flight.append(batch)
-    parts.extend(batch.collect() for batch in in_flight)
-    return np.concatenate(parts)
+        yield batch, len(piece)

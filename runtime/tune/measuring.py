@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import cycle
 
 import numpy as np
 
 from pptsn.runtime.engines.base import Batch, Engine
+from pptsn.runtime.engines.lending import inferred
 
 Clock = Callable[[], float]
 
@@ -35,16 +36,12 @@ def crops_per_second(
 
 
 def _run(batches: Sequence[Batch], least: int, *, until: Callable[[], bool]) -> int:
-    """Submit the batches in turn, `least` times and on until that says so; return how many were collected."""
-    in_flight: deque[Batch] = deque()
-    submitted = 0
-    while submitted < least or not until():
-        batch = batches[submitted % len(batches)]
-        batch.submit(len(batch.crops))
-        in_flight.append(batch)
-        submitted += 1
-        if len(in_flight) == len(batches):
-            in_flight.popleft().collect()
-    while in_flight:
-        in_flight.popleft().collect()
-    return submitted
+    """Infer the batches in turn, `least` times and on until that says so; return how many there were."""
+
+    def full() -> Iterator[tuple[Batch, int]]:
+        for number, batch in enumerate(cycle(batches)):
+            if number >= least and until():
+                return
+            yield batch, len(batch.crops)
+
+    return sum(1 for _ in inferred(full(), in_flight=len(batches)))
