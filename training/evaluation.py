@@ -14,9 +14,7 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
-from pptsn.runtime.engines.tuning import tuning_for
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
-from pptsn.runtime.frames.views import view_count
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe
@@ -88,21 +86,19 @@ def evaluate(
     if recipe.data.test is None:
         raise UsageError("data.test", "is not set, expected a list file", "pass --set data.test=LIST")
     views, segments = views or recipe.evaluation.views, segments or recipe.evaluation.segments
-    view_count(views, mirror_in_graph=False)  # refuses unknown views before any work
+    settings = ClassifySettings(segments=segments, views=views, decoders=decoders)  # checked before any work
     display = display or Display()
     labels = labels_of(recipe)
     samples = read_list(
         recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
     )
-    seen = len(samples) * segments * view_count(views, mirror_in_graph=False)
     engine = _open_engine(
         weights,
         recipe,
         backend=backend,
         device=device,
-        tuning=tuning_for("auto", views=seen),
         classes=len(labels),
-        crops=ClassifySettings(segments=segments, views=views).crops(len(samples)),
+        crops=settings.crops(len(samples)),
     )
     for note in engine.notes:
         display.line(note)
@@ -139,7 +135,6 @@ def _open_engine(
     *,
     backend: str,
     device: str | None,
-    tuning: str,
     classes: int,
     crops: int,
 ) -> Engine:
@@ -147,7 +142,7 @@ def _open_engine(
     if suffix in (".onnx", ".engine"):
         # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
         where = device or ("auto" if suffix == ".engine" else recipe.device)
-        engine = open_engine(weights, backend=backend, device=where, tuning=tuning, crops=crops)
+        engine = open_engine(weights, backend=backend, device=where, tuning="auto", crops=crops)
         if engine.spec.classes != classes:
             engine.close()
             cause = f"has {engine.spec.classes} classes, the recipe {classes}"

@@ -53,20 +53,17 @@ def classify(
     from pptsn.runtime.base.progress import print_detail, print_note
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sources import expand_sources
-    from pptsn.runtime.engines.tuning import tuning_for
-    from pptsn.runtime.frames.views import view_count
 
     return_freed_memory()
     names = expand_sources(sources)
     if output:
         refuse_overwriting(output, [model, *sources, *names])
-    seen = len(names) * settings.segments * view_count(settings.views, mirror_in_graph=False)
     with Recognizer.open(
         model,
         backend=backend,
         device=device,
         threads=threads,
-        tuning=tuning_for(tuning, views=seen),
+        tuning=tuning,
         crops=settings.crops(len(names)),
     ) as recognizer:
         results = recognizer.classify_many(

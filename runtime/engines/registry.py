@@ -58,8 +58,9 @@ def open_engine(
     optimise: False runs an .onnx file as it is written, for comparisons of quantized models; a plan is what it is.
         A model quantized for TensorRT runs so on a CPU in any case.
     tuning: `fast` starts at once; `full` makes ONNX Runtime faster on a GPU, after 10 to 20 s of preparation that
-        long runs are worth; `auto` is `fast`, as nothing is known of the run.  Nothing else has such a choice.
-    crops: about how many are to be inferred until it is closed, for `auto`; None where nobody knows.
+        long runs are worth; `auto` goes by `crops`.  Nothing else has such a choice.
+    crops: about how many are to be inferred until it is closed, for both kinds of `auto`; None where nobody knows,
+        as of a stream, which counts as many.
 
     Raises UsageError for unknown names and for a model that the backend does not run, ModelError for an unusable
     file, MissingDependencyError for a missing package, driver or device, PluginError for a broken plugin.
@@ -68,7 +69,7 @@ def open_engine(
     if threads is not None and threads < 1:
         raise UsageError("--threads", f"expected at least 1, got {threads}")
     devices = (None,) if device == AUTO else named_devices(device)
-    tuning = tuning_for(tuning, views=0)
+    tuning = tuning_for(tuning, crops=crops)
     choices = [
         Choices(device=one, threads=threads, optimise=optimise, tuning=tuning, crops=crops) for one in devices
     ]

@@ -9,23 +9,19 @@ TUNINGS = (AUTO, FAST, FULL)
 # What full tuning costs for each of two shapes, for people.
 TUNING_COST = "5 to 9 s on an H200"
 # On that GPU full tuning costs two shapes 14 s, and brings a view of ResNet-50 from 97 to 58 microseconds (10,300
-# to 17,300 a second): it is won back after 360,000 views, which is 1,440 clips of 25 x ten-crop.
-_WORTH_VIEWS = 360_000
+# to 17,300 a second): it is won back after 360,000 views.  Half as many crops have those, each with its mirror
+# image: 1,440 clips of 25 x ten-crop.
+_WORTH_CROPS = 180_000
 
 
-def check_tuning(tuning: str) -> None:
-    """Raise UsageError for a tuning that is none of TUNINGS."""
-    if tuning not in TUNINGS:
-        raise UsageError("--tuning", f"unknown tuning {tuning!r}", f"choose one of {', '.join(TUNINGS)}")
-
-
-def tuning_for(tuning: str, *, views: float) -> str:
+def tuning_for(tuning: str, *, crops: int | None) -> str:
     """Return FAST or FULL: what was asked for, or what is done sooner.
 
-    views: pictures that the network will see, as far as is known; `math.inf` for a run that has no end.
+    crops: about how many are to be inferred; None where nobody knows, as of a stream, which is worth it.
     Raises UsageError for an unknown tuning.
     """
-    check_tuning(tuning)
+    if tuning not in TUNINGS:
+        raise UsageError("--tuning", f"unknown tuning {tuning!r}", f"choose one of {', '.join(TUNINGS)}")
     if tuning != AUTO:
         return tuning
-    return FULL if views >= _WORTH_VIEWS else FAST
+    return FULL if crops is None or crops >= _WORTH_CROPS else FAST

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.engines import Engine, open_engine
-from pptsn.runtime.engines.tuning import tuning_for
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
@@ -49,9 +47,8 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
         uris = [uri for uri in named if not isinstance(uri, InputError)]
         unusable = [error for error in named if isinstance(error, InputError)]
         outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))
-        tuning = tuning_for(run.tuning, views=math.inf)
         with open_engine(
-            run.model, backend=run.backend, device=run.device, threads=run.threads, tuning=tuning
+            run.model, backend=run.backend, device=run.device, threads=run.threads, tuning=run.tuning
         ) as engine:
             notes = _EngineNotes(engine, reporter)
             notes.tell()

@@ -44,8 +44,7 @@ class OutputSettings:
 class LiveRun:
     """What to classify, by which model, how, and where the results go.
 
-    sources: in the grammar of `pptsn stream`.  backend, device, threads: of `open_engine`; tuning as well, but
-        that `auto` is `full`: a run without an end is worth it.
+    sources: in the grammar of `pptsn stream`.  backend, device, threads, tuning: of `open_engine`.
     """
 
     sources: Sequence[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from pathlib import Path
 
@@ -35,15 +34,15 @@ def is_full(build: CudaBuild) -> bool:
     return any(provider[1].get("fuse_conv_bias") == 1 for provider, *_ in build.asked)
 
 
-def test_what_is_asked_for_is_done_and_auto_weighs_the_views() -> None:
-    for views in (0, math.inf):
-        assert tuning_for("fast", views=views) == "fast"
-        assert tuning_for("full", views=views) == "full"
-    assert tuning_for("auto", views=1000 * 250) == "fast"
-    assert tuning_for("auto", views=1500 * 250) == "full"
-    assert tuning_for("auto", views=math.inf) == "full"
+def test_what_is_asked_for_is_done_and_auto_weighs_the_crops() -> None:
+    for crops in (0, 10**9, None):
+        assert tuning_for("fast", crops=crops) == "fast"
+        assert tuning_for("full", crops=crops) == "full"
+    assert tuning_for("auto", crops=1000 * 125) == "fast"
+    assert tuning_for("auto", crops=1500 * 125) == "full"
+    assert tuning_for("auto", crops=None) == "full"
     with pytest.raises(UsageError, match="--tuning: unknown tuning 'slow'; choose one of auto, fast, full"):
-        tuning_for("slow", views=0)
+        tuning_for("slow", crops=0)
 
 
 def test_an_unknown_tuning_is_refused_before_anything_is_opened(tmp_path: Path) -> None:
@@ -68,7 +67,7 @@ def test_classify_tunes_where_the_sources_are_worth_it_and_says_so(
     options: list[str],
     full: bool,
 ) -> None:
-    monkeypatch.setattr("pptsn.runtime.engines.tuning._WORTH_VIEWS", worth)
+    monkeypatch.setattr("pptsn.runtime.engines.tuning._WORTH_CROPS", worth)
     clip = str(write_clip(tmp_path / "a.mp4"))
     tuning = [part for option in options for part in ("--tuning", option)]
     monkeypatch.setattr(sys, "argv", ["pptsn", "classify", clip, "--model", str(model), *tuning])
