@@ -5,25 +5,20 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
+from pptsn.runtime.base.processor_time import ProcessorTime, ProcessorWatch
 
-# What the same short work may differ by, and the share of time that guests, and that other programs, may take,
-# before figures of the run deserve a warning.
+# What the same short work may differ by, and the wall clock, before figures of the run deserve a warning.
 _SPREAD_LIMIT = 0.10
-_STOLEN_LIMIT = 0.02
-_OTHERS_LIMIT = 0.10
 _STEP_LIMIT_S = 0.5
-# Fewer probes say nothing of their spread; shorter runs nothing of shares that the kernel counts in hundredths of
-# a second.
+# Fewer probes say nothing of their spread.
 _LEAST_PROBES = 3
-_LEAST_S = 1.0
 # How many numbers the work is done on: they stay in a core's own cache.
 _PROBE_SIZE = 1 << 16
 _PROBE_ROUNDS = 32
@@ -46,13 +41,12 @@ class NoiseWatch:
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._proc, self._cpus, self._clock, self._steady = proc, cpus, clock, steady
+        self._cpus, self._clock, self._steady = cpus, clock, steady
         self._numbers = np.random.default_rng(0).standard_normal(_PROBE_SIZE).astype(np.float32)
         self._result = np.empty_like(self._numbers)
         self._probes_ms: list[float] = []
         self._load_before = _load()
-        self._own_cores = own_cores()
-        self._time_before = processor_time(proc, cores=self._own_cores)
+        self._processors = ProcessorWatch(proc, steady=steady)
         self._throttled_before = self._throttled()
         self._clock_s, self._steady_s = clock(), steady()
 
@@ -72,18 +66,18 @@ class NoiseWatch:
         steady one.  None where not known.
         warnings: a sentence for each thing that makes the figures doubtful.
         """
-        passed = self._time_passed()
+        passed = self._processors.passed()
         found = {
             "probe_ms": statistics.median(self._probes_ms) if self._probes_ms else None,
             "probe_spread": _spread(self._probes_ms),
             "probes": len(self._probes_ms),
-            "stolen_share": None if passed is None else passed.stolen_s / passed.total_s,
-            "others_share": None if passed is None else passed.others_s / passed.total_s,
+            "stolen_share": None if passed is None else passed.stolen_share,
+            "others_share": None if passed is None else passed.others_share,
             "load_before": self._load_before,
             "throttled": self._throttles(),
             "clock_step_s": self._clock_step_s(),
         }
-        return {**found, "warnings": _warnings(found)}
+        return {**found, "warnings": _warnings(found, passed)}
 
     def _probe_ms(self) -> float:
         # No matrix product: the threads that NumPy has for those go on turning when it is done, and would disturb
@@ -93,14 +87,6 @@ class NoiseWatch:
             np.exp(self._numbers, out=self._result)
             np.sqrt(self._result, out=self._result)
         return 1000 * (time.perf_counter() - started_s)
-
-    def _time_passed(self) -> ProcessorTime | None:
-        """Return the processor time since the beginning, or None where it is not known or too short."""
-        now, before = processor_time(self._proc, cores=self._own_cores), self._time_before
-        if now is None or before is None or self._steady() - self._steady_s < _LEAST_S:
-            return None
-        passed = now - before
-        return passed if passed.total_s > 0 else None
 
     def _throttled(self) -> dict[str, int]:
         """Return how often each core, or its package, has slowed down by heat since the machine started."""
@@ -137,18 +123,14 @@ def _spread(probes_ms: list[float]) -> float | None:
     return (ordered[-1 - beyond] - ordered[beyond]) / statistics.median(ordered)
 
 
-def _warnings(found: dict[str, Any]) -> list[str]:
+def _warnings(found: dict[str, Any], passed: ProcessorTime | None) -> list[str]:
     warnings = []
     if (found["probe_spread"] or 0) > _SPREAD_LIMIT:
         warnings.append(
             f"the machine's own speed varied by {found['probe_spread']:.0%} while it was measured: "
             "trust ratios of runs in turn more than single figures, or measure again when it is quiet"
         )
-    if (found["stolen_share"] or 0) > _STOLEN_LIMIT:
-        share = f"{found['stolen_share']:.0%}"
-        warnings.append(f"the hypervisor took {share} of the processors' time for other guests")
-    if (found["others_share"] or 0) > _OTHERS_LIMIT:
-        warnings.append(f"other programs used {found['others_share']:.0%} of the processors while it was measured")
+    warnings += [] if passed is None else passed.warnings()
     cores = available_cores()
     if (found["load_before"] or 0) > cores / 2:
         warnings.append(
@@ -162,104 +144,3 @@ def _warnings(found: dict[str, Any]) -> list[str]:
             "times are by a clock that does not step"
         )
     return warnings
-
-
-# Columns of the lines `cpu`, `cpu0`... of /proc/stat (proc(5)).  Interrupts are nobody's: they count as neither.
-# By hand: psutil lists the cores without their numbers, which is wrong where some are off, as on a Jetson.
-_USER, _NICE, _SYSTEM, _STOLEN = 0, 1, 2, 7
-_COLUMNS = 8
-# Fields of /proc/PID/stat after the name: the parent's number, and the time in user and kernel mode, its own and
-# that of children that have ended and were waited for.
-_PARENT, _TIMES = 1, slice(11, 15)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProcessorTime:
-    """Processor seconds, of some cores together, since the machine started; or between two such moments.
-
-    total_s: idle ones included.  busy_s: programs ran.  own_s: of those, this process and its descendants.
-    stolen_s: a hypervisor ran other guests.
-    """
-
-    total_s: float
-    busy_s: float
-    own_s: float
-    stolen_s: float
-
-    @property
-    def others_s(self) -> float:
-        """Seconds of all other programs; at least 0, though the kernel counts the two in different ways."""
-        return max(0.0, self.busy_s - self.own_s)
-
-    def __sub__(self, earlier: ProcessorTime) -> ProcessorTime:
-        return ProcessorTime(
-            total_s=self.total_s - earlier.total_s,
-            busy_s=self.busy_s - earlier.busy_s,
-            own_s=self.own_s - earlier.own_s,
-            stolen_s=self.stolen_s - earlier.stolen_s,
-        )
-
-
-def own_cores() -> frozenset[int]:
-    """Return the numbers of the cores that this process may run on; none where the system does not tell."""
-    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
-
-
-def processor_time(proc: Path = Path("/proc"), *, cores: Collection[int] = ()) -> ProcessorTime | None:
-    """Return the processor time so far, or None where the kernel does not tell it.
-
-    proc: where it does.  cores: whose time, by their numbers; that of all where none are given, or where the
-    kernel does not list each of them, as in some containers.  This process and its children are taken to run on
-    those cores alone.
-    """
-    ticks = _ticks_of_cores(proc, cores)
-    if ticks is None:
-        return None
-    second = os.sysconf("SC_CLK_TCK")
-    return ProcessorTime(
-        total_s=sum(ticks[:_COLUMNS]) / second,  # the columns after those are part of the first two
-        busy_s=(ticks[_USER] + ticks[_NICE] + ticks[_SYSTEM]) / second,
-        own_s=_ticks_of_family(proc, os.getpid()) / second,
-        stolen_s=ticks[_STOLEN] / second,
-    )
-
-
-def _ticks_of_cores(proc: Path, cores: Collection[int]) -> list[int] | None:
-    """Return the columns, added up over `cores`; None where there are none."""
-    try:
-        rows = [line.split() for line in (proc / "stat").read_text().splitlines() if line.startswith("cpu")]
-        columns = {row[0]: [int(number) for number in row[1:]] for row in rows}
-    except (OSError, ValueError):
-        return None
-    columns = {name: ticks for name, ticks in columns.items() if len(ticks) >= _COLUMNS}
-    wanted = [f"cpu{core}" for core in cores]
-    if wanted and all(name in columns for name in wanted):
-        return [sum(ticks) for ticks in zip(*(columns[name] for name in wanted), strict=True)]
-    return columns.get("cpu")
-
-
-def _ticks_of_family(proc: Path, pid: int) -> int:
-    """Return the ticks of a process and all its descendants.
-
-    Those that have ended are in their parent's count; only a process whose parent ended first, or does not wait
-    for it, is lost.
-    """
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
-    for path in proc.glob("[0-9]*/stat"):
-        number = int(path.parent.name)
-        try:
-            # The name, in brackets, may hold anything.
-            fields = path.read_text(errors="replace").rpartition(")")[2].split()
-            parents[number], ticks[number] = int(fields[_PARENT]), sum(map(int, fields[_TIMES]))
-        except (OSError, ValueError, IndexError):  # it has ended meanwhile
-            continue
-    children: dict[int, list[int]] = {}
-    for child, parent in parents.items():
-        children.setdefault(parent, []).append(child)
-    total, family = 0, [pid]
-    while family:
-        member = family.pop()
-        total += ticks.get(member, 0)
-        family += children.get(member, ())
-    return total
