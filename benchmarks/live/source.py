@@ -15,12 +15,13 @@ import av
 import av.error
 from av.video.stream import VideoStream
 
-from pptsn.benchmarks.measure.long_clip import FPS, SHORT_S, SHORT_SIZE, short_clip
+from pptsn.benchmarks.measure.long_clip import SHORT_S, SHORT_SIZE, short_clip
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.options import options_of
 from pptsn.runtime.stream.sources.base import SourceUri
 from pptsn.runtime.stream.sources.registry import kind_of, open_source
 from pptsn.runtime.stream.sources.uri import parse_source
+from pptsn.runtime.video.drawn import FPS
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pptsn.benchmarks.live.source import live_source, repeat_clip
-from pptsn.benchmarks.measure.long_clip import FPS
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.video.drawn import FPS
 from tests.clips import decode_plainly, write_clip
 
 
