@@ -48,13 +48,19 @@ def export(
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.progress import notes
     from pptsn.runtime.classify.sources import expand_sources
-    from pptsn.training.export import export_model
+    from pptsn.training.network.weights import read_checkpoint
 
     if (weights is None) == (untrained is None):
         raise UsageError("export", "takes either --weights FILE or --untrained SEED", "give one of them")
     with notes().status("exporting"):
         sources = expand_sources(clips) if clips else ()
-        spec = export_model(weights or _untrained(options, untrained), output, options=options, clips=sources)
+        if weights is None:
+            checkpoint = _untrained(options, untrained)
+        else:  # read before Paddle is there: what is refused shall not cost its 300 MB
+            checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
+        from pptsn.training.export import export_model
+
+        spec = export_model(checkpoint, output, options=options, clips=sources)
     typer.echo(
         f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
         f"from frames of {spec.short_side} px ({spec.resize_rule})"
