@@ -161,3 +161,25 @@ def decode_plainly_at(path: Path, wanted: Collection[int] | None) -> Iterator[tu
                 if wanted is None or number in wanted:
                     rgb = frame.to_ndarray(format="rgb24")
                     yield number, np.ascontiguousarray(np.rot90(rgb, frame.rotation // 90))
+
+
+def retime_ts(path: Path, times: Sequence[float]) -> Path:
+    """Write `times`, in seconds, into an MPEG-TS file as the timestamps of its pictures, in their order there.
+
+    The file is without B-frames, so that each has one timestamp.
+    """
+    data = bytearray(path.read_bytes())
+    number = 0
+    for start in range(0, len(data), 188):
+        begins, adapted = data[start + 1] & 0x40, data[start + 3] & 0x20
+        at = start + 4 + (1 + data[start + 4] if adapted else 0)
+        if not begins or data[at : at + 3] != b"\0\0\1" or data[at + 3] >> 4 != 0xE:
+            continue
+        assert data[at + 7] >> 6 == 2, "a picture with one timestamp was expected"
+        ticks = round(90_000 * times[number]) % (1 << 33)
+        marked = ((ticks >> 30) << 33 | (ticks >> 15 & 0x7FFF) << 17 | (ticks & 0x7FFF) << 1) | 0x2100010001
+        data[at + 9 : at + 14] = marked.to_bytes(5, "big")
+        number += 1
+    assert number == len(times), f"{number} pictures"
+    path.write_bytes(data)
+    return path

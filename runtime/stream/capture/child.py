@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.capture.control import Control
 from pptsn.runtime.stream.capture.frozen import FrozenDetector
+from pptsn.runtime.stream.capture.pace import Pace
 from pptsn.runtime.stream.capture.protocol import (
     CaptureJob,
     Counts,
@@ -31,9 +31,9 @@ from pptsn.runtime.stream.capture.protocol import (
 from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
-from pptsn.runtime.stream.sources.clock import Timeline
 from pptsn.runtime.stream.sources.redaction import redacted
 from pptsn.runtime.stream.sources.registry import kind_of, open_source
+from pptsn.runtime.stream.sources.timeline import Timeline, in_seconds
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.workers.slots import FrameSlots
 from pptsn.runtime.workers.starting import ignore_stop_signals
@@ -78,6 +78,8 @@ class Capture:
         self._saw_whole = False
         self._told = 0
         self._pixel_aspect = 1.0
+        self._epoch = self._jumps = 0
+        self._last_s = 0.0
         self._reported_s = time.monotonic()
 
     def run(self, stdin_fd: int | None) -> Ended:
@@ -118,14 +120,14 @@ class Capture:
             self._video = AnnotatedVideo(
                 job.video,
                 stop=self._control.stop,
-                remark=lambda text: self._control.send(Remark(text)),
+                remark=self._remark,
                 keeps_all=self._waits and not source.live,
             )
             self._control.annotated = self._video
 
     def _read(self, source: OpenSource) -> None:
-        timeline = Timeline(live=source.live)
-        pace = _Pace() if self._job.realtime and not source.live else None
+        timeline = Timeline(live=source.live, frame_rate=source.frame_rate, coded_rate=source.coded_rate)
+        pace = Pace(self._job.timeout_s, remark=self._remark) if self._job.realtime and not source.live else None
         for captured in source.frames():
             time_s = timeline.at(captured.pts_s, captured.captured_s)
             captured_s = captured.captured_s
@@ -136,10 +138,15 @@ class Capture:
                 return
             self._decoded += 1
             self._tell_notes(source)
+            for note in timeline.notes():
+                self._remark(note)
             self._note_damage(captured)
             self._decode_errors = source.decode_errors + self._damaged
-            self._take(captured, time_s, captured_s, timeline.jumps)
+            self._take(captured, time_s, captured_s, timeline)
         self._decode_errors = source.decode_errors + self._damaged
+
+    def _remark(self, text: str) -> None:
+        self._control.send(Remark(text))
 
     def _tell_notes(self, source: OpenSource) -> None:
         for note in source.notes[self._told :]:
@@ -153,12 +160,14 @@ class Capture:
         elif self._saw_whole:
             self._damaged += 1
 
-    def _take(self, captured: Captured, time_s: float, captured_s: float, jumps: int) -> None:
+    def _take(self, captured: Captured, time_s: float, captured_s: float, timeline: Timeline) -> None:
         frame = captured.frame
         size = (frame.width, frame.height)
-        slot = self._grid.slot_of(time_s, size=size, jumps=jumps)
+        slot = self._grid.slot_of(time_s, size=size, jumps=timeline.jumps)
         if slot is not None:
-            self._deliver(captured, slot, time_s, captured_s)
+            anew = self._why_anew(slot, time_s, timeline)
+            self._deliver(captured, slot, time_s, captured_s, anew=anew)
+        self._last_s = time_s
         if self._video is not None:
             with self._excused():
                 self._video.offer(frame, time_s, pixel_aspect=self._pixel_aspect)
@@ -167,7 +176,17 @@ class Capture:
         if time.monotonic() - self._reported_s >= _PROGRESS_S:
             self._report(Progress(self._counts()))
 
-    def _deliver(self, captured: Captured, grid_slot: GridSlot, time_s: float, captured_s: float) -> None:
+    def _why_anew(self, slot: GridSlot, time_s: float, timeline: Timeline) -> str:
+        """Return why a new stretch of time begins with the frame in `slot`; "" where none does."""
+        jumped, self._jumps = timeline.jumps > self._jumps, timeline.jumps
+        begins, self._epoch = slot.epoch > max(0, self._epoch), slot.epoch
+        if not begins:
+            return ""
+        return timeline.jump if jumped else f"no frame for {in_seconds(time_s - self._last_s)}"
+
+    def _deliver(
+        self, captured: Captured, grid_slot: GridSlot, time_s: float, captured_s: float, *, anew: str
+    ) -> None:
         pixels = self._pictures.make(captured.frame, self._decoded).pixels
         frozen = self._frozen is not None and self._frozen.add(pixels, time_s)
         stamp = self._stamp(grid_slot, time_s, captured_s)
@@ -193,6 +212,7 @@ class Capture:
                 source_size=(captured.frame.width, captured.frame.height),
                 frozen=frozen,
                 counts=self._counts(),
+                anew=anew,
             )
         )
 
@@ -236,16 +256,3 @@ class Capture:
             yield
         finally:
             self._control.excuse = None
-
-
-class _Pace:
-    """Lets a file run at its own pace."""
-
-    def __init__(self) -> None:
-        self._start_s = time.monotonic()
-
-    def wait(self, time_s: float, stop: threading.Event) -> float:
-        """Wait until `time_s` after the beginning, or for `stop`; return when that is (`time.monotonic`)."""
-        due_s = self._start_s + time_s
-        stop.wait(max(0.0, due_s - time.monotonic()))
-        return due_s

@@ -75,6 +75,7 @@ class Sampled:
     """A sampled, resized frame of `height` x `width`, in `slot`, or in `inline` where no slot is large enough.
 
     source_size: width and height of the picture as it came.  frozen: whether the picture stands still.
+    anew: why a new stretch of time begins with it, a phrase; "" where none does, or the size tells.
     """
 
     slot: int
@@ -85,6 +86,7 @@ class Sampled:
     source_size: tuple[int, int]
     frozen: bool
     counts: Counts
+    anew: str = ""
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Session:
             sizes = f"from {before[0]}x{before[1]} to {message.source_size[0]}x{message.source_size[1]}"
             self._reports.remark(f"the picture's size changed {sizes}; the window begins anew")
         elif jumped:
-            self._reports.remark("frames are missing or the clock jumped; the window begins anew")
+            self._reports.remark(f"{message.anew or 'frames are missing'}; the window begins anew")
 
     def _note_errors(self, counts: Counts) -> None:
         new = counts.decode_errors - self._errors_reported

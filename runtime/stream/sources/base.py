@@ -27,7 +27,7 @@ class Captured:
     """A decoded frame.
 
     frame: as the decoder gave it, not yet upright or RGB.
-    pts_s: presentation time in seconds on the source's own clock, or by arrival where it has none.
+    pts_s: presentation time in seconds on the source's own clock, as stated, or by arrival where it has none.
     captured_s: `time.monotonic()` when the packet that the frame came out with had arrived.
     """
 
@@ -40,7 +40,8 @@ class OpenSource(Closing, ABC):
     """An open source, read by one thread.  Only its own process can end a read that hangs.
 
     live: whether it happens now; a file, or standard input, waits for its reader.
-    frame_rate: frames a second as the source states them, or None.  duration_s: a file's length, or None.
+    frame_rate: frames a second as the source states them, or None.  coded_rate: as the codec of its pictures does,
+    which knows nothing of timestamps, or None.  duration_s: a file's length, or None.
     decode_errors: packets so far that could not be decoded.
     pixel_aspect: how much wider than high a pixel is to be shown.
     notes: what a user should know of how it is read; grows.
@@ -48,6 +49,7 @@ class OpenSource(Closing, ABC):
 
     live: bool
     frame_rate: float | None
+    coded_rate: float | None = None
     duration_s: float | None
     decode_errors: int = 0
     pixel_aspect: float = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 import av
@@ -67,6 +68,7 @@ class DemuxedSource(OpenSource):
         self.live = live
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
         self.frame_rate = (self._untimed and fps) or _stated_rate(video.stream)
+        self.coded_rate = _rate_in_range(video.stream.codec_context.framerate)
         self.duration_s = None if live else video.duration_s
         self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
         rate = fps or self.frame_rate or DEFAULT_FPS
@@ -181,8 +183,10 @@ def video_in(uri: SourceUri, container: InputContainer) -> OpenVideo:
 
 
 def _stated_rate(stream: VideoStream) -> float | None:
+    rates = (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate)
+    return next(filter(None, map(_rate_in_range, rates)), None)
+
+
+def _rate_in_range(rate: Fraction | None) -> float | None:
     low, high = _RATE_RANGE
-    for rate in (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate):
-        if rate and low <= rate <= high:
-            return float(rate)
-    return None
+    return float(rate) if rate and low <= rate <= high else None

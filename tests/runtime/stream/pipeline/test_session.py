@@ -65,7 +65,9 @@ class Listener:
         return [(notice.state, notice.detail) for notice in self.notices]
 
 
-def sampled(slot: int, *, size: tuple[int, int] = (64, 48), frozen: bool = False, epoch: int = 0) -> Sampled:
+def sampled(
+    slot: int, *, size: tuple[int, int] = (64, 48), frozen: bool = False, epoch: int = 0, anew: str = ""
+) -> Sampled:
     stamp = FrameStamp("door", 2, epoch, slot, slot / 2, 1000.0, 1.0, 1.1)
     return Sampled(
         slot=slot,
@@ -76,6 +78,7 @@ def sampled(slot: int, *, size: tuple[int, int] = (64, 48), frozen: bool = False
         source_size=size,
         frozen=frozen,
         counts=Counts(slot + 1, 0, 0),
+        anew=anew,
     )
 
 
@@ -128,10 +131,15 @@ def test_what_changes_is_said_once():
 
 def test_a_new_stretch_of_time_is_remarked_upon_with_its_reason():
     listener = Listener()
-    listener.hear(LIVE, sampled(0), sampled(0, epoch=1, size=(32, 24)), sampled(0, epoch=2, size=(32, 24)))
+    listener.hear(
+        LIVE,
+        sampled(0),
+        sampled(0, epoch=1, size=(32, 24)),
+        sampled(0, epoch=2, size=(32, 24), anew="no frame for 12 s"),
+    )
     assert [detail for _, detail in listener.said[1:]] == [
         "the picture's size changed from 64x48 to 32x24; the window begins anew",
-        "frames are missing or the clock jumped; the window begins anew",
+        "no frame for 12 s; the window begins anew",
     ]
 
 

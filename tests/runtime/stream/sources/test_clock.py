@@ -38,17 +38,6 @@ def test_times_go_on_where_only_the_first_frame_has_no_timestamp():
     assert times(live_clock(), None, 0.04, 0.08) == pytest.approx([100.0, 100.04, 100.08])
 
 
-def test_small_steps_back_become_pauses():
-    assert times(file_clock(), 0.0, 0.08, 0.04, 0.16, 0.12) == [0.0, 0.08, 0.08, 0.16, 0.16]
-
-
-@pytest.mark.parametrize("jump_s", [-3600.0, -0.6, 3600.0])
-def test_large_jumps_are_passed_on(jump_s: float):
+@pytest.mark.parametrize("jump_s", [-3600.0, -0.6, -0.04, 3600.0])
+def test_jumps_are_passed_on(jump_s: float):
     assert times(live_clock(), 5000.0, 5000.0 + jump_s) == [5000.0, 5000.0 + jump_s]
-
-
-def test_a_clock_set_back_a_little_is_followed_in_the_end():
-    stated = [10.0, *(9.6 + 0.001 * number for number in range(40))]
-    given = times(live_clock(), *stated)
-    assert given[:17] == [10.0] * 17
-    assert given[17:] == stated[17:]
