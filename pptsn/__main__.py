@@ -1,5 +1,5 @@
 """`python -m pptsn` is `pptsn`."""
 
-from pptsn.cli.program import main
+from pptsn.cli.program import run
 
-main()
+run()

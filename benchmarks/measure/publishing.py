@@ -23,6 +23,7 @@ from pptsn.benchmarks.reports.wording import machine_brief
 from pptsn.benchmarks.reports.writing import SUFFIXES, makers_of, write_files
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import printable, refuse_overwriting
+from pptsn.runtime.base.stopping import grace
 
 T = TypeVar("T")
 
@@ -111,8 +112,9 @@ def gathered(results: Iterable[T]) -> tuple[list[T], BaseException | None]:
     """
     found: list[T] = []
     try:
-        for result in results:
-            found.append(result)
+        with grace(30.0):  # for what comes before it is published, and for that
+            for result in results:
+                found.append(result)
     except (KeyboardInterrupt, Exception) as error:
         return found, error
     return found, None

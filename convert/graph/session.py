@@ -12,7 +12,7 @@ import onnx
 from pptsn.convert.graph.network import INPUT_NAME, OUTPUT_NAME, Network
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.engines.base import Logits
-from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
+from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime, run_session
 
 Views = npt.NDArray[np.float32]
 
@@ -42,13 +42,13 @@ class NetworkSession:
 
     def logits(self, views: Views) -> Logits:
         """Return the logits (N, C) of `views` (N, 3, S, S)."""
-        parts = [self._session.run([OUTPUT_NAME], {INPUT_NAME: batch})[0] for batch in _batches(views)]
+        parts = [run_session(self._session, [OUTPUT_NAME], {INPUT_NAME: batch})[0] for batch in _batches(views)]
         return np.concatenate(parts)
 
     def watch(self, views: Views) -> Iterator[dict[str, npt.NDArray[Any]]]:
         """Yield the views and the watched tensors by name, for one batch of `views` after another."""
         for batch in _batches(views):
-            values = self._session.run(self._tensors, {INPUT_NAME: batch}) if self._tensors else []
+            values = run_session(self._session, self._tensors, {INPUT_NAME: batch}) if self._tensors else []
             yield {INPUT_NAME: batch, **dict(zip(self._tensors, values, strict=True))}
 
 

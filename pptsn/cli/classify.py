@@ -51,6 +51,7 @@ def classify(
     from pptsn.runtime.base.lines import ReaderGoneError
     from pptsn.runtime.base.memory import return_freed_memory
     from pptsn.runtime.base.progress import print_detail, print_note
+    from pptsn.runtime.base.stopping import keeping
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sources import expand_sources
 
@@ -76,14 +77,12 @@ def classify(
         )
         told = _with_notes(recognizer, results)
         try:
-            with _sinks(output, top=top) as sinks:
-                failed, interrupted = _show(told, len(names), sinks)
+            with keeping("what was answered until now is kept"), _sinks(output, top=top) as sinks:
+                failed = _show(told, len(names), sinks)
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
         for detail in recognizer.details:
             print_detail(detail)
-    if interrupted:
-        raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
 
@@ -117,11 +116,8 @@ def _sinks(output: str | None, *, top: int) -> Iterator[list[ResultSink]]:
         yield sinks
 
 
-def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> tuple[int, bool]:
-    """Write the results as they come; return how many failed, and whether the user stopped it.
-
-    An interrupt ends the run in order: what was answered until then is kept.
-    """
+def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> int:
+    """Write the results as they come; return how many failed."""
     from rich.console import Console
 
     from pptsn.runtime.base.progress import progress_bar
@@ -129,18 +125,14 @@ def _show(results: Iterable[Classification | Failure], total: int, sinks: list[R
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     failed = 0
-    try:
-        with progress_bar(errors) as bar:
-            task = bar.add_task("classifying", total=total)
-            for result in results:
-                _write(result, sinks)
-                _tell(result, errors)
-                failed += isinstance(result, Failure)
-                bar.advance(task)
-    except KeyboardInterrupt:
-        errors.print("pptsn: stopped; what was answered until now is kept", style="red")
-        return failed, True
-    return failed, False
+    with progress_bar(errors) as bar:
+        task = bar.add_task("classifying", total=total)
+        for result in results:
+            _write(result, sinks)
+            _tell(result, errors)
+            failed += isinstance(result, Failure)
+            bar.advance(task)
+    return failed
 
 
 def _write(result: Classification | Failure, sinks: list[ResultSink]) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pptsn.runtime.base import __version__
+from pptsn.runtime.base.exit_codes import DONE, FAILED, INTERRUPTED, UNEXPECTED, summary
 
 if TYPE_CHECKING:
     import typer
 
+    from pptsn.runtime.base.stopping import Stop
+
+# What Python may take to end, once the command is done: other threads may hang.
+_FINISH_S = 10.0
 
 _COMMANDS = {
     "classify": ("pptsn.cli.classify:classify", "Name the action in each video."),
@@ -53,7 +59,7 @@ def command_line() -> typer.Typer:
     app = lazy_app(
         _COMMANDS,
         help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
-        epilog="Exit codes: 0 done, 1 some input failed, 2 wrong usage, 3 missing dependency or device.",
+        epilog=summary(),
     )
 
     def show_version(wanted: bool) -> None:
@@ -78,37 +84,96 @@ def command_line() -> typer.Typer:
     return app
 
 
+def run() -> NoReturn:
+    """Run the command line in a process of its own, which is gone soon after its command is done.
+
+    What nobody foresaw in a thread is told as elsewhere, and until Python has gone, a signal is no traceback.
+    """
+    from pptsn.runtime.base.stopping import finish, watch_to_the_end
+
+    watch_to_the_end()
+    threading.excepthook = lambda hook: _tell_of_thread(hook.exc_value)
+    sys.unraisablehook = lambda hook: None  # of objects that are let go, which harms nobody
+    try:
+        main()
+    except SystemExit as ending:
+        finish(_code_of(ending), within_s=_FINISH_S)
+        raise
+    sys.exit(DONE)
+
+
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code.
 
-    Typer itself ends on Ctrl-C with code 130, and silently where the reader of standard output has gone.
+    An unexpected one is a line too, which names the report of it.  Codes: `pptsn.runtime.base.exit_codes`.
     """
     _connect_standard_streams()
-    from pptsn.runtime.base.errors import PptsnError
+    from pptsn.runtime.base.stopping import say_stopped, stoppable
 
-    arguments = sys.argv[1:]
-    if "--quiet" in arguments:  # wherever it stands, before or after the command
-        arguments = ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
-    try:
-        try:
-            command_line()(arguments, prog_name="pptsn")
-        finally:
-            sys.stdout.flush()  # now: when Python exits it is too late for an error message
-    except PptsnError as error:
-        _complain(str(error))
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        _give_up(sys.stdout)
-        sys.exit(1)
-    except OSError as error:  # a full disk, say: whatever no command could foresee
-        _give_up(sys.stdout)
-        _complain(f"{error.filename or 'system'}: {error.strerror or error}")
-        sys.exit(1)
-    finally:
+    with stoppable() as stop:
+        code = _outcome(stop)
+        if stop.exit_code is not None:
+            say_stopped()
+            code = stop.exit_code
         try:
             sys.stderr.flush()
         except OSError:  # its reader has gone, which is no failure of what was done
             _give_up(sys.stderr)
+    sys.exit(code)
+
+
+def _outcome(stop: Stop) -> int:
+    """Run the command line and return the exit code, but for a program that was stopped."""
+    from pptsn.runtime.base.errors import PptsnError
+
+    try:
+        try:
+            command_line()(_arguments(), prog_name="pptsn")
+        finally:
+            sys.stdout.flush()  # now: when Python exits it is too late for an error message
+        return DONE
+    except SystemExit as ending:
+        return _code_of(ending)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _give_up(sys.stdout)
+    except PptsnError as error:
+        if stop.exit_code is None or isinstance(error.__cause__, KeyboardInterrupt):
+            _complain(str(error))
+            stop.said = True
+        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else error.exit_code
+    except OSError as error:  # a full disk, say: whatever no command could foresee
+        _give_up(sys.stdout)
+        if stop.exit_code is None:
+            _complain(f"{error.filename or 'system'}: {error.strerror or error}")
+    except Exception as error:
+        if stop.exit_code is None:  # once it was told to stop, whatever fails does so for that
+            _complain(_unexpected(error))
+        return UNEXPECTED
+    return FAILED
+
+
+def _unexpected(error: BaseException) -> str:
+    from pptsn.cli.unexpected import told_and_reported
+
+    return told_and_reported(error)
+
+
+def _tell_of_thread(error: BaseException | None) -> None:
+    if error is not None:
+        _complain(_unexpected(error))
+
+
+def _arguments() -> list[str]:
+    arguments = sys.argv[1:]
+    if "--quiet" in arguments:  # wherever it stands, before or after the command
+        return ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
+    return arguments
+
+
+def _code_of(ending: SystemExit) -> int:
+    return ending.code if isinstance(ending.code, int) else FAILED if ending.code else DONE
 
 
 def _connect_standard_streams() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pptsn.runtime.base.exit_codes import FAILED, MISSING, USAGE
+
 # No package index but Paddle's own has it.
 PADDLE_GPU_INSTALL = "pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu126/"
 
@@ -14,7 +16,7 @@ class PptsnError(Exception):
     remedy: what to do about it; may be empty where nothing can be done.
     """
 
-    exit_code = 1
+    exit_code = FAILED
 
     def __init__(self, thing: object, cause: str, remedy: str = "") -> None:
         # The arguments are handed on as they came, so that the error survives a trip between processes.
@@ -45,13 +47,13 @@ class VerificationError(PptsnError):
 class UsageError(PptsnError):
     """A request that makes no sense as it stands: an unknown name, a value out of range."""
 
-    exit_code = 2
+    exit_code = USAGE
 
 
 class MissingDependencyError(PptsnError):
     """A package, driver or device that the request needs and this machine lacks."""
 
-    exit_code = 3
+    exit_code = MISSING
 
 
 def reason_of(error: Exception) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
+from pptsn.runtime.base.exit_codes import MISSING
 
 # The driver's own files, in a container too; the last one is a Jetson's.
 _SIGNS_OF_A_GPU = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/etc/nv_tegra_release"))
@@ -16,7 +17,7 @@ _SIGNS_OF_A_GPU = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), 
 class DeviceError(PptsnError):
     """A device that failed while it worked, or that lacks the memory that the request needs."""
 
-    exit_code = 3
+    exit_code = MISSING
 
 
 @dataclass(frozen=True)

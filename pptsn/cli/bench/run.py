@@ -65,6 +65,7 @@ def run(
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.memory import return_freed_memory
     from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.stopping import say_stopped
 
     def tell(line: str) -> None:
         notes().print(f"pptsn: {line}", markup=False)
@@ -91,6 +92,6 @@ def run(
     return_freed_memory()
     results, ending = gathered(run_parts(parts, subject, method, tell=tell))
     if isinstance(ending, KeyboardInterrupt):
-        notes().print("pptsn: stopped; what was measured until now is kept", style="red")
+        say_stopped("what was measured until now is kept")
     publish(results, outputs=output, method=method)
     end(results, ending)

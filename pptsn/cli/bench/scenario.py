@@ -67,7 +67,7 @@ def scenario(
     from pptsn.benchmarks.scenarios.measuring import Case, new_drivers, run_scenarios
     from pptsn.benchmarks.scenarios.system import clip_samples, drawn_samples
     from pptsn.runtime.base.errors import UsageError
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.stopping import say_stopped
     from pptsn.runtime.engines import open_engine
     from pptsn.runtime.frames.sampling import check_segments
 
@@ -93,7 +93,7 @@ def scenario(
             run_scenarios(case, SCENARIOS if name == "all" else [name], driver=driver, progress=_tell)
         )
     if isinstance(ending, KeyboardInterrupt):
-        notes().print("pptsn: stopped; the scenarios that were measured are kept", style="red")
+        say_stopped("the scenarios that were measured are kept")
     sentences = " ".join(result.sentence for result in results if result.sentence)
     publish(results, outputs=output, method=method, top_line=sentences)
     end(results, ending)

@@ -92,6 +92,7 @@ def _run(
     from pptsn.benchmarks.measure.publishing import gathered
     from pptsn.benchmarks.sweep.run import SweepProgress, run_cells
     from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.stopping import say_stopped
 
     def shown(outcome: Outcome) -> Outcome:
         if outcome.error:
@@ -103,7 +104,7 @@ def _run(
         outcomes, ending = gathered(map(shown, running))
     if isinstance(ending, KeyboardInterrupt):
         done = f"{len(outcomes)} of {len(cells)} cells were measured, and are kept"
-        notes().print(f"pptsn: stopped; {done}", style="red")
+        say_stopped(done)
     return outcomes, ending
 
 

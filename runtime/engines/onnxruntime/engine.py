@@ -8,6 +8,7 @@ import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.stopping import when_hurried
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
@@ -92,7 +93,7 @@ class OnnxRuntimeEngine(Engine):
                 return self._bound.run(crops)
             except Exception as error:  # onnxruntime's exceptions share no base class but this
                 raise gpu_error(self._device, str(error)) from error
-        (logits,) = self._session.run([LOGITS], {CROPS: np.ascontiguousarray(crops)})
+        (logits,) = run_session(self._session, [LOGITS], {CROPS: np.ascontiguousarray(crops)})
         result: Logits = logits
         return result
 
@@ -100,6 +101,18 @@ class OnnxRuntimeEngine(Engine):
         """Release the session; a later `infer` raises ValueError."""
         self._bound = None
         self._session = None
+
+
+def run_session(session: Any, outputs: list[str], feeds: dict[str, Any]) -> list[Any]:
+    """Return the `outputs` of a session for `feeds`, by their names; a stopped program does not wait for them.
+
+    A model may run for ever.  What ONNX Runtime then raises is of no interest.
+    """
+    options = import_onnxruntime().RunOptions()
+    options.log_severity_level = 4  # what fails is raised
+    with when_hurried(lambda: setattr(options, "terminate", True)):
+        results: list[Any] = session.run(outputs, feeds, options)
+    return results
 
 
 def import_onnxruntime() -> Any:

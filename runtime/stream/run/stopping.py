@@ -2,57 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import select
-import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
-# Wrappers such as `timeout` signal twice, to the process and to its group, within milliseconds.
-_SECOND_AFTER_S = 1.0
-_SHOW_CURSOR = b"\x1b[?25h"
+from pptsn.runtime.base.stopping import stop_event
+
+# Everything has an end of its own long before.
+_GRACE_S = 10.0
 
 
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C, SIGTERM or SIGHUP sets; another, a second later, ends the program.
+def stop_signals() -> AbstractContextManager[threading.Event]:
+    """Return what yields an event that the first Ctrl-C, SIGTERM or SIGHUP sets; another Ctrl-C ends the program.
 
-    A SIGHUP that is ignored, as `nohup` has it, stays so.  For the main thread.
+    For the main thread; see `pptsn.runtime.base.stopping`.
     """
-    stop = threading.Event()
-    first_s = 0.0
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal first_s
-        if not stop.is_set():
-            first_s = time.monotonic()
-            stop.set()
-        elif time.monotonic() - first_s >= _SECOND_AFTER_S:
-            _end_at_once(number)
-
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _end_at_once(number: int) -> None:
-    """Die of the signal; the cursor, which a live table hides, comes back first."""
-    for stream in (sys.__stdout__, sys.__stderr__):
-        with suppress(OSError, ValueError):  # it has gone
-            if stream is not None and stream.isatty():
-                os.write(stream.fileno(), _SHOW_CURSOR)
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
+    return stop_event(grace_s=_GRACE_S)
 
 
 def reader_watch() -> Callable[[], bool]:

@@ -179,7 +179,7 @@ def test_more_decoders_than_descriptors_are_a_note_and_all_answers(model: Path, 
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
 )
 def test_a_stopped_program_leaves_no_process(
     model: Path, long_list: Path, number: signal.Signals, code: int, interruptible: None
@@ -197,8 +197,7 @@ def test_a_stopped_program_leaves_no_process(
         complaints = program.stderr.read()
         assert program.wait(20) == code
     assert soon(lambda: marked_processes(mark) == [])
-    told = {130: "pptsn: stopped; what was answered until now is kept\n"}
-    assert complaints == told.get(code, "")
+    assert complaints == ("pptsn: stopped; what was answered until now is kept\n" if code > 0 else "")
 
 
 @pytest.mark.slow

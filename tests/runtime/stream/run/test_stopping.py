@@ -49,16 +49,30 @@ def test_the_first_signal_is_noted_and_handlers_come_back(number: signal.Signals
     assert signal.getsignal(number) is before
 
 
-def test_a_second_signal_ends_the_program_if_it_comes_a_second_later() -> None:
+def test_a_second_ctrl_c_ends_the_program_at_once_and_further_sigterms_do_not() -> None:
     with waiting(stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == "ready\n"
         process.terminate()
         assert process.stdout.readline() == "stopping\n"
-        process.terminate()
-        time.sleep(1.2)
+        for _ in range(3):
+            time.sleep(0.3)
+            process.terminate()
+        time.sleep(0.2)
         assert process.poll() is None
-        process.terminate()
-        assert process.wait(10) == -signal.SIGTERM
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 128 + signal.SIGTERM
+
+
+def test_a_ctrl_c_that_a_wrapper_doubles_is_one() -> None:
+    with waiting(stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "stopping\n"
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 128 + signal.SIGINT
 
 
 def test_a_hangup_that_is_ignored_stays_so() -> None:
@@ -77,10 +91,10 @@ def test_the_cursor_comes_back_where_a_terminal_is_left_at_once() -> None:
         read_until(screen, b"ready")
         process.terminate()
         read_until(screen, b"stopping")
-        time.sleep(1.1)
-        process.terminate()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
         read_until(screen, b"\x1b[?25h")
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(10) == 128 + signal.SIGTERM
 
 
 def read_until(screen: object, wanted: bytes) -> None:

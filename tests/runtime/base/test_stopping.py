@@ -1,0 +1,184 @@
+"""However a program is told to stop, and wherever it is, it ends: in order if it can, and soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pptsn.runtime.base import stopping
+from pptsn.runtime.base.stopping import (
+    Stopped,
+    grace,
+    keeping,
+    last_act,
+    say_stopped,
+    stop_event,
+    stoppable,
+    when_hurried,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+# What a program may be busy with: Python, waits, a call that returns to Python in hours, what is undone for long,
+# and what swallows the interrupt.
+BUSY = {
+    "python": "while True: pass",
+    "sleep": "time.sleep(60)",
+    "lock": "threading.Lock().acquire() and threading.Event().wait()",
+    "foreign": "hashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
+    "undoing": "try: time.sleep(60)\nfinally: time.sleep(60)",
+    "swallowing": "while True:\n  try: time.sleep(60)\n  except BaseException: pass",
+    "thread": "t = threading.Thread(target=time.sleep, args=(60,)); t.start()\nt.join()",
+}
+PROGRAM = """
+import hashlib, sys, threading, time
+from pptsn.runtime.base.stopping import finish, last_act, say_stopped, stoppable, watch_to_the_end
+watch_to_the_end()
+with stoppable() as stop, last_act(lambda: print("last act", flush=True)):
+    try:
+        print("ready", flush=True)
+        exec(sys.argv[1])
+    except KeyboardInterrupt:
+        pass
+say_stopped()
+finish(stop.exit_code, within_s=10)
+sys.exit(stop.exit_code)
+"""
+
+
+def started(work: str, **options: object) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, work],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        **options,  # type: ignore[call-overload]
+    )
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize(
+    ("work", "number"),
+    [
+        pytest.param(work, number, marks=() if (place + turn) % len(SIGNALS) == 0 else pytest.mark.slow)
+        for place, work in enumerate(BUSY)
+        for turn, number in enumerate(SIGNALS)
+    ],
+)
+def test_a_program_ends_within_three_seconds_wherever_it_is(work: str, number: signal.Signals) -> None:
+    with started(BUSY[work]) as process:
+        time.sleep(0.1)
+        process.send_signal(number)
+        told_s = time.monotonic()
+        _, errors = process.communicate(timeout=30)
+        took_s = time.monotonic() - told_s
+    assert (process.returncode, errors) == (128 + number, "pptsn: stopped\n")
+    assert took_s < 6, "3 s on a machine that is not busy"
+
+
+@pytest.mark.parametrize("work", ["foreign", "undoing"])
+def test_a_second_ctrl_c_ends_at_once_and_what_must_be_done_is_done(work: str) -> None:
+    with started(BUSY[work]) as process:
+        for _ in range(2):
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+        told_s = time.monotonic()
+        out, _ = process.communicate(timeout=30)
+        assert time.monotonic() - told_s < stopping.GRACE_S - 0.5
+    assert (process.returncode, out) == (130, "last act\n")
+
+
+def test_further_sigterms_hurry_nothing() -> None:
+    with started("try: time.sleep(60)\nfinally: time.sleep(1.5); print('in order', flush=True)") as process:
+        time.sleep(0.1)
+        for _ in range(4):
+            process.terminate()
+            time.sleep(0.25)
+        out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (143, "in order\n")
+
+
+def test_a_signal_is_raised_once_and_handlers_come_back() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with pytest.raises(Stopped, match="SIGTERM"), stoppable() as stop:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+    assert (stop.number, stop.exit_code) == (signal.SIGTERM, 143)
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_program_that_ends_in_order_has_its_own_exit_code() -> None:
+    with stoppable() as stop, stop_event(grace_s=60) as event:
+        signal.raise_signal(signal.SIGTERM)
+        assert event.wait(5)
+    assert (stop.number, stop.exit_code) == (signal.SIGTERM, None)
+
+
+def test_what_waits_is_interrupted_before_the_program_is_ended() -> None:
+    came = threading.Event()
+    lifted = threading.Event()
+    with pytest.raises(Stopped), stoppable(), grace(60), when_hurried(came.set):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            lifted.set()
+            assert came.wait(10)
+    assert lifted.is_set()
+
+
+def test_acts_that_fail_leave_the_others_their_turn() -> None:
+    called = []
+    with last_act(lambda: 1 / 0), last_act(lambda: called.append("second")):
+        stopping._call_all(stopping._last_acts)
+    assert called == ["second"]
+    assert stopping._last_acts == []
+
+
+def test_what_is_kept_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Stopped), stoppable(), keeping("all answers are kept"):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            say_stopped()
+            say_stopped()
+    assert capsys.readouterr().err == "pptsn: stopped; all answers are kept\n"
+    with stoppable():
+        with keeping("nothing"):
+            pass
+        say_stopped()
+    assert capsys.readouterr().err == "pptsn: stopped\n"
+
+
+def test_other_threads_handle_nothing() -> None:
+    found = []
+
+    def inside() -> None:
+        with stoppable() as stop:
+            found.append(stop.number)
+
+    thread = threading.Thread(target=inside)
+    before = signal.getsignal(signal.SIGTERM)
+    thread.start()
+    thread.join()
+    assert (found, signal.getsignal(signal.SIGTERM)) == ([None], before)
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    with started("time.sleep(60)", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as process:
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert process.poll() is None
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 143
