@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import av
@@ -18,6 +17,7 @@ from av.video.stream import VideoStream
 from pptsn.benchmarks.measure.long_clip import SHORT_S, SHORT_SIZE, short_clip
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.options import options_of
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.stream.sources.base import SourceUri
 from pptsn.runtime.stream.sources.registry import kind_of, open_source
 from pptsn.runtime.stream.sources.uri import parse_source
@@ -51,13 +51,13 @@ def live_source(text: str | None, *, clips: Path, least_s: float) -> Iterator[Li
     Raises UsageError for what many streams cannot read at once, or as fast as they like, and InputError for what
     cannot be read.
     """
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         if text is None:
             times = math.ceil(least_s / SHORT_S)
-            clip = repeat_clip(short_clip(clips), Path(folder) / "clip.mp4", times=times)
+            clip = repeat_clip(short_clip(clips), folder / "clip.mp4", times=times)
             yield LiveSource(uri=parse_source(str(clip)), name="H.264 {}x{}".format(*SHORT_SIZE), fps=float(FPS))
         else:
-            yield _named_source(text, Path(folder), least_s)
+            yield _named_source(text, folder, least_s)
 
 
 def _named_source(text: str, folder: Path, least_s: float) -> LiveSource:

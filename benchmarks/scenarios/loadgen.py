@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from pptsn.benchmarks.scenarios.definitions import LOADGEN, SHARES, Extent, Observation, arrival_rate
 from pptsn.benchmarks.scenarios.system import Sample, SystemFailure, SystemUnderTest
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.temporary import temporary_folder
 
 _NS_PER_MS = 1e6
 # LoadGen makes an Offline query a tenth larger than its expected rate asks for.
@@ -112,10 +112,10 @@ class LoadGenDriver:
         What it writes goes to a temporary folder, and is gone afterwards.
         """
         client = _Client(self._loadgen, system)
-        with tempfile.TemporaryDirectory(prefix="pptsn-loadgen-") as folder:
+        with temporary_folder() as folder:
             done = threading.Event()
             test = threading.Thread(
-                target=self._test, args=(client, system, settings, folder, done), name="loadgen"
+                target=self._test, args=(client, system, settings, str(folder), done), name="loadgen"
             )
             test.start()
             # An event, as a join that is interrupted takes the thread for ended in some versions of Python; and

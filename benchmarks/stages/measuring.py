@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +13,7 @@ from pptsn.benchmarks.measure.results import Result, Setting
 from pptsn.benchmarks.stages.report import Recorder, Run, result_of
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import EMIT, listening, stage
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.classify.settings import ClassifySettings
@@ -101,7 +101,7 @@ class _Runner:
         usable: list[Source] = []
         with (
             self._subject.around(),
-            tempfile.TemporaryDirectory() as folder,
+            temporary_folder() as folder,
             JsonLines.open(f"{folder}/answers.jsonl", top=_TOP) as sink,
             listening(recorder),
         ):

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from pptsn.benchmarks.sweep.cells import Findings, Job
+from pptsn.runtime.base.temporary import temporary_folder
 
 T = TypeVar("T")
 
@@ -39,10 +39,9 @@ def find_in_child(job: Job, *, timeout_s: float, program: str = PROGRAM) -> Find
 
     The process is gone on return, also after KeyboardInterrupt.
     """
-    with tempfile.TemporaryDirectory(prefix="pptsn-sweep-") as name:
-        folder = Path(name)
+    with temporary_folder() as folder:
         write(job, folder / "job.json")
-        status = _status_of([sys.executable, "-c", program, ROOT, name], folder / "stderr.txt", timeout_s)
+        status = _status_of([sys.executable, "-c", program, ROOT, str(folder)], folder / "stderr.txt", timeout_s)
         if status == 0 and (folder / "findings.json").is_file():
             return read(folder / "findings.json", Findings)
         if (folder / "error.txt").is_file():

@@ -6,9 +6,6 @@ inside are not, and nothing overflows.  A GPU rounds each result to FP16, so her
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -18,6 +15,7 @@ from pptsn.convert.graph.session import NetworkSession
 from pptsn.convert.graph.view import replace_nodes
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
@@ -32,8 +30,8 @@ def fp16_logits(half: Network, crops: Frame, *, origin: Network) -> Logits:
     half: what `to_fp16` made of `origin`, quantized or not.
     Raises ModelError, naming the source and the first tensor of `origin` at fault, where a result overflows.
     """
-    with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
-        path = Path(folder) / "rounded.onnx"
+    with temporary_folder() as folder:
+        path = folder / "rounded.onnx"
         with_rounded_results(half).write(path)
         with OnnxRuntimeEngine(ModelFile.open(path), optimise=False) as engine:
             logits = infer_in_batches(engine, crops)

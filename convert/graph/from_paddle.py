@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, export_files
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def network_from_export(export: Path) -> onnx.ModelProto:
     import onnx
 
     program, parameters = export_files(export)
-    with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
-        output = Path(folder) / "network.onnx"
+    with temporary_folder() as folder:
+        output = folder / "network.onnx"
         _run_child(program, parameters, output)
         network = onnx.load(str(output))
     _check_complete(network, program)
@@ -75,9 +75,9 @@ def _is_installed(package: str) -> bool:
 
 def _run_child(program: Path, parameters: Path, output: Path) -> None:
     # By its path: `-m` would look for it in the user's working folder first.
-    command = [sys.executable, _CHILD, program, parameters, output, OPSET]
+    command = [sys.executable, _CHILD, program, parameters, output, OPSET, os.getpid()]
     # Polygraphy, which Paddle2ONNX imports, installs packages at run time unless told not to.
-    environment = {**os.environ, "POLYGRAPHY_AUTOINSTALL_DEPS": "0"}
+    environment = {**os.environ, "POLYGRAPHY_AUTOINSTALL_DEPS": "0", "TMPDIR": str(output.parent)}
     try:
         child = subprocess.run(
             [str(part) for part in command],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report, report_path
 from pptsn.runtime.base.files import atomic_file, write_text
 from pptsn.runtime.base.progress import StepsBar, steps_bar
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
@@ -82,8 +82,8 @@ def convert_to_int8(
         quantized = to_fp16(quantized)
     facts = _facts(chosen, frames, options)
     proof = _Proof(model, network, frames.held_out, options)
-    with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
-        written = Path(folder) / "model.onnx"
+    with temporary_folder() as folder:
+        written = folder / "model.onnx"
         quantized.write(written, quantization=facts)
         report = proof.of(written, quantized, name=output)
         if report.passed:

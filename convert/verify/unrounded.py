@@ -8,11 +8,10 @@ mirroring: its logits are the same to many digits wherever they are computed.
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
-from pathlib import Path
 
 from pptsn.convert.verify.logits import infer_in_batches
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame
@@ -30,8 +29,8 @@ def unrounded_logits(file: ModelFile, crops: Frame) -> Logits:
 
     Computed by ONNX Runtime on the CPU; raises MissingDependencyError where that is not installed.
     """
-    with tempfile.TemporaryDirectory(prefix="pptsn-") as folder:
-        path = Path(folder) / "unrounded.onnx"
+    with temporary_folder() as folder:
+        path = folder / "unrounded.onnx"
         path.write_bytes(sealed(without_rounding(file.path.read_bytes()), file.spec))
         with OnnxRuntimeEngine(ModelFile.open(path), optimise=False) as engine:
             return infer_in_batches(engine, crops)

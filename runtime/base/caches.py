@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.runtime.base.files import hidden_sibling
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.files import atomic_file
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -64,18 +65,16 @@ class FileCache:
         """Keep `content` under `key`, and remove what is more than may be kept."""
         if len(content) > self._size:
             return
-        temporary = hidden_sibling(self._folder / key, "tmp")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as stream:
-                stream.write(content)
-                stream.write(hashlib.sha256(content).digest())
-            # Not forced to the disk, which takes long: what a crash spoils is found by its digest.
-            temporary.replace(self._folder / key)
+        # Not forced to the disk, which takes long: what a crash spoils is found by its digest.
+        with (
+            suppress(OSError, InputError),
+            atomic_file(self._folder / key, durable=False) as temporary,
+            open(temporary, "wb") as stream,
+        ):
+            stream.write(content)
+            stream.write(hashlib.sha256(content).digest())
+        with suppress(OSError):
             self._trim()
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
 
     def _trim(self) -> None:
         kept = size = 0

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
-
-
-def hidden_sibling(path: Path, purpose: str) -> Path:
-    """Return a hidden, unused name in the folder of `path`, so that a rename stays within one file system."""
-    return path.with_name(f".{path.name}.{purpose}-{os.getpid()}-{secrets.token_hex(4)}")
+from pptsn.runtime.base.temporary import moved_away, temporary_file, temporary_folder
 
 
 def _flush_folder(folder: Path) -> None:
@@ -29,28 +23,27 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[Path]:
+def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success rename it to `path`, on failure delete it.
 
-    Missing parent folders are made; a link is followed.  Raises InputError where the place cannot be written, at
-    the beginning or later (a full disk).
+    Missing parent folders are made; a link is followed.  What was left behind in that folder by processes that are
+    gone is removed.  Raises InputError where the place cannot be written, at the beginning or later (a full disk).
+
+    durable: wait until it is on the disk, so that a power cut leaves the old file or the whole new one.
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise InputError(path, "is a folder, expected a file name", "name a file in it")
-    temporary = hidden_sibling(target, "tmp")
-    try:
-        with _writing(path):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.touch()
+    with _writing(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_file(target) as temporary:
             yield temporary
-            with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
+            if durable:
+                with open(temporary, "rb") as written:
+                    os.fsync(written.fileno())
             os.replace(temporary, target)
-            _flush_folder(target.parent)
-    finally:
-        with suppress(OSError):  # a parent that is no folder, say: the error that counts is under way
-            temporary.unlink(missing_ok=True)
+            if durable:
+                _flush_folder(target.parent)
 
 
 @contextmanager
@@ -62,18 +55,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_dir():
         raise InputError(path, "is a file, expected a folder", "choose another place")
-    temporary, old = hidden_sibling(target, "tmp"), hidden_sibling(target, "old")
-    try:
-        with _writing(path):
-            temporary.mkdir(parents=True)
+    with _writing(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(target) as temporary:
             yield temporary
-            if target.exists():
-                target.rename(old)
-            temporary.rename(target)
+            with moved_away(target) if target.exists() else nullcontext():
+                temporary.rename(target)
             _flush_folder(target.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -16,9 +16,12 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
+
+from pptsn.runtime.base.temporary import folder_until_exit, remove_temporaries
 
 # What may be sent to the whole program, and concerns its main process alone.
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -29,6 +32,8 @@ _table = threading.Lock()
 _starting = threading.Lock()
 # A start, with the slots and the pipe that it is for, takes ten of them, most of them for a moment.
 _SPARE_DESCRIPTORS = 16
+# Among what multiprocessing does at the end of the program, when no process is started any more.
+_LAST = -100
 
 
 @contextmanager
@@ -134,12 +139,25 @@ def _run_server() -> None:
     Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
     process that is about to be told what to do.
     """
+    _place_sockets()
     resource_tracker.ensure_running()  # first: starting it would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@cache
+def _place_sockets() -> None:
+    """Have multiprocessing put its socket into a folder that is found again where this process is killed.
+
+    The name is multiprocessing's own; without it, it makes a folder `pymp-...`, which nobody could tell from those
+    of other programs.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config")  # noqa: B009 - it is private
+    config.setdefault("tempdir", str(folder_until_exit()))
+    Finalize(None, remove_temporaries, exitpriority=_LAST)
 
 
 @contextmanager

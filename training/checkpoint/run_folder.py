@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
-from pptsn.runtime.base.files import atomic_folder, hidden_sibling, write_text
+from pptsn.runtime.base.files import atomic_folder, write_text
+from pptsn.runtime.base.temporary import clear_leftovers, hidden_sibling, is_temporary
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.checkpoint.pickles import Array, read_pickle
 from pptsn.training.network.weights import Checkpoint, read_checkpoint, save_weights, weights_digest
@@ -35,8 +36,6 @@ _OPTIMIZER_NAME = "weights.pdopt"
 _SPEC_NAME = "weights.spec.json"
 _STATE_NAME = "state.json"
 _EPOCH_FOLDER = re.compile(r"epoch-(\d{4,})")
-# What `pptsn.runtime.base.files` leaves behind when the process is killed while writing.
-_LEFTOVER = re.compile(r"\..+\.(tmp|old)-\d+-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,14 +90,15 @@ class RunFolder:
         if self.root.exists() and not self.root.is_dir():
             raise InputError(self.root, "is a file, expected a folder for the run", "choose another place")
         present = list(self.root.iterdir()) if self.root.is_dir() else []
-        content = [path for path in present if not _LEFTOVER.fullmatch(path.name)]
+        content = [path for path in present if not is_temporary(path)]
         if content and not resume:
             raise UsageError(self.root, "is not empty", "choose another --output, or go on with --resume")
         if content:
             self._check_recipe(recipe)
         else:
             write_text(self.root / RECIPE_NAME, recipe.to_yaml())
-        self._remove_leftovers()
+        for folder in (self.root, self._checkpoints):
+            clear_leftovers(folder)
         newest = max(self._epochs(), default=None)
         if newest is None:
             return None
@@ -176,21 +176,10 @@ class RunFolder:
         for epoch in set(self._epochs()) - {last, best}:
             _remove(self._folder(epoch))
 
-    def _remove_leftovers(self) -> None:
-        """Remove what writers that were killed left behind."""
-        for folder in (self.root, self._checkpoints):
-            for path in folder.iterdir() if folder.is_dir() else ():
-                if not _LEFTOVER.fullmatch(path.name):
-                    continue
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
-
 
 def _remove(folder: Path) -> None:
     """Remove `folder`, which nobody ever sees half removed."""
-    hidden = hidden_sibling(folder, "old")
+    hidden = hidden_sibling(folder, "tmp")
     folder.rename(hidden)
     shutil.rmtree(hidden, ignore_errors=True)
 

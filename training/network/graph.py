@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.training.network._paddle import nn, paddle
 
@@ -57,8 +57,8 @@ def view_function(model: Any, *, crop_size: int) -> ViewFunction:
     """
     if not paddle.get_device().startswith("cpu"):
         return eager_view_function(model)
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = Path(folder) / "model"
+    with temporary_folder() as folder:
+        prefix = folder / "model"
         save_graph(model, prefix, crop_size=crop_size)
         # Read whole on opening: the files are not needed any longer.
         return CpuPredictor(paddle, prefix.with_suffix(".json"), prefix.with_suffix(".pdiparams")).run

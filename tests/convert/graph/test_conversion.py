@@ -1,7 +1,9 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from copy import deepcopy
 from pathlib import Path
@@ -176,7 +178,7 @@ def test_the_folder_of_the_child_hides_no_package(tmp_path: Path) -> None:
         "import sys\n\n\ndef export(model, parameters, output, **options):\n    print(*sys.path, sep='\\n')\n"
     )
     child = subprocess.run(
-        [sys.executable, str(from_paddle._CHILD), "m", "p", "o", "19"],
+        [sys.executable, str(from_paddle._CHILD), "m", "p", "o", "19", str(os.getpid())],
         env={"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -184,6 +186,23 @@ def test_the_folder_of_the_child_hides_no_package(tmp_path: Path) -> None:
     )
     assert str(tmp_path) in child.stdout.splitlines()
     assert str(from_paddle._CHILD.parent) not in child.stdout.splitlines()
+
+
+def test_the_child_ends_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "paddle2onnx.py").write_text(
+        "import time\n\n\ndef export(*paths, **options):\n    print('begun', flush=True)\n    time.sleep(60)\n"
+    )
+    child = [sys.executable, str(from_paddle._CHILD), *"mpo", "19"]
+    command = f"import os, subprocess; subprocess.run([*{child}, str(os.getpid())])"
+    with subprocess.Popen(
+        [sys.executable, "-c", command], env={"PYTHONPATH": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        parent.stdout.readline()
+        killed_s = time.monotonic()
+        parent.kill()
+        parent.stdout.read()  # to its end, which is the child's: it holds it as well
+        assert time.monotonic() - killed_s < 30
 
 
 @pytest.mark.parametrize("name", ["model.engine", ".", "", ".."])
