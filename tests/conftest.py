@@ -13,6 +13,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pptsn.cli.program import main
+from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
+
+# Tests import ONNX Runtime themselves as well.
+os.environ.update(WITHOUT_TELEMETRY)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Any
 
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.base.files import atomic_file
+from pptsn.runtime.base.foreign_files import keep_matplotlib_here
 
 _TRAIN, _VALIDATION, _SECOND = "#4477aa", "#ee6677", "#ccbb44"
 _GRID = "#dddddd"
@@ -20,6 +21,7 @@ def plot_metrics(records: Sequence[dict[str, Any]], path: str | Path, *, title: 
     accuracy in validation with its best epoch marked, learning rate.
     Raises MissingDependencyError where Matplotlib is missing.
     """
+    keep_matplotlib_here()
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

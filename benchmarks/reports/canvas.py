@@ -13,6 +13,7 @@ from typing import Any
 
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.base.files import atomic_file
+from pptsn.runtime.base.foreign_files import keep_matplotlib_here
 
 # Told apart by people who do not see all colours (Okabe and Ito), and seen on white as well as on black.
 COLOURS = (
@@ -58,6 +59,7 @@ def check_matplotlib() -> None:
 @contextmanager
 def plot_style() -> Iterator[None]:
     """Draw and write figures in the style of this project inside the block.  Raises MissingDependencyError."""
+    keep_matplotlib_here()
     try:
         from matplotlib import rc_context
     except ImportError as error:

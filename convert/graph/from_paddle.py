@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import site
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
+from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, export_files
 
@@ -76,8 +78,11 @@ def _is_installed(package: str) -> bool:
 def _run_child(program: Path, parameters: Path, output: Path) -> None:
     # By its path: `-m` would look for it in the user's working folder first.
     command = [sys.executable, _CHILD, program, parameters, output, OPSET, os.getpid()]
-    # Polygraphy, which Paddle2ONNX imports, installs packages at run time unless told not to.
-    environment = {**os.environ, "POLYGRAPHY_AUTOINSTALL_DEPS": "0", "TMPDIR": str(output.parent)}
+    # Polygraphy, which Paddle2ONNX imports, installs packages at run time unless told not to; Paddle writes into
+    # the home, where the user's packages are found still.
+    places = {"TMPDIR": str(output.parent), "HOME": str(output.parent)}
+    environment = {**WITHOUT_TELEMETRY, **os.environ, **places, "POLYGRAPHY_AUTOINSTALL_DEPS": "0"}
+    environment.setdefault("PYTHONUSERBASE", site.getuserbase())
     try:
         child = subprocess.run(
             [str(part) for part in command],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pptsn.runtime.base.foreign_files import passing_home
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.training.network._paddle import nn, paddle
@@ -35,7 +36,8 @@ def save_graph(model: Any, prefix: Path, *, crop_size: int) -> None:
     network = PerViewNetwork(model)
     network.eval()
     crops = paddle.static.InputSpec([None, 3, crop_size, crop_size], "float32", name="crops")
-    paddle.jit.save(paddle.jit.to_static(network, input_spec=[crops], full_graph=True), str(prefix))
+    with passing_home():  # where Paddle leaves a source file for each function that it makes a graph of
+        paddle.jit.save(paddle.jit.to_static(network, input_spec=[crops], full_graph=True), str(prefix))
 
 
 def eager_view_function(model: Any) -> ViewFunction:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 from pptsn.runtime.base.stopping import when_hurried
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
@@ -116,7 +118,12 @@ def run_session(session: Any, outputs: list[str], feeds: dict[str, Any]) -> list
 
 
 def import_onnxruntime() -> Any:
-    """Return the module `onnxruntime`, or raise MissingDependencyError with the command that installs it."""
+    """Return the module `onnxruntime`, or raise MissingDependencyError with the command that installs it.
+
+    Its telemetry is off, unless the environment says otherwise: this is the one door to it.
+    """
+    for name, value in WITHOUT_TELEMETRY.items():
+        os.environ.setdefault(name, value)
     try:
         import onnxruntime
     except ImportError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.foreign_files import passing_home
 
 # One thread a core that this process may use, or what the environment asks for.
 _asked = os.environ.get("OMP_NUM_THREADS", "")
@@ -45,8 +46,14 @@ def import_paddle(need: str, *, extra: str) -> Any:
     """
     os.environ.setdefault("MKL_CBWR", _REPRODUCIBLE)
     try:
+        # Paddle makes a folder for data sets in the home, which nothing here uses.
         # Paddle warns of every thread count but 1 on stderr, and of a missing ccache.
-        with _environment(_SETTINGS), contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+        with (
+            _environment(_SETTINGS),
+            passing_home(),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")
             import paddle
     except ImportError as error:

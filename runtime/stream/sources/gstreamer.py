@@ -12,6 +12,7 @@ import subprocess
 import threading
 from dataclasses import dataclass
 
+from pptsn.runtime.base.caches import cache_folder
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from pptsn.runtime.base.files import printable
@@ -160,6 +161,7 @@ class GstProgram(Closing):
         try:
             self._process = subprocess.Popen(
                 [*arguments, f"fd={write_end}"],
+                env={"GST_REGISTRY": str(cache_folder("gstreamer") / "registry.bin"), **os.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

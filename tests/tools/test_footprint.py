@@ -1,0 +1,125 @@
+"""What a command leaves and whom it calls: seen where it is planted, and nothing of ours."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clips import write_clip
+from tests.models import write_tiny_model
+from tools.footprint import Footprint, footprint_of
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+def left_by(program: str, folder: Path) -> Footprint:
+    return footprint_of([sys.executable, "-c", program], folder)
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("program", "written"),
+    [
+        ("open(os.path.expanduser('~/id'), 'w')", ["~/id"]),
+        ("open(os.path.expanduser('~/id'), 'a+')", ["~/id"]),
+        ("os.chdir(os.path.expanduser('~')); os.mkdir('.tool'); open('.tool/id', 'w')", ["~/.tool/id"]),
+        ("os.makedirs(os.path.expanduser('~/.cache/other/x'))", ["~/.cache/other", "~/.cache/other/x"]),
+        ("open('a', 'w'); os.rename('a', os.path.expanduser('~/b'))", ["~/b"]),
+        ("os.symlink('a', os.path.expanduser('~/link'))", ["~/link"]),
+        ("subprocess.run(['touch', os.path.expanduser('~/child')])", ["~/child"]),
+    ],
+)
+def test_what_a_command_writes_elsewhere_is_named(tmp_path: Path, program: str, written: list[str]) -> None:
+    assert left_by(f"import os, subprocess; {program}", tmp_path).written == written
+
+
+@needs_strace
+def test_what_it_writes_in_its_places_is_not(tmp_path: Path) -> None:
+    program = """if True:
+        import os, tempfile
+        from multiprocessing.shared_memory import SharedMemory
+        from pathlib import Path
+
+        Path("here").write_text("")
+        cache = Path.home() / ".cache" / "pptsn" / "tuning"
+        cache.mkdir(parents=True)
+        (cache / "kept").write_text("")
+        with tempfile.TemporaryDirectory() as name:
+            Path(name, "a").write_text("")
+        open(os.devnull, "w").close()
+        memory = SharedMemory(create=True, size=8)
+        memory.close()
+        memory.unlink()
+        open(os.__file__).read()
+        """
+    found = left_by(program, tmp_path)
+    assert (found.exit_code, found.written, found.called) == (0, [], []), found.output
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("family", "host", "called"),
+    [
+        ("AF_INET", "192.0.2.1", ["192.0.2.1:9"]),
+        ("AF_INET6", "2001:db8::1", ["2001:db8::1:9"]),
+        ("AF_INET", "127.0.0.1", []),
+        ("AF_INET6", "::1", []),
+    ],
+)
+def test_hosts_are_named_but_this_machine(tmp_path: Path, family: str, host: str, called: list[str]) -> None:
+    # Connecting a datagram socket sends nothing.
+    program = f"""if True:
+        import socket
+        try:
+            socket.socket(socket.{family}, socket.SOCK_DGRAM).connect(({host!r}, 9))
+        except OSError as error:
+            print(error)
+        """
+    assert left_by(program, tmp_path).called == called
+
+
+def test_onnx_runtime_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    model = write_tiny_model(tmp_path / "model.onnx")
+    home = tmp_path / "home"
+    home.mkdir()
+    program = f"""if True:
+        from pptsn import open_engine
+        open_engine({str(model)!r}, backend="onnxruntime", device="cpu").close()
+        """
+    environment = {"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
+    assert list(home.rglob("*")) == []
+
+
+@needs_strace
+@pytest.mark.slow
+def test_nothing_is_left_or_called_from_training_to_the_stream(tmp_path: Path) -> None:
+    """Each command from clips to live answers; ONNX Runtime's events would go out after ten seconds."""
+    from pptsn.training.synthetic.dataset import SyntheticSettings, make_dataset
+
+    per_class = SyntheticSettings(train_per_class=4, val_per_class=2, test_per_class=2)
+    make_dataset(tmp_path / "data", settings=per_class, workers=1)
+    write_clip(tmp_path / "clip.mp4", frames=30)
+    write_clip(tmp_path / "live.mp4", frames=15 * 25)
+    changes = {"model.short_side": 48, "model.crop_size": 40, "optimizer.epochs": 1, "evaluation.views": "center"}
+    changes |= {f"data.{name}": f"data/{name}.txt" for name in ("train", "val", "test", "labels")}
+    settings = " ".join(f"--set {name}={value}" for name, value in changes.items())
+    commands = [
+        f"train demo {settings} --output run",
+        "export --weights run/best.pdparams -o export",
+        "convert onnx export -o model.onnx",
+        "convert int8 model.onnx -o int8.onnx --target cpu --calibration data/val.txt --method min-max"
+        " --no-compensate --min-agreement 0",
+        "verify model.onnx",
+        "tune model.onnx --seconds 2",
+        "classify clip.mp4 data/test --model int8.onnx -o rows.jsonl",
+        "stream live.mp4 --model model.onnx --realtime -o events.jsonl",
+    ]
+    for command in commands:
+        found = footprint_of([sys.executable, "-m", "pptsn", *command.split()], tmp_path)
+        assert found.exit_code == 0, f"{command}: {found.output}"
+        assert (found.written, found.called) == ([], []), command
