@@ -59,14 +59,15 @@ def train(
     labels = labels_of(recipe)
     samples = sample_lists(recipe, classes=len(labels))
     run = RunFolder(output)
-    resumption = run.open(recipe, resume=resume)
-    trainer = Trainer(recipe, run, labels=labels, samples=samples, display=display)
-    trainer.start(resumption)
-    try:
-        return trainer.run_epochs()
-    except KeyboardInterrupt as error:
-        cause = f"interrupted in epoch {trainer.epoch + 1} of {recipe.optimizer.epochs}"
-        raise PptsnError(output, cause, "go on with --resume") from error
+    with run.locked():
+        resumption = run.open(recipe, resume=resume)
+        trainer = Trainer(recipe, run, labels=labels, samples=samples, display=display)
+        trainer.start(resumption)
+        try:
+            return trainer.run_epochs()
+        except KeyboardInterrupt as error:
+            cause = f"interrupted in epoch {trainer.epoch + 1} of {recipe.optimizer.epochs}"
+            raise PptsnError(output, cause, "go on with --resume") from error
 
 
 class Trainer:

@@ -4,9 +4,10 @@
         work()
 
 The first signal raises `Stopped`, a KeyboardInterrupt, in the main thread, wherever that is in Python: SIGTERM
-undoes what Ctrl-C undoes.  The main thread may be in a call that does not return, so another one watches: first
-it has such calls interrupted (`when_hurried`); then, `GRACE_S` after the signal, it ends the process, having done
-what must be done (`last_act`).  A second Ctrl-C ends it at once; further SIGTERMs do nothing: launchers do that.
+undoes what Ctrl-C undoes. The main thread may be in a call that does not return, so another one watches: first
+it has such calls interrupted (`when_hurried`); then, `GRACE_S` after the signal, it ends the process, having
+done what must be done (`last_act`) and removed its temporary files. A second Ctrl-C ends it at once; further
+SIGTERMs do nothing: launchers do that.
 
 The exit code is 128 and the number of the signal, as shells have it.
 """
@@ -24,6 +25,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
+
+from pptsn.runtime.base.temporary import remove_temporaries
 
 # What is interrupted only where it does not end by itself, and when all is over: seconds after the first signal.
 HURRY_S, GRACE_S = 1.2, 2.4
@@ -164,7 +167,7 @@ class _Watch:
         os._exit(128 + self.stop.number if self._code is None and self.stop.number else self._code or 0)
 
     def _do_last(self) -> None:
-        _call_all(_last_acts)
+        _call_all([*_last_acts, remove_temporaries])
         for stream in (sys.__stdout__, sys.__stderr__):
             with suppress(OSError, ValueError):  # it has gone
                 if stream is not None and stream.isatty():

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ def folder_until_exit() -> Path:
 @contextmanager
 def moved_away(target: Path) -> Iterator[None]:
     """Move the folder `target` away for what takes its place, then remove it; after a failure it is back."""
-    old, descriptor = hidden_sibling(target, "old"), _locked(target, wait=True)
+    old, descriptor = hidden_sibling(target, "old"), _locked(target, wait=True, lockless=True)
     target.rename(old)
     _hold(old, descriptor)
     try:
@@ -79,6 +80,27 @@ def moved_away(target: Path) -> Iterator[None]:
         if not target.exists():
             old.rename(target)
         _let_go(old)
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Hold the file `path`, which is there as long as somebody does, or after a kill; that holds nobody up.
+
+    Its content says who holds it.  Raises BlockingIOError where another process does.
+    """
+    while True:
+        path.touch()
+        with suppress(FileNotFoundError):  # who held it has just removed it
+            descriptor = _locked(path, wait=False, lockless=True)
+            if path.exists() and path.stat().st_ino == os.fstat(descriptor).st_ino:
+                break
+            os.close(descriptor)
+    _hold(path, descriptor)
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        _let_go(path)
 
 
 def remove_temporaries() -> None:
@@ -104,7 +126,7 @@ def _clear(path: Path, place: Path | None) -> None:
     if path.is_symlink():
         path.unlink()
         return
-    descriptor = _locked(path, wait=False)
+    descriptor = _locked(path, wait=False, lockless=False)
     try:
         if place is not None and not place.exists():
             path.rename(place)
@@ -121,23 +143,24 @@ def _made(target: Path, make: Callable[[Path], None]) -> Path:
         path = hidden_sibling(target, "tmp")
         make(path)
         with suppress(FileNotFoundError):  # somebody took it for a leftover before it was locked
-            _hold(path, _locked(path, wait=True))
+            _hold(path, _locked(path, wait=True, lockless=True))
             if path.exists():
                 return path
             _let_go(path)
 
 
-def _locked(path: Path, *, wait: bool) -> int:
+def _locked(path: Path, *, wait: bool, lockless: bool) -> int:
     """Return a descriptor that locks the file or folder `path` as long as it is open.
 
-    wait: for others to let it go, and take a file system that knows no locks as it is; otherwise both are OSError.
+    wait: for others to let it go; otherwise that is a BlockingIOError.
+    lockless: take a file system that knows no locks as it is; otherwise that is an OSError.
     """
     kind = os.O_DIRECTORY if path.is_dir() else os.O_RDWR
     descriptor = os.open(path, kind | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        if not wait:
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or not lockless:
             os.close(descriptor)
             raise
     return descriptor

@@ -1,6 +1,7 @@
 """The folder of a training run, and checkpoints in it that a kill at any moment leaves whole.
 
     OUTPUT/recipe.yaml              the recipe, defaults included
+    OUTPUT/.lock                    while a training runs
     OUTPUT/metrics.jsonl, metrics.png
     OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json
     OUTPUT/best, OUTPUT/last        links to folders in checkpoints/
@@ -18,13 +19,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
+from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError, reason_of
 from pptsn.runtime.base.files import atomic_folder, write_text
-from pptsn.runtime.base.temporary import clear_leftovers, hidden_sibling, is_temporary
+from pptsn.runtime.base.temporary import clear_leftovers, hidden_sibling, is_temporary, lock_file
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.checkpoint.pickles import Array, read_pickle
 from pptsn.training.network.weights import Checkpoint, read_checkpoint, save_weights, weights_digest
@@ -35,6 +37,7 @@ WEIGHTS_NAME = "weights.pdparams"
 _OPTIMIZER_NAME = "weights.pdopt"
 _SPEC_NAME = "weights.spec.json"
 _STATE_NAME = "state.json"
+_LOCK_NAME = ".lock"
 _EPOCH_FOLDER = re.compile(r"epoch-(\d{4,})")
 
 
@@ -80,6 +83,36 @@ class RunFolder:
         self.plot = self.root / "metrics.png"
         self._checkpoints = self.root / "checkpoints"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other trainings out of the folder in the block, and make it if need be.
+
+        A process that was killed keeps nobody out.
+        Raises UsageError where another training runs in it, InputError where it cannot be written.
+        """
+        self._check_place()
+        with ExitStack() as held:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(lock_file(self.root / _LOCK_NAME))
+            except BlockingIOError:
+                cause = f"another training runs in it{self._who_holds_it()}"
+                raise UsageError(self.root, cause, "wait for its end, or choose another --output") from None
+            except OSError as error:
+                cause = f"cannot be written ({reason_of(error)})"
+                raise InputError(self.root, cause, "choose a writable place with room") from error
+            yield
+
+    def _who_holds_it(self) -> str:
+        with suppress(OSError, ValueError):  # it has just ended
+            who = (self.root / _LOCK_NAME).read_text(encoding="utf-8")
+            return f" ({who})" if who else ""
+        return ""
+
+    def _check_place(self) -> None:
+        if self.root.exists() and not self.root.is_dir():
+            raise InputError(self.root, "is a file, expected a folder for the run", "choose another place")
+
     def open(self, recipe: Recipe, *, resume: bool) -> Resumption | None:
         """Make the folder ready for `recipe`, and return what to go on from; None is a new start.
 
@@ -87,10 +120,9 @@ class RunFolder:
         Raises UsageError where the folder is not empty and `resume` is not set, where it holds no training run,
         or where its recipe differs; ModelError where its newest checkpoint is damaged.
         """
-        if self.root.exists() and not self.root.is_dir():
-            raise InputError(self.root, "is a file, expected a folder for the run", "choose another place")
+        self._check_place()
         present = list(self.root.iterdir()) if self.root.is_dir() else []
-        content = [path for path in present if not is_temporary(path)]
+        content = [path for path in present if path.name != _LOCK_NAME and not is_temporary(path)]
         if content and not resume:
             raise UsageError(self.root, "is not empty", "choose another --output, or go on with --resume")
         if content:

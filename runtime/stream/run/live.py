@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
+from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.outputs import outputs_of
@@ -37,6 +38,7 @@ def run_live(run: LiveRun) -> int:
     finally:
         printed = reporter.close(_LAST_LINES_S)
     if not printed:  # the terminal is stuck, and what else prints there would wait with it
+        remove_temporaries()
         os._exit(code)
     return code
 

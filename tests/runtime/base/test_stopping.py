@@ -97,6 +97,24 @@ def test_a_second_ctrl_c_ends_at_once_and_what_must_be_done_is_done(work: str) -
     assert (process.returncode, out) == (130, "last act\n")
 
 
+@pytest.mark.parametrize("work", ["time.sleep(60)", "foreign"])
+def test_no_temporary_file_outlives_a_program_that_was_stopped(work: str, tmp_path: Path) -> None:
+    code = f"""
+import hashlib
+from pathlib import Path
+from pptsn.runtime.base.files import atomic_file, atomic_folder
+with atomic_file(Path({str(tmp_path)!r}) / "model"), atomic_folder(Path({str(tmp_path)!r}) / "export"):
+    print(flush=True)
+    {BUSY.get(work, work)}"""
+    with started(code) as process:
+        process.stdout.readline()
+        assert len(list(tmp_path.iterdir())) == 2
+        process.terminate()
+        process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_further_sigterms_hurry_nothing() -> None:
     with started("try: time.sleep(60)\nfinally: time.sleep(1.5); print('in order', flush=True)") as process:
         time.sleep(0.1)

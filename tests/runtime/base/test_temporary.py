@@ -13,7 +13,7 @@ import pytest
 from pptsn.runtime.base import temporary
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import atomic_file, atomic_folder
-from pptsn.runtime.base.temporary import clear_leftovers, remove_temporaries, temporary_folder
+from pptsn.runtime.base.temporary import clear_leftovers, lock_file, remove_temporaries, temporary_folder
 
 ROOT = Path(__file__).parents[3]
 
@@ -180,11 +180,11 @@ def test_one_that_was_taken_for_a_leftover_before_it_was_locked_is_made_anew(
 ) -> None:
     locked, taken = temporary._locked, []
 
-    def lock(path: Path, *, wait: bool) -> int:
+    def lock(path: Path, **how: bool) -> int:
         if not taken:
             taken.append(path)
             path.unlink()
-        return locked(path, wait=wait)
+        return locked(path, **how)
 
     monkeypatch.setattr(temporary, "_locked", lock)
     with atomic_file(place / "a") as path:
@@ -203,3 +203,39 @@ def test_a_file_system_without_locks_is_taken_as_it_is(place: Path, monkeypatch:
     with atomic_file(place / "a") as path:
         path.write_text("whole")
     assert names(place) == [".x.tmp-1-00000000", "a"]  # whether somebody holds it cannot be known
+
+
+def test_a_lock_is_held_by_one_and_gone_with_it(place: Path) -> None:
+    path = place / ".lock"
+    with lock_file(path):
+        assert f"process {os.getpid()} on " in path.read_text()
+        with pytest.raises(BlockingIOError), lock_file(path):
+            pass
+        assert names(place) == [".lock"]
+    assert names(place) == []
+
+
+def test_a_lock_that_a_killed_process_left_holds_nobody_up(place: Path) -> None:
+    (place / ".lock").write_text("process 1 on this machine")
+    with lock_file(place / ".lock"):
+        pass
+    assert names(place) == []
+
+
+def test_a_lock_that_was_removed_on_the_way_is_made_anew(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked, turns = temporary._locked, []
+
+    def lock(path: Path, **how: bool) -> int:
+        descriptor = locked(path, **how)
+        turns.append(path)
+        if len(turns) == 1:
+            path.unlink()
+        if len(turns) == 2:
+            path.rename(place / "other")
+            path.touch()
+        return descriptor
+
+    monkeypatch.setattr(temporary, "_locked", lock)
+    with lock_file(place / ".lock"):
+        assert (place / ".lock").exists()
+    assert len(turns) == 3

@@ -87,6 +87,37 @@ def test_a_folder_in_use_is_not_overwritten(run):
         RunFolder(run.root).open(RECIPE, resume=False)
 
 
+def test_a_second_training_is_refused_while_the_first_runs(run):
+    def second() -> None:
+        with RunFolder(run.root).locked():
+            pass
+
+    with run.locked():
+        assert RunFolder(run.root).open(RECIPE, resume=True) is None
+        with pytest.raises(
+            UsageError, match=rf"another training runs in it \(process {os.getpid()} on .*\); wait"
+        ):
+            second()
+    second()
+    assert sorted(path.name for path in run.root.iterdir()) == ["recipe.yaml"]
+
+
+def test_the_lock_of_a_killed_training_keeps_nobody_out(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".lock").write_text("process 1 on this machine")
+    run = RunFolder(tmp_path / "run")
+    with run.locked():
+        assert run.open(RECIPE, resume=False) is None
+    assert sorted(path.name for path in run.root.iterdir()) == ["recipe.yaml"]
+
+
+def test_a_folder_that_cannot_be_locked_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for place, cause in (("file", "is a file"), ("file/run", "cannot be written")):
+        with pytest.raises(InputError, match=cause), RunFolder(tmp_path / place).locked():
+            pass
+
+
 def test_a_folder_without_a_run_is_not_resumed(tmp_path):
     (tmp_path / "holiday.jpg").touch()
     with pytest.raises(UsageError, match="no training run"):
