@@ -109,7 +109,8 @@ class Recognizer(Closing):
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.
         segments, views, sampling, decoders: see ClassifySettings.
-        note: told, by whatever thread, where fewer processes decode than should.
+        note: told, by whatever thread, what `auto` takes of what `pptsn tune` found, and where fewer processes
+            decode than should.
         """
         settings = ClassifySettings(segments=segments, views=views, sampling=sampling, decoders=decoders)
         return self._results(sources, settings, note)
@@ -118,7 +119,14 @@ class Recognizer(Closing):
         self, sources: Iterable[Source], settings: ClassifySettings, note: Callable[[str], None] | None
     ) -> Iterator[Classification | Failure]:
         ended: deque[ClipEnd] = deque()
-        decoders = decoder_count(settings.decoders, sources, busy_cores=self._busy_cores())
+        found = self._engine.decoding
+        decoders = decoder_count(
+            settings.decoders,
+            sources,
+            busy_cores=self._busy_cores(),
+            found=None if found is None else found.for_clips_of(settings.crops(1)),
+            note=note,
+        )
         with (
             CropBatcher(self._engine, views=settings.views, batch_size=self._batch_size) as batcher,
             decoded_ahead(

@@ -18,7 +18,7 @@ class ClassifySettings:
 
     segments: frames to look at.  views: crops of each, a name in VIEW_PLANS.  sampling: which frames, a name in
     SAMPLING_RULES.  Their defaults are those of the published inference.
-    decoders: processes that decode, 0 for none but this one, or "auto", see `automatic_decoders`.
+    decoders: processes that decode, 0 for none but this one, or "auto", see `decoder_count`.
     """
 
     segments: int = option("Frames to look at; the published inference takes 25.", default=25)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sized
+from collections.abc import Callable, Iterable, Sized
 from typing import Any, Final, Literal, TypeAlias
 
 from pptsn.runtime.base.cores import available_cores
@@ -13,8 +13,8 @@ AUTO: Final = "auto"
 Decoders: TypeAlias = int | Literal["auto"]
 
 DECODERS_HELP = (
-    "Processes that decode; 0 decodes in this one; auto: as many as cores are left beside the engine, for four "
-    "clips or more."
+    "Processes that decode; 0 decodes in this one; auto: what `pptsn tune` found, or as many as cores are left "
+    "beside the engine, for four clips or more."
 )
 # More are a slip of the keyboard.
 _MOST = 1024
@@ -48,15 +48,32 @@ def _no_sense(decoders: object) -> UsageError:
     return UsageError("--decoders", f"expected auto or a number of 0 to {_MOST}, got {decoders!r}")
 
 
-def decoder_count(decoders: Decoders, sources: Iterable[object], *, busy_cores: int) -> int:
+def decoder_count(
+    decoders: Decoders,
+    sources: Iterable[object],
+    *,
+    busy_cores: int,
+    found: int | None = None,
+    note: Callable[[str], None] | None = None,
+) -> int:
     """Return how many processes decode `sources`.
 
     busy_cores: those that the engine and the thread that feeds it keep busy.
+    found: what was measured to be best; None where nothing was.  note: told where that is taken.
     """
     if isinstance(decoders, int):
         return decoders
     clips = len(sources) if isinstance(sources, Sized) else None
-    return automatic_decoders(cores=available_cores(), busy_cores=busy_cores, clips=clips)
+    if found is None or _is_few(clips):
+        return automatic_decoders(cores=available_cores(), busy_cores=busy_cores, clips=clips)
+    if note is not None:
+        note(f"--decoders auto: {found}, as pptsn tune found")
+    return found
+
+
+def _is_few(clips: int | None) -> bool:
+    """Whether so many clips are decoded before a pool has started; None where their number is not known."""
+    return clips is not None and clips < _FEWEST_CLIPS
 
 
 def automatic_decoders(*, cores: int, busy_cores: int, clips: int | None) -> int:
@@ -66,7 +83,7 @@ def automatic_decoders(*, cores: int, busy_cores: int, clips: int | None) -> int
     None for an engine that fills the cores, whose work decoders would slow down as much as they spare; and for a
     few clips, which are decoded before a pool has started.
     """
-    if clips is not None and clips < _FEWEST_CLIPS:
+    if _is_few(clips):
         return 0
     idle = max(0, cores - busy_cores)
     return idle if clips is None else min(idle, clips)

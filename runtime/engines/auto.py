@@ -14,7 +14,7 @@ from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.processor import processor_features
 from pptsn.runtime.engines.backend import Choices
 from pptsn.runtime.engines.device import Device, driver_is_here
-from pptsn.runtime.engines.tuned import Tuning, kept
+from pptsn.runtime.engines.tuned import DecodersFound, Tuning, kept
 from pptsn.runtime.model.file import Claims, claims_of
 from pptsn.runtime.model.spec import ModelSpec
 
@@ -32,12 +32,14 @@ class Taken:
     """What to open a model by.
 
     backend: as `--backend` takes it; None for what suits its kind of file.  batch_size: None for its own.
+    decoding: as `Engine` has it.
     note: why, for the user; "" where it is what it always was.
     """
 
     choices: Choices
     backend: str | None = None
     batch_size: int | None = None
+    decoding: DecodersFound | None = None
     note: str = ""
 
 
@@ -65,11 +67,13 @@ def take(path: Path, choices: Choices) -> Taken:
 
 def _tuned(tuning: Tuning, choices: Choices) -> Taken:
     setting = tuning.best(choices.crops).setting
+    as_measured = setting == tuning.best().setting and choices.threads in (None, setting.threads)
     how = f"{setting.threads or 'all'} threads, {setting.batch_size} crops a call"
     return Taken(
         backend=setting.backend,
         choices=replace(choices, device=Device.parse(setting.device), threads=choices.threads or setting.threads),
         batch_size=setting.batch_size,
+        decoding=tuning.decoding if as_measured else None,
         note=f"running as pptsn tune found on {tuning.made}: {setting.backend} on {setting.device}, {how}",
     )
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.tuned import DecodersFound
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import ModelSpec
 
@@ -105,6 +106,7 @@ class Engine(Closing, ABC):
     notes: what a user should know of how it runs here: what `auto` took, and why not what was expected.
     details: how it runs, for who asks; they may change when batches are lent.
     threads: the CPU threads that were asked for, or None for as many as there are cores.
+    decoding: how many processes should decode beside it, where `pptsn tune` found that out.
     """
 
     spec: ModelSpec
@@ -114,6 +116,7 @@ class Engine(Closing, ABC):
     notes: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     threads: int | None = None
+    decoding: DecodersFound | None = None
 
     @property
     def description(self) -> str:

@@ -151,6 +151,7 @@ def _open_best(path: Path, choices: Choices) -> Engine:
             name, options = parse_backend(taken.backend)
             engine = _open(BACKENDS.instance(name), path, [taken.choices], options)
             engine.batch_size = taken.batch_size or engine.batch_size
+            engine.decoding = taken.decoding
         except (MissingDependencyError, UsageError) as error:  # a package that is there and does not work
             taken = replace(taken, note=f"{taken.backend} is not used: {error}")
             engine = _open(_suiting(path), path, [choices])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from pptsn.runtime.base import __version__
 from pptsn.runtime.base.caches import cache_folder
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.base.files import write_text
+from pptsn.runtime.base.files import require_writable, write_text
 from pptsn.runtime.base.processor import processor_name
 
 _FORMAT = 1
@@ -52,18 +53,36 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecodersFound:
+    """How many processes should decode beside the fastest setting, for clips from files.
+
+    decoders: 0 for none.  crops_a_clip: what the network saw of each clip when that was measured; of fewer the
+        engine is done sooner, so that more decoders may pay.
+    """
+
+    decoders: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+    crops_a_clip: Annotated[int, msgspec.Meta(gt=0)]
+
+    def for_clips_of(self, crops: int) -> int | None:
+        """Return the decoders for clips of so many crops; None where that was not measured."""
+        return self.decoders if crops >= self.crops_a_clip else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tuning:
     """What was found, and where: it holds for the same model, machine and versions alone.
 
     model: the digest that the file carries.  machine: what `surroundings` returns.
     measured: the fastest settings, of each backend that works here one at least.
     made: the day, as 2026-11-26.
+    decoding: None where it was not measured, as by older releases.
     """
 
     model: str
     machine: dict[str, str]
     measured: Annotated[tuple[Measured, ...], msgspec.Meta(min_length=1)]
     made: Annotated[str, msgspec.Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+    decoding: DecodersFound | None = None
     format_version: int = _FORMAT
 
     def best(self, crops: int | None = None) -> Measured:
@@ -89,15 +108,28 @@ def tuning_path(digest: str) -> Path:
     return cache_folder("tuning") / f"{digest}.json"
 
 
+def require_place(digest: str) -> None:
+    """Raise InputError where the tuning of the model with this digest could not be kept."""
+    path = tuning_path(digest)
+    with _writing(path):
+        require_writable(path)
+
+
 def keep(tuning: Tuning) -> Path:
     """Write `tuning` to its place, and return that; raises InputError where it cannot be written."""
     path = tuning_path(tuning.model)
     text = msgspec.json.format(msgspec.json.encode(tuning), indent=2).decode()
-    try:
+    with _writing(path):
         write_text(path, text)
+    return path
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except InputError as error:
         raise InputError(path, error.cause, "set XDG_CACHE_HOME to a writable folder") from error
-    return path
 
 
 def kept(digest: str) -> tuple[Tuning | None, str | None]:
@@ -112,20 +144,22 @@ def kept(digest: str) -> tuple[Tuning | None, str | None]:
         content = path.read_bytes()
     except OSError:
         return None, None
-    tuning = _read(content)
-    if tuning is None:
+    try:
+        tuning = _read(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None, f"{path} is damaged and not used"
+    if tuning is None:
+        return None, f"{path} is of another release and not used"
     if tuning.model != digest:
         return None, f"{path} is about another model and not used"
     return (None, f"{path} is not used: {why}") if (why := _difference(tuning.machine)) else (tuning, None)
 
 
 def _read(content: bytes) -> Tuning | None:
-    with suppress(msgspec.MsgspecError, UnicodeDecodeError):
-        tuning = msgspec.json.decode(content, type=Tuning)
-        if tuning.format_version == _FORMAT:
-            return tuning
-    return None
+    """Return the tuning that a file holds, or None for another version of its format; raises where it is none."""
+    version = msgspec.json.decode(content, type=dict[str, Any]).get("format_version")
+    is_another = isinstance(version, int) and version != _FORMAT
+    return None if is_another else msgspec.json.decode(content, type=Tuning)
 
 
 def _difference(machine: dict[str, str]) -> str | None:

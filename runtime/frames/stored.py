@@ -22,9 +22,8 @@ def decoded_picture(content: bytes) -> Frame | None:
     import cv2
 
     _silence_opencv()
-    if not content or _is_cut_png(
-        content
-    ):  # OpenCV would make an exception of the one, libpng a line of the other
+    # Of the one OpenCV would make an exception, of the other libpng a line.
+    if not content or _is_cut_png(content):
         return None
     with stage(DECODE):
         picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)

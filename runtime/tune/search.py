@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -111,7 +110,7 @@ class Search:
         return attempt
 
     def _measured_again(self, finalists: Sequence[Measured]) -> list[Measured]:
-        """Measure the finalists in turn, and return them with the medians of what they reached."""
+        """Measure the finalists in turn; return each with the best that it reached: others only slow it down."""
         share_s = (1 - _TRYING_SHARE) * self.seconds / (len(finalists) * _ROUNDS)
         rates: list[list[float]] = [[] for _ in finalists]
         with ExitStack() as stack:
@@ -125,10 +124,7 @@ class Search:
                 for each, found in zip(finalists, rates, strict=True):
                     engine = engines[each.setting.backend, each.setting.threads]
                     found.append(self._rate(engine, each.setting.batch_size, share_s))
-        return [
-            replace(each, crops_per_s=statistics.median(found))
-            for each, found in zip(finalists, rates, strict=True)
-        ]
+        return [replace(each, crops_per_s=max(found)) for each, found in zip(finalists, rates, strict=True)]
 
     def _rate(self, engine: Engine, batch_size: int, seconds: float) -> float:
         return crops_per_second(engine, batch_size, seconds=seconds, clock=self.clock)

@@ -22,6 +22,8 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.sources import videos_below
 from pptsn.runtime.decoding.clips import Source
+from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.tuned import DecodersFound
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.decoding.sources import all_kinds, mutate
@@ -106,6 +108,26 @@ def test_auto_starts_decoders_where_the_engine_leaves_cores(
             with pytest.raises(KeyboardInterrupt):
                 recognizer.classify("one.mp4")
     assert asked == [0, 0, 0, 0, 3, 0]
+
+
+@pytest.mark.parametrize(("views", "segments", "count"), [("ten", 25, 2), ("ten", 24, 0), ("center", 25, 0)])
+def test_auto_takes_what_was_measured_for_clips_of_as_many_crops(
+    model: Path, sources: list[Source], monkeypatch: pytest.MonkeyPatch, views: str, segments: int, count: int
+) -> None:
+    from pptsn.runtime.classify import recognizer as recognizers
+
+    asked: list[int] = []
+
+    def note_decoders(*arguments: Any, decoders: int, **options: Any) -> Any:
+        asked.append(decoders)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recognizers, "decoded_ahead", note_decoders)
+    with open_engine(model) as engine, Recognizer(engine) as recognizer:
+        engine.decoding = DecodersFound(decoders=2, crops_a_clip=125)
+        with pytest.raises(KeyboardInterrupt):
+            next(recognizer.classify_many(sources, views=views, segments=segments))
+    assert asked == [count]
 
 
 def command(model: Path, *arguments: object) -> list[str]:

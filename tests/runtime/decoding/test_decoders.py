@@ -4,7 +4,13 @@ import pytest
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.decoding import decoders
-from pptsn.runtime.decoding.decoders import automatic_decoders, check_decoders, decoder_count, read_decoders
+from pptsn.runtime.decoding.decoders import (
+    Decoders,
+    automatic_decoders,
+    check_decoders,
+    decoder_count,
+    read_decoders,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +44,32 @@ def test_a_number_is_taken_as_it_is_and_auto_counts(monkeypatch: pytest.MonkeyPa
     assert decoder_count("auto", ["a"] * 9, busy_cores=2) == 6
     assert decoder_count("auto", ["a"] * 5, busy_cores=2) == 5
     assert decoder_count("auto", iter(["a"]), busy_cores=2) == 6
+
+
+@pytest.mark.parametrize(
+    ("asked", "clips", "found", "count", "told"),
+    [
+        ("auto", 9, 3, 3, ["--decoders auto: 3, as pptsn tune found"]),
+        ("auto", 4, 0, 0, ["--decoders auto: 0, as pptsn tune found"]),
+        ("auto", None, 3, 3, ["--decoders auto: 3, as pptsn tune found"]),
+        ("auto", 3, 2, 0, []),  # decoded before a pool has started
+        ("auto", 9, None, 6, []),
+        (1, 9, 3, 1, []),
+    ],
+)
+def test_what_was_measured_is_taken_by_auto_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: Decoders,
+    clips: int | None,
+    found: int | None,
+    count: int,
+    told: list[str],
+) -> None:
+    monkeypatch.setattr(decoders, "available_cores", lambda: 8)
+    heard: list[str] = []
+    sources = iter("a") if clips is None else ["a"] * clips
+    assert decoder_count(asked, sources, busy_cores=2, found=found, note=heard.append) == count
+    assert heard == told
 
 
 @pytest.mark.parametrize(("text", "decoders"), [("auto", "auto"), ("0", 0), ("12", 12)])

@@ -14,7 +14,16 @@ from pptsn.runtime.engines import auto, open_engine
 from pptsn.runtime.engines.auto import Taken, take
 from pptsn.runtime.engines.backend import Choices
 from pptsn.runtime.engines.device import Device
-from pptsn.runtime.engines.tuned import Measured, Setting, Tuning, keep, kept, surroundings, tuning_path
+from pptsn.runtime.engines.tuned import (
+    DecodersFound,
+    Measured,
+    Setting,
+    Tuning,
+    keep,
+    kept,
+    surroundings,
+    tuning_path,
+)
 from pptsn.runtime.model.file import claims_of
 from tests.models import needs_openvino, write_tiny_model
 from tests.runtime.engines.onnxruntime.test_engine import write_int8
@@ -177,6 +186,44 @@ def test_of_what_was_tuned_it_takes_what_is_done_first(model: Path, crops: int |
 
 
 @pytest.mark.parametrize(
+    ("choices", "found"),
+    [
+        (Choices(), 3),
+        (Choices(threads=2), 3),
+        (Choices(threads=1), None),  # it leaves other cores than that it was measured with
+        (Choices(crops=10), None),  # by another backend, which is done first
+    ],
+)
+def test_decoders_are_those_beside_the_setting_that_they_were_measured_with(
+    model: Path, choices: Choices, found: int | None
+) -> None:
+    fast, soon = measured("fast", 100, opening_s=1.0, threads=2), measured("soon", 50, opening_s=0.5)
+    keep(
+        Tuning(
+            model=claims_of(model).digest,
+            machine=surroundings(),
+            measured=(fast, soon),
+            made="2026-11-26",
+            decoding=DecodersFound(decoders=3, crops_a_clip=125),
+        )
+    )
+    decoding = take(model, choices).decoding
+    assert (decoding and decoding.decoders) == found
+
+
+def test_the_engine_knows_them(model: Path, machine: Callable[..., None]) -> None:
+    machine()
+    found = DecodersFound(decoders=3, crops_a_clip=125)
+    assert [found.for_clips_of(crops) for crops in (124, 125, 250)] == [None, 3, 3]
+    path = tuned(model, measured("onnxruntime", 40))
+    with open_engine(model) as engine:
+        assert engine.decoding is None  # as an older release kept it
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"decoding": {"decoders": 3, "crops_a_clip": 125}}))
+    with open_engine(model) as engine:
+        assert engine.decoding == found
+
+
+@pytest.mark.parametrize(
     ("name", "then", "why"),
     [
         ("processor", "Xeon", "it was measured with processor Xeon, here is "),
@@ -232,6 +279,23 @@ def test_a_setting_that_makes_no_sense_is_damage(model: Path, change: dict[str, 
     document["measured"][0]["setting"] |= change
     path.write_text(json.dumps(document))
     assert "is damaged" in take(model, Choices()).note
+
+
+@pytest.mark.parametrize(
+    "decoding", [3, {"decoders": -1, "crops_a_clip": 125}, {"decoders": 10**6, "crops_a_clip": 1}, {"decoders": 1}]
+)
+def test_so_are_decoders_that_make_no_sense(model: Path, decoding: object) -> None:
+    path = tuned(model, measured("onnxruntime", 40))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"decoding": decoding}))
+    assert "is damaged" in take(model, Choices()).note
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_tuning_of_another_release_is_told_and_not_used(model: Path, version: int) -> None:
+    path = tuned(model, measured("onnxruntime", 40))
+    path.write_text(json.dumps({"format_version": version, "of": "which nothing is known"}))
+    note = take(model, Choices()).note
+    assert note.startswith(f"{path} is of another release and not used; measure again: pptsn tune {model}")
 
 
 def test_so_is_a_day_that_is_none(model: Path) -> None:
