@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper, parser
 from pptsn.convert.graph.deployment import compose_deployment
 from pptsn.convert.graph.files import write_model
 from pptsn.convert.graph.from_paddle import OPSET
+from pptsn.runtime.model.file import sealed
 from pptsn.runtime.model.spec import ModelSpec
 
 LABELS = ("red", "green", "blue", "left")
@@ -63,3 +64,28 @@ def write_foreign_model(path: Path) -> Path:
     """Write a valid ONNX model that is no PP-TSN to `path` and return it."""
     path.write_bytes(helper.make_model(tiny_network().graph).SerializeToString())
     return path
+
+
+def write_crafted_model(path: Path, graph: str, *, opset: int = OPSET, **changes: object) -> Path:
+    """Write a model that no release makes: `graph`, in ONNX's text form, sealed with the tiny spec."""
+    model = parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}]> {graph}')
+    path.write_bytes(sealed(model.SerializeToString(), tiny_spec(**changes)))
+    return path
+
+
+def write_blind_model(path: Path, *, below: float = 100) -> Path:
+    """Write a model whose logits are no numbers for crops darker than `below` (0..255), and finite for others."""
+    size, classes = CROP_SIZE, len(LABELS)
+    return write_crafted_model(
+        path,
+        f"""blind (uint8[N, {size}, {size}, 3] crops) => (float[N, {classes}] logits)
+            <int64[3] axes = {{1, 2, 3}}, float[1] least = {{{below}}}, float[1, {classes}] ones = {{1, 1, 1, 1}},
+             int64[2] shape = {{-1, 1}}> {{
+            pixels = Cast<to = 1>(crops)
+            brightness = ReduceMean<keepdims = 0>(pixels, axes)
+            over = Sub(brightness, least)
+            root = Sqrt(over)
+            column = Reshape(root, shape)
+            logits = MatMul(column, ones)
+        }}""",
+    )

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
-from pptsn.runtime.base.files import atomic_folder
+from pptsn.runtime.base.files import atomic_folder, read_small
 from pptsn.runtime.decoding.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
 from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
 from pptsn.runtime.model.labels import kinetics400, read_labels
-from pptsn.runtime.model.spec import RESNET_VD, ModelSpec
+from pptsn.runtime.model.spec import MOST_SPEC_BYTES, RESNET_VD, ModelSpec
 from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
@@ -157,7 +157,7 @@ def sidecar_of(weights: Path) -> Path:
 
 def _read_sidecar(path: Path) -> ModelSpec:
     try:
-        text = path.read_bytes()
+        text = read_small(path, MOST_SPEC_BYTES)
     except OSError as error:
         cause = f"cannot be read ({error.strerror})"
         raise ModelError(path, cause, "make it readable, or remove it and pass the options") from error

@@ -40,7 +40,7 @@ def network_from_export(export: Path) -> onnx.ModelProto:
     with temporary_folder() as folder:
         output = folder / "network.onnx"
         _run_child(program, parameters, output)
-        network = onnx.load(str(output))
+        network = onnx.load(str(output), load_external_data=False)
     _check_complete(network, program)
     return network
 

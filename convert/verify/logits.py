@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pptsn.convert.verify.runs import Runs, is_export
+from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.progress import print_note, progress_bar
 from pptsn.runtime.classify.recognizer import Recognizer
@@ -106,6 +107,8 @@ def clip_logits(
             )
             for clip, result in enumerate(results):
                 bar.advance(task)
+                if isinstance(result, Failure) and isinstance(result.error, ModelError):
+                    raise result.error  # a model failed, whose other answers prove nothing
                 if isinstance(result, Failure):
                     skipped.setdefault(clip, printable(str(result.error)))
                     continue

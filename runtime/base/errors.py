@@ -8,6 +8,10 @@ from pptsn.runtime.base.exit_codes import FAILED, MISSING, USAGE
 PADDLE_GPU_INSTALL = "pip install paddlepaddle-gpu -i https://www.paddlepaddle.org.cn/packages/stable/cu126/"
 
 
+# Of an error; a path may have 4096 characters.
+_LONGEST_LINE = 10_000
+
+
 class PptsnError(Exception):
     """An expected failure.  `str()` is one line: "thing: cause; remedy".
 
@@ -29,7 +33,7 @@ class PptsnError(Exception):
         line = f"{self.thing}: {self.cause}"
         if self.remedy:
             line += f"; {self.remedy}"
-        return " ".join(line.split())
+        return one_line(line)
 
 
 class InputError(PptsnError):
@@ -54,6 +58,19 @@ class MissingDependencyError(PptsnError):
     """A package, driver or device that the request needs and this machine lacks."""
 
     exit_code = MISSING
+
+
+def one_line(text: str) -> str:
+    """Return `text`, which may come from a file or a library, as one line that any terminal can show.
+
+    Control characters are spelled out, and of a text of thousands of characters the middle is left out.
+    """
+    line = " ".join(text.split())
+    if len(line) > _LONGEST_LINE:
+        line = f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
+    # Half a surrogate pair is a byte of a file name that is no UTF-8: who prints it spells it out.
+    shown = (c if c.isprintable() or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in line)
+    return line if line.isprintable() else "".join(shown)
 
 
 def reason_of(error: Exception) -> str:

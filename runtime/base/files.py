@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -96,6 +98,24 @@ def refuse_overwriting(output: str | Path, inputs: Iterable[object]) -> None:
         with suppress(OSError):  # what is not there cannot be overwritten
             if Path(output).samefile(name.removeprefix("@")):
                 raise UsageError("--output", f"{output} is an input as well", "name another file")
+
+
+def read_small(path: str | Path, most_bytes: int) -> bytes:
+    """Return the content of a file that should be small; raises OSError for one of more than `most_bytes` too.
+
+    A pipe that nobody writes to, or a device, is refused likewise.
+    """
+    with open(path, "rb", opener=_open_at_once) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        content = stream.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise OSError(errno.EFBIG, f"it has more than {most_bytes} bytes")
+    return content
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.stages import (
     AGGREGATE,
     BATCH_WAIT,
@@ -39,10 +40,19 @@ class LogitSum:
     pending_crops: int = 0
     inference_ms: float = 0.0
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all of the logits were numbers: of others no class can be told."""
+        return bool(np.isfinite(self.total).all())
+
     def mean(self) -> Logits:
         """Return the mean logits, (C,) float32."""
         return (self.total / self.weight).astype(np.float32)
 
+
+# What is said of a source whose logits are not, and what to do.
+NOT_FINITE = "the model gives logits for it that are no finite numbers"
+CHECK_MODEL = "try the model in FP32, and prove it by: pptsn verify MODEL"
 
 # Where the logits of a crop are added, and its weight.
 _Row: TypeAlias = "tuple[LogitSum, int]"
@@ -68,7 +78,7 @@ class CropBatcher(Closing):
     """
 
     def __init__(self, engine: Engine, *, views: str, batch_size: int | None = None) -> None:
-        self._spec = engine.spec
+        self._spec, self._name = engine.spec, engine.description
         self._views = views
         engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror), batch_size)
         self._batches = engine.new_batches(batch_size)
@@ -148,12 +158,20 @@ class CropBatcher(Closing):
         if len(self._in_flight) == len(self._batches):  # the oldest is the one to be filled next
             self._collect_oldest()
 
+    def _check_shape(self, logits: Logits, rows: int) -> None:
+        """Raise ModelError where the engine, perhaps a plugin's, gave anything but a row for each crop."""
+        expected = (rows, self._spec.classes)
+        if np.shape(logits) != expected:
+            cause = f"gave logits of shape {np.shape(logits)} for {rows} crops, expected {expected}"
+            raise ModelError(self._name, cause, "convert the model again, or take another backend")
+
     def _collect_oldest(self) -> None:
         flight = self._in_flight.popleft()
         started_s = time.perf_counter()
         with flight.compute:
             logits = flight.batch.collect()
         flight.compute.done()
+        self._check_shape(logits, len(flight.rows))
         share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.rows)
         with stage(AGGREGATE):
             for row, (logit_sum, weight) in zip(logits, flight.rows, strict=True):

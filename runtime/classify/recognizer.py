@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.errors import InputError, ModelError
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
-from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE, CropBatcher
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
@@ -175,6 +175,8 @@ class Recognizer(Closing):
             return Failure(end.source, end.error)
         if gathered is None:
             return Failure(end.source, InputError(end.source, "gave no frame"))
+        if not gathered.is_finite:
+            return Failure(end.source, ModelError(end.source, NOT_FINITE, CHECK_MODEL))
         total_ms = 1000 * (time.perf_counter() - end.started_s)
         return Classification(
             source=end.source,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.base.files import read_small
+from pptsn.runtime.model.spec import MOST_SPEC_BYTES, ModelSpec
 
 # Paddle 3 writes model.json where Paddle 2 wrote model.pdmodel.
 PROGRAM_NAMES = ("model.json", "model.pdmodel")
@@ -27,7 +28,7 @@ def export_files(export: Path) -> tuple[Path, Path]:
 def read_export_spec(export: Path) -> ModelSpec:
     """Return the spec of an export folder; raises ModelError where it has none."""
     try:
-        text = (export / SPEC_NAME).read_bytes()
+        text = read_small(export / SPEC_NAME, MOST_SPEC_BYTES)
     except OSError as error:
         raise ModelError(
             export,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.model.contents import unfit_content
 from pptsn.runtime.model.manifest import PLAN_SUFFIX, Manifest, read_manifest, read_plan
 from pptsn.runtime.model.protobuf import Field, bytes_field, fields
 from pptsn.runtime.model.reference import Reference
@@ -35,6 +37,11 @@ _REFERENCE_KEY = "pptsn.reference"
 _METADATA_PROPS = 14  # ModelProto.metadata_props: StringStringEntryProto {1: key, 2: value}
 _KEY, _VALUE = 1, 2
 _REMEDY = "copy the file again, or convert the model again"
+# What Paddle writes: by name, or by the first bytes of a pickle of a protocol that has them.
+_PADDLE_SUFFIXES = frozenset({".pdparams", ".pdopt", ".pdiparams", ".pdmodel"})
+_PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+_TARGETS = ("tensorrt", "cpu")
+_MOST_JSON_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +175,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise ModelError(path, "is no regular file", "name an .onnx file")
+        _refuse_checkpoint(path)
         yield
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})", "name an .onnx file") from error
@@ -175,10 +183,29 @@ def _reading(path: Path) -> Iterator[None]:
         raise ModelError(path, f"is no ONNX model, or a damaged one ({error})", _REMEDY) from error
 
 
+def _refuse_checkpoint(path: Path) -> None:
+    """Raise ModelError, with the way from there to a model, where `path` is what Paddle writes."""
+    if path.is_dir():
+        return
+    with open(path, "rb") as stream:
+        first = stream.read(2)
+    if path.suffix.lower() in _PADDLE_SUFFIXES or first in _PICKLES:
+        cause = "is a checkpoint of Paddle's, not a model that runs on a device"
+        remedy = (
+            f"pptsn export --weights {shlex.quote(str(path))} -o EXPORT, then pptsn convert onnx EXPORT -o M.onnx"
+        )
+        raise ModelError(path, cause, f"make one by: {remedy}")
+
+
 def _from_onnx(path: Path, data: bytes | mmap.mmap, content: bytes = b"") -> ModelFile:
     with memoryview(data) as view:
         metadata, digest, sha256 = _scan(view)
+        unfit = unfit_content(view)
     _require_spec(path, metadata)
+    if unfit:
+        raise ModelError(
+            path, f"{unfit}, as no model of PP-TSN does", "convert the model again by: pptsn convert onnx"
+        )
     if metadata.get(_DIGEST_KEY) != digest.encode():
         raise ModelError(path, "is damaged: its content does not match the digest it carries", _REMEDY)
     return ModelFile(
@@ -236,7 +263,10 @@ def _quantization(path: Path, text: bytes | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        facts: dict[str, Any] = json.loads(text)
-    except ValueError as error:
+        facts = json.loads(text) if len(text) <= _MOST_JSON_BYTES else None
+    except (ValueError, RecursionError) as error:
         raise ModelError(path, f"its {_QUANTIZATION_KEY} is no JSON ({error})", "quantize it again") from error
+    if not isinstance(facts, dict) or facts.get("target") not in (None, *_TARGETS):
+        expected = f"a JSON object with a target, {' or '.join(_TARGETS)}"
+        raise ModelError(path, f"its {_QUANTIZATION_KEY} is not {expected}", "quantize it again")
     return facts

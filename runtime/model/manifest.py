@@ -31,7 +31,7 @@ from pptsn.runtime.base.fields import (
     wrong_field,
     wrong_names,
 )
-from pptsn.runtime.base.files import sha256_of, write_text
+from pptsn.runtime.base.files import read_small, sha256_of, write_text
 from pptsn.runtime.model.proven import GpuKind, PlanProof
 from pptsn.runtime.model.reference import Reference
 from pptsn.runtime.model.spec import PRECISIONS, ModelSpec
@@ -44,6 +44,7 @@ PLAN_SUFFIX = ".engine"
 _SHA256 = Meta(min_length=64, max_length=64, pattern="^[0-9a-f]*$", description="64 hexadecimal digits")
 _VERSION = "^[0-9]"
 _PROFILE = "three numbers of crops, ascending"
+_MOST_BYTES = 20_000_000
 _DIGEST_FIELD = "manifest_digest"
 _REBUILD = "rebuild it by: pptsn convert engine MODEL.onnx -o"
 
@@ -211,7 +212,7 @@ def read_manifest(plan: str | Path) -> Manifest:
     path = manifest_path(plan)
     remedy = f"{_REBUILD} {shlex.quote(str(plan))}"
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_small(path, _MOST_BYTES))
     except OSError as error:
         cause = f"its manifest {path.name} cannot be read ({error.strerror}), so nothing tells where it runs"
         raise ModelError(plan, cause, f"copy both files, or {remedy}") from error

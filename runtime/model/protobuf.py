@@ -48,6 +48,17 @@ def fields(view: memoryview) -> Iterator[Field]:
         position = end
 
 
+def numbers(view: memoryview, field: Field, *, most: int) -> Iterator[int]:
+    """Yield the integers of one field of the message `view`, at most `most`: a single one, or several packed."""
+    position = field.content
+    packed = view[field.start] & 7 == _BYTES  # a tag's last three bits stand in its first byte
+    for _ in range(most if packed else 1):
+        if position >= field.end:
+            return
+        value, position = _read_varint(view, position)
+        yield value
+
+
 def bytes_field(number: int, content: bytes) -> bytes:
     """Return a field that holds bytes, text or a message."""
     return _varint(number << 3 | _BYTES) + _varint(len(content)) + content

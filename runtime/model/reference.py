@@ -27,6 +27,8 @@ from pptsn.runtime.model.spec import ModelSpec
 FORMAT_VERSION = 1
 # Of a reference as it is written: what a model file grows by.
 MOST_BYTES = 400_000
+# Of one that is read: another release may write more.
+_MOST_READ = 10 * MOST_BYTES
 _Base64 = Annotated[str, Meta(description="text in base64")]
 # What the logits of a crop depend on and what classes are called; not the precision, which conversions change.
 _BOUND = (
@@ -105,6 +107,10 @@ class Reference:
     @classmethod
     def from_json(cls, text: str | bytes, *, source: object) -> Reference:
         """Read what `to_json` wrote; raises ModelError, naming `source`, for other text and other versions."""
+        if len(text) > _MOST_READ:
+            raise ModelError(
+                source, f"its reference has {len(text)} bytes, expected {_MOST_READ} at most", _REMEDY
+            )
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:

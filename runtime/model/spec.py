@@ -24,8 +24,16 @@ PRECISIONS = ("fp32", "fp16", "int8")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 _DIGEST = Meta(min_length=64, max_length=64, pattern="^[0-9a-fA-F]*$", description="64 hexadecimal digits")
-_PIXELS = Meta(gt=0, description="a positive number of pixels")
-_Positive = Annotated[float, Meta(gt=0)]
+# What a spec may ask for: far more than any network of these takes, and no more than a small device can hold.
+MOST_CLASSES, LONGEST_LABEL = 65_536, 200
+LARGEST_SIDE, MOST_SEGMENTS = 1024, 1000
+# As JSON.
+MOST_SPEC_BYTES = 4_000_000
+_PIXELS = Meta(gt=0, le=LARGEST_SIDE, description=f"1 to {LARGEST_SIDE} pixels")
+_Label = Annotated[str, Meta(max_length=LONGEST_LABEL)]
+# Bounds that no mean or deviation of colours comes near, and that NaN is not in.
+_Mean = Annotated[float, Meta(ge=-1000, le=1000)]
+_Deviation = Annotated[float, Meta(ge=1e-6, le=1000)]
 _READABLE_VERSIONS = (1, FORMAT_VERSION)
 _REMEDY = "export the model again"
 _OTHER_RELEASE = f"install the pptsn release that wrote it, or {_REMEDY}"
@@ -48,18 +56,25 @@ class ModelSpec:
     """
 
     depth: Annotated[int, Meta(gt=0, description="a positive number of layers")]
-    labels: Annotated[tuple[str, ...], Meta(min_length=1, description="a list of class names")]
+    labels: Annotated[
+        tuple[_Label, ...],
+        Meta(
+            min_length=1,
+            max_length=MOST_CLASSES,
+            description=f"a list of 1 to {MOST_CLASSES} class names of at most {LONGEST_LABEL} characters",
+        ),
+    ]
     weights_digest: Annotated[str, _DIGEST]
     architecture: Annotated[str, one_of(ARCHITECTURES)] = RESNET_VD
     short_side: Annotated[int, _PIXELS] = 256
     crop_size: Annotated[int, _PIXELS] = 224
     mirror: Annotated[bool, SWITCH] = False
     resize_rule: Annotated[str, one_of(RESIZE_RULES)] = "fixed_ratio"
-    mean: Annotated[tuple[float, float, float], Meta(description="three numbers")] = IMAGENET_MEAN
-    std: Annotated[tuple[_Positive, _Positive, _Positive], Meta(description="three positive numbers")] = (
+    mean: Annotated[tuple[_Mean, _Mean, _Mean], Meta(description="three numbers")] = IMAGENET_MEAN
+    std: Annotated[tuple[_Deviation, _Deviation, _Deviation], Meta(description="three positive numbers")] = (
         IMAGENET_STD
     )
-    num_seg: Annotated[int, Meta(gt=0, description="a positive number")] = 3
+    num_seg: Annotated[int, Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")] = 3
     precision: Annotated[str, one_of(PRECISIONS)] = "fp32"
     format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
 
@@ -68,7 +83,7 @@ class ModelSpec:
             raise ModelError("model spec", wrong)
         if self.depth not in ARCHITECTURES[self.architecture]:
             expected = f"one of {ARCHITECTURES[self.architecture]} for {self.architecture}"
-            raise ModelError("model spec", f"depth is {self.depth}, expected {expected}")
+            raise ModelError("model spec", f"depth is {shortened(self.depth)}, expected {expected}")
         if self.crop_size > self.short_side:
             raise ModelError("model spec", f"crop_size {self.crop_size} exceeds short_side {self.short_side}")
 
@@ -88,6 +103,10 @@ class ModelSpec:
         Raises ModelError for damaged text, unknown or missing fields, values out of range, and for versions and
         architectures that this program does not know.
         """
+        if len(text) > MOST_SPEC_BYTES:
+            raise ModelError(
+                source, f"its model spec has {len(text)} bytes, expected {MOST_SPEC_BYTES} at most", _REMEDY
+            )
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -111,7 +130,7 @@ def _check_version(version: object, source: object) -> None:
         raise ModelError(source, cause, _REMEDY)
     if version not in _READABLE_VERSIONS:
         readable = " and ".join(map(str, _READABLE_VERSIONS))
-        cause = f"its model spec has format version {version}, this program reads versions {readable}"
+        cause = f"its model spec has format version {shortened(version)}, this program reads versions {readable}"
         raise ModelError(source, cause, _OTHER_RELEASE)
 
 
@@ -127,5 +146,5 @@ def _check_architecture(architecture: object, source: object) -> None:
     if isinstance(architecture, str) and architecture not in ARCHITECTURES:
         known = f"this program knows {', '.join(ARCHITECTURES)}"
         raise ModelError(
-            source, f"its model spec names the architecture {architecture!r}, {known}", _OTHER_RELEASE
+            source, f"its model spec names the architecture {shortened(architecture)}, {known}", _OTHER_RELEASE
         )

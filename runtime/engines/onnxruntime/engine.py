@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
 from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 from pptsn.runtime.base.stopping import when_hurried
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
@@ -55,7 +55,7 @@ class OnnxRuntimeEngine(Engine):
         self._device = device = device or Device("cpu")
         tensorrt = device.kind == "cuda"
         onnxruntime = import_onnxruntime()
-        self.spec = file.spec
+        self.spec, self._path = file.spec, file.path
         on_cpu = _CPU_INT8_BATCH if self.spec.precision == "int8" else _CPU_BATCH
         self.batch_size = _TENSORRT_BATCH if tensorrt else on_cpu
         self.threads = threads
@@ -95,7 +95,11 @@ class OnnxRuntimeEngine(Engine):
                 return self._bound.run(crops)
             except Exception as error:  # onnxruntime's exceptions share no base class but this
                 raise gpu_error(self._device, str(error)) from error
-        (logits,) = run_session(self._session, [LOGITS], {CROPS: np.ascontiguousarray(crops)})
+        try:
+            (logits,) = run_session(self._session, [LOGITS], {CROPS: np.ascontiguousarray(crops)})
+        except Exception as error:  # onnxruntime's exceptions share no base class but this
+            cause = f"ONNX Runtime failed to run it ({error})"
+            raise ModelError(self._path, cause, "convert the model again, or take another backend") from error
         result: Logits = logits
         return result
 

@@ -104,9 +104,15 @@ def gpu_error(device: Device, text: str) -> PptsnError:
 
 
 def _check_interface(session: Any, path: Path, spec: ModelSpec) -> None:
-    inputs = [(i.name, i.type, i.shape[1:]) for i in session.get_inputs()]
-    expected = [(CROPS, "tensor(uint8)", [spec.crop_size, spec.crop_size, 3])]
-    outputs = [(o.name, o.shape[1:]) for o in session.get_outputs()]
-    if inputs != expected or outputs != [(LOGITS, [spec.classes])]:
-        cause = f"takes {inputs} and gives {outputs}, expected {expected} and its spec's classes"
-        raise ModelError(path, cause)
+    size = spec.crop_size
+    found = [_told(value) for value in (*session.get_inputs(), *session.get_outputs())]
+    expected = [f"{CROPS} tensor(uint8) [?, {size}, {size}, 3]", f"{LOGITS} tensor(float) [?, {spec.classes}]"]
+    if len(session.get_inputs()) != 1 or found != expected:
+        cause = f"has the inputs and outputs {', '.join(found)}, expected {', '.join(expected)}"
+        raise ModelError(path, cause, "convert the model again by: pptsn convert onnx")
+
+
+def _told(value: Any) -> str:
+    """Return what an input or output is: its name, type and shape, with ? for what is not fixed."""
+    sizes = [str(size) if isinstance(size, int) else "?" for size in value.shape]
+    return f"{value.name} {value.type} [{', '.join(sizes)}]"

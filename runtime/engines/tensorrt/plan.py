@@ -97,6 +97,10 @@ class Plan:
                 f"rebuild it by: {self._manifest.rebuild_command(self._path)}",
             )
         static = _first(self._engine.get_tensor_shape(CROPS))
+        if _first(self._engine.get_tensor_shape(LOGITS)) not in (static, -1):
+            raise ModelError(
+                self._path, "gives another number of rows of logits than it takes crops", "rebuild it"
+            )
         if static > 0:
             return static, static, static
         smallest, best, largest = map(_first, self._engine.get_tensor_profile_shape(CROPS, 0))

@@ -7,9 +7,14 @@ Video Dataset", arXiv 1705.06950 (2017), appendix A; the data set is licensed CC
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.files import read_small
+from pptsn.runtime.model.spec import LONGEST_LABEL, MOST_CLASSES
+
+_MOST_BYTES = 4 * LONGEST_LABEL * MOST_CLASSES
 
 
 def kinetics400() -> tuple[str, ...]:
@@ -25,7 +30,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     text, or names a class twice.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_small(path, _MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         cause = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
         raise InputError(
@@ -37,7 +42,13 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     numbered = [name.split(maxsplit=1) for name in names]
     if all(len(parts) == 2 and parts[0] == str(i) for i, parts in enumerate(numbered)):
         names = [parts[1] for parts in numbered]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    if len(names) > MOST_CLASSES:
+        raise InputError(path, f"names {len(names)} classes, expected {MOST_CLASSES} at most")
+    longest = max(names, key=len)
+    if len(longest) > LONGEST_LABEL:
+        cause = f"has a class name of {len(longest)} characters ({longest[:40]!r}...)"
+        raise InputError(path, cause, f"expected {LONGEST_LABEL} at most, and one class name a line")
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise InputError(path, f"names {repeated[0]!r} more than once", "give each class a name of its own")
     return tuple(names)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.classify.batching import CropBatcher
+from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE, CropBatcher
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.actions.analysis import InferredFrame
-from pptsn.runtime.stream.pipeline.queues import FrameQueues, QueueItem, SessionEnd, WaitingFrame
+from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem, SessionEnd, WaitingFrame
 
 # How long the engine's thread waits for a frame before it looks up.
 _IDLE_S = 0.1
@@ -80,7 +80,11 @@ class FrameInference(Closing):
                 yield pending.stream, pending.item
                 continue
             gathered = self._batcher.take(pending.number)
-            if gathered is not None:
+            if gathered is None:
+                continue
+            if not gathered.is_finite:
+                yield pending.stream, SessionEnd(Outcome("failed", f"{NOT_FINITE}; {CHECK_MODEL}", 1))
+            else:
                 logits = gathered.total / gathered.weight
                 yield pending.stream, InferredFrame(pending.item, logits, pending.queued_s, time.monotonic())
 

@@ -125,6 +125,8 @@ class StreamRoster:
         with self._lock:
             if stream.phase is Phase.OVER:
                 return
+            if stream.supervisor is not None:  # one that is told to stop already heeds the first word
+                stream.supervisor.stop()
             messages = stream.finish(outcome)
             self._exit_code = self._exit_code or outcome.exit_code
             self._over.append(stream)
