@@ -79,6 +79,7 @@ help:  ## Show this list
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.3'  # older ones unpack carelessly
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $@
 
@@ -211,9 +212,14 @@ format: $(READY)  ## Format the code
 docs: $(READY)  ## Make the documentation site in output/docs
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
-constraints:  ## Pin the newest versions again, for all Pythons at once (needs uv)
-	uv pip compile --universal --python-version 3.10 pyproject.toml --extra cpu --extra openvino --extra train --extra convert \
-	  --extra dev --extra gpu --extra tensorrt --extra rtx --extra bench --extra web --extra mqtt --extra webhook --extra docs --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
+# What a wheel may be installed with from the ordinary index, and what a checkout needs besides.
+LOCKED = cpu openvino gpu tensorrt rtx lean train convert web mqtt webhook bench
+COMPILE = uv pip compile --universal --python-version 3.10 --no-emit-index-url --no-header --no-annotate pyproject.toml
+
+constraints:  ## Pin the newest versions again, for all Pythons at once, with hashes for wheels (needs uv)
+	$(COMPILE) $(addprefix --extra ,$(LOCKED) dev docs) --quiet --upgrade -o constraints.txt
+	@mkdir -p locks
+	@$(foreach extra,$(LOCKED),$(COMPILE) --quiet --extra $(extra) --generate-hashes -c constraints.txt -o locks/$(extra).txt &&) true
 
 clean:  ## Remove environments, caches and everything under output/
 	rm -rf $(VENV) .venvs $(OUTPUT) build *.egg-info .coverage .mypy_cache .pytest_cache .ruff_cache

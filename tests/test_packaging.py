@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.clips import write_clip
+from tests.models import write_tiny_model
+
 ROOT = Path(__file__).parent.parent
 # Files of a user's own, called like the folders of the project.
 USERS_FILES = ("runtime.py", "training.py", "convert.py", "benchmarks.py", "tools.py", "tests.py")
 
-pytestmark = pytest.mark.slow
+# Not for wheels: tests and this site are of a checkout, and Paddle for GPUs is on an index of its own.
+UNLOCKED = {"dev", "docs", "train-gpu"}
 
 
 def call(*command: object, cwd: Path, **variables: str) -> str:
@@ -86,6 +91,7 @@ def users_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_files_of_a_user_called_like_our_folders_do_no_harm(python: Path, users_folder: Path) -> None:
     call(python, "-c", "from pptsn import Recognizer", cwd=users_folder)
     said = call(python, "-m", "pptsn", "--version", cwd=users_folder)
@@ -93,11 +99,13 @@ def test_files_of_a_user_called_like_our_folders_do_no_harm(python: Path, users_
     assert call(python.with_name("pptsn"), "--version", cwd=users_folder) == said
 
 
+@pytest.mark.slow
 def test_the_installed_one_is_what_runs(python: Path, sources: Path, users_folder: Path) -> None:
     where = Path(call(python, "-c", "import pptsn; print(pptsn.__file__)", cwd=users_folder).strip())
     assert where.is_relative_to(sources) or where.is_relative_to(python.parents[1])
 
 
+@pytest.mark.slow
 def test_nothing_but_the_package_and_its_script_is_installed(python: Path, users_folder: Path) -> None:
     shown = call(python, "-m", "pip", "show", "-f", "pptsn", cwd=users_folder)
     files = [line.strip() for line in shown.split("Files:\n")[1].splitlines()]
@@ -106,6 +114,7 @@ def test_nothing_but_the_package_and_its_script_is_installed(python: Path, users
     assert [name for name in files if not name.startswith(ours)] == []
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_product(wheel: Path, sources: Path) -> None:
     built = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("pptsn/")}
     folders = {"pptsn": "", "runtime": "pptsn/", "training": "pptsn/", "convert": "pptsn/", "benchmarks": "pptsn/"}
@@ -117,3 +126,47 @@ def test_the_wheel_holds_every_file_of_the_product(wheel: Path, sources: Path) -
     }
     recipes = {f"pptsn/configs/{path.name}" for path in (sources / "configs").glob("*.yaml")}
     assert built - recipes == tracked
+
+
+def pins(path: Path) -> set[str]:
+    """Return the lines `name==version ; marker` of a file of pins, without hashes."""
+    lines = (line.removesuffix("\\").strip() for line in path.read_text().splitlines())
+    return {line for line in lines if line and not line.startswith(("--hash=", "#"))}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+def test_each_extra_of_a_wheel_has_its_lock() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].keys()
+    assert {path.stem for path in (ROOT / "locks").iterdir()} == extras - UNLOCKED
+    for extra in extras - UNLOCKED:
+        locked = {line.split("==")[0].lower().replace("_", "-") for line in pins(ROOT / "locks" / f"{extra}.txt")}
+        for requirement in project["dependencies"] + project["optional-dependencies"][extra]:
+            name = re.match(r"[\w-]+", requirement)[0].lower().replace("_", "-")
+            assert name in locked, f"{extra}: {requirement}"
+
+
+@pytest.mark.parametrize("lock", sorted((ROOT / "locks").iterdir()), ids=lambda path: path.stem)
+def test_a_lock_has_the_versions_of_the_constraints_and_a_hash_for_each(lock: Path) -> None:
+    constraints = {line.split(" ;")[0] for line in pins(ROOT / "constraints.txt")}
+    assert {line.split(" ;")[0] for line in pins(lock)} <= constraints
+    text = lock.read_text().replace("\\\n", " ")
+    assert [line for line in text.splitlines() if line and "--hash=sha256:" not in line] == []
+
+
+@pytest.mark.slow
+def test_a_wheel_and_what_it_needs_install_by_their_hashes(wheel: Path, tmp_path: Path) -> None:
+    call(sys.executable, "-m", "venv", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    locks = [
+        part for extra in ("cpu", "web", "mqtt", "webhook") for part in ("-r", ROOT / "locks" / f"{extra}.txt")
+    ]
+    call(*install, "--require-hashes", *locks, cwd=tmp_path)
+    call(*install, "--no-deps", wheel, cwd=tmp_path)
+    call(python, "-m", "pip", "check", cwd=tmp_path)
+    clip, model = write_clip(tmp_path / "clip.mp4"), write_tiny_model(tmp_path / "model.onnx")
+    said = call(python.with_name("pptsn"), "classify", clip, "--model", model, cwd=tmp_path)
+    assert said.count(str(clip)) == 4

@@ -102,7 +102,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 OPTIONAL = (
     "onnx", "onnxruntime", "openvino", "paddle", "paddle2onnx", "onnx_graphsurgeon", "onnxoptimizer", "sympy",
     "yaml", "pydantic", "matplotlib", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho",
-    "uvicorn", "starlette", "prometheus_client", "decord", "jinja2", "mlperf_loadgen", "pynvml",
+    "uvicorn", "starlette", "prometheus_client", "jinja2", "mlperf_loadgen", "pynvml",
 )  # fmt: skip
 
 

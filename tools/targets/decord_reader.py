@@ -26,6 +26,6 @@ def _decord() -> Any:
         import decord
     except ImportError as error:
         raise MissingDependencyError(
-            "decord", f"comparing with it needs it ({error})", f"run: {install_command('bench')}"
+            "decord", f"comparing with it needs it ({error})", f"run: {install_command('dev')}"
         ) from error
     return decord
