@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -9,10 +10,12 @@ from dataclasses import dataclass
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError, reason_of
-from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Source, clip_items, frames_of, name_of
+from pptsn.runtime.base.pulse import SILENCE_S, STALLED_REMEDY, TICK_S, Silence, beat, gave_nothing
+from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Source, frames_of, name_of
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Feed
 from pptsn.runtime.workers.prefetch import Prefetcher
+from pptsn.runtime.workers.starting import STALLED
 
 # Resized frames that wait between decoding and inference; at 256 x 341 one takes 262 kB.
 _FRAMES_AHEAD = 16
@@ -55,18 +58,56 @@ def decoded_ahead(
     return _DecodingThread(sources, spec, segments=segments, rule=rule)
 
 
-class _DecodingThread(Prefetcher[ClipItem]):
-    """Decodes in a thread of this process."""
+class _DecodingThread(Feed[ClipItem]):
+    """Decodes in a thread of this process; one that gets nothing from a file is left behind for another."""
 
     def __init__(self, sources: Iterable[Source], spec: ModelSpec, *, segments: int, rule: str) -> None:
+        self._sources = enumerate(sources)
+        self._spec, self._segments, self._rule = spec, segments, rule
+        self._start()
+
+    def _start(self) -> None:
         self._left = threading.Event()
-        items = clip_items(sources, spec, segments=segments, rule=rule, stop=self._left)
-        super().__init__(items, depth=_FRAMES_AHEAD)
+        self._under_way: tuple[int, Source] | None = None
+        self._silence = Silence()
+        self._ahead = Prefetcher(self._items(self._left), depth=_FRAMES_AHEAD)
+
+    def _items(self, left: threading.Event) -> Iterator[ClipItem]:
+        for clip, source in self._sources:
+            beat()
+            self._under_way = clip, source
+            yield from frames_of(clip, source, self._spec, segments=self._segments, rule=self._rule, stop=left)
+            self._under_way = None
+
+    def get(self, timeout_s: float | None = None) -> ClipItem:
+        """Return the next item, see Feed; the end of a clip whose file gives nothing."""
+        left_s = math.inf if timeout_s is None else timeout_s
+        while True:
+            wait_s = min(left_s, TICK_S)
+            try:
+                item = self._ahead.get(wait_s)
+            except TimeoutError:
+                left_s -= wait_s
+                if self._silence.tick(wait_s) and self._under_way is not None:
+                    return self._leave(self._under_way)
+                if left_s <= 0:
+                    raise
+            else:
+                self._silence.reset()
+                return item
+
+    def _leave(self, numbered: tuple[int, Source]) -> ClipEnd:
+        """Leave the thread behind, begin another with the clips after its own, and return the end of that."""
+        limit_s = self._silence.limit_s
+        self._left.set()
+        self._ahead.leave()
+        self._start()
+        return _stalled(numbered, limit_s)
 
     def close(self) -> None:
         """End the thread: who leaves early does not wait for the rest of a long file."""
         self._left.set()
-        super().close()
+        self._ahead.close()
 
 
 @dataclass(frozen=True)
@@ -110,8 +151,17 @@ def _is_end(item: ClipItem) -> bool:
     return isinstance(item, ClipEnd)
 
 
+def _stalled(numbered: tuple[int, Source], seconds: float) -> ClipEnd:
+    """Return the end of a clip whose file gave nothing for so long."""
+    clip, source = numbered
+    error = InputError(name_of(source), gave_nothing(seconds), STALLED_REMEDY)
+    return ClipEnd(clip, error.thing, time.perf_counter(), 0.0, error=error)
+
+
 def _crashed(numbered: tuple[int, Source], signal_name: str | None) -> ClipEnd:
     """Return the end of a clip whose decoder died over it."""
+    if signal_name == STALLED:
+        return _stalled(numbered, SILENCE_S)
     clip, source = numbered
     how = f"crashed ({signal_name})" if signal_name else "ended unexpectedly"
     error = InputError(name_of(source), f"its decoder {how}", "check the file, or use fewer decoders")

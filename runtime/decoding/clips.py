@@ -157,7 +157,7 @@ def _read(
             return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
 
     try:
-        with open_video(source) as video:
+        with open_video(source, stop=stop) as video:
             weights: Counter[int] = Counter()
 
             def distinct(frames: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ __all__ = [
 ]
 
 
-def open_video(path: str | Path) -> VideoReader | ImageFolderReader:
+def open_video(path: str | Path, *, stop: threading.Event | None = None) -> VideoReader | ImageFolderReader:
     """Open a video file or a folder of extracted frames; use it as a context manager.
 
+    stop: ends the opening of a long file with an InputError, once another thread sets it.
     Raises InputError, in one line, where there is nothing to read frames from.
     """
     if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, never raises
@@ -36,7 +38,7 @@ def open_video(path: str | Path) -> VideoReader | ImageFolderReader:
         return ImageFolderReader(path)
     from pptsn.runtime.video.reader import VideoReader
 
-    return VideoReader(path)
+    return VideoReader(path, stop=stop)
 
 
 def __getattr__(name: str) -> Any:

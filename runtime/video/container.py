@@ -13,7 +13,7 @@ import av.error
 from av.video.stream import VideoStream
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.video.faults import STALLED_REMEDY
+from pptsn.runtime.base.pulse import STALLED_REMEDY
 from pptsn.runtime.video.formats import options_for_files, what_it_is
 
 if TYPE_CHECKING:

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.pulse import STALLED_REMEDY, beat
 
 # What PyAV, OpenCV and NumPy raise for a file that they cannot make frames of.  Mistakes in the program itself
 # (TypeError, AttributeError, ...) are not among them.
 _FILE_FAULTS = (OSError, MemoryError, ValueError, ArithmeticError, LookupError, RuntimeError, struct.error)
 # The errors of these modules are faults of the file too; known by name, so that neither is imported here.
 _FAULT_MODULES = frozenset({"av.error", "cv2"})
-
-STALLED_REMEDY = "check the disk or network that it is on, and that it is a whole video file"
 
 
 class StoppedError(Exception):
@@ -28,7 +27,8 @@ class StalledError(Exception):
 
 
 def check_stop(stop: threading.Event | None) -> None:
-    """Raise StoppedError where `stop` is set."""
+    """Tell that reading gets on; raise StoppedError where `stop` is set."""
+    beat()
     if stop is not None and stop.is_set():
         raise StoppedError
 

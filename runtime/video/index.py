@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from pptsn.runtime.base.stages import DEMUX, stage, timed
 from pptsn.runtime.video.bitstream import PacketInspector
 from pptsn.runtime.video.container import READ_TIMEOUT_S, OpenVideo
-from pptsn.runtime.video.faults import StalledError
+from pptsn.runtime.video.faults import StalledError, check_stop
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -165,12 +166,16 @@ def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
         return
 
 
-def build_index(video: OpenVideo) -> FrameIndex:
-    """Walk over all packets of a freshly opened file and return their index.  Never raises for damaged files."""
+def build_index(video: OpenVideo, *, stop: threading.Event | None = None) -> FrameIndex:
+    """Walk over all packets of a freshly opened file and return their index.  Never raises for damaged files.
+
+    Raises StoppedError once `stop` is set, StalledError where the file gives nothing.
+    """
     survey = _Survey(PacketInspector(video.codec.name, video.codec.extradata))
     cut_short = ""
     try:
         for packet in video_packets(video):
+            check_stop(stop)
             with stage(DEMUX):
                 survey.add(packet)
     except (av.error.FFmpegError, OSError) as error:

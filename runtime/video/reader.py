@@ -22,10 +22,11 @@ from pptsn.runtime.video.sequential import Findings, decode_all, pick_frames
 class VideoReader(Closing):
     """A video file, open for reading; implements FrameSource, which documents its methods.
 
+    stop: ends the look at all of its packets with an InputError, once another thread sets it.
     Raises InputError where the file cannot be opened or holds no video.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, stop: threading.Event | None = None) -> None:
         self.path = Path(path)
         self.effort = Effort()
         self._findings: Findings | None = None
@@ -35,14 +36,14 @@ class VideoReader(Closing):
             with stage(DEMUX):
                 video = open_container(self.path)
             try:
-                self._learn(video)
+                self._learn(video, stop)
             finally:
                 video.close()
 
-    def _learn(self, video: OpenVideo) -> None:
+    def _learn(self, video: OpenVideo, stop: threading.Event | None) -> None:
         self._area = video.area
         self._duration_s = video.duration_s
-        self._index = build_index(video)
+        self._index = build_index(video, stop=stop)
         self._trusted = self._index.trusted
 
     @property

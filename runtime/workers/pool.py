@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import PptsnError, reason_of
+from pptsn.runtime.base.pulse import SILENCE_S
 from pptsn.runtime.workers.feed import Exhausted, Feed
 from pptsn.runtime.workers.slots import FrameSlots
 from pptsn.runtime.workers.starting import killed_by, let_go, room_to_start, start_process
@@ -34,6 +35,7 @@ class Crew:
     slots: items of each that may wait to be taken.  slot_bytes: of the arrays of one item; larger ones come
         through a pipe.
     cores: those that each may use.
+    silence_s: for which a job may do nothing, see `run_worker`.
     preload: modules that their jobs need, see `start_process`.
     """
 
@@ -43,6 +45,7 @@ class Crew:
     slot_bytes: int
     cores: int
     preload: tuple[str, ...]
+    silence_s: float = SILENCE_S
 
 
 @dataclass
@@ -294,7 +297,10 @@ class _Worker(Closing):
             on_failure.callback(self._connection.close)
             with theirs:
                 self._process = start_process(
-                    run_worker, (theirs, self._slots, work, crew.cores), name=crew.thing, preload=crew.preload
+                    run_worker,
+                    (theirs, self._slots, work, crew.cores, crew.silence_s),
+                    name=crew.thing,
+                    preload=crew.preload,
                 )
             on_failure.pop_all()
         self._kill = threading.Lock()

@@ -15,8 +15,11 @@ T = TypeVar("T")
 class Prefetcher(Feed[T]):
     """Iterates `items` in a thread of its own, at most `depth` items ahead of `get`.
 
-    Closing it ends the thread at the iterator's next item.
+    Closing it ends the thread at the iterator's next item; one that does not come to it is left behind.
     """
+
+    # How long closing waits for the thread.
+    _LEAVE_S = 1.0
 
     # How often a thread that waits for room looks whether it should stop instead.
     _POLL_S = 0.1
@@ -62,6 +65,10 @@ class Prefetcher(Feed[T]):
         return item  # type: ignore[return-value]  # an entry without an ending has an item
 
     def close(self) -> None:
-        """End the thread and wait for it."""
+        """End the thread and wait for it, but not for ever."""
+        self.leave()
+        self._thread.join(self._LEAVE_S)
+
+    def leave(self) -> None:
+        """Have the thread end at the iterator's next item, and do not wait for it."""
         self._stop.set()
-        self._thread.join()

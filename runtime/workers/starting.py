@@ -25,6 +25,8 @@ from pptsn.runtime.base.temporary import folder_until_exit, remove_temporaries
 
 # What may be sent to the whole program, and concerns its main process alone.
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+# The name of the signal that ends a process in which nothing gets on.
+STALLED = signal.SIGALRM.name
 # multiprocessing's own table of processes is not for several threads: of two that find one ended, one would be
 # told another exit code.
 _table = threading.Lock()

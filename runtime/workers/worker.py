@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
+import signal
+import threading
+import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from pptsn.runtime.base.cores import limit_cores
 from pptsn.runtime.base.memory import return_freed_memory
+from pptsn.runtime.base.pulse import SILENCE_S, TICK_S, Silence, beat
 from pptsn.runtime.workers.slots import FrameSlots
-from pptsn.runtime.workers.starting import end_with_parent, ignore_stop_signals
+from pptsn.runtime.workers.starting import STALLED, end_with_parent, ignore_stop_signals
 
 # Arrays begin at multiples of this many bytes.
 _ALIGNMENT = 64
@@ -43,17 +48,27 @@ class Done:
 
 
 def run_worker(
-    connection: Connection, slots: FrameSlots, work: Callable[[Any], Iterable[object]], cores: int
+    connection: Connection,
+    slots: FrameSlots,
+    work: Callable[[Any], Iterable[object]],
+    cores: int,
+    silence_s: float = SILENCE_S,
 ) -> None:
-    """Do the jobs that come over `connection` with `work`, in a process of its own, until it is cut."""
+    """Do the jobs that come over `connection` with `work`, in a process of its own, until it is cut.
+
+    silence_s: for which a job may do nothing (see `pptsn.runtime.base.pulse`) before the process is ended.
+    """
     ignore_stop_signals()
     end_with_parent()
+    working = threading.Event()
+    threading.Thread(target=_end_in_silence, args=(working, silence_s), name="silence", daemon=True).start()
     return_freed_memory()
     gc.freeze()  # what is there now stays; looking through it would copy the memory shared with the fork server
     _share_machine(cores)
     try:
         while True:
-            connection.send(_do(connection, slots, work, connection.recv()))
+            job = connection.recv()
+            connection.send(_do(connection, slots, _watched(work, job, working)))
     except (EOFError, OSError):  # nobody is left to work for
         return
 
@@ -65,10 +80,34 @@ def _share_machine(cores: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _do(connection: Connection, slots: FrameSlots, work: Callable[[Any], Iterable[object]], job: object) -> Done:
-    """Hand over the items of one job, and return how it ended."""
+def _watched(work: Callable[[Any], Iterable[object]], job: object, working: threading.Event) -> Iterator[object]:
+    """Yield what `work` makes of `job`, with `working` set meanwhile: who waits for room may be silent."""
+    working.set()
     try:
         for item in work(job):
+            working.clear()
+            yield item
+            beat()
+            working.set()
+    finally:
+        working.clear()
+
+
+def _end_in_silence(working: threading.Event, silence_s: float) -> None:
+    """End this process by the signal STALLED once nothing gets on in it while it should."""
+    silence = Silence(silence_s)
+    while True:
+        time.sleep(TICK_S)
+        if not working.is_set():
+            silence.reset()
+        elif silence.tick(TICK_S):
+            os.kill(os.getpid(), signal.Signals[STALLED])
+
+
+def _do(connection: Connection, slots: FrameSlots, items: Iterable[object]) -> Done:
+    """Hand over the items of one job, and return how it ended."""
+    try:
+        for item in items:
             connection.send(pack(item, slots))
     except Exception as error:  # whatever it is, who takes the items shall see it
         return Done(_portable(error), traceback.format_exc())

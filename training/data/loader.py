@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
+from pptsn.runtime.base.pulse import SILENCE_S, STALLED_REMEDY, gave_nothing
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.frames.preprocess import normalise
 from pptsn.runtime.workers.pool import Crew, WorkerPool
+from pptsn.runtime.workers.starting import STALLED
 from pptsn.training.data.dataset import MODES, ClipSettings, Crops, clip_crops
 
 # So many batches are loaded ahead of the consumer: enough that it never waits for one, and a bound on memory.
@@ -193,4 +195,6 @@ class Loader(Closing):
 
 def _died(job: _Job, signal_name: str | None) -> _Loaded:
     """Give the epoch up: without the clip, training would not see what it sees when it is run again."""
+    if signal_name == STALLED:
+        raise PptsnError(job[0].path, gave_nothing(SILENCE_S), f"{STALLED_REMEDY}; then go on with --resume")
     raise PptsnError("data loading", "a worker process died, out of memory perhaps", "use fewer workers")

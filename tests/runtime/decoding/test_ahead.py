@@ -8,14 +8,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pptsn.runtime.base.pulse import STALLED_REMEDY, Silence
+from pptsn.runtime.decoding import ahead, clips
 from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, ClipRestart, Source
+from pptsn.runtime.video import open_video
 from pptsn.runtime.workers import pool as pools
 from tests.clips import write_clip
 from tests.models import tiny_spec
@@ -132,6 +138,51 @@ def test_a_decoder_loads_what_it_needs_and_no_more() -> None:
     modules = set(ended.stdout.split())
     assert {"av", "cv2", "pptsn.runtime.video.reader"} <= modules
     assert not modules & {"onnxruntime", "paddle", "typer", "rich", "pptsn.runtime.engines", "pptsn.cli"}
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let the files called hang-... give nothing until the event is set, as on a disk that hangs."""
+    lifted = threading.Event()
+
+    def open_slowly(path: str | Path, **options: Any) -> Any:
+        if "hang-" in str(path):
+            lifted.wait(60)
+        return open_video(path, **options)
+
+    monkeypatch.setattr(clips, "open_video", open_slowly)
+    monkeypatch.setattr(ahead, "TICK_S", 0.05)
+    monkeypatch.setattr(ahead, "Silence", partial(Silence, 0.3))
+    yield lifted
+    lifted.set()
+
+
+@pytest.mark.parametrize("names", ["h", "ha", "ah", "haha", "ahhha", "aaa"])
+def test_a_file_that_gives_nothing_is_an_error_and_the_others_go_on(
+    names: str, tmp_path: Path, hanging: threading.Event
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=10)
+    paths = [clip if name == "a" else clip.with_name(f"hang-{number}.mp4") for number, name in enumerate(names)]
+    with decoded_ahead(paths, tiny_spec(), segments=4, rule="centre") as feed:
+        items = list(feed)
+    assert [str(item.error or "") for item in items if isinstance(item, ClipEnd)] == [
+        "" if name == "a" else f"{path}: gave nothing for 0.3 s; {STALLED_REMEDY}"
+        for name, path in zip(names, paths, strict=True)
+    ]
+    frames = [item.clip for item in items if isinstance(item, ClipFrame)]
+    assert frames == [number for number, name in enumerate(names) if name == "a" for _ in range(4)]
+
+
+def test_leaving_a_file_that_gives_nothing_takes_no_longer_than_a_second(
+    tmp_path: Path, hanging: threading.Event
+) -> None:
+    clip = write_clip(tmp_path / "hang-1.mp4", frames=10)
+    feed = decoded_ahead([clip], tiny_spec(), segments=4, rule="centre")
+    with pytest.raises(TimeoutError):
+        feed.get(0.1)
+    began_s = time.monotonic()
+    feed.close()
+    assert time.monotonic() - began_s < 5
 
 
 def test_leaving_early_does_not_wait_for_a_long_clip(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from pptsn.runtime.workers import pool as pools
 from pptsn.runtime.workers.feed import Exhausted
 from pptsn.runtime.workers.pool import Crew, WorkerPool
 from pptsn.runtime.workers.slots import FrameSlots
+from pptsn.runtime.workers.starting import STALLED
 from tests.runtime.workers.jobs import Item, Job, make, raise_unportable, state
 from tests.runtime.workers.processes import descriptors, marked_processes, soon
 
@@ -45,9 +46,16 @@ def a_pool(
     crashed: Callable[[Job, str | None], Item] = crashed,
     note: Callable[[str], None] | None = None,
     slots: int = SLOTS,
+    silence_s: float = 60.0,
 ) -> WorkerPool[Job, Any]:
     crew = Crew(
-        count=workers, thing="hands", slots=slots, slot_bytes=SLOT_BYTES, cores=1, preload=("numpy", "cv2")
+        count=workers,
+        thing="hands",
+        slots=slots,
+        slot_bytes=SLOT_BYTES,
+        cores=1,
+        preload=("numpy", "cv2"),
+        silence_s=silence_s,
     )
     return WorkerPool(work, jobs, crew, is_last=is_last, crashed=crashed, note=note)
 
@@ -432,3 +440,19 @@ def test_no_process_outlives_the_program(
         deadline.cancel()
         assert soon(lambda: marked_processes(mark) == [])
         assert "BrokenPipe" not in program.stderr.read()
+
+
+def test_a_job_in_which_nothing_gets_on_is_ended_and_one_that_waits_for_room_is_not() -> None:
+    told: list[str | None] = []
+
+    def note_signal(job: Job, signal_name: str | None) -> Item:
+        told.append(signal_name)
+        return crashed(job, signal_name)
+
+    waits_for_room, hangs = Job(0, items=2 * SLOTS), Job(1, pause_s=60)
+    with a_pool([waits_for_room, hangs], crashed=note_signal, silence_s=1.5) as pool:
+        time.sleep(3)  # with nobody to take the items of the first
+        items = taken(pool)
+    assert told == [STALLED]
+    assert items[: 2 * SLOTS] == expected([waits_for_room])
+    assert len(items) == 2 * SLOTS + 1
