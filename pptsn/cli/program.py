@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pptsn.runtime.base import __version__
-from pptsn.runtime.base.exit_codes import DONE, FAILED, INTERRUPTED, UNEXPECTED, summary
+from pptsn.runtime.base.errors import DONE, FAILED, INTERRUPTED, UNEXPECTED, exit_codes_summary
 
 if TYPE_CHECKING:
     import typer
@@ -59,7 +59,7 @@ def command_line() -> typer.Typer:
     app = lazy_app(
         _COMMANDS,
         help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
-        epilog=summary(),
+        epilog=exit_codes_summary(),
     )
 
     def show_version(wanted: bool) -> None:
@@ -105,7 +105,7 @@ def run() -> NoReturn:
 def main() -> None:
     """Run the command line; an expected failure is one line on standard error and its exit code.
 
-    An unexpected one is a line too, which names the report of it.  Codes: `pptsn.runtime.base.exit_codes`.
+    An unexpected one is a line too, which names the report of it.  Codes: `pptsn.runtime.base.errors`.
     """
     _connect_standard_streams()
     from pptsn.runtime.base.stopping import say_stopped, stoppable

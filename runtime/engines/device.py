@@ -7,8 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
-from pptsn.runtime.base.exit_codes import MISSING
+from pptsn.runtime.base.errors import MISSING, MissingDependencyError, PptsnError, UsageError
 
 # The driver's own files, in a container too; the last one is a Jetson's.
 _SIGNS_OF_A_GPU = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/etc/nv_tegra_release"))

@@ -12,7 +12,7 @@ import pytest
 
 from pptsn.cli import program
 from pptsn.runtime.base import errors
-from pptsn.runtime.base.exit_codes import DONE, EXIT_CODES, FAILED, MISSING, UNEXPECTED, USAGE, summary
+from pptsn.runtime.base.errors import DONE, EXIT_CODES, FAILED, MISSING, UNEXPECTED, USAGE, exit_codes_summary
 from pptsn.runtime.engines.device import DeviceError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +23,7 @@ def test_the_documentation_has_the_same_table() -> None:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     rows = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.*?) \|$", page, re.MULTILINE)}
     assert rows == EXIT_CODES
-    assert {int(code) for code in re.findall(r"\b\d+\b", summary())} <= EXIT_CODES.keys()
+    assert {int(code) for code in re.findall(r"\b\d+\b", exit_codes_summary())} <= EXIT_CODES.keys()
 
 
 def test_every_error_has_a_code_of_the_table() -> None:
