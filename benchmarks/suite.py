@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pptsn.benchmarks.live.measure import measure_live
@@ -25,8 +25,9 @@ from pptsn.benchmarks.sweep.clips import Clip, read_clips
 from pptsn.benchmarks.sweep.outcomes import results_of
 from pptsn.benchmarks.sweep.run import run_cells
 from pptsn.runtime.base.errors import ModelError, PptsnError, UsageError
-from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.device import Device
+from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
@@ -40,7 +41,7 @@ class Subject:
     model: the one to deploy.  int8: the same in INT8, or None; where there is one, it is what scenarios, live
     streams and stages run.
     swept: the models of the sweep.  clips: its list, or None for no sweep.  folder: where missing clips are made.
-    backend, device, threads: as `open_engine` takes them.
+    runner: what runs the models.
     """
 
     model: Path
@@ -49,9 +50,7 @@ class Subject:
     clips: str | None
     folder: Path
     latency_bound_ms: float = 100.0
-    backend: str = "auto"
-    device: str = "auto"
-    threads: int | None = None
+    runner: EngineSettings = field(default_factory=EngineSettings)
 
     @property
     def deployed(self) -> Path:
@@ -60,7 +59,7 @@ class Subject:
 
     def open(self, model: Path) -> Engine:
         """Return `model` as an open engine."""
-        return open_engine(model, backend=self.backend, device=self.device, threads=self.threads, tuning="full")
+        return self.runner.open(model)
 
     def clip(self) -> Path:
         """Return the path of a short clip, which is made if it is missing."""
@@ -69,7 +68,12 @@ class Subject:
     def cells(self) -> list[Cell]:
         """Return the cells of the sweep; raises UsageError for models that cannot be told apart."""
         return cells_of(
-            self.swept, [self.backend], _SWEPT_VIEWS, _SWEPT_SEGMENTS, device=self.device, threads=self.threads
+            self.swept,
+            [self.runner.backend],
+            _SWEPT_VIEWS,
+            _SWEPT_SEGMENTS,
+            device=self.runner.device,
+            threads=self.runner.threads,
         )
 
     def swept_clips(self) -> tuple[Clip, ...]:
@@ -83,10 +87,8 @@ class Subject:
                 ModelFile.open(model)
             elif not model.is_file():
                 raise ModelError(model, "there is no such file", "check the path")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError("--threads", f"expected at least 1, got {self.threads}")
-        if self.device != "auto":
-            Device.parse(self.device)
+        if self.runner.device != "auto":
+            Device.parse(self.runner.device)
         if self.clips is not None:
             self.cells()
             self.swept_clips()

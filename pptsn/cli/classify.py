@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pptsn.cli.device_options import BackendOption, DeviceOption, ModelOption, ThreadsOption, TuningOption
+from pptsn.cli.device_options import ModelOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,14 +32,11 @@ def classify(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
     model: ModelOption,
     settings: ClassifySettings,
+    runner: EngineSettings,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Write one JSON object a source; - prints.")
     ] = None,
-    device: DeviceOption = "auto",
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = None,
-    tuning: TuningOption = "auto",
 ) -> None:
     """Name the action in each video.
 
@@ -59,14 +57,7 @@ def classify(
     names = expand_sources(sources)
     if output:
         refuse_overwriting(output, [model, *sources, *names])
-    with Recognizer.open(
-        model,
-        backend=backend,
-        device=device,
-        threads=threads,
-        tuning=tuning,
-        crops=settings.crops(len(names)),
-    ) as recognizer:
+    with Recognizer(runner.open(model, crops=settings.crops(len(names)))) as recognizer:
         results = recognizer.classify_many(
             names,
             segments=settings.segments,

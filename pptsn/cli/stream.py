@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from pptsn.cli.device_options import BACKEND_HELP, DEVICE_HELP, THREADS_HELP, TUNING_HELP, ModelOption
+from pptsn.cli.device_options import ModelOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.cli.lazy import late
+from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.run.settings import LiveRun, OutputSettings
@@ -18,7 +19,6 @@ _SOURCES_HELP = (
     f"{late(sources_help)}; a pattern or @LIST (one a line) for several. "
     "Options follow a ?, as in rtsp://cam/1?name=door."
 )
-_ENGINE = "Engine"
 
 
 @from_settings
@@ -28,10 +28,7 @@ def stream(
     outputs: OutputSettings,
     events: EventSettings,
     settings: StreamSettings,
-    device: Annotated[str, typer.Option(help=DEVICE_HELP, rich_help_panel=_ENGINE)] = "auto",
-    backend: Annotated[str, typer.Option(help=BACKEND_HELP, rich_help_panel=_ENGINE)] = "auto",
-    threads: Annotated[int | None, typer.Option(help=THREADS_HELP, rich_help_panel=_ENGINE)] = None,
-    tuning: Annotated[str, typer.Option(help=TUNING_HELP, rich_help_panel=_ENGINE)] = "auto",
+    runner: EngineSettings,
 ) -> None:
     """Name the action in cameras, streams and files, live, for as long as they run.
 
@@ -53,10 +50,7 @@ def stream(
     run = LiveRun(
         sources=sources,
         model=model,
-        backend=backend,
-        device=device,
-        threads=threads,
-        tuning=tuning,
+        runner=runner,
         outputs=outputs,
         events=events,
         settings=settings,

@@ -44,7 +44,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch, *fail_at: int) -> None:
     def opened(model: str | Path, **_: object) -> Engine:
         return SeveralEngines([on_cpu(model, fails_at=call) for call in fail_at])
 
-    monkeypatch.setattr("pptsn.runtime.classify.recognizer.open_engine", opened)
+    monkeypatch.setattr("pptsn.runtime.engines.settings.open_engine", opened)
 
 
 def test_a_gpu_that_fails_is_told_once_and_nothing_is_lost(

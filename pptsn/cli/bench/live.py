@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.bench.options import (
-    BackendOption,
-    DeviceOption,
     ModelOption,
     OutputOption,
-    ThreadsOption,
     ViewsOption,
 )
+from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require_runner
+from pptsn.runtime.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
     from pptsn.benchmarks.live.trial import Trial
 
 
+@from_settings
 def live(
     model: ModelOption,
+    runner: EngineSettings,
     source: Annotated[
         str | None,
         typer.Option(
@@ -44,9 +45,6 @@ def live(
         "output/bench"
     ),
     output: OutputOption = None,
-    device: DeviceOption = "auto",
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = None,
 ) -> None:
     """Find the most live streams that the model serves in time.
 
@@ -68,14 +66,13 @@ def live(
     from pptsn.cli.bench.options import new_method
     from pptsn.runtime.base.memory import return_freed_memory
     from pptsn.runtime.base.progress import print_note
-    from pptsn.runtime.engines import open_engine
     from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
     check_outputs(output, inputs=[model, source])
     return_freed_memory()
     settings = StreamSettings(window_s=window, segments=segments, views=views)
     method = new_method(1, seconds)
-    with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
+    with runner.open(model) as engine:
         for note in engine.notes:
             print_note(note)
         least_s = longest_s(settings, seconds=seconds, bound_ms=latency_bound, most=most)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.device_options import (
-    BackendOption,
     DeviceOption,
     ModelOption,
     SegmentsOption,
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from pptsn.benchmarks.measure.method import Method
 
 __all__ = [
-    "BackendOption",
     "DeviceOption",
     "LeastOption",
     "ModelOption",

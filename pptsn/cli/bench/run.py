@@ -8,21 +8,22 @@ from typing import Annotated
 import typer
 
 from pptsn.cli.bench.options import (
-    BackendOption,
-    DeviceOption,
     LeastOption,
     ModelOption,
     OutputOption,
     RepeatsOption,
-    ThreadsOption,
     new_method,
 )
+from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require_runner
+from pptsn.runtime.engines.settings import EngineSettings
 
 
+@from_settings
 def run(
     *,
     model: ModelOption,
+    runner: EngineSettings,
     int8: Annotated[
         Path | None, typer.Option(help="The same model in INT8; scenarios, live streams and stages then run it.")
     ] = None,
@@ -45,9 +46,6 @@ def run(
         float, typer.Option(min=1, help="Milliseconds: most that p99 may be, of Server and of live streams.")
     ] = 100.0,
     folder: Annotated[Path, typer.Option(help="Where clips are made that are missing.")] = Path("output/bench"),
-    device: DeviceOption = "auto",
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = None,
     repeats: RepeatsOption = 5,
     seconds: LeastOption = 3.0,
     output: OutputOption = None,
@@ -79,9 +77,7 @@ def run(
         clips=clips,
         folder=folder,
         latency_bound_ms=latency_bound,
-        backend=backend,
-        device=device,
-        threads=threads,
+        runner=runner,
     )
     check_outputs(output, inputs=[model, int8, *subject.swept, clips])
     subject.check()

@@ -7,24 +7,25 @@ from typing import Annotated
 import typer
 
 from pptsn.cli.bench.options import (
-    BackendOption,
-    DeviceOption,
     LeastOption,
     ModelOption,
     OutputOption,
     RepeatsOption,
     SegmentsOption,
-    ThreadsOption,
     ViewsOption,
     new_method,
 )
+from pptsn.cli.from_settings import from_settings
+from pptsn.runtime.engines.settings import EngineSettings
 
 
+@from_settings
 def scenario(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="single-stream, multi-stream, server, offline, or all of them.")
     ],
     model: ModelOption,
+    runner: EngineSettings,
     driver: Annotated[
         str,
         typer.Option(
@@ -39,9 +40,6 @@ def scenario(
     ] = 100.0,
     batch: Annotated[int | None, typer.Option(min=1, help="The most crops a call, if not the engine's.")] = None,
     clip: Annotated[str | None, typer.Option(help="Take the frames of this video, not drawn pictures.")] = None,
-    device: DeviceOption = "auto",
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = None,
     repeats: RepeatsOption = 5,
     seconds: LeastOption = 3.0,
     output: OutputOption = None,
@@ -68,7 +66,6 @@ def scenario(
     from pptsn.benchmarks.scenarios.system import clip_samples, drawn_samples
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.stopping import say_stopped
-    from pptsn.runtime.engines import open_engine
     from pptsn.runtime.frames.sampling import check_segments
 
     if name not in (*SCENARIOS, "all"):
@@ -77,7 +74,7 @@ def scenario(
     check_segments(segments)
     new_drivers(driver)  # so that a missing one is told before the model is loaded
     method = new_method(repeats, seconds)
-    with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
+    with runner.open(model) as engine:
         case = Case(
             engine=engine,
             library=clip_samples(clip, engine, views, segments=segments)

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.bench.options import (
-    BackendOption,
-    DeviceOption,
     LeastOption,
     ModelOption,
     OutputOption,
     RepeatsOption,
     SegmentsOption,
-    ThreadsOption,
     ViewsOption,
     new_method,
 )
+from pptsn.cli.from_settings import from_settings
+from pptsn.runtime.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +29,16 @@ _SOURCES_HELP = (
 _NAMED = 3
 
 
+@from_settings
 def stages(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=_SOURCES_HELP)],
     model: ModelOption,
+    runner: EngineSettings,
     segments: SegmentsOption = 25,
     views: ViewsOption = "ten",
     repeats: RepeatsOption = 5,
     seconds: LeastOption = 3.0,
     output: OutputOption = None,
-    device: DeviceOption = "auto",
-    backend: BackendOption = "auto",
-    threads: ThreadsOption = None,
 ) -> None:
     """Show where the time of classifying videos goes, name the bottleneck, and say what to try.
 
@@ -52,12 +50,11 @@ def stages(
     from pptsn.benchmarks.stages.measuring import Subject, measure_stages
     from pptsn.runtime.base.progress import notes, print_note
     from pptsn.runtime.classify.sources import expand_sources
-    from pptsn.runtime.engines import open_engine
 
     found = expand_sources(sources)
     check_outputs(output, inputs=[model, *sources, *found])
     method = new_method(repeats, seconds)
-    with open_engine(model, backend=backend, device=device, threads=threads, tuning="full") as engine:
+    with runner.open(model) as engine:
         for note in engine.notes:
             print_note(note)
         subject = Subject(engine=engine, model=Path(model).name, sources=found, clips=name_of(sources))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.temporary import remove_temporaries
-from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.engines import Engine
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
@@ -49,9 +49,7 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
         uris = [uri for uri in named if not isinstance(uri, InputError)]
         unusable = [error for error in named if isinstance(error, InputError)]
         outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))
-        with open_engine(
-            run.model, backend=run.backend, device=run.device, threads=run.threads, tuning=run.tuning
-        ) as engine:
+        with run.runner.open(run.model) as engine:
             notes = _EngineNotes(engine, reporter)
             notes.tell()
             pipeline = StreamPipeline(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pptsn.runtime.base.options import check_ranges, option
+from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
@@ -44,15 +45,12 @@ class OutputSettings:
 class LiveRun:
     """What to classify, by which model, how, and where the results go.
 
-    sources: in the grammar of `pptsn stream`.  backend, device, threads, tuning: of `open_engine`.
+    sources: in the grammar of `pptsn stream`.
     """
 
     sources: Sequence[str]
     model: str
-    backend: str = "auto"
-    device: str = "auto"
-    threads: int | None = None
-    tuning: str = "auto"
+    runner: EngineSettings = field(default_factory=EngineSettings)
     outputs: OutputSettings = field(default_factory=OutputSettings)
     events: EventSettings = field(default_factory=EventSettings)
     settings: StreamSettings = field(default_factory=StreamSettings)

@@ -11,6 +11,7 @@ from pptsn.cli.program import main
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines import open_engine
+from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.engines.tuning import TUNINGS, tuning_for
 from pptsn.runtime.stream.run.live import run_live
 from pptsn.runtime.stream.run.settings import LiveRun
@@ -106,5 +107,5 @@ def test_a_stream_tunes_unless_it_is_told_otherwise(
     build: CudaBuild, model: Path, tmp_path: Path, tuning: str, full: bool
 ) -> None:
     clip = write_clip(tmp_path / "a.mp4")
-    assert run_live(LiveRun(sources=[str(clip)], model=str(model), tuning=tuning)) == 0
+    assert run_live(LiveRun(sources=[str(clip)], model=str(model), runner=EngineSettings(tuning=tuning))) == 0
     assert is_full(build) is full

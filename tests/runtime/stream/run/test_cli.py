@@ -260,7 +260,7 @@ def test_an_engine_that_fails_is_one_line_and_the_run_is_summed_up(  # type: ign
         monkeypatch.setattr(engine, "new_batches", fails_as_onnxruntime_does)
         return engine
 
-    monkeypatch.setattr("pptsn.runtime.stream.run.live.open_engine", open_broken)
+    monkeypatch.setattr("pptsn.runtime.engines.settings.open_engine", open_broken)
     ended = run_fd("stream", "synthetic:?live=1", "--model", model)
     assert ended.code == 1
     why = "the engine failed (RuntimeError: [ONNXRuntimeError] : 6 : out of memory)"
@@ -276,7 +276,7 @@ def test_a_signal_while_the_model_is_loaded_ends_before_it_begins(  # type: igno
         signal.raise_signal(signal.SIGINT)
         return open_engine(path)
 
-    monkeypatch.setattr("pptsn.runtime.stream.run.live.open_engine", open_interrupted)
+    monkeypatch.setattr("pptsn.runtime.engines.settings.open_engine", open_interrupted)
     out = tmp_path / "out.jsonl"
     ended = run_fd("stream", "synthetic:?live=1", "--model", model, "-o", out)
     assert ended == (0, "", "")
