@@ -37,17 +37,23 @@ class FrameSlots(Closing):
     order, by any thread.  Handed to the process when it is started.  The memory has no name and no limit but the
     machine's own, unlike /dev/shm, of which a container has 64 MB; raises OSError where there is none left, and on
     systems other than Linux.
+
+    standing: slots that have their memory from the beginning; the others get it when they are first taken, so that
+    what is rarely needed costs nothing until then.  None: all.
     """
 
-    def __init__(self, *, count: int, slot_bytes: int) -> None:
+    def __init__(self, *, count: int, slot_bytes: int, standing: int | None = None) -> None:
         if not hasattr(os, "eventfd"):
             raise OSError(errno.ENOSYS, "it has no eventfd")
         self.count, self.slot_bytes = count, slot_bytes
+        self._standing = count if standing is None else min(standing, count)
         self._closing = threading.Lock()  # a descriptor that is closed may soon be somebody else's
         self._memory_fd = _unnamed_file()
         self._free_fd = -1
         try:
-            os.posix_fallocate(self._memory_fd, 0, count * slot_bytes + count)
+            os.posix_fallocate(self._memory_fd, count * slot_bytes, count)
+            if self._standing:
+                os.posix_fallocate(self._memory_fd, 0, self._standing * slot_bytes)
             # Counts the free slots; a read takes one.
             self._free_fd = os.eventfd(count, os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._map()
@@ -58,18 +64,21 @@ class FrameSlots(Closing):
     def _map(self) -> None:
         self._memory = mmap.mmap(self._memory_fd, self.count * self.slot_bytes + self.count)
 
-    def __getstate__(self) -> tuple[int, int, object, object]:
+    def __getstate__(self) -> tuple[int, int, int, object, object]:
         """Return what the process that is being started needs; not for other uses of pickling."""
-        return self.count, self.slot_bytes, DupFd(self._memory_fd), DupFd(self._free_fd)
+        return self.count, self.slot_bytes, self._standing, DupFd(self._memory_fd), DupFd(self._free_fd)
 
-    def __setstate__(self, state: tuple[int, int, object, object]) -> None:
-        self.count, self.slot_bytes, memory, free = state
+    def __setstate__(self, state: tuple[int, int, int, object, object]) -> None:
+        self.count, self.slot_bytes, self._standing, memory, free = state
         self._closing = threading.Lock()
         self._memory_fd, self._free_fd = memory.detach(), free.detach()  # type: ignore[attr-defined]
         self._map()
 
     def take(self, timeout_s: float | None) -> int | None:
-        """Return a free slot, which is taken from now on; None where there was none within `timeout_s`."""
+        """Return a free slot, the first, which is taken from now on.
+
+        None where there was none within `timeout_s`, or no memory for it.
+        """
         poll = select.poll()
         poll.register(self._free_fd, select.POLLIN)
         if not poll.poll(None if timeout_s is None else 1000 * timeout_s):
@@ -77,8 +86,19 @@ class FrameSlots(Closing):
         os.eventfd_read(self._free_fd)
         states = self.count * self.slot_bytes
         slot = self._memory.find(bytes([_FREE]), states) - states
+        if slot >= self._standing and not self._has_memory(slot):
+            os.eventfd_write(self._free_fd, 1)
+            return None
         self._memory[states + slot] = _TAKEN
         return slot
+
+    def _has_memory(self, slot: int) -> bool:
+        """Get the memory of `slot`, unless it has it: writing where there is none would end the process."""
+        try:
+            os.posix_fallocate(self._memory_fd, slot * self.slot_bytes, self.slot_bytes)
+        except OSError:
+            return False
+        return True
 
     def fits(self, pixels: Frame) -> bool:
         """Whether `pixels` fit into a slot."""

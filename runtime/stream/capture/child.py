@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from pptsn.runtime.stream.capture.protocol import (
 from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
+from pptsn.runtime.stream.sources.bursts import DueTimes
 from pptsn.runtime.stream.sources.redaction import redacted
 from pptsn.runtime.stream.sources.registry import kind_of, open_source
 from pptsn.runtime.stream.sources.timeline import Timeline, in_seconds
@@ -79,7 +81,7 @@ class Capture:
         self._told = 0
         self._pixel_aspect = 1.0
         self._epoch = self._jumps = 0
-        self._last_s = 0.0
+        self._last_s = self._due_s = 0.0
         self._reported_s = time.monotonic()
 
     def run(self, stdin_fd: int | None) -> Ended:
@@ -128,9 +130,11 @@ class Capture:
     def _read(self, source: OpenSource) -> None:
         timeline = Timeline(live=source.live, frame_rate=source.frame_rate, coded_rate=source.coded_rate)
         pace = Pace(self._job.timeout_s, remark=self._remark) if self._job.realtime and not source.live else None
+        due = DueTimes() if source.live else None
         for captured in source.frames():
             time_s = timeline.at(captured.pts_s, captured.captured_s)
             captured_s = captured.captured_s
+            self._due_s = captured_s if due is None else due.at(time_s, captured_s)
             if pace is not None:
                 with self._excused():
                     captured_s = pace.wait(time_s, self._control.stop)
@@ -212,6 +216,7 @@ class Capture:
                 source_size=(captured.frame.width, captured.frame.height),
                 frozen=frozen,
                 counts=self._counts(),
+                due_s=self._due_s,
                 anew=anew,
             )
         )
@@ -223,14 +228,14 @@ class Capture:
         return FrameStamp(job.stream, job.session, slot.epoch, slot.slot, time_s, wall_time, captured_s, decoded_s)
 
     def _take_slot(self) -> int | None:
-        if not self._waits:
-            return self._slots.take(0)
-        with self._excused():
-            while not self._control.stop.is_set():
-                slot = self._slots.take(_POLL_S)
-                if slot is not None:
-                    return slot
-        return None
+        """Return a slot; where there is none, wait for one until the frame is late, or as long as it takes."""
+        slot = self._slots.take(0)
+        late_s = math.inf if self._waits else self._due_s
+        if slot is None and time.monotonic() < late_s:
+            with self._excused():
+                while slot is None and time.monotonic() < late_s and not self._control.stop.is_set():
+                    slot = self._slots.take(_POLL_S)
+        return slot
 
     def _show(self, captured: Captured) -> None:
         made = self._preview.maybe(captured.frame, time.monotonic(), pixel_aspect=self._pixel_aspect)

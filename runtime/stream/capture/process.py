@@ -35,19 +35,25 @@ _UNSENT = 10_000
 _PRELOAD = ("pptsn.runtime.stream.capture.child", "pptsn.runtime.stream.sources.demuxed")
 
 
+def slot_bytes(short_side: int) -> int:
+    """Return the bytes in shared memory of a picture of that short side."""
+    return short_side**2 * 3 * _ASPECT
+
+
 class CaptureProcess(Closing):
     """The process of one connection.  One thread receives; any thread may call the other methods.
 
-    slots: frames that may wait in shared memory.
+    slots: frames that may wait in shared memory.  standing: so many of them have their memory from the beginning;
+        None: all.
     Raises OSError or EOFError where the system has no process, memory or descriptor left.
     """
 
-    def __init__(self, job: CaptureJob, *, slots: int) -> None:
+    def __init__(self, job: CaptureJob, *, slots: int, standing: int | None = None) -> None:
         self._lock = threading.Lock()  # over what is closed while others may still use it
         self._closed = False
         self._unsent: deque[ToCapture] = deque(maxlen=_UNSENT)
         with room_to_start(), ExitStack() as on_failure:
-            self._slots = FrameSlots(count=slots, slot_bytes=job.short_side**2 * 3 * _ASPECT)
+            self._slots = FrameSlots(count=slots, slot_bytes=slot_bytes(job.short_side), standing=standing)
             on_failure.callback(self._slots.close)
             self._connection, theirs = multiprocessing.Pipe(duplex=True)
             on_failure.callback(self._connection.close)

@@ -75,6 +75,7 @@ class Sampled:
     """A sampled, resized frame of `height` x `width`, in `slot`, or in `inline` where no slot is large enough.
 
     source_size: width and height of the picture as it came.  frozen: whether the picture stands still.
+    due_s: from when on it is late, by `time.monotonic`: when it came, or of a burst later, see DueTimes.
     anew: why a new stretch of time begins with it, a phrase; "" where none does, or the size tells.
     """
 
@@ -86,6 +87,7 @@ class Sampled:
     source_size: tuple[int, int]
     frozen: bool
     counts: Counts
+    due_s: float = 0.0
     anew: str = ""
 
 

@@ -108,7 +108,7 @@ class RateMeter:
 
     _PARTS = 10
 
-    def __init__(self, *, window_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._part_s = window_s / self._PARTS
         self._lock = threading.Lock()

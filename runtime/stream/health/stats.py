@@ -11,6 +11,9 @@ from pptsn.runtime.stream.capture.protocol import Counts, Opened, Sampled
 from pptsn.runtime.stream.health.latency import LatencyMeter, RateMeter
 from pptsn.runtime.stream.health.snapshots import Percentiles, Picture, StreamHealth
 
+# Frames a second are told over so long: some sources send what happened in 20 s at once.
+_RATE_S = 20.0
+
 
 class StreamStats:
     """The counters of one stream.  Any thread may call any method."""
@@ -24,7 +27,7 @@ class StreamStats:
         )
         self._before = Counts(0, 0, 0)  # of the sessions that are over
         self._session = Counts(0, 0, 0)
-        self._rate = RateMeter()
+        self._rate = RateMeter(window_s=_RATE_S)
         self._latency: LatencyMeter | None = None  # until the first prediction: thousands of files may wait
         self._final_latency: Mapping[str, Percentiles] = {}
         self._last: StreamPrediction | None = None

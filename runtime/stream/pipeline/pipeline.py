@@ -63,7 +63,7 @@ class StreamPipeline(Closing):
         engine.expect(view_count(settings.views, mirror_in_graph=engine.spec.mirror))
         self._report, self._keep_open = report, keep_open
         self._workers: list[SinkWorker] = []
-        queues: FrameQueues[QueueItem] = FrameQueues(depth=settings.queue_frames)
+        queues: FrameQueues[QueueItem] = FrameQueues(depth=settings.queue_frames, most_bytes=settings.queue_bytes)
         self._roster = StreamRoster(
             engine.spec, settings, rules or DecisionRules(), queues, record=record, emit=self._emit
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# What happens to a frame that finds its queue full.
-#   newest: it takes the place of the oldest one that waits; oldest: it is dropped; block: its source waits.
+# What happens to a frame that finds its queue full, of frames that are due or of bytes.  Those of a burst that are
+# not due yet are not late, however many they are.
+#   newest: it takes the place of the oldest one that waits; oldest: it is dropped.
+# block: its source waits, as soon as so many frames do, due or not.
 POLICIES = ("newest", "oldest", "block")
 # How often who waits for room looks whether the stream is over.
 _POLL_S = 0.1
@@ -62,11 +66,22 @@ class SessionEnd:
 QueueItem: TypeAlias = "WaitingFrame | SessionEnd"
 
 
+@dataclass(frozen=True)
+class _Waiting(Generic[T]):
+    """An item, when it is due, and its bytes; is_frame: or else the end of a session."""
+
+    item: T
+    is_frame: bool
+    due_s: float = 0.0
+    size: int = 0
+
+
 @dataclass
 class _Queue(Generic[T]):
     policy: str
-    items: deque[tuple[T, bool]] = field(default_factory=deque)  # an item, and whether it counts as a frame
+    items: deque[_Waiting[T]] = field(default_factory=deque)
     frames: int = 0
+    size: int = 0
     open: bool = True
     has_turn: bool = False
 
@@ -74,11 +89,11 @@ class _Queue(Generic[T]):
 class FrameQueues(Generic[T]):
     """One queue a stream, all under one lock.  Any thread may call any method.
 
-    depth: frames that may wait, of each stream.
+    depth: frames that may wait though they are due, of each stream.  most_bytes: of all its frames, due or not.
     """
 
-    def __init__(self, *, depth: int) -> None:
-        self._depth = depth
+    def __init__(self, *, depth: int, most_bytes: float = math.inf) -> None:
+        self._depth, self._most_bytes = depth, most_bytes
         self._queues: dict[int, _Queue[T]] = {}
         self._turns: deque[int] = deque()  # streams with something waiting, each once, in the order of their turns
         self._changed = threading.Condition()
@@ -98,9 +113,10 @@ class FrameQueues(Generic[T]):
                 queue.policy = policy
                 self._changed.notify_all()
 
-    def put(self, stream: int, frame: T) -> T | None:
-        """Queue `frame`; return the frame that was dropped for it, which may be itself, or None.
+    def put(self, stream: int, frame: T, *, due_s: float = 0.0, size: int = 0) -> list[T]:
+        """Queue `frame`, of `size` bytes; return the frames that were dropped for it, which may be itself alone.
 
+        due_s: from when on it is late, if it still waits (`time.monotonic`); in the order of the frames.
         With the policy `block` it waits for room, or until the stream is closed.
         """
         with self._changed:
@@ -108,13 +124,13 @@ class FrameQueues(Generic[T]):
             while queue is not None and queue.open and queue.policy == "block" and queue.frames >= self._depth:
                 self._changed.wait(_POLL_S)
             if queue is None or not queue.open:
-                return frame
-            dropped: T | None = None
-            if queue.frames >= self._depth:
+                return [frame]
+            dropped: list[T] = []
+            while queue.policy != "block" and self._is_full(queue, size):
                 if queue.policy == "oldest":
-                    return frame
-                dropped = self._drop_oldest(queue)
-            self._append(stream, queue, frame, counts=True)
+                    return [frame]
+                dropped.append(self._drop_oldest(queue))
+            self._append(stream, queue, _Waiting(frame, True, due_s, size))
             return dropped
 
     def put_end(self, stream: int, end: T) -> None:
@@ -122,7 +138,7 @@ class FrameQueues(Generic[T]):
         with self._changed:
             queue = self._queues.get(stream)
             if queue is not None and queue.open:
-                self._append(stream, queue, end, counts=False)
+                self._append(stream, queue, _Waiting(end, False))
 
     def take(self, timeout_s: float) -> tuple[int, T]:
         """Return the next stream in turn and what has waited longest in its queue.
@@ -139,13 +155,13 @@ class FrameQueues(Generic[T]):
                     raise TimeoutError
             stream = self._turns.popleft()
             queue = self._queues[stream]
-            item, counts = queue.items.popleft()
-            queue.frames -= counts
+            waiting = queue.items.popleft()
+            self._uncount(queue, waiting)
             queue.has_turn = False
             self._give_turn(stream, queue)
-            if counts and queue.policy == "block":
+            if waiting.is_frame and queue.policy == "block":
                 self._changed.notify_all()
-            return stream, item
+            return stream, waiting.item
 
     def close(self, stream: int) -> list[T]:
         """Forget `stream`; return what still waited.  Who waits to put a frame gets it back."""
@@ -157,11 +173,20 @@ class FrameQueues(Generic[T]):
             if queue.has_turn:
                 self._turns.remove(stream)
             self._changed.notify_all()
-            return [item for item, _ in queue.items]
+            return [waiting.item for waiting in queue.items]
 
-    def _append(self, stream: int, queue: _Queue[T], item: T, *, counts: bool) -> None:
-        queue.items.append((item, counts))
-        queue.frames += counts
+    def _is_full(self, queue: _Queue[T], size: int) -> bool:
+        """Whether there is no room for a frame of `size` bytes; an empty queue has room for any."""
+        if queue.frames and queue.size + size > self._most_bytes:
+            return True
+        now_s = time.monotonic()
+        due = itertools.takewhile(lambda waiting: waiting.due_s <= now_s, queue.items)
+        return sum(waiting.is_frame for waiting in due) >= self._depth
+
+    def _append(self, stream: int, queue: _Queue[T], waiting: _Waiting[T]) -> None:
+        queue.items.append(waiting)
+        queue.frames += waiting.is_frame
+        queue.size += waiting.size
         self._give_turn(stream, queue)
         self._changed.notify_all()
 
@@ -170,10 +195,15 @@ class FrameQueues(Generic[T]):
             queue.has_turn = True
             self._turns.append(stream)
 
+    @staticmethod
+    def _uncount(queue: _Queue[T], waiting: _Waiting[T]) -> None:
+        queue.frames -= waiting.is_frame
+        queue.size -= waiting.size
+
     def _drop_oldest(self, queue: _Queue[T]) -> T:
-        for i, (item, counts) in enumerate(queue.items):
-            if counts:
+        for i, waiting in enumerate(queue.items):
+            if waiting.is_frame:
                 del queue.items[i]
-                queue.frames -= 1
-                return item
+                self._uncount(queue, waiting)
+                return waiting.item
         raise ValueError("no frame waits")

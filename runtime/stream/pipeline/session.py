@@ -86,6 +86,7 @@ class Session:
         self.ended = Ended(Counts(0, 0, 0))
         self._began_s = time.monotonic()
         self._deadline_s = self._began_s + job.timeout_s + _OPEN_GRACE_S
+        self._due_s = 0.0  # of the newest frame: silence counts from then on
         self._frozen = False
         self._epoch = 0
         self._size = (0, 0)
@@ -97,15 +98,15 @@ class Session:
         """How long it lasted, if frames came at all."""
         return time.monotonic() - self._began_s if self.frames else 0.0
 
-    def fail(self, cause: str) -> None:
+    def fail(self, cause: str, remedy: str = "") -> None:
         """Note that it broke off, for what the process could not tell itself."""
-        self.ended, self.over = Ended(Counts(0, 0, 0), cause), True
+        self.ended, self.over = Ended(Counts(0, 0, 0), cause, remedy), True
 
     def fail_if_silent(self, by_s: float) -> None:
         """Fail where nothing was heard for too long, or for longer than until `by_s` (`time.monotonic`)."""
         if time.monotonic() > min(self._deadline_s, by_s):
             what = "no answer" if self.live is None else "no frame"
-            self.fail(f"{what} for {self._job.timeout_s:g} s")
+            self.fail(f"{what} for {self._job.timeout_s:g} s", kind_of(self._job.uri).silence_remedy)
 
     def take(self, message: FromCapture, process: CaptureProcess, *, discard: bool) -> None:
         """Take a message of the capture process.  discard: give its frames back, as nobody wants them any more."""
@@ -128,17 +129,20 @@ class Session:
             self._stats.progress(message.counts)
             self._note_errors(message.counts)
         patient = self.live is not None and kind_of(self._job.uri).is_patient
-        self._deadline_s = float("inf") if patient else time.monotonic() + self._job.timeout_s + _READ_GRACE_S
+        since_s = max(time.monotonic(), self._due_s)
+        self._deadline_s = float("inf") if patient else since_s + self._job.timeout_s + _READ_GRACE_S
 
     def _queue(self, message: Sampled, process: CaptureProcess) -> None:
         self._stats.sampled(message)
         self._note_change(message)
         self.frames += 1
+        self._due_s = message.due_s
         frame = WaitingFrame(process.pixels(message), message.stamp, partial(process.free, message))
-        dropped = self._queues.put(self._stream, frame)
-        if isinstance(dropped, WaitingFrame):
-            dropped.release()
-            self._stats.count("dropped")
+        dropped = self._queues.put(self._stream, frame, due_s=message.due_s, size=frame.pixels.nbytes)
+        for each in dropped:
+            if isinstance(each, WaitingFrame):
+                each.release()
+                self._stats.count("dropped")
 
     def _note_change(self, message: Sampled) -> None:
         """Report what is new: that frames come, another size, another stretch of time, a frozen picture."""

@@ -28,7 +28,9 @@ class StreamSettings:
     realtime: files run at their own pace rather than as fast as they can.
     policy: what happens to a frame that finds its queue full, one of POLICIES; None: `newest` for what happens
         now, `block` for files.
-    queue_frames: sampled frames of a stream that may wait.  max_wait_s: how long a batch waits to be filled.
+    queue_frames: sampled frames of a stream that may wait though they are due; those of a burst are due one after
+        the other.  queue_bytes: of all frames of a stream that may wait.
+    max_wait_s: how long a batch waits to be filled.
     max_gap_s: without a frame for longer, and longer than three of a slow source take, the window begins anew.
     max_staleness_s: a prediction older than this, from capture to sink, is marked.
     timeout_s: without a frame for longer, a live source is taken for dead; for opening any source as well.
@@ -72,9 +74,24 @@ class StreamSettings:
         default=None,
         panel=_TROUBLE,
     )
-    # Each queued frame has memory set aside: 0.4 MB at a short side of 256.
+    # Each of these has memory set aside: 0.4 MB at a short side of 256.
     queue_frames: int = option(
-        "Frames of a stream that may wait.", "--queue", default=8, panel=_TROUBLE, least=1, most=256
+        "Frames of a stream that may wait; those of a burst count once they are due.",
+        "--queue",
+        default=8,
+        panel=_TROUBLE,
+        least=1,
+        most=256,
+    )
+    queue_bytes: float = option(
+        "Megabytes of frames of a stream that may wait, those of a burst included.",
+        "--queue-memory",
+        default=64e6,
+        panel=_TROUBLE,
+        least=1e6,
+        most=16e9,
+        scale=1e-6,
+        unit="megabytes",
     )
     max_staleness_s: float = option(
         "Seconds from which a prediction is marked as stale.",

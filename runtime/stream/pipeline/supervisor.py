@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 
 from pptsn.runtime.base.backoff import Backoff
 from pptsn.runtime.stream.actions.messages import StreamNotice
-from pptsn.runtime.stream.capture.process import CaptureProcess
+from pptsn.runtime.stream.capture.process import CaptureProcess, slot_bytes
 from pptsn.runtime.stream.capture.protocol import CaptureJob, ToCapture, WantPictures
 from pptsn.runtime.stream.health.stats import StreamStats
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem, SessionEnd
 from pptsn.runtime.stream.pipeline.session import Session, StreamReports
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.bursts import BURST_S
 from pptsn.runtime.stream.sources.registry import kind_of
 
 # How often a supervisor that hears nothing looks at the time.
@@ -141,7 +143,7 @@ class StreamSupervisor(threading.Thread):
         if not number:  # later, the pause's own state tells more
             self._reports.state("connecting", "")
         try:
-            process = CaptureProcess(job, slots=self._settings.queue_frames + _SLOTS_IN_USE)
+            process = CaptureProcess(job, slots=self._slots(job), standing=self._standing_slots)
         except (OSError, EOFError) as error:  # no process, memory or descriptor is left, for now
             session = self._new_session(job)
             session.fail(f"cannot be started ({getattr(error, 'strerror', None) or error})")
@@ -159,6 +161,18 @@ class StreamSupervisor(threading.Thread):
             process.close()
             self._stats.session_over()
         return session
+
+    @property
+    def _standing_slots(self) -> int:
+        return self._settings.queue_frames + _SLOTS_IN_USE
+
+    def _slots(self, job: CaptureJob) -> int:
+        """Return how many frames may be in memory: of a live source, within the limit, all that a burst has."""
+        standing, settings = self._standing_slots, self._settings
+        if not self._uri.is_live_kind:
+            return standing
+        in_a_burst = math.ceil(BURST_S / settings.step_s)
+        return max(standing, min(standing + in_a_burst, int(settings.queue_bytes / slot_bytes(job.short_side))))
 
     def _new_session(self, job: CaptureJob) -> Session:
         policy, stats, reports = self._settings.policy, self._stats, self._reports

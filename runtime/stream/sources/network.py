@@ -9,7 +9,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pptsn.runtime.base.errors import InputError, UsageError
@@ -17,6 +17,7 @@ from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import one_of, option, options_of
 from pptsn.runtime.classify.sources import VIDEO_SUFFIXES
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
+from pptsn.runtime.stream.sources.bursts import BURST_S
 from pptsn.runtime.stream.sources.decoders import JETSON, decoder_option, decoding
 from pptsn.runtime.stream.sources.gstreamer import jetson_pipeline, open_pipeline
 from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
@@ -71,6 +72,9 @@ class NetworkKind(SourceKind[_Options]):
 
     is_live = True
     is_endless = True
+    # How much longer than `timeout_s` an open source may be silent here: what sends in bursts has pauses.  When
+    # the next burst is due, and so when silence counts, is known where frames are looked after.
+    patience_s: ClassVar[float] = 0.0
     silence_remedy = unopened_remedy = "check the host, its port and the network"
     unopened = "cannot be reached"
 
@@ -105,7 +109,7 @@ class NetworkKind(SourceKind[_Options]):
     def open(self, uri: SourceUri, options: _Options, *, timeout_s: float, stdin_fd: int | None) -> OpenSource:
         """Open an URL.  It is live unless it has an end: a video file, or a finished HLS playlist.
 
-        A playlist that goes on comes a segment at a time: `timeout_s` must be longer than its segments are.
+        A playlist that goes on comes a segment at a time, hence `patience_s`.
         Raises InputError, which tells a server that is away from one that refuses, and from one that sends no
         video.
         """
@@ -120,7 +124,8 @@ class NetworkKind(SourceKind[_Options]):
         try:
             wanted = self.ffmpeg_options(options)
             settings = open_options() | how.open_options()
-            container = av.open(uri.target, options=wanted, timeout=(timeout_s, timeout_s), **settings)
+            timeouts = (timeout_s, timeout_s + self.patience_s)
+            container = av.open(uri.target, options=wanted, timeout=timeouts, **settings)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             # An RTSP client that is interrupted while it waits for an answer calls that invalid data.
             silent = time.monotonic() - begin_s >= timeout_s
@@ -131,7 +136,7 @@ class NetworkKind(SourceKind[_Options]):
         video = video_in(uri, container)
         live = uri.is_live_kind and not _has_end(video)
         return DemuxedSource(
-            self, uri, video, live=live, timeout_s=timeout_s, threads=options.threads, decoding=how
+            self, uri, video, live=live, timeout_s=timeouts[1], threads=options.threads, decoding=how
         )
 
     def _refusal(self, uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
@@ -182,6 +187,7 @@ class HttpKind(NetworkKind[NetworkOptions]):
     help = "MJPEG, HLS, MPEG-TS or a video file"
     options = NetworkOptions
     schemes = ("http://", "https://")
+    patience_s = BURST_S
 
     def is_live_at(self, target: str, options: NetworkOptions) -> bool:
         """Whether the URL is no video file's: one that does not say what it is has no end."""

@@ -76,6 +76,18 @@ def test_whatever_its_clock_does_a_stream_goes_on_and_says_so(run: Run, name: st
     assert [detail for state, detail in run.notices(stream) if state == "live"][1:] == said
 
 
+def test_files_with_such_clocks_that_were_met_go_on_and_say_so(shared_dir: Path, model: Path):
+    said = {
+        "even.ts": TRANSFORMS["none"][1],
+        "stall.ts": TRANSFORMS["frozen"][1],
+        "jump.ts": TRANSFORMS["jump"][1],
+    }
+    run = run_streams(model, [shared_dir / "faults" / name for name in said], SETTINGS)
+    for name, expected in said.items():
+        assert len(run.predictions(name)) == DUE
+        assert [detail for state, detail in run.notices(name) if state == "live"][1:] == expected
+
+
 def test_a_window_over_a_clock_that_stands_still_is_of_frames_that_were_seen_once(run: Run):
     """Reuse stays exact: the same frames, in the same windows, as with a clock that is right."""
     right, frozen = run.predictions("none.ts"), run.predictions("frozen.ts")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.sources.network import HttpKind
 from tests.clips import write_clip
 from tests.runtime.stream.sources.looking import frames_and_error, opened, times
 from tests.runtime.stream.sources.servers import (
@@ -164,6 +165,12 @@ def test_pictures_of_a_camera_go_by_their_arrival(web: WebServer):
     assert [c.pts_s for c in frames] == [c.captured_s for c in frames]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpKind, "patience_s", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_stream_that_stalls_is_an_error_after_its_frames(web: WebServer):
     with opened(f"http://{web.host}/stalls", timeout_s=0.5) as source:
         frames, error = frames_and_error(source)
@@ -171,6 +178,7 @@ def test_a_stream_that_stalls_is_an_error_after_its_frames(web: WebServer):
     assert "sent nothing for 0.5 s" in str(error)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_stream_that_stalls_hands_out_no_late_frame(web: WebServer):
     with opened(f"http://{web.host}/half.ts", timeout_s=1.5) as source:
         frames, error = frames_and_error(source)
