@@ -53,8 +53,8 @@ def calibration_sources(argument: str) -> list[Source]:
         raise UsageError("clips", "an empty name", "name a folder, a list or files")
     path = Path(argument)
     if path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir():
-        return [source_of(sample) for sample in read_any_list(path)]
-    return list(expand_sources([argument]))
+        return [source_of(sample) for sample in read_any_list(path, note=print_note)]
+    return list(expand_sources([argument], note=print_note))
 
 
 def read_frames(

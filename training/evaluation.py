@@ -90,7 +90,11 @@ def evaluate(
     display = display or Display()
     labels = labels_of(recipe)
     samples = read_list(
-        recipe.data.test, format=recipe.data.format, prefix=recipe.data.prefix, classes=len(labels)
+        recipe.data.test,
+        format=recipe.data.format,
+        prefix=recipe.data.prefix,
+        classes=len(labels),
+        note=display.line,
     )
     engine = _open_engine(
         weights,

@@ -54,7 +54,7 @@ def classify(
     from pptsn.runtime.classify.sources import expand_sources
 
     return_freed_memory()
-    names = expand_sources(sources)
+    names = expand_sources(sources, note=print_note)
     if output:
         refuse_overwriting(output, [model, *sources, *names])
     with Recognizer(runner.open(model, crops=settings.crops(len(names)))) as recognizer:
@@ -64,6 +64,7 @@ def classify(
             views=settings.views,
             sampling=settings.sampling,
             decoders=settings.decoders,
+            accept_damaged=settings.accept_damaged,
             note=print_note,
         )
         told = _with_notes(recognizer, results)

@@ -46,14 +46,14 @@ def export(
     """
     require("paddle", "exporting a checkpoint", extra="train")
     from pptsn.runtime.base.errors import UsageError
-    from pptsn.runtime.base.progress import notes
+    from pptsn.runtime.base.progress import notes, print_note
     from pptsn.runtime.classify.sources import expand_sources
     from pptsn.training.network.weights import read_checkpoint
 
     if (weights is None) == (untrained is None):
         raise UsageError("export", "takes either --weights FILE or --untrained SEED", "give one of them")
     with notes().status("exporting"):
-        sources = expand_sources(clips) if clips else ()
+        sources = expand_sources(clips, note=print_note) if clips else ()
         if weights is None:
             checkpoint = _untrained(options, untrained)
         else:  # read before Paddle is there: what is refused shall not cost its 300 MB

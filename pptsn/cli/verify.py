@@ -137,13 +137,14 @@ def _check_reference_options(
 
 def _read_clips(clips: list[str] | None, labelled: Path | None) -> tuple[list[Source], list[int] | None]:
     """Return the sources that the options name, and their labels where there are any."""
+    from pptsn.runtime.base.progress import print_note
     from pptsn.runtime.classify.lists import read_any_list, source_of
     from pptsn.runtime.classify.sources import expand_sources
 
     if labelled is not None:
-        samples = read_any_list(labelled)
+        samples = read_any_list(labelled, note=print_note)
         return [source_of(sample) for sample in samples], [sample.label for sample in samples]
-    return list(expand_sources(clips)) if clips else [], None
+    return list(expand_sources(clips, note=print_note)) if clips else [], None
 
 
 def _against_reference(model: Path, export: Path, runs: Runs, gates: Gates) -> Report:

@@ -95,9 +95,10 @@ def require_writable(path: Path) -> None:
 def refuse_overwriting(output: str | Path, inputs: Iterable[object]) -> None:
     """Raise UsageError where `output` is one of the files that `inputs` name (`@list` names the list)."""
     for name in map(str, inputs):
-        with suppress(OSError):  # what is not there cannot be overwritten
-            if Path(output).samefile(name.removeprefix("@")):
-                raise UsageError("--output", f"{output} is an input as well", "name another file")
+        for file in {name, name.removeprefix("@")}:
+            with suppress(OSError):  # what is not there cannot be overwritten
+                if Path(output).samefile(file):
+                    raise UsageError("--output", f"{output} is an input as well", "name another file")
 
 
 def read_small(path: str | Path, most_bytes: int) -> bytes:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.decoding.clips import Excerpt, Source
+from pptsn.runtime.video.names import is_companion, some_of
 
 LIST_FORMATS = ("videos", "frames")
 _FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
@@ -36,14 +37,23 @@ class Sample:
 
 
 def read_list(
-    path: str | Path, *, format: str = "videos", prefix: str | Path | None = None, classes: int | None = None
+    path: str | Path,
+    *,
+    format: str = "videos",
+    prefix: str | Path | None = None,
+    classes: int | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> list[Sample]:
-    """Return the samples of a list file in its order; blank lines are skipped.
+    """Return the samples of a list file in its order.
+
+    Blank lines are skipped, and so is what systems put beside files of their own accord (`is_companion`), as it
+    comes into lists that are made of folders.
 
     format: `videos` (`path label` a line) or `frames` (`directory frame_count label`); the last fields are the
         numbers, so that paths can hold spaces.
     prefix: the folder that paths are relative to; without one, the folder of the list itself.
     classes: where known, labels must be below it.
+    note: told what is skipped but blank lines.
     Raises InputError, naming the file and the line, for what cannot be used; UsageError for an unknown format.
     """
     if format not in LIST_FORMATS:
@@ -61,19 +71,25 @@ def read_list(
         for number, line in enumerate(text.split("\n"), 1)
         if line.strip()
     ]
+    companions = [sample.path for sample in samples if _is_companion(sample, root)]
+    if companions and note is not None:
+        note(f"{path}: {len(companions)} of a system's own files left out: {some_of(companions)}")
+    samples = [sample for sample in samples if not _is_companion(sample, root)]
     if not samples:
         raise InputError(path, "is empty", f"give it lines `{_FIELDS[format]}`")
     return samples
 
 
-def read_any_list(path: str | Path) -> list[Sample]:
+def read_any_list(path: str | Path, *, note: Callable[[str], None] | None = None) -> list[Sample]:
     """Return the samples of a list file as `read_list` does, in the format that its lines are in.
 
     What decides is the first line whose path is there: `x 12 3` is the file or folder `x 12`, or else the folder
     of frames `x`.  Where none of the first hundred is, the list counts as one of videos.
     """
-    samples = read_list(path, format="videos")
-    return read_list(path, format="frames") if _names_frames(samples[:_LINES_TO_GUESS]) else samples
+    samples = read_list(path, format="videos", note=note)
+    if _names_frames(samples[:_LINES_TO_GUESS]):
+        return read_list(path, format="frames")
+    return samples
 
 
 def _names_frames(samples: Sequence[Sample]) -> bool:
@@ -92,6 +108,11 @@ def _is_there(path: str, *, folder: bool = False) -> bool:
         return Path(path).is_dir() if folder else Path(path).exists()
     except OSError:  # a name that the system does not even look up
         return False
+
+
+def _is_companion(sample: Sample, root: Path) -> bool:
+    path = Path(sample.path)
+    return is_companion(path.relative_to(root) if path.is_relative_to(root) else path.name)
 
 
 def source_of(sample: Sample) -> Source:

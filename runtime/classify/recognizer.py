@@ -83,13 +83,21 @@ class Recognizer(Closing):
         segments: int = ClassifySettings.segments,
         views: str = ClassifySettings.views,
         sampling: str = ClassifySettings.sampling,
+        accept_damaged: bool = ClassifySettings.accept_damaged,
     ) -> Classification:
         """Return the answer for one video file or folder of extracted frames.
 
-        segments, views, sampling: see ClassifySettings.
+        segments, views, sampling, accept_damaged: see ClassifySettings.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
-        (result,) = self.classify_many([source], segments=segments, views=views, sampling=sampling, decoders=0)
+        (result,) = self.classify_many(
+            [source],
+            segments=segments,
+            views=views,
+            sampling=sampling,
+            accept_damaged=accept_damaged,
+            decoders=0,
+        )
         if isinstance(result, Failure):
             raise result.error
         return result
@@ -102,17 +110,20 @@ class Recognizer(Closing):
         views: str = ClassifySettings.views,
         sampling: str = ClassifySettings.sampling,
         decoders: Decoders = ClassifySettings.decoders,
+        accept_damaged: bool = ClassifySettings.accept_damaged,
         note: Callable[[str], None] | None = None,
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
 
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.
-        segments, views, sampling, decoders: see ClassifySettings.
+        segments, views, sampling, decoders, accept_damaged: see ClassifySettings.
         note: told, by whatever thread, what `auto` takes of what `pptsn tune` found, and where fewer processes
             decode than should.
         """
-        settings = ClassifySettings(segments=segments, views=views, sampling=sampling, decoders=decoders)
+        settings = ClassifySettings(
+            segments=segments, views=views, sampling=sampling, decoders=decoders, accept_damaged=accept_damaged
+        )
         return self._results(sources, settings, note)
 
     def _results(
@@ -134,6 +145,7 @@ class Recognizer(Closing):
                 self.spec,
                 segments=settings.segments,
                 rule=settings.sampling,
+                accept_damaged=settings.accept_damaged,
                 decoders=decoders,
                 note=note,
             ) as frames,

@@ -19,12 +19,14 @@ class ClassifySettings:
     segments: frames to look at.  views: crops of each, a name in VIEW_PLANS.  sampling: which frames, a name in
     SAMPLING_RULES.  Their defaults are those of the published inference.
     decoders: processes that decode, 0 for none but this one, or "auto", see `decoder_count`.
+    accept_damaged: whether a source of which nearly all pictures are damaged gets an answer, with a warning.
     """
 
     segments: int = option("Frames to look at; the published inference takes 25.", default=25)
     views: str = option("Crops of each frame: ten, three or center.", default="ten")
     sampling: str = option("Which frames: centre (published inference) or linspace.", default="centre")
     decoders: Decoders = decoders_option()
+    accept_damaged: bool = option("Answer for videos of which nearly all pictures are damaged.", default=False)
 
     def __post_init__(self) -> None:
         check_views(self.views)

@@ -19,6 +19,8 @@ from pptsn.runtime.classify.results import Classification, Failure
 _BAR_WIDTH = 12
 _SCORE_WIDTH = 6
 _MIN_SOURCE_WIDTH = 16
+# Before the name of a source with warnings.
+_MARK = "! "
 
 
 class ResultSink(Protocol):
@@ -52,7 +54,10 @@ class JsonLines:
 
 
 class TabbedLines:
-    """Writes tab-separated lines, for pipes: source, class number, label and score, a line a leading class."""
+    """Writes tab-separated lines, for pipes: source, class number, label and score, a line a leading class.
+
+    Of a source with warnings these are a fifth field.
+    """
 
     def __init__(self, output: LineOutput, *, top: int) -> None:
         self._output = output
@@ -62,7 +67,8 @@ class TabbedLines:
         """Write the leading classes of one source, all at once."""
         if isinstance(result, Classification):
             name = printable(result.source)
-            rows = (f"{name}\t{p.class_id}\t{p.label}\t{p.score:.6f}" for p in result.top(self._top))
+            warned = f"\t{printable('; '.join(result.warnings))}" if result.warnings else ""
+            rows = (f"{name}\t{p.class_id}\t{p.label}\t{p.score:.6f}{warned}" for p in result.top(self._top))
             _write_line(self._output, "\n".join(rows))
 
 
@@ -103,7 +109,10 @@ def _naming(output: LineOutput) -> Iterator[None]:
 
 
 class Table:
-    """Prints each result as it comes, as rows of a table on a terminal."""
+    """Prints each result as it comes, as rows of a table on a terminal.
+
+    The name of a source with warnings has a mark before it.
+    """
 
     def __init__(self, console: Console, *, top: int) -> None:
         self._console = console
@@ -123,7 +132,8 @@ class Table:
             header = f"{'source':<{source_width}}  {'label':<{label_width}}  {'score':>{_SCORE_WIDTH}}"
             self._console.print(Text(header, style="bold"))
             self._has_header = True
-        name = shorten_middle(printable(result.source), source_width)
+        mark = _MARK if result.warnings else ""
+        name = mark + shorten_middle(printable(result.source), source_width - len(mark))
         for p in result.top(self._top):
             bar = "━" * round(p.score * _BAR_WIDTH)
             row = Text(f"{name:<{source_width}}  {shorten_middle(p.label, label_width):<{label_width}}  ")

@@ -3,71 +3,123 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.video.names import is_companion, is_video, some_of
 
-# fmt: off
-VIDEO_SUFFIXES = frozenset((
-    ".264", ".265", ".3gp", ".asf", ".avi", ".flv", ".gif", ".h264", ".h265", ".hevc", ".ivf", ".m2ts", ".m4v",
-    ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ps", ".ts", ".vob",
-    ".webm", ".wmv",
-))
-# fmt: on
+# Told what a user should know of what was found.
+_Note: TypeAlias = "Callable[[str], None] | None"
 
 
-def expand_sources(arguments: Iterable[str]) -> list[str | InputError]:
+def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str | InputError]:
     """Return the sources that `arguments` name, in their order.
 
     A file stands for itself.  `@list` is a text file with one source a line (blank lines and lines starting
     with # are skipped; relative paths start at the list); one that cannot be read or names nothing stands in
-    its place as an InputError.  A folder stands for all videos below it, sorted by path, or, where it holds
-    none, for itself: a folder of extracted frames.  A pattern with * ? [ ] stands for what it matches.
+    its place as an InputError.  A file that is called `@name` itself is that file.  A folder stands for all videos
+    below it, sorted by path, or, where it holds none, for itself: a folder of extracted frames; a part of it that
+    cannot be read is an InputError.  A pattern with * ? [ ] stands for what it matches.
     Whatever matches nothing stands for itself, so that opening it reports what is wrong and the others go on.
+    What systems put beside files of their own accord is passed over (`is_companion`).
 
+    note: told, in a line each, which files of a folder or a list are left out.
     Raises UsageError where there is no source at all.
     """
     sources: list[str | InputError] = []
     for argument in arguments:
-        if argument.startswith("@"):
-            try:
-                sources += [source for line in _list_lines(Path(argument[1:])) for source in _expand(line)]
-            except InputError as error:
-                sources.append(error)
-        else:
-            sources += _expand(argument)
+        listed = list_named(argument)
+        if listed is None:
+            sources += _expand(argument, note)
+            continue
+        try:
+            sources += [source for line in _list_lines(listed, note) for source in _expand(line, note)]
+        except InputError as error:
+            sources.append(error)
     if not sources:
         raise UsageError("SOURCE", "no source given", "name files, folders, patterns or @list")
     return sources
 
 
-def _expand(argument: str) -> list[str]:
+def list_named(argument: str) -> Path | None:
+    """Return the list that `@list` names, or None for another argument: a file that is called so is that file."""
+    if not argument.startswith("@") or os.path.lexists(argument):
+        return None
+    return Path(argument[1:])
+
+
+def _expand(argument: str, note: _Note) -> list[str | InputError]:
     try:
-        return _expanded(argument)
+        return _expanded(argument, note)
     except OSError:  # a name that the system does not even look up; opening it will say why
         return [argument]
 
 
-def _expanded(argument: str) -> list[str]:
+def _expanded(argument: str, note: _Note) -> list[str | InputError]:
     path = Path(argument)
     if path.is_dir():
-        return videos_below(path) or [argument]
+        return _in_folder(path, note)
     if not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
+        named = [match for match in matches if not is_companion(Path(match).name)]
         # A pattern that matches a folder means what is in it, as naming the folder does.
-        return [source for match in matches for source in _expand(match)] or [argument]
+        return [source for match in named for source in _expand(match, note)] or [argument]
     return [argument]
 
 
-def videos_below(folder: Path) -> list[str]:
-    """Return the paths of all files with a video suffix in `folder` and below, sorted."""
-    return sorted(
-        str(path) for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
-    )
+@dataclass
+class FolderContents:
+    """What lies in a folder and below.
+
+    videos: paths, sorted; others: paths of the files that are left out, and of links to folders.
+    unreadable: an error for each folder that cannot be read.
+    """
+
+    videos: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    unreadable: list[InputError] = field(default_factory=list)
 
 
-def _list_lines(path: Path) -> list[str]:
+def contents_of(folder: Path) -> FolderContents:
+    """Return what lies in `folder` and below, without what systems put there of their own accord."""
+    found = FolderContents()
+
+    def note_unreadable(error: OSError) -> None:
+        cause = f"cannot be read ({(error.strerror or str(error)).lower()})"
+        found.unreadable.append(InputError(error.filename, cause, "check its permissions"))
+
+    for place, folders, files in os.walk(folder, onerror=note_unreadable):
+        folders[:] = [name for name in folders if not is_companion(name)]
+        found.others += [str(Path(place, name)) for name in folders if Path(place, name).is_symlink()]
+        for name in files:
+            path = Path(place, name)
+            if not is_companion(name):
+                (found.videos if is_video(name) and path.is_file() else found.others).append(str(path))
+    found.videos.sort()
+    found.others.sort()
+    return found
+
+
+def _in_folder(folder: Path, note: _Note) -> list[str | InputError]:
+    found = contents_of(folder)
+    if not found.videos:  # the folder itself is one of frames; opening it tells of what lies in it
+        return [str(folder), *(error for error in found.unreadable if error.thing != str(folder))]
+    if note is not None and found.others:
+        names = some_of([printable(os.path.relpath(path, folder)) for path in found.others])
+        note(f"{printable(str(folder))}: {_files(len(found.others))} left out, by name no video: {names}")
+    return [*found.videos, *found.unreadable]
+
+
+def _files(count: int) -> str:
+    return "1 file is" if count == 1 else f"{count} files are"
+
+
+def _list_lines(path: Path, note: _Note) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -76,4 +128,12 @@ def _list_lines(path: Path) -> list[str]:
     entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not entries:
         raise InputError(f"@{path}", "the list names no source", "expected one source a line")
-    return [str(path.parent / entry) for entry in entries]  # an absolute entry stays as it is
+    named = [entry for entry in entries if not is_companion(entry)]
+    if note is not None and len(named) < len(entries):
+        left_out = [entry for entry in entries if is_companion(entry)]
+        note(f"@{printable(str(path))}: {_lines(len(left_out))} of a system's own files: {some_of(left_out)}")
+    return [str(path.parent / entry) for entry in named]  # an absolute entry stays as it is
+
+
+def _lines(count: int) -> str:
+    return "left out 1 line" if count == 1 else f"left out {count} lines"

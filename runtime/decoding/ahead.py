@@ -39,6 +39,7 @@ def decoded_ahead(
     *,
     segments: int,
     rule: str,
+    accept_damaged: bool = False,
     decoders: int = 0,
     note: Callable[[str], None] | None = None,
 ) -> Feed[ClipItem]:
@@ -48,22 +49,45 @@ def decoded_ahead(
         fewer, or the thread.  A process that dies costs its clip alone, whose ClipEnd says so.
     note: told once where there are fewer.
     """
+    decode = _Decode(spec, segments, rule, accept_damaged)
     count = min(decoders, len(sources)) if isinstance(sources, Sized) else decoders
     if count:
         try:
-            return _pool(sources, spec, segments=segments, rule=rule, decoders=count, note=note)
+            return _pool(sources, decode, decoders=count, note=note)
         except (OSError, EOFError) as error:
             if note is not None:
                 note(f"no decoders, as the system starts no process ({reason_of(error)})")
-    return _DecodingThread(sources, spec, segments=segments, rule=rule)
+    return _DecodingThread(sources, decode)
+
+
+@dataclass(frozen=True)
+class _Decode:
+    """What a decoder does with a source and its number."""
+
+    spec: ModelSpec
+    segments: int
+    rule: str
+    accept_damaged: bool
+
+    def __call__(self, numbered: tuple[int, Source], stop: threading.Event | None = None) -> Iterator[ClipItem]:
+        clip, source = numbered
+        return frames_of(
+            clip,
+            source,
+            self.spec,
+            segments=self.segments,
+            rule=self.rule,
+            accept_damaged=self.accept_damaged,
+            stop=stop,
+        )
 
 
 class _DecodingThread(Feed[ClipItem]):
     """Decodes in a thread of this process; one that gets nothing from a file is left behind for another."""
 
-    def __init__(self, sources: Iterable[Source], spec: ModelSpec, *, segments: int, rule: str) -> None:
+    def __init__(self, sources: Iterable[Source], decode: _Decode) -> None:
         self._sources = enumerate(sources)
-        self._spec, self._segments, self._rule = spec, segments, rule
+        self._decode = decode
         self._start()
 
     def _start(self) -> None:
@@ -73,10 +97,10 @@ class _DecodingThread(Feed[ClipItem]):
         self._ahead = Prefetcher(self._items(self._left), depth=_FRAMES_AHEAD)
 
     def _items(self, left: threading.Event) -> Iterator[ClipItem]:
-        for clip, source in self._sources:
+        for numbered in self._sources:
             beat()
-            self._under_way = clip, source
-            yield from frames_of(clip, source, self._spec, segments=self._segments, rule=self._rule, stop=left)
+            self._under_way = numbered
+            yield from self._decode(numbered, stop=left)
             self._under_way = None
 
     def get(self, timeout_s: float | None = None) -> ClipItem:
@@ -110,27 +134,8 @@ class _DecodingThread(Feed[ClipItem]):
         self._ahead.close()
 
 
-@dataclass(frozen=True)
-class _Decode:
-    """What a decoder does with a source and its number."""
-
-    spec: ModelSpec
-    segments: int
-    rule: str
-
-    def __call__(self, numbered: tuple[int, Source]) -> Iterator[ClipItem]:
-        clip, source = numbered
-        return frames_of(clip, source, self.spec, segments=self.segments, rule=self.rule)
-
-
 def _pool(
-    sources: Iterable[Source],
-    spec: ModelSpec,
-    *,
-    segments: int,
-    rule: str,
-    decoders: int,
-    note: Callable[[str], None] | None,
+    sources: Iterable[Source], decode: _Decode, *, decoders: int, note: Callable[[str], None] | None
 ) -> Feed[ClipItem]:
     from pptsn.runtime.workers.pool import Crew, WorkerPool  # not where no pool is needed
 
@@ -138,13 +143,11 @@ def _pool(
         count=decoders,
         thing="decoders",
         slots=_FRAMES_OF_A_DECODER,
-        slot_bytes=spec.short_side**2 * 3 * _ASPECT,
+        slot_bytes=decode.spec.short_side**2 * 3 * _ASPECT,
         cores=max(1, available_cores() // decoders),
         preload=_PRELOAD,
     )
-    return WorkerPool(
-        _Decode(spec, segments, rule), enumerate(sources), crew, is_last=_is_end, crashed=_crashed, note=note
-    )
+    return WorkerPool(decode, enumerate(sources), crew, is_last=_is_end, crashed=_crashed, note=note)
 
 
 def _is_end(item: ClipItem) -> bool:

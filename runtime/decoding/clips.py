@@ -16,6 +16,7 @@ from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import Restart, open_video
+from pptsn.runtime.video.damage import require_sound
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,20 @@ def frames_of(
     *,
     segments: int,
     rule: str,
+    accept_damaged: bool = False,
     stop: threading.Event | None = None,
 ) -> Iterator[ClipItem]:
-    """Yield the frames of one source, number `clip`, then its ClipEnd; see `clip_items`."""
+    """Yield the frames of one source, number `clip`, then its ClipEnd; see `clip_items`.
+
+    accept_damaged: do not take a source for one that cannot be read because nearly all its pictures are damaged.
+    """
     if isinstance(source, InputError):
         yield from _hand_over(ClipEnd(clip, source.thing, time.perf_counter(), 0.0, error=source))
         return
     path, stated = (source.path, source.frames) if isinstance(source, Excerpt) else (source, None)
-    yield from _read(clip, path, spec, stated=stated, segments=segments, rule=rule, stop=stop)
+    yield from _read(
+        clip, path, spec, stated=stated, segments=segments, rule=rule, accept_damaged=accept_damaged, stop=stop
+    )
 
 
 def clip_frames(
@@ -147,6 +154,7 @@ def _read(
     stated: int | None,
     segments: int,
     rule: str,
+    accept_damaged: bool,
     stop: threading.Event | None,
 ) -> Iterator[ClipItem]:
     choose = sampling_rule(rule)
@@ -172,6 +180,8 @@ def _read(
                 else:
                     yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
                 clock.resume()
+            if not accept_damaged:
+                require_sound(source, video.damage)
             yield from _hand_over(
                 ClipEnd(
                     clip,

@@ -18,12 +18,16 @@ from pptsn.runtime.video.formats import options_for_files, what_it_is
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
 
 _MICROSECONDS = 1_000_000
 _OTHER_FILE = "check that it is a whole video file"
 # What FFmpeg may take to open a file, and to read a packet of it, before it is interrupted in its loops.
 READ_TIMEOUT_S = 30.0
+# FFmpeg's name for a key that a Matroska file states.
+_MATROSKA_KEY = "enc_key_id"
+_PICTURE_TRACK = "its default video track is one picture; the track with moving pictures is used"
 _PYAV = int(av.__version__.split(".")[0])
 # From this many pixels a picture on, decoders that PyAV leaves behind are looked for at once.
 _LARGE_AREA = 1_000_000
@@ -31,10 +35,14 @@ _LARGE_AREA = 1_000_000
 
 @dataclass(frozen=True)
 class OpenVideo:
-    """An open file and its video stream."""
+    """An open file and its video stream.
+
+    note: why the stream is not the one that the file offers first; "" where it is.
+    """
 
     container: InputContainer
     stream: VideoStream
+    note: str = ""
 
     @property
     def codec(self) -> VideoCodecContext:
@@ -98,19 +106,9 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     that opens other files (see `pptsn.runtime.video.formats`).
     """
     check_file(path)
+    container = _opened(path, hwaccel)
     try:
-        # An absolute path is never taken for a URL, as `12:30.mp4` would be.
-        container = av.open(
-            path.absolute(),
-            options=options_for_files(),
-            timeout=(READ_TIMEOUT_S, READ_TIMEOUT_S),
-            hwaccel=hwaccel,
-            **open_options(),
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError(path, *_refusal(path, error)) from error
-    try:
-        stream = _video_stream(path, container)
+        stream, note = _video_stream(path, container)
         # Threads of FFmpeg's own make what comes out of a damaged file a matter of chance, and do not always tell
         # that it is damaged (figures: docs/log.md), so that a second look by one thread cannot mend it.  PyAV asks
         # for as many as there are cores, which some decoders heed in any mode.
@@ -119,7 +117,22 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     except BaseException:
         container.close()
         raise
-    return OpenVideo(container, stream)
+    return OpenVideo(container, stream, note)
+
+
+def _opened(path: Path, hwaccel: Any = None) -> InputContainer:
+    try:
+        # An absolute path is never taken for a URL, as `12:30.mp4` would be.
+        container: InputContainer = av.open(
+            path.absolute(),
+            options=options_for_files(),
+            timeout=(READ_TIMEOUT_S, READ_TIMEOUT_S),
+            hwaccel=hwaccel,
+            **open_options(),
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(path, *_refusal(path, error)) from error
+    return container
 
 
 def free_closed(area: int) -> None:
@@ -150,15 +163,58 @@ def _refusal(path: Path, error: Exception) -> tuple[str, str]:
     return f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer) -> tuple[VideoStream, str]:
+    """Return the stream with the moving pictures, and what a user should know of the choice, or ""."""
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
         raise InputError(path, "has no video stream", "choose a file with pictures, not sound alone")
-    if _is_cover_picture(stream):
+    note = ""
+    moving = _moving_beside(path, container, stream)
+    if moving is not None:
+        stream, note = moving, _PICTURE_TRACK
+    elif _is_cover_picture(stream):
         raise InputError(path, "has a cover picture and no video stream", "choose a file with moving pictures")
     if stream.codec_context is None:
         raise InputError(path, "is in a video codec that this FFmpeg does not know", "convert it to H.264")
-    return stream
+    if any(key.casefold() == _MATROSKA_KEY for key in stream.metadata):
+        raise encrypted(path)
+    return stream, note
+
+
+def encrypted(thing: object) -> InputError:
+    """Return the error for a video whose packets are encrypted."""
+    return InputError(thing, "is encrypted", "decrypt it with its key, or get a copy without protection")
+
+
+def is_encrypted(packet: Packet[VideoStream]) -> bool:
+    """Return whether `packet` comes with what is needed to decrypt it."""
+    # PyAV before 16 does not tell; decoding then fails.
+    return hasattr(packet, "has_sidedata") and packet.has_sidedata("encryption_info")
+
+
+def _moving_beside(path: Path, container: InputContainer, stream: VideoStream) -> VideoStream | None:
+    """Return the largest video stream of several pictures where `stream` is one picture; otherwise None."""
+    others = [
+        other
+        for other in container.streams.video
+        if other.index != stream.index and other.codec_context is not None and not _is_cover_picture(other)
+    ]
+    if not others or not (_is_cover_picture(stream) or _is_one_picture(path, stream)):
+        return None
+    others.sort(key=lambda other: -other.codec_context.width * other.codec_context.height)
+    return next((other for other in others if not _is_one_picture(path, other)), None)
+
+
+def _is_one_picture(path: Path, stream: VideoStream) -> bool:
+    if stream.frames:
+        return stream.frames == 1
+    # A second look at the file, as the first one is to begin at its beginning.
+    with _opened(path) as probe:
+        packets = (packet for packet in probe.demux(probe.streams[stream.index]) if packet.size)
+        try:
+            return sum(1 for _ in zip(packets, range(2), strict=False)) < 2
+        except (av.error.FFmpegError, OSError):
+            return True
 
 
 def _is_cover_picture(stream: object) -> bool:

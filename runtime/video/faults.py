@@ -18,6 +18,12 @@ _FILE_FAULTS = (OSError, MemoryError, ValueError, ArithmeticError, LookupError, 
 _FAULT_MODULES = frozenset({"av.error", "cv2"})
 
 
+_CHECK = "check that it is a whole video file"
+# FFmpeg's "not yet implemented", known by name as above.
+_UNSUPPORTED = frozenset({"PatchWelcomeError", "ExperimentalError"})
+_WEBP_FLAGS, _WEBP_ANIMATION = 20, 2
+
+
 class StoppedError(Exception):
     """Whoever asked for the frames wants them no more."""
 
@@ -34,9 +40,7 @@ def check_stop(stop: threading.Event | None) -> None:
 
 
 @contextmanager
-def input_errors_only(
-    path: Path, cause: str = "cannot be decoded", remedy: str = "check that it is a whole video file"
-) -> Iterator[None]:
+def input_errors_only(path: Path, cause: str = "cannot be decoded", remedy: str = _CHECK) -> Iterator[None]:
     """Turn what a file makes go wrong, a stop, and a stall into an InputError about `path`.  Let the rest pass.
 
     cause, remedy: those of the error; what exactly went wrong is added to the cause.
@@ -51,6 +55,34 @@ def input_errors_only(
         if not _is_file_fault(error):
             raise
         raise InputError(path, f"{cause} ({_reason(error)})", remedy) from error
+
+
+def frameless(path: Path, *, lost: int, failure: Exception | None) -> InputError:
+    """Return the error for a file that gave no frame.
+
+    lost: packets that could not be decoded; failure: what the decoder said of the last of them.
+    """
+    if not lost:
+        return InputError(path, "holds no frame", _CHECK)
+    if _is_animated_webp(path):
+        cause = "is an animated WebP picture, which this FFmpeg does not decode"
+        return InputError(path, cause, "convert it to GIF or MP4")
+    if type(failure).__name__ in _UNSUPPORTED:
+        cause = "uses what this FFmpeg does not decode"
+        return InputError(path, cause, "convert it to H.264")
+    packets = "1 packet" if lost == 1 else f"{lost} packets"
+    return InputError(path, f"holds no frame that can be decoded ({packets} failed)", _CHECK)
+
+
+def _is_animated_webp(path: Path) -> bool:
+    """Return whether the file at `path` says so in its header (RIFF; VP8X with the animation bit)."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_WEBP_FLAGS + 1)
+    except OSError:
+        return False
+    is_webp = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X" and len(head) > _WEBP_FLAGS
+    return is_webp and bool(head[_WEBP_FLAGS] & _WEBP_ANIMATION)
 
 
 def _is_file_fault(error: Exception) -> bool:

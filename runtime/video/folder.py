@@ -11,8 +11,10 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import DEMUX, stage
 from pptsn.runtime.frames.stored import decoded_picture
+from pptsn.runtime.video.damage import Damage
 from pptsn.runtime.video.faults import check_stop, input_errors_only
 from pptsn.runtime.video.frame import Choose, Pixels, Restart, Transform, VideoFrame, gathered
+from pptsn.runtime.video.names import is_companion
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
@@ -38,6 +40,7 @@ class ImageFolderReader(Closing):
         self.path = Path(path)
         self._files, self._ignored = _frame_files(self.path)
         self._cut_short: set[int] = set()
+        self._read_so_far: set[int] = set()
         self._closed = False
 
     @property
@@ -46,11 +49,17 @@ class ImageFolderReader(Closing):
         return len(self._cut_short)
 
     @property
+    def damage(self) -> Damage:
+        """How many pictures were found to be cut short, of those that were read so far."""
+        read, cut_short = len(self._read_so_far), len(self._cut_short)
+        return Damage(decoded=read, damaged=cut_short, sampled=read, sampled_damaged=cut_short)
+
+    @property
     def warnings(self) -> list[str]:
         """What is wrong with the folder though it can be used, as far as known; one phrase each."""
         warnings = {
             _counted(self._ignored, "without a number (img_00001.jpg) {} ignored"): self._ignored,
-            _counted(len(self._cut_short), "{} cut short"): self._cut_short,
+            f"{_counted(len(self._cut_short), '{} cut short')}, of {len(self._read_so_far)} read": self._cut_short,
         }
         return [warning for warning, met in warnings.items() if met]
 
@@ -114,6 +123,7 @@ class ImageFolderReader(Closing):
             pixels = _decoded(file, data + _JPEG_END if cut_short else data)
             if transform is not None:
                 pixels = transform(pixels)
+        self._read_so_far.add(index)
         if cut_short:
             self._cut_short.add(index)
         return VideoFrame(pixels, index, None, str(self.path))
@@ -184,9 +194,13 @@ def _numbered(folder: Path, files: Sequence[Path]) -> dict[int, Path]:
     return numbered
 
 
+def _is_picture(entry: Path) -> bool:
+    return entry.suffix.lower() in _PICTURES and not is_companion(entry.name) and entry.is_file()
+
+
 def _pictures(folder: Path) -> list[Path]:
     try:
-        files = [entry for entry in folder.iterdir() if entry.suffix.lower() in _PICTURES and entry.is_file()]
+        files = [entry for entry in folder.iterdir() if _is_picture(entry)]
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(folder, f"cannot be read ({reason})", "check the path and its permissions") from error

@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pptsn.runtime.video.damage import Damage
+
 _Source = TypeVar("_Source")
 
 Pixels = npt.NDArray[np.uint8]
@@ -65,6 +67,11 @@ class FrameSource(Protocol):
         ...
 
     @property
+    def damage(self) -> Damage:
+        """How much is known to have come out damaged; meaningful once frames were read."""
+        ...
+
+    @property
     def warnings(self) -> list[str]:
         """What is wrong with the source though it can be used, as far as known; one phrase each."""
         ...
@@ -74,7 +81,7 @@ class FrameSource(Protocol):
         ...
 
     def duration_s(self) -> float | None:
-        """Return the length in seconds that the file states, or None."""
+        """Return the length of its frames in seconds, or None where they have no times."""
         ...
 
     def read(self, indices: Sequence[int], *, transform: Transform | None = None) -> list[VideoFrame]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import av.error
 import numpy as np
 import numpy.typing as npt
+from av.format import Flags
 
 from pptsn.runtime.base.stages import DEMUX, stage, timed
 from pptsn.runtime.video.bitstream import PacketInspector
-from pptsn.runtime.video.container import READ_TIMEOUT_S, OpenVideo
+from pptsn.runtime.video.container import READ_TIMEOUT_S, OpenVideo, is_encrypted
+from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import StalledError, check_stop
 
 if TYPE_CHECKING:
+    from av.format import ContainerFormat
     from av.packet import Packet
     from av.video.stream import VideoStream
 
@@ -27,6 +30,12 @@ _TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpeg
 _SOUGHT_BY_DTS = frozenset({"mpegts"})
 # An MPEG-4 picture that says "not coded", of which decoders make no frame, is never longer.
 _NO_PICTURE_BYTES = 8
+# Where this is so, a packet more or less is no frame more or less: one may hold a field, or nothing to be shown.
+_TIMES_MISSING, _TIMES_REPEAT = "presentation times are missing", "presentation times repeat"
+_NO_KEY_FIRST, _LEADS = "it does not begin with a key frame", "it begins with frames shown before its key frame"
+_NO_PROMISE = frozenset({_TIMES_MISSING, _TIMES_REPEAT, _NO_KEY_FIRST, _LEADS})
+# Formats of bare pictures, whose times FFmpeg makes up.
+_NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
 _CHANGES = ("new_extradata", "param_change")
 
 
@@ -43,6 +52,10 @@ class FrameIndex:
     ranks: (P,) int64, the number of the frame that each packet gives, or -1 where it is not shown.
     distrust: why frames must not be looked up here; empty where they may.
     cut_short: what ended the file early; empty where nothing did.
+    shortfall: how much shorter it is than it says, in words; empty where it is all there.
+    promised: how many frames its packets promise, or None where they do not say.
+    encrypted: how many of its packets are.
+    duration_s: from the beginning of the first frame to the end of the last; None where there are no timestamps.
     """
 
     pts: npt.NDArray[np.int64]
@@ -53,6 +66,10 @@ class FrameIndex:
     ranks: npt.NDArray[np.int64]
     distrust: str
     cut_short: str
+    shortfall: str = ""
+    promised: int | None = None
+    encrypted: int = 0
+    duration_s: float | None = None
     _positions: dict[int, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -96,13 +113,16 @@ class _Survey:
     damaged: bool = False
     pictureless: bool = False
     changing: bool = False
+    encrypted: int = 0
+    pictures: int = 0  # packets to be shown that hold one
 
     def add(self, packet: Packet[VideoStream]) -> None:
         position = len(self.pts)
         self.pts.append(packet.pts)
         self.sizes.append(packet.size)
         data = memoryview(packet)
-        self.pictureless |= not self.inspector.holds_picture(data)
+        holds_picture = self.inspector.holds_picture(data)
+        self.pictureless |= not holds_picture
         # Nothing comes before the first packet, so that every decode begins there.
         if packet.is_keyframe and (position == 0 or self.inspector.is_clean_start(data)):
             self.keys.append(position)
@@ -110,11 +130,13 @@ class _Survey:
         # What an edit list cuts away is decoded for the sake of others, but not shown.
         if not packet.is_discard:
             self.shown.append(position)
+            self.pictures += holds_picture
         if packet.dts is not None:  # Matroska has none for the first packets where there are B-frames
             self.ordered &= self.last_dts is None or packet.dts > self.last_dts
             self.last_dts = packet.dts
         self.damaged |= packet.is_corrupt
         self.changing |= _changes_stream(packet)
+        self.encrypted += is_encrypted(packet)
 
     def _leads(self) -> bool:
         """Whether frames hang on others from before the file was cut: a decoder may or may not show them."""
@@ -129,11 +151,11 @@ class _Survey:
             "its container has no presentation times": container not in _TIMED_CONTAINERS,
             "it holds no packets": not self.pts,
             "it shows no frame": not self.shown,
-            "presentation times are missing": None in self.pts,
-            "presentation times repeat": len(set(self.pts)) < len(self.pts),
+            _TIMES_MISSING: None in self.pts,
+            _TIMES_REPEAT: len(set(self.pts)) < len(self.pts),
             "decoding times do not increase": not self.ordered,
-            "it does not begin with a key frame": self.keys[:1] != [0],
-            "it begins with frames shown before its key frame": self._leads(),
+            _NO_KEY_FIRST: self.keys[:1] != [0],
+            _LEADS: self._leads(),
             "packets are marked as damaged": self.damaged,
             "some packets hold no picture": self.pictureless
             or (codec == "mpeg4" and min(self.sizes, default=0) <= _NO_PICTURE_BYTES),
@@ -148,16 +170,24 @@ def _changes_stream(packet: Packet[VideoStream]) -> bool:
     return any(packet.has_sidedata(kind) for kind in _CHANGES)  # type: ignore[arg-type]
 
 
-def video_packets(video: OpenVideo) -> Iterator[Packet[VideoStream]]:
+def video_packets(
+    video: OpenVideo, *, beside: Callable[[Packet[Any]], None] | None = None
+) -> Iterator[Packet[VideoStream]]:
     """Yield the packets of the video stream that hold data.
 
     An empty packet would tell the decoder that the file is over: the last one does, and some files have more.
+    beside: called with the packets of other streams; None: they are passed over.
     Raises StalledError where one takes longer than a file may.
     """
+    streams = (video.stream,) if beside is None else ()
     try:
-        for packet in timed(DEMUX, video.container.demux(video.stream)):
-            if packet.size:
-                yield packet
+        for packet in timed(DEMUX, video.container.demux(*streams)):
+            if not packet.size:
+                continue
+            if beside is not None and packet.stream_index != video.stream.index:
+                beside(packet)
+                continue
+            yield cast("Packet[VideoStream]", packet)
     except av.error.ExitError:
         raise StalledError(f"gave no packet for {READ_TIMEOUT_S:g} s") from None
     except IndexError:
@@ -172,22 +202,25 @@ def build_index(video: OpenVideo, *, stop: threading.Event | None = None) -> Fra
     Raises StoppedError once `stop` is set, StalledError where the file gives nothing.
     """
     survey = _Survey(PacketInspector(video.codec.name, video.codec.extradata))
+    extent = Extent(video)
     cut_short = ""
     try:
-        for packet in video_packets(video):
+        for packet in video_packets(video, beside=extent.add_other if extent.needs_others else None):
             check_stop(stop)
             with stage(DEMUX):
                 survey.add(packet)
+                extent.add(packet)
     except (av.error.FFmpegError, OSError) as error:
         cut_short = str(getattr(error, "strerror", None) or error)
     distrust = survey.distrust(video.container.format.name, video.codec.name)
     if cut_short and not distrust:
         distrust = "it ends early"
-    by_dts = video.container.format.name in _SOUGHT_BY_DTS
-    return _index_of(survey, distrust, cut_short, by_dts=by_dts)
+    return _index_of(survey, extent, video.container.format, distrust, cut_short)
 
 
-def _index_of(survey: _Survey, distrust: str, cut_short: str, *, by_dts: bool) -> FrameIndex:
+def _index_of(
+    survey: _Survey, extent: Extent, container: ContainerFormat, distrust: str, cut_short: str
+) -> FrameIndex:
     timed: Sequence[int | None] = survey.pts if None not in survey.pts else [-1] * len(survey.pts)
     pts = np.array(timed, dtype=np.int64)
     shown = np.array(survey.shown, dtype=np.int64)
@@ -199,11 +232,15 @@ def _index_of(survey: _Survey, distrust: str, cut_short: str, *, by_dts: bool) -
         pts=pts,
         sizes=np.array(survey.sizes, dtype=np.int64),
         keys=np.array(survey.keys, dtype=np.int64),
-        seek_times=_seek_times(survey, by_dts=by_dts),
+        seek_times=_seek_times(survey, by_dts=container.name in _SOUGHT_BY_DTS),
         presented=shown,
         ranks=ranks,
         distrust=distrust,
         cut_short=cut_short,
+        shortfall=extent.shortfall(),
+        promised=None if distrust in _NO_PROMISE or container.flags & _NO_TIMESTAMPS else survey.pictures,
+        encrypted=survey.encrypted,
+        duration_s=None if container.flags & _NO_TIMESTAMPS else extent.duration_s,
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import DEMUX, stage
-from pptsn.runtime.video.container import OpenVideo, free_closed, open_container
-from pptsn.runtime.video.faults import input_errors_only
+from pptsn.runtime.video.container import OpenVideo, encrypted, free_closed, open_container
+from pptsn.runtime.video.damage import MARKS_DAMAGE, Damage, means_nothing
+from pptsn.runtime.video.faults import frameless, input_errors_only
 from pptsn.runtime.video.frame import Choose, Restart, Transform, VideoFrame, gathered
 from pptsn.runtime.video.index import FrameIndex, build_index
 from pptsn.runtime.video.picture import PictureMaker
@@ -41,10 +43,12 @@ class VideoReader(Closing):
                 video.close()
 
     def _learn(self, video: OpenVideo, stop: threading.Event | None) -> None:
-        self._area = video.area
-        self._duration_s = video.duration_s
+        self._area, self._codec, self._choice = video.area, video.codec.name, video.note
         self._index = build_index(video, stop=stop)
         self._trusted = self._index.trusted
+        if self._index.encrypted:
+            raise encrypted(self.path)
+        self._duration_s = self._index.duration_s or video.duration_s
 
     @property
     def index(self) -> FrameIndex:
@@ -62,18 +66,43 @@ class VideoReader(Closing):
         return self._findings.lost if self._findings else 0
 
     @property
+    def damage(self) -> Damage:
+        """How much is known to have come out damaged."""
+        found = self._findings or Findings()
+        absent = found.lost + self._unmade
+        return Damage(
+            decoded=found.frames + absent,
+            damaged=found.damaged + absent,
+            sampled=found.taken,
+            sampled_damaged=found.taken_damaged,
+            marked=self._codec in MARKS_DAMAGE,
+        )
+
+    @property
     def warnings(self) -> list[str]:
         """What is wrong with the file though it can be used, as far as known; one phrase each."""
         found = self._findings or Findings()
+        packets = found.frames + found.lost + self._unmade
         cut_short = found.cut_short or self._index.cut_short
+        early = f"the file ends early{f': {self._index.shortfall}' if self._index.shortfall else ''}"
+        taken = f", {found.taken_damaged} of the {found.taken} sampled" if found.taken else ""
         warnings = {
-            f"{_counted(found.lost, 'packet')} could not be decoded": found.lost,
-            # Some decoders call every frame damaged, and then it means nothing.
-            f"{_counted(found.damaged, 'frame')} came out damaged": 0 < found.damaged < found.frames,
-            f"the file ends early ({cut_short})": cut_short,
+            f"{found.lost} of {_counted(packets, 'packet')} could not be decoded": found.lost,
+            f"{self._unmade} of {_counted(packets, 'frame')} did not come out": self._unmade,
+            f"{found.damaged} of {_counted(found.frames, 'frame')} came out damaged{taken}": found.damaged,
+            f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
             "the picture size changes on the way": len(found.sizes) > 1,
+            self._choice: self._choice,
         }
         return [warning for warning, met in warnings.items() if met]
+
+    @property
+    def _unmade(self) -> int:
+        """How many frames a decoder dropped without a word; known where all was decoded and packets are frames."""
+        found, promised = self._findings, self._index.promised
+        if found is None or promised is None or found.frames != self._count or found.interlaced:
+            return 0
+        return max(0, promised - found.frames - found.lost)
 
     def frame_count(self) -> int:
         """Return the number of frames; decodes the file once where its index cannot be trusted."""
@@ -87,7 +116,7 @@ class VideoReader(Closing):
         return self._known_count()
 
     def duration_s(self) -> float | None:
-        """Return the length in seconds that the file states, or None."""
+        """Return the seconds from the first frame to the end of the last; without times, what the file states."""
         return self._duration_s
 
     def read(self, indices: Sequence[int], *, transform: Transform | None = None) -> list[VideoFrame]:
@@ -223,20 +252,20 @@ class VideoReader(Closing):
         raise InputError(self.path, cause, "sample it by its true number of frames")
 
     def _note(self, findings: Findings, *, whole: bool) -> None:
-        if self._findings is None or findings.frames >= self._findings.frames:
+        before = self._findings
+        if means_nothing(self._codec, frames=findings.frames, damaged=findings.damaged):
+            findings.damaged = findings.taken_damaged = 0
+        if before is None or whole or findings.frames > before.frames:
             self._findings = findings
+        else:  # of what was met the longer decode knows more; of what was wanted the newer one
+            self._findings = replace(before, taken=findings.taken, taken_damaged=findings.taken_damaged)
         if whole:
             self._count = findings.frames
 
     def _known_count(self) -> int:
         if not self._count:
-            lost = self.lost_frames
-            cause = (
-                f"holds no frame that can be decoded ({_counted(lost, 'packet')} failed)"
-                if lost
-                else "holds no frame"
-            )
-            raise InputError(self.path, cause, "check that it is a whole video file")
+            found = self._findings or Findings()
+            raise frameless(self.path, lost=found.lost or self._unmade, failure=found.failure)
         return self._count
 
 

@@ -25,11 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class Findings:
-    """What a sequential decode met on its way."""
+    """What a sequential decode met on its way.
+
+    frames: that came out, of which damaged: so many are; taken, taken_damaged: the same of those that were wanted.
+    lost: packets that could not be decoded; failure: what the decoder said of the last of them.
+    interlaced: frames made of two fields each.  cut_short: what ended the file early; empty where nothing did.
+    """
 
     frames: int = 0
-    lost: int = 0
     damaged: int = 0
+    taken: int = 0
+    taken_damaged: int = 0
+    lost: int = 0
+    failure: Exception | None = None
+    interlaced: int = 0
     cut_short: str = ""
     sizes: set[tuple[int, int]] = field(default_factory=set)
 
@@ -54,13 +63,15 @@ def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Find
     try:
         with stage(DECODE):
             frames = video.codec.decode(packet)
-    except (av.error.FFmpegError, OSError):
+    except (av.error.FFmpegError, OSError) as error:
         # After a damaged packet the decoder can go on with the next; `container.decode` would end here.
         findings.lost += 1
+        findings.failure = error
         return
     for frame in frames:
         findings.frames += 1
         findings.damaged += frame.is_corrupt
+        findings.interlaced += frame.interlaced_frame
         findings.sizes.add((frame.width, frame.height))
         yield frame
 
@@ -87,6 +98,8 @@ def pick_frames(
         pictures = PictureMaker(str(path), video.stream.time_base, transform)
         for index, frame in enumerate(decode_all(video, findings, stop=stop)):
             if index in wanted:
+                findings.taken += 1
+                findings.taken_damaged += frame.is_corrupt
                 yield pictures.make(frame, index)
             if index >= last and not whole:
                 break

@@ -15,7 +15,7 @@ from pptsn.convert.int8.options import Int8Options
 from pptsn.convert.verify.agreement import normalised_errors
 from pptsn.convert.verify.logits import clip_logits, opened
 from pptsn.convert.verify.runs import Runs
-from pptsn.runtime.classify.sources import videos_below
+from pptsn.runtime.classify.sources import contents_of
 from tests.convert.int8.test_conversion import no_bar
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
@@ -26,7 +26,7 @@ CLIPS = 104
 @pytest.fixture(scope="module")
 def clips(shared_dir: Path) -> list[str]:
     """Real clips of all actions."""
-    videos = videos_below(shared_dir / "clips" / "actions")
+    videos = contents_of(shared_dir / "clips" / "actions").videos
     return [videos[i * len(videos) // CLIPS] for i in range(CLIPS)]
 
 

@@ -15,6 +15,7 @@ from pptsn.runtime.frames.preprocess import resize_frame
 from pptsn.runtime.frames.sampling import centre_indices, training_indices
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.runtime.video import open_video
+from pptsn.runtime.video.damage import require_sound
 from pptsn.training.data.augment import training_crops, validation_crops
 
 Crops = npt.NDArray[np.uint8]
@@ -82,6 +83,7 @@ def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] |
 
     with open_video(sample.path) as video:
         frames = [frame.pixels for frame in video.read_sampled(choose, transform=resize)]
+        require_sound(sample.path, video.damage)
     if len({frame.shape for frame in frames}) > 1:
         raise InputError(sample.path, "changes its aspect between frames", "cut the file at that place")
     return frames

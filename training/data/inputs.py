@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.model.labels import kinetics400, read_labels
 from pptsn.runtime.model.spec import ModelSpec
@@ -53,7 +54,8 @@ def sample_lists(recipe: Recipe, *, classes: int) -> SampleLists:
     """Read the training and validation list of `recipe`; raises what `read_list` raises."""
     data = recipe.data
     train, val = (
-        read_list(path, format=data.format, prefix=data.prefix, classes=classes) for path in (data.train, data.val)
+        read_list(path, format=data.format, prefix=data.prefix, classes=classes, note=print_note)
+        for path in (data.train, data.val)
     )
     return SampleLists(train, val)
 

@@ -51,7 +51,7 @@ def stages(
     from pptsn.runtime.base.progress import notes, print_note
     from pptsn.runtime.classify.sources import expand_sources
 
-    found = expand_sources(sources)
+    found = expand_sources(sources, note=print_note)
     check_outputs(output, inputs=[model, *sources, *found])
     method = new_method(repeats, seconds)
     with runner.open(model) as engine:

@@ -45,7 +45,7 @@ def run_live(run: LiveRun) -> int:
 
 def _classify(run: LiveRun, reporter: Reporter) -> int:
     with stop_signals() as stop:
-        named = list(_with_connected_input(expand_stream_sources(run.sources)))
+        named = list(_with_connected_input(expand_stream_sources(run.sources, note=reporter.note)))
         uris = [uri for uri in named if not isinstance(uri, InputError)]
         unusable = [error for error in named if isinstance(error, InputError)]
         outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))

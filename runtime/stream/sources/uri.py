@@ -16,16 +16,19 @@ part of the name.  Each kind reads its own texts: see `registry`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.plugins import PluginError
-from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.classify.sources import expand_sources, list_named
 from pptsn.runtime.stream.sources.base import AnyKind, SourceUri
 from pptsn.runtime.stream.sources.on_disk import split_path
 from pptsn.runtime.stream.sources.registry import SOURCES, kind_of, source_kind
+from pptsn.runtime.video.names import is_companion
 
+_Note: TypeAlias = "Callable[[str], None] | None"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 
 
@@ -60,19 +63,26 @@ def _path_kind_for(text: str) -> AnyKind:
     return next(kind for kind in own if kind.is_path and kind.claims(text))
 
 
-def expand_stream_sources(arguments: Iterable[str]) -> list[SourceUri | InputError]:
+def expand_stream_sources(
+    arguments: Iterable[str], *, note: Callable[[str], None] | None = None
+) -> list[SourceUri | InputError]:
     """Return the sources that `arguments` name, in their order.
 
     Each is what `parse_source` takes, or a folder of videos, a pattern or a `@list` as in `expand_sources`.
     Options after a folder or a pattern hold for all that it stands for.  In a list, relative paths start at the
     list; for one that cannot be read there is an InputError, and so does a line that makes no sense.
+    note: told which files of a folder or a list are left out.
 
     Raises UsageError where there is no source at all, where standard input is named twice, and as `parse_source`
     does for what is no line of a list.
     """
     sources: list[SourceUri | InputError] = []
     for argument in arguments:
-        sources += _listed(argument) if argument.startswith("@") else _expanded(argument, _kind_for(argument))
+        listed = list_named(split_path(argument)[0])
+        if listed is None:
+            sources += _expanded(argument, _kind_for(argument), note)
+        else:
+            sources += _listed(Path(argument[1:]), note)
     if not sources:
         raise UsageError("SOURCE", "no source given", "name files, folders, cameras, URLs or @list")
     if sum(isinstance(source, SourceUri) and kind_of(source).reads_stdin for source in sources) > 1:
@@ -80,12 +90,12 @@ def expand_stream_sources(arguments: Iterable[str]) -> list[SourceUri | InputErr
     return sources
 
 
-def _expanded(entry: str, kind: AnyKind) -> list[SourceUri | InputError]:
+def _expanded(entry: str, kind: AnyKind, note: _Note) -> list[SourceUri | InputError]:
     """Return what `entry`, a source of that kind, stands for."""
     if not kind.is_path:
         return [kind.parse(entry)]
     path, query = split_path(entry)
-    found = expand_sources([path])
+    found = expand_sources([path], note=note)
     return [each if isinstance(each, InputError) else _on_disk(each, query) for each in found]
 
 
@@ -94,9 +104,9 @@ def _on_disk(path: str, query: str) -> SourceUri:
     return _path_kind_for(text).parse(text)
 
 
-def _listed(argument: str) -> list[SourceUri | InputError]:
-    """Return what the lines of `@list` stand for; paths start at the folder of the list."""
-    path = Path(argument[1:])
+def _listed(path: Path, note: _Note) -> list[SourceUri | InputError]:
+    """Return what the lines of the list at `path` stand for; relative paths start at its folder."""
+    argument = f"@{path}"
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
@@ -109,7 +119,9 @@ def _listed(argument: str) -> list[SourceUri | InputError]:
     for number, entry in entries:
         try:
             kind = _kind_for(entry)
-            sources += _expanded(str(path.parent / entry) if kind.is_path else entry, kind)
+            if kind.is_path and is_companion(split_path(entry)[0]):
+                continue
+            sources += _expanded(str(path.parent / entry) if kind.is_path else entry, kind, note)
         except (UsageError, PluginError) as error:
             sources.append(InputError(f"{argument}:{number}", f"{error.thing}: {error.cause}", error.remedy))
     return sources

@@ -20,7 +20,7 @@ import pytest
 
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
-from pptsn.runtime.classify.sources import videos_below
+from pptsn.runtime.classify.sources import contents_of
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.tuned import DecodersFound
@@ -227,7 +227,7 @@ def test_a_stopped_program_leaves_no_process(
 def test_real_and_mutated_clips_give_the_same_lines_and_kills_cost_their_clips(
     model: Path, shared_dir: Path, tmp_path: Path
 ) -> None:
-    real = [Path(name) for name in videos_below(shared_dir / "clips")]
+    real = [Path(name) for name in contents_of(shared_dir / "clips").videos]
     kinds = [Path(source) for source in all_kinds(tmp_path / "kinds") if isinstance(source, Path)]
     small = [path for path in [*real, *kinds] if path.is_file() and path.stat().st_size < 2_000_000]
     chance = random.Random(12)

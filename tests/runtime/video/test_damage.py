@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -139,7 +140,7 @@ def test_a_packet_that_is_gone_is_counted_and_the_rest_is_read(packet: int, tmp_
     frames, lost, warnings = _check_against_plain_decode(path)
     assert frames < 48
     assert lost == 1
-    assert "1 packet could not be decoded" in warnings
+    assert any(re.match("1 of 4[78] packets could not be decoded", warning) for warning in warnings)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
@@ -201,7 +202,7 @@ def test_a_file_that_cannot_be_read_on_gives_the_frames_so_far(
 ) -> None:
     from pptsn.runtime.video import index, sequential
 
-    def breaking(video: index.OpenVideo) -> Iterator[object]:
+    def breaking(video: index.OpenVideo, **beside: object) -> Iterator[object]:
         for number, packet in enumerate(all_packets(video)):
             if number == 24:
                 raise OSError(5, "Input/output error")
@@ -215,7 +216,7 @@ def test_a_file_that_cannot_be_read_on_gives_the_frames_so_far(
     with open_video(path) as video:
         frames = video.read_sampled(lambda count: [0, count - 1])
         assert video.frame_count() == 24
-        assert video.warnings == ["the file ends early (Input/output error)"]
+        assert video.warnings == ["the file ends early: 1.0 of 1.9 s (Input/output error)"]
     for frame in frames:
         np.testing.assert_array_equal(frame.pixels, expected[frame.index])
 
@@ -228,8 +229,10 @@ def test_a_stream_that_appears_on_the_way_does_not_end_in_an_error(tmp_path: Pat
         """Fails after the last packet, as PyAV's container does when there is a stream that it did not expect."""
 
         def __init__(self, video: OpenVideo) -> None:
-            self.format = video.container.format
             self._video = video
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._video.container, name)
 
         def demux(self, stream: object) -> Iterator[object]:
             yield from self._video.container.demux(self._video.stream)

@@ -411,9 +411,9 @@ def test_a_jpeg_that_is_cut_short_is_used_and_told(tmp_path: Path) -> None:
             shown = cv2.imread(str(tmp_path / f"img_{frame.index}.jpg"), cv2.IMREAD_COLOR)
             assert shown is not None
             np.testing.assert_array_equal(frame.pixels, shown[:, :, ::-1])
-        assert (video.lost_frames, video.warnings) == (1, ["1 picture is cut short"])
+        assert (video.lost_frames, video.warnings) == (1, ["1 picture is cut short, of 3 read"])
         video.read([1, 2])
-        assert (video.lost_frames, video.warnings) == (2, ["2 pictures are cut short"])
+        assert (video.lost_frames, video.warnings) == (2, ["2 pictures are cut short, of 4 read"])
 
 
 def test_a_stop_ends_the_reading_of_pictures(tmp_path: Path) -> None:

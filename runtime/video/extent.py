@@ -1,0 +1,150 @@
+"""How far the frames of a file reach, and whether that is as far as the file says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pptsn.runtime.video.container import OpenVideo
+from pptsn.runtime.video.wholeness import is_cut_off
+
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+_MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+# Containers whose header states how long they are; in others FFmpeg makes it up of what is there.
+_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
+# In these the header states the length of the longest stream alone.
+_STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf"})
+# What a muxer may round, or count of a last frame, in frames: of a file that is whole by its structure, and of one
+# that is known to be cut off.
+_TOLERATED_FRAMES, _TOLERATED_FRAMES_IF_CUT = 1.5, 0.5
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_MICROSECONDS = 1_000_000
+_INSIDE_A_PACKET = "inside a packet"
+# What is shorter shows better as a number of frames.
+_TOLD_IN_SECONDS_S = 0.1
+
+
+class Extent:
+    """Takes the packets of an open file one by one, and tells how far they reach."""
+
+    def __init__(self, video: OpenVideo) -> None:
+        self._video = video
+        self._packets = self._shown = 0
+        self._first: int | None = None
+        self._last: int | None = None
+        self._last_duration = 0
+        self._partial = False  # whether the newest packet is but the beginning of one
+        self._others_end_s = 0.0
+
+    @property
+    def needs_others(self) -> bool:
+        """Whether the packets of other streams tell more: where the file states the length of all together."""
+        video = self._video
+        several = len(video.container.streams) > 1
+        return several and video.container.format.name in _STATE_THE_LONGEST and _own_end_s(video) is None
+
+    def add(self, packet: Packet[Any]) -> None:
+        """Take a packet of the video stream."""
+        self._packets += 1
+        self._partial = packet.is_corrupt
+        pts = packet.pts
+        if pts is None or packet.is_discard:
+            return
+        self._shown += 1
+        if self._first is None or pts < self._first:
+            self._first = pts
+        if self._last is None or pts >= self._last:
+            self._last, self._last_duration = pts, packet.duration or 0
+
+    def add_other(self, packet: Packet[Any]) -> None:
+        """Take a packet of another stream."""
+        if packet.pts is not None:
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self._others_end_s = max(self._others_end_s, end_s)
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from the beginning of the first frame to the end of the last, or None for no timestamps."""
+        ticks = self._ticks
+        return None if ticks is None else ticks * self._tick_s
+
+    @property
+    def _tick_s(self) -> float:
+        return float(self._video.stream.time_base or 0)
+
+    @property
+    def _ticks(self) -> float | None:
+        if self._first is None or self._last is None or not self._tick_s:
+            return None
+        return self._last + (self._last_duration or self._mean_step) - self._first
+
+    @property
+    def _mean_step(self) -> float:
+        """Ticks from a frame to the next, for a last frame that does not say how long it is shown."""
+        if self._first is None or self._last is None or self._shown < 2:
+            rate = self._video.stream.average_rate
+            return 1 / float(rate) / self._tick_s if rate and self._tick_s else 0.0
+        return (self._last - self._first) / (self._shown - 1)
+
+    def shortfall(self) -> str:
+        """Return how much shorter the file is than it says, in words; "" where it is all there."""
+        container = self._video.container.format.name
+        if container == _MOV and self._video.stream.frames:
+            return self._unindexed()
+        is_cut = is_cut_off(Path(self._video.container.name), container)
+        stated_s = _own_end_s(self._video) or _stated_s(self._video)
+        length_s = self.duration_s
+        if stated_s is None or length_s is None:
+            return _INSIDE_A_PACKET if is_cut else ""
+        end_s = max(length_s, float(self._first or 0) * self._tick_s + length_s, self._others_end_s)
+        tolerated = _TOLERATED_FRAMES_IF_CUT if is_cut else _TOLERATED_FRAMES
+        if end_s < stated_s - tolerated * self._mean_step * self._tick_s:
+            return _of(length_s, stated_s)
+        return _INSIDE_A_PACKET if is_cut and self._partial else ""
+
+    def _unindexed(self) -> str:
+        """Return what is missing of the frames that the file's own table lists."""
+        whole = self._packets - self._partial
+        listed = _listed_packets(self._video, at_least=whole)
+        lacking = listed - whole
+        if lacking <= 0:
+            return ""
+        stated_s, length_s = self._video.duration_s, self.duration_s or 0.0
+        if stated_s is None or lacking * self._mean_step * self._tick_s < _TOLD_IN_SECONDS_S:
+            return f"{listed - lacking} of {listed} frames"
+        return _of(length_s, stated_s)
+
+
+def _of(length_s: float, stated_s: float) -> str:
+    """Return both in as few decimals as tell them apart."""
+    digits = next((n for n in (1, 2) if f"{length_s:.{n}f}" != f"{stated_s:.{n}f}"), 3)
+    return f"{length_s:.{digits}f} of {stated_s:.{digits}f} s"
+
+
+def _listed_packets(video: OpenVideo, *, at_least: int) -> int:
+    """Return how many packets with data the table of an MP4 file lists, or `at_least` where it is no more."""
+    entries: Any = getattr(video.stream, "index_entries", None)
+    if entries is None:  # PyAV before 16
+        return int(video.stream.frames)
+    return sum(entry.size > 0 for entry in entries) if len(entries) > at_least else at_least
+
+
+def _own_end_s(video: OpenVideo) -> float | None:
+    """Return when the video stream ends as the file states it, or None where it tells of all streams together."""
+    stream = video.stream
+    if stream.frames and stream.time_base and video.container.format.name == "avi":
+        return float(stream.frames * stream.time_base)  # of one that was cut off FFmpeg guesses the duration
+    clock = _CLOCK.match(stream.metadata.get("DURATION", ""))
+    if clock and video.container.format.name == "matroska,webm":
+        return 3600 * int(clock[1]) + 60 * int(clock[2]) + float(clock[3])
+    return None
+
+
+def _stated_s(video: OpenVideo) -> float | None:
+    container = video.container
+    if container.format.name not in _STATE_LENGTH or not container.duration or container.duration < 0:
+        return None
+    return container.duration / _MICROSECONDS

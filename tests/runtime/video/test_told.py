@@ -1,0 +1,286 @@
+"""What is lost of a file is told, whatever the degree: damage, an early end, encryption, an absent codec."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.video import open_video
+from pptsn.runtime.video.damage import require_sound
+from pptsn.runtime.video.wholeness import is_cut_off
+from tests.clips import X264, decode_plainly, packet_places, picture, write_clip
+
+_FRAMES = 40
+_SOME = [index * _FRAMES // 20 for index in range(20)]
+
+
+def _garbled(path: Path, share: float) -> Path:
+    """Overwrite bytes in this share of the packets of a file."""
+    rng = np.random.default_rng(1)
+    data = bytearray(path.read_bytes())
+    places = packet_places(path)
+    for number in rng.permutation(len(places))[: round(share * len(places))]:
+        offset, size = places[number]
+        for at in rng.integers(size // 3, size, 16):
+            data[offset + int(at)] ^= 1 + int(rng.integers(255))
+    path.write_bytes(data)
+    return path
+
+
+def _told(path: Path) -> str:
+    """Return all warnings about a file of which twenty frames are sampled; the error, where it is one."""
+    try:
+        with open_video(path) as video:
+            video.read_sampled(lambda count: sorted({index * count // 20 for index in range(20)}))
+            require_sound(path, video.damage)
+            return "; ".join(video.warnings)
+    except InputError as error:
+        return f"error: {error}"
+
+
+@pytest.mark.parametrize("percent", [0, 3, 10, 30, 60, 88, 95, 100])
+@pytest.mark.parametrize("name", ["h264.mp4", "mpeg4.avi", "prores.mov"])
+def test_damage_of_any_degree_is_told_with_its_share(name: str, percent: int, tmp_path: Path) -> None:
+    codec = {"h264": "libx264", "mpeg4": "mpeg4", "prores": "prores_ks"}[name.split(".")[0]]
+    options = {"g": "1", "threads": "1"} if codec == "libx264" else {}
+    pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
+    path = write_clip(
+        tmp_path / name, frames=_FRAMES, width=192, height=128, codec=codec, options=options, pix_fmt=pix_fmt
+    )
+    told = _told(_garbled(path, percent / 100))
+    if percent == 0:
+        assert told == ""
+        return
+    found = re.search(r"(\d+) of 40 frames (?:came out|are) damaged, (\d+) of the 20 sampled", told)
+    assert found, told
+    damaged, sampled = int(found[1]), int(found[2])
+    # A picture that hangs on a damaged one is not marked, and a few bytes may do no harm.
+    assert 0.5 * percent <= 100 * damaged / _FRAMES <= percent
+    assert told.startswith("error: ") == (damaged >= 36 and sampled >= 18), told
+
+
+@pytest.mark.parametrize("percent", [20, 60, 100])
+def test_frames_that_a_decoder_drops_without_a_word_are_counted(percent: int, tmp_path: Path) -> None:
+    path = write_clip(
+        tmp_path / "a.mp4", frames=_FRAMES, codec="libx265", options={"x265-params": "log-level=none"}
+    )
+    _garbled(path, percent / 100)
+    made = sum(1 for _ in decode_plainly(path))
+    assert made < _FRAMES
+    with open_video(path) as video:
+        video.read_sampled(lambda count: list(range(count)))
+        assert video.frame_count() == made
+        told = [
+            int(number) for number in re.findall(r"(\d+) of \d+ (?:frames|packets)", "; ".join(video.warnings))
+        ]
+    assert sum(told) > 0.5 * (_FRAMES - made), told
+
+
+def test_what_a_codec_calls_damaged_throughout_is_believed_of_all_but_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _garbled(write_clip(tmp_path / "a.mp4", frames=12, options={"g": "1", "threads": "1"}), 1)
+    assert "12 of 12 frames are damaged" in _told(path)
+    monkeypatch.setattr("pptsn.runtime.video.damage._MARK_ALL", frozenset({"h264"}))
+    assert _told(path) == ""
+
+
+def _write_with_sound(path: Path, *, seconds: float = 1.6, sound_s: float = 1.6, options: object = None) -> Path:
+    with av.open(str(path), "w", options=options or {}) as container:
+        video = container.add_stream("libx264", rate=25, options=dict(X264 | {"bf": "0"}))
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        sound = container.add_stream("aac", rate=44100, layout="mono")
+        packets = []
+        for number in range(round(seconds * 25)):
+            packets += video.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24"))
+        packets += video.encode(None)
+        for number in range(round(sound_s * 44100 / 1024)):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, number * 1024
+            packets += sound.encode(frame)
+        packets += sound.encode(None)
+        packets = [packet for packet in packets if packet.dts is not None]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            container.mux(packet)
+    return path
+
+
+def _faststart(path: Path) -> Path:
+    return _write_with_sound(path, options={"movflags": "faststart"})
+
+
+def _silent(path: Path) -> Path:
+    return write_clip(path, frames=_FRAMES, options=X264 | {"bf": "0"})
+
+
+def _silent_faststart(path: Path) -> Path:
+    return _copied(_silent(path.with_name("w.mp4")), path, {"movflags": "faststart"})
+
+
+def _copied(path: Path, target: Path, options: dict[str, str]) -> Path:
+    """Write the packets of `path` into another file, whose muxer gets `options`."""
+    with av.open(str(path)) as source, av.open(str(target), "w", options=options) as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.mp4", _faststart),
+        pytest.param("a.mp4", _silent_faststart, marks=pytest.mark.slow),
+        pytest.param("a.mkv", _silent, marks=pytest.mark.slow),
+        ("a.mkv", _write_with_sound),
+        pytest.param("a.webm", lambda path: _write_vp8(path), marks=pytest.mark.slow),
+        pytest.param("a.flv", _silent, marks=pytest.mark.slow),
+        ("a.flv", _write_with_sound),
+        ("a.ts", _silent),
+        ("a.avi", _silent),
+    ],
+)
+def test_a_file_cut_off_anywhere_is_told(name: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = write(tmp_path / name)
+    assert _told(path) == "", "whole"
+    data = path.read_bytes()
+    whole = packet_places(path)
+    first, end = whole[0][0], whole[-1][0] + whole[-1][1]
+    for place in range(50):
+        inside = first + (end - first) * place // 50
+        between = max(offset for offset, _ in whole if offset <= inside)
+        for at in {inside, between}:
+            path.write_bytes(data[:at])
+            _check_cut(path, name, len(whole))
+
+
+def _write_vp8(path: Path) -> Path:
+    return write_clip(path, frames=_FRAMES, codec="libvpx", options={})
+
+
+def _check_cut(path: Path, name: str, frames: int) -> None:
+    told = _told(path)
+    try:
+        with open_video(path) as video:
+            left, length_s = video.frame_count(), video.duration_s()
+    except InputError:
+        assert told.startswith("error: ")
+        return
+    if name == "a.ts" and not is_cut_off(path, "mpegts"):
+        return  # cut between packets of 188 bytes it is as whole as any
+    if told.startswith("error: "):  # hardly a frame is left, and damaged
+        assert left < 3
+        return
+    assert "ends early" in told, (left, told)
+    found = re.search(r"ends early: ([\d.]+) of 1\.[67]\d* s", told)
+    if left < frames - 2 and name != "a.ts":
+        assert found, (left, told)
+        assert float(found[1]) == pytest.approx(length_s, abs=0.06), (left, told)
+
+
+def test_sound_that_goes_on_makes_no_video_end_early(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.mkv", "a.flv", "a.ts"):
+        path = _write_with_sound(tmp_path / name, seconds=0.8, sound_s=2.4)
+        with open_video(path) as video:
+            video.read_sampled(lambda count: [0, count - 1])
+            assert (video.warnings, video.frame_count()) == ([], 20)
+            assert video.duration_s() == pytest.approx(0.8, abs=0.02), name
+
+
+@pytest.mark.parametrize("times", [[0, 16, 32, 480], [0, 100, 101, 400, 1600]])
+def test_the_duration_is_that_of_the_frames(times: Sequence[int], tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.mkv"):
+        path = write_clip(tmp_path / name, frames=len(times), times=times, options=X264 | {"bf": "0"})
+        with open_video(path) as video:
+            lasts_s = (video.duration_s() or 0) - times[-1] / 400
+            assert 0 < lasts_s < 1.5 * times[-1] / 400 / (len(times) - 1), name
+
+
+def _picture_beside(path: Path, *, picture_first: bool, frames: int = 20) -> Path:
+    with av.open(str(path), "w") as container:
+        still = container.add_stream("mjpeg", rate=25)
+        still.width, still.height, still.pix_fmt = 320, 240, "yuvj420p"
+        moving = container.add_stream("libx264", rate=25, options=dict(X264))
+        moving.width, moving.height, moving.pix_fmt = 96, 64, "yuv420p"
+        (still if picture_first else moving).disposition = 1
+        for number in range(frames):
+            if number == 0:
+                shown = av.VideoFrame.from_ndarray(picture(0, width=320, height=240), format="rgb24")
+                container.mux(still.encode(shown))
+            container.mux(moving.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        for stream in (still, moving):
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
+def test_a_picture_that_is_the_default_track_gives_way_to_the_video(name: str, tmp_path: Path) -> None:
+    path = _picture_beside(tmp_path / name, picture_first=True)
+    with open_video(path) as video:
+        assert (video.frame_count(), video.read([3])[0].pixels.shape) == (20, (64, 96, 3))
+        assert any("its default video track is one picture" in warning for warning in video.warnings)
+
+
+def test_a_video_of_one_frame_is_a_video(tmp_path: Path) -> None:
+    path = _picture_beside(tmp_path / "a.mkv", picture_first=True, frames=1)
+    with open_video(path) as video:
+        assert (video.frame_count(), video.read([0])[0].pixels.shape) == (1, (240, 320, 3))
+
+
+def test_what_is_encrypted_is_called_so(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "plain.mp4", frames=12, options=X264 | {"bf": "0"})
+    key = {
+        "encryption_scheme": "cenc-aes-ctr",
+        "encryption_key": "00112233445566778899aabbccddeeff",
+        "encryption_kid": "0123456789abcdef0123456789abcdef",
+    }
+    told = _told(_copied(path, tmp_path / "a.mp4", key))
+    assert told.startswith(f"error: {tmp_path}/a.mp4: is encrypted; ")
+
+
+def test_an_animated_webp_is_called_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    with av.open(str(path), "w", format="webp") as container:
+        stream = container.add_stream("libwebp_anim", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(5):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+        container.mux(stream.encode(None))
+    assert "is an animated WebP picture, which this FFmpeg does not decode" in _told(path)
+
+
+# What is due, as the script that makes these files states it.
+_FAULTS = {
+    "all_damaged.mp4": "error: .*100 of 100 frames are damaged, 20 of the 20 sampled",
+    "all_damaged_gop.mp4": "error: .*100 of 100 frames are damaged, 20 of the 20 sampled",
+    "cut.mp4": "ends early: 0.5 of 4.0 s",
+    "cut.mkv": "ends early: 0.5 of 4.0 s",
+    "encrypted.mp4": "error: .*is encrypted",
+    "animated.webp": "error: .*is an animated WebP picture",
+    "picture_default.mkv": "its default video track is one picture",
+    "vfr.mp4": "^$",
+    "sound_longer.mkv": "^$",
+    "whole.mp4": "^$",
+    "mac/frames": "^$",
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", _FAULTS)
+def test_each_made_fault_is_told(name: str, shared_dir: Path) -> None:
+    assert re.search(_FAULTS[name], _told(shared_dir / "faults" / name))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "seconds"), [("vfr.mp4", 8.0), ("sound_longer.mkv", 4.0), ("cut.mp4", 0.48)])
+def test_made_durations_are_the_frames_own(name: str, seconds: float, shared_dir: Path) -> None:
+    with open_video(shared_dir / "faults" / name) as video:
+        assert video.duration_s() == pytest.approx(seconds, abs=0.005)
