@@ -40,8 +40,9 @@ def classify(
 ) -> None:
     """Name the action in each video.
 
-    Sources that cannot be read are reported and the others go on; the exit code is then 1. Each answer is written
-    as soon as it is there, so that all of them stay however the run ends.
+    Sources that cannot be read, or of which nearly all pictures are damaged, are reported and the others go on;
+    the exit code is then 1. Each answer is written as soon as it is there, so that all of them stay however the
+    run ends.
 
     Example: pptsn classify clips/ --model model.onnx --output answers.jsonl
     """
@@ -109,21 +110,28 @@ def _sinks(output: str | None, *, top: int) -> Iterator[list[ResultSink]]:
 
 
 def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> int:
-    """Write the results as they come; return how many failed."""
+    """Write the results as they come, and sum up what was wrong; return how many failed."""
     from rich.console import Console
 
-    from pptsn.runtime.base.progress import progress_bar
+    from pptsn.runtime.base.progress import notes, progress_bar
     from pptsn.runtime.classify.results import Failure
 
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
-    failed = 0
+    failed = warned = answered = 0
     with progress_bar(errors) as bar:
         task = bar.add_task("classifying", total=total)
         for result in results:
             _write(result, sinks)
             _tell(result, errors)
-            failed += isinstance(result, Failure)
+            if isinstance(result, Failure):
+                failed += 1
+            else:
+                answered += 1
+                warned += bool(result.warnings)
             bar.advance(task)
+    if failed or warned:
+        line = f"pptsn: {answered} of {total} sources answered, {warned} of them with warnings; {failed} failed"
+        notes().print(line, markup=False)
     return failed
 
 

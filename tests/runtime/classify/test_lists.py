@@ -125,3 +125,12 @@ def test_items_are_chosen_evenly() -> None:
     assert evenly(range(10), 4) == [0, 2, 5, 7]
     assert evenly("abc", 5) == ["a", "b", "c"]
     assert evenly("", 5) == []
+
+
+def test_companions_of_other_systems_are_no_samples(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("a.mp4 0\n._a.mp4 0\n@eaDir/a.mp4 1\nb.mp4 1\n")
+    notes: list[str] = []
+    samples = read_list(path, note=notes.append)
+    assert [Path(sample.path).name for sample in samples] == ["a.mp4", "b.mp4"]
+    assert notes == [f"{path}: 2 of a system's own files left out: {tmp_path}/._a.mp4, {tmp_path}/@eaDir/a.mp4"]

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,66 @@ def test_a_name_too_long_to_exist_stays_to_be_reported(tree: Path) -> None:
 def test_no_source_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="no source given"):
         expand_sources([])
+
+
+def _told(arguments: list[str]) -> tuple[list[str], list[str]]:
+    notes: list[str] = []
+    found = expand_sources(arguments, note=notes.append)
+    return [str(source) for source in found], notes
+
+
+def _folder(path: Path, *names: str) -> Path:
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(b"x")
+    return path
+
+
+@pytest.mark.parametrize("others", range(0, 12, 3))
+def test_files_left_out_of_a_folder_are_counted_and_named(others: int, tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "a.mp4", "b.dv", *(f"deep/{number:02}.txt" for number in range(others)))
+    found, notes = _told([str(folder)])
+    assert found == [f"{folder}/a.mp4", f"{folder}/b.dv"]
+    assert len(notes) == bool(others)
+    if others:
+        assert notes[0].startswith(f"{folder}: {others} files are left out, by name no video: deep/00.txt, ")
+        assert notes[0].endswith(f" and {others - 5} more") == (others > 5)
+
+
+def test_companions_of_other_systems_are_no_sources(tmp_path: Path) -> None:
+    companions = ["._a.mp4", ".DS_Store", "Thumbs.db", "@eaDir/a.mp4/b.mp4", "__MACOSX/._b.mp4"]
+    folder = _folder(tmp_path / "clips", "a.mp4", *companions)
+    assert _told([str(folder)]) == ([f"{folder}/a.mp4"], [])
+    assert _told([f"{folder}/*"]) == ([f"{folder}/a.mp4"], [])
+    (tmp_path / "list").write_text("\n".join(["clips/a.mp4", *(f"clips/{name}" for name in companions)]))
+    found, notes = _told([f"@{tmp_path}/list"])
+    assert found == [f"{folder}/a.mp4"]
+    assert len(notes) == 1
+    assert "left out 5 lines of a system's own files: clips/._a.mp4, " in notes[0]
+    assert _told([f"{folder}/._a.mp4"]) == ([f"{folder}/._a.mp4"], []), "named by itself"
+
+
+def test_a_file_called_like_a_list_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(_folder(tmp_path, "@user_reel.mp4", "a.mp4"))
+    (tmp_path / "list").write_text("a.mp4\n")
+    assert _told(["@user_reel.mp4", "@list"])[0] == ["@user_reel.mp4", "a.mp4"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_part_of_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "a.mp4", "closed/b.mp4")
+    (folder / "closed").chmod(0)
+    found = _told([str(folder)])[0]
+    (folder / "closed").chmod(0o700)
+    assert found == [
+        f"{folder}/a.mp4",
+        f"{folder}/closed: cannot be read (permission denied); check its permissions",
+    ]
+
+
+def test_a_link_to_a_folder_is_left_out_and_named(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "clips", "a.mp4")
+    (folder / "more").symlink_to(_folder(tmp_path / "elsewhere", "b.mp4"))
+    found, notes = _told([str(folder)])
+    assert found == [f"{folder}/a.mp4"]
+    assert notes == [f"{folder}: 1 file is left out, by name no video: more"]
