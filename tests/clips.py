@@ -111,8 +111,14 @@ def packet_places(path: Path) -> list[tuple[int, int]]:
         ]
 
 
-def damage_packets(path: Path, packets: Iterable[int], *, seed: int = 0, wipe: bool = False) -> Path:
-    """Flip bits in the given packets of a file, or with `wipe` overwrite them with ones: no picture is left."""
+def damage_packets(
+    path: Path, packets: Iterable[int], *, seed: int = 0, wipe: bool = False, overwrite: bool = False
+) -> Path:
+    """Flip bits in the given packets of a file.
+
+    wipe: overwrite them with ones instead, so that no picture is left; overwrite: some of their bytes, so that
+    pictures come out damaged for certain.
+    """
     rng = np.random.default_rng(seed)
     data = bytearray(path.read_bytes())
     places = packet_places(path)
@@ -120,6 +126,9 @@ def damage_packets(path: Path, packets: Iterable[int], *, seed: int = 0, wipe: b
         offset, size = places[packet]
         if wipe:
             data[offset : offset + size] = b"\xff" * size
+        elif overwrite:
+            for at in rng.integers(size // 3, size, 16):
+                data[offset + int(at)] ^= 1 + int(rng.integers(255))
         else:
             for _ in range(8):
                 data[offset + size // 3 + int(rng.integers(size - size // 3))] ^= 1 << int(rng.integers(8))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import pptsn
-from tests.clips import cut_file, write_clip, write_sound
+from tests.clips import cut_file, damage_packets, write_clip, write_sound
 from tests.models import write_foreign_model, write_tiny_model
 
 ROOT = Path(__file__).parent.parent
@@ -301,7 +302,7 @@ def test_names_that_are_no_utf8_are_written_legibly(run, model: Path, tmp_path: 
 def test_a_missing_list_and_an_endless_name_leave_the_others_running(run, model: Path, folder: Path) -> None:
     ending = run("classify", "@none.txt", "n" * 300, folder / "a.mp4", "--model", model)
     assert ending.code == 1
-    assert len(ending.err.splitlines()) == 2
+    assert ending.err.splitlines()[2:] == ["pptsn: 1 of 3 sources answered, 0 of them with warnings; 2 failed"]
     assert "@none.txt: the list cannot be read" in ending.err
     assert ending.out.startswith(f"{folder / 'a.mp4'}\t")
 
@@ -319,3 +320,20 @@ def test_a_full_disk_is_one_line(model: Path, folder: Path, unbuffered: str) -> 
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     assert "No space left" in ended.stderr
+
+
+def test_a_damaged_clip_is_an_error_unless_it_is_accepted(run, model: Path, tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "a.mp4", frames=25, options={"g": "1", "threads": "1"})
+    damaged = write_clip(tmp_path / "b.mp4", frames=25, width=192, height=128, options={"g": "1", "threads": "1"})
+    damage_packets(damaged, range(25), overwrite=True)
+    refused = run("classify", whole, damaged, "--model", model)
+    assert refused.code == 1
+    found = re.search(r"b.mp4: (\d+) of 25 frames are damaged, \1 of the 25 sampled; get a whole", refused.err)
+    assert found, refused.err
+    answer = tmp_path / "o.jsonl"
+    accepted = run("classify", whole, damaged, "--model", model, "--accept-damaged", "-o", answer)
+    assert accepted.code == 0
+    warning = f"{found[1]} of 25 frames came out damaged, {found[1]} of the 25 sampled"
+    assert [row.split("\t")[4:] for row in accepted.out.splitlines()[::2]] == [[], [warning]]
+    assert [json.loads(line).get("warnings") for line in answer.read_text().splitlines()] == [None, [warning]]
+    assert "2 of 2 sources answered, 1 of them with warnings; 0 failed" in accepted.err

@@ -129,7 +129,7 @@ def _show(results: Iterable[Classification | Failure], total: int, sinks: list[R
                 answered += 1
                 warned += bool(result.warnings)
             bar.advance(task)
-    if failed or warned:
+    if total > 1 and (failed or warned):
         line = f"pptsn: {answered} of {total} sources answered, {warned} of them with warnings; {failed} failed"
         notes().print(line, markup=False)
     return failed

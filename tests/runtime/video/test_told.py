@@ -14,7 +14,7 @@ from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.damage import require_sound
 from pptsn.runtime.video.wholeness import is_cut_off
-from tests.clips import X264, decode_plainly, packet_places, picture, write_clip
+from tests.clips import X264, damage_packets, decode_plainly, packet_places, picture, write_clip
 
 _FRAMES = 40
 _SOME = [index * _FRAMES // 20 for index in range(20)]
@@ -22,15 +22,8 @@ _SOME = [index * _FRAMES // 20 for index in range(20)]
 
 def _garbled(path: Path, share: float) -> Path:
     """Overwrite bytes in this share of the packets of a file."""
-    rng = np.random.default_rng(1)
-    data = bytearray(path.read_bytes())
-    places = packet_places(path)
-    for number in rng.permutation(len(places))[: round(share * len(places))]:
-        offset, size = places[number]
-        for at in rng.integers(size // 3, size, 16):
-            data[offset + int(at)] ^= 1 + int(rng.integers(255))
-    path.write_bytes(data)
-    return path
+    packets = np.random.default_rng(1).permutation(len(packet_places(path)))
+    return damage_packets(path, packets[: round(share * len(packets))].tolist(), overwrite=True)
 
 
 def _told(path: Path) -> str:
@@ -44,7 +37,7 @@ def _told(path: Path) -> str:
         return f"error: {error}"
 
 
-@pytest.mark.parametrize("percent", [0, 3, 10, 30, 60, 88, 95, 100])
+@pytest.mark.parametrize("percent", [0, 10, 30, 60, 88, 95, 100])
 @pytest.mark.parametrize("name", ["h264.mp4", "mpeg4.avi", "prores.mov"])
 def test_damage_of_any_degree_is_told_with_its_share(name: str, percent: int, tmp_path: Path) -> None:
     codec = {"h264": "libx264", "mpeg4": "mpeg4", "prores": "prores_ks"}[name.split(".")[0]]
