@@ -323,17 +323,17 @@ def test_a_full_disk_is_one_line(model: Path, folder: Path, unbuffered: str) -> 
 
 
 def test_a_damaged_clip_is_an_error_unless_it_is_accepted(run, model: Path, tmp_path: Path) -> None:
-    whole = write_clip(tmp_path / "a.mp4", frames=25, options={"g": "1", "threads": "1"})
-    damaged = write_clip(tmp_path / "b.mp4", frames=25, width=192, height=128, options={"g": "1", "threads": "1"})
-    damage_packets(damaged, range(25), overwrite=True)
+    whole = write_clip(tmp_path / "a.mp4", frames=30, options={"g": "1", "threads": "1"})
+    damaged = write_clip(tmp_path / "b.mp4", frames=30, width=192, height=128, options={"g": "1", "threads": "1"})
+    damage_packets(damaged, range(30), overwrite=True)
     refused = run("classify", whole, damaged, "--model", model)
     assert refused.code == 1
-    found = re.search(r"b.mp4: (\d+) of 25 frames are damaged, \1 of the 25 sampled; get a whole", refused.err)
+    found = re.search(r"b.mp4: (\d+) of 30 frames are damaged, (\d+) of the 25 sampled; get a whole", refused.err)
     assert found, refused.err
     answer = tmp_path / "o.jsonl"
     accepted = run("classify", whole, damaged, "--model", model, "--accept-damaged", "-o", answer)
     assert accepted.code == 0
-    warning = f"{found[1]} of 25 frames came out damaged, {found[1]} of the 25 sampled"
+    warning = f"{found[1]} of 30 frames came out damaged, {found[2]} of the 25 sampled"
     assert [row.split("\t")[4:] for row in accepted.out.splitlines()[::2]] == [[], [warning]]
     assert [json.loads(line).get("warnings") for line in answer.read_text().splitlines()] == [None, [warning]]
     assert "2 of 2 sources answered, 1 of them with warnings; 0 failed" in accepted.err
