@@ -8,7 +8,11 @@ from pathlib import Path
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import option
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
-from pptsn.runtime.model.spec import ARCHITECTURES
+from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS
+
+_MOST = {
+    "classes": MOST_CLASSES, "short_side": LARGEST_SIDE, "crop_size": LARGEST_SIDE, "num_seg": MOST_SEGMENTS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +36,11 @@ class ExportOptions:
     num_seg: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("classes", "short_side", "crop_size", "num_seg"):
+        for name in _MOST:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')}", f"is {value}, expected 1 or more")
+            most = _MOST[name]
+            if value is not None and not 1 <= value <= most:
+                raise UsageError(f"--{name.replace('_', '-')}", f"is {value}, expected 1 to {most}")
         depths = sorted({depth for depths in ARCHITECTURES.values() for depth in depths})
         if self.depth not in (None, *depths):
             raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, depths))}")

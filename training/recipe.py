@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
-from pptsn.runtime.model.spec import ARCHITECTURES, RESNET_VD
+from pptsn.runtime.base.files import read_small
+from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS, RESNET_VD
 
 try:
     import yaml
@@ -22,6 +23,8 @@ try:
         field_validator,
         model_validator,
     )
+
+    from pptsn.training.yaml_text import MOST_CHARACTERS, read_yaml
 except ImportError as error:
     raise MissingDependencyError(
         error.name or "pydantic", "recipes need pydantic and PyYAML", f"run: {install_command('train')}"
@@ -32,7 +35,7 @@ NEUTRAL = ("data.workers", "data.test", "evaluation.")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class ModelSection(_Section):
@@ -48,11 +51,11 @@ class ModelSection(_Section):
 
     architecture: str = RESNET_VD
     depth: int = 50
-    classes: int | None = Field(default=None, ge=2)
+    classes: int | None = Field(default=None, ge=2, le=MOST_CLASSES)
     drop_ratio: float = Field(default=0.4, ge=0, lt=1)
-    num_seg: int = Field(default=3, ge=1)
-    short_side: int = Field(default=256, ge=1)
-    crop_size: int = Field(default=224, ge=1)
+    num_seg: int = Field(default=3, ge=1, le=MOST_SEGMENTS)
+    short_side: int = Field(default=256, ge=1, le=LARGEST_SIDE)
+    crop_size: int = Field(default=224, ge=1, le=LARGEST_SIDE)
     resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] = "fixed_ratio"
     pretrained: Path | None = None
     pretrained_backbone_only: bool = False
@@ -93,15 +96,15 @@ class DataSection(_Section):
     format: Literal["videos", "frames"] = "videos"
     prefix: Path | None = None
     labels: Path | None = None
-    workers: int = Field(default=2, ge=0)
+    workers: int = Field(default=2, ge=0, le=1024)
     max_unreadable: float = Field(default=0.05, ge=0, le=1)
 
 
 class OptimizerSection(_Section):
     """Steps and rates: see `schedule.learning_rate` and `optimizer.RecipeOptimizer`."""
 
-    epochs: int = Field(default=100, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    epochs: int = Field(default=100, ge=1, le=1_000_000)
+    batch_size: int = Field(default=32, ge=1, le=65_536)
     base_rate: float = Field(default=0.01, gt=0)
     warmup_epochs: float = Field(default=10, ge=0)
     warmup_rate: float = Field(default=0.005, ge=0)
@@ -120,8 +123,8 @@ class EvaluationSection(_Section):
     """Views and frames a clip in `pptsn evaluate`.  batch_crops: crops that go through the network at once."""
 
     views: Literal["ten", "three", "center"] = "ten"
-    segments: int = Field(default=25, ge=1)
-    batch_crops: int = Field(default=50, ge=1)
+    segments: int = Field(default=25, ge=1, le=MOST_SEGMENTS)
+    batch_crops: int = Field(default=50, ge=1, le=65_536)
 
 
 class Recipe(_Section):
@@ -136,10 +139,10 @@ class Recipe(_Section):
     optimizer: OptimizerSection = OptimizerSection()
     augmentation: AugmentationSection = AugmentationSection()
     evaluation: EvaluationSection = EvaluationSection()
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: bool = False
-    log_every: int = Field(default=20, ge=1)
+    log_every: int = Field(default=20, ge=1, lt=2**31)
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML that `load_recipe` reads."""
@@ -156,13 +159,13 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = _recipe_file(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path, 4 * MOST_CHARACTERS).decode("utf-8")
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", _remedy()) from error
     except UnicodeDecodeError as error:
         raise UsageError(path, f"is no YAML ({error})", _remedy()) from error
     try:
-        values = _from_yaml(text)
+        values = read_yaml(text)
     except ValueError as error:
         raise UsageError(path, f"is no YAML ({error})", _remedy()) from error
     if not isinstance(values, dict):
@@ -209,19 +212,15 @@ def _remedy() -> str:
     return f"name a YAML file, or a recipe that comes with pptsn: {', '.join(packaged_recipes())}"
 
 
-def _from_yaml(text: str) -> Any:
-    """Return what `text` says; raises ValueError where it is no YAML."""
-    try:
-        return yaml.safe_load(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    # PyYAML lets out what its makers of values meet: in a date that does not exist, a number without digits, ...
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(str(error) or type(error).__name__) from error
-
-
 def _shortened(text: str) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _shown(value: object) -> str:
+    try:
+        return _shortened(repr(value))
+    except ValueError:  # Python spells out no integer of thousands of digits
+        return "a number without end"
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -231,7 +230,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     if not equals or not all(names):
         raise UsageError(f"--set {_shortened(override)}", "expected KEY=VALUE, as in optimizer.epochs=5")
     try:
-        value = _from_yaml(text)
+        value = read_yaml(text)
     except ValueError as error:
         raise UsageError(f"--set {_shortened(override)}", f"its value is no YAML ({error})", "quote it") from error
     section = values
@@ -246,14 +245,14 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 def _explained(problem: Any) -> tuple[str, str]:
     """Return cause and remedy for one entry of pydantic's list."""
-    key = ".".join(map(str, problem["loc"])) or "recipe"
+    key = _shortened(".".join(map(str, problem["loc"])) or "recipe")
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}", _near(key)
     if problem["type"] == "missing":
         return f"{key} is missing", f"add it, or pass --set {key}=..."
     message = str(problem["msg"]).removeprefix("Value error, ")
     value = problem["input"]
-    shown = "" if isinstance(value, dict) else f" is {_shortened(repr(value))}"
+    shown = "" if isinstance(value, dict) else f" is {_shown(value)}"
     return f"{key}{shown}: {message[:1].lower()}{message[1:]}", "correct it"
 
 

@@ -162,7 +162,7 @@ def test_an_export_with_other_files_is_not_replaced(weights, tmp_path, extra):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"crop_size": 0}, r"--crop-size: is 0, expected 1 or more"),
+        ({"crop_size": 0}, r"--crop-size: is 0, expected 1 to"),
         ({"short_side": -1}, r"--short-side: is -1"),
         ({"classes": 0}, r"--classes: is 0"),
         ({"depth": 51}, r"--depth: is 51; choose one of 18, "),

@@ -25,9 +25,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError, reason_of
-from pptsn.runtime.base.files import atomic_folder, write_text
+from pptsn.runtime.base.fields import wrong_field
+from pptsn.runtime.base.files import atomic_folder, read_small, write_text
 from pptsn.runtime.base.temporary import clear_leftovers, hidden_sibling, is_temporary, lock_file
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.spec import MOST_SPEC_BYTES, ModelSpec
 from pptsn.training.checkpoint.pickles import Array, read_pickle
 from pptsn.training.network.weights import Checkpoint, read_checkpoint, save_weights, weights_digest
 from pptsn.training.recipe import Recipe, changed_keys, load_recipe
@@ -187,11 +188,14 @@ class RunFolder:
         folder = self._folder(epoch)
         remedy = "remove this folder to go on from the checkpoint before it, or start anew"
         try:
-            state = TrainingState(**json.loads((folder / _STATE_NAME).read_text(encoding="utf-8")))
-            spec = ModelSpec.from_json((folder / _SPEC_NAME).read_bytes(), source=folder / _SPEC_NAME)
+            state = TrainingState(**json.loads(read_small(folder / _STATE_NAME, MOST_SPEC_BYTES)))
+            if wrong := wrong_field(state):
+                raise ValueError(wrong)
+            text = read_small(folder / _SPEC_NAME, MOST_SPEC_BYTES)
+            spec = ModelSpec.from_json(text, source=folder / _SPEC_NAME)
             weights = read_checkpoint(folder / WEIGHTS_NAME)
             optimizer = read_pickle(folder / _OPTIMIZER_NAME)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, RecursionError, ValueError, TypeError) as error:
             raise ModelError(folder, f"is a damaged checkpoint ({error})", remedy) from error
         except PptsnError as error:
             raise ModelError(folder, f"is a damaged checkpoint ({error.thing}: {error.cause})", remedy) from error
