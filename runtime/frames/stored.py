@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.stages import COLOUR, DECODE, stage
+from pptsn.runtime.frames.picture_size import check_size, picture_size
 from pptsn.runtime.frames.preprocess import Frame
 
 # A chunk has its length, its name, so many bytes of data, and a checksum.
 _PNG_START, _PNG_LAST, _PNG_AROUND_DATA = b"\x89PNG\r\n\x1a\n", b"IEND", 12
 
 
-def decoded_picture(content: bytes) -> Frame | None:
+def decoded_picture(content: bytes, *, thing: object) -> Frame | None:
     """Return the picture that the bytes of a file hold, (H, W, 3) uint8 RGB; None where they hold none.
 
-    It stands upright where EXIF tells how it is held.
+    It stands upright where EXIF tells how it is held.  Of the kinds that OpenCV decodes, these are the ones whose
+    size can be told beforehand: JPEG, PNG, BMP and WebP.
+    Raises InputError, naming `thing`, for one that is larger than may be (see `picture_size`).
     """
     import cv2
 
@@ -25,6 +28,10 @@ def decoded_picture(content: bytes) -> Frame | None:
     # Of the one OpenCV would make an exception, of the other libpng a line.
     if not content or _is_cut_png(content):
         return None
+    size = picture_size(content)
+    if size is None:
+        return None
+    check_size(thing, *size)
     with stage(DECODE):
         picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:

@@ -20,6 +20,7 @@ from msgspec import Meta
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.fields import exactly, wrong_field, wrong_names
+from pptsn.runtime.frames.picture_size import picture_size
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.stored import decoded_picture
 from pptsn.runtime.model.spec import ModelSpec
@@ -27,6 +28,7 @@ from pptsn.runtime.model.spec import ModelSpec
 FORMAT_VERSION = 1
 # Of a reference as it is written: what a model file grows by.
 MOST_BYTES = 400_000
+_MOST_CROPS = 64
 # Of one that is read: another release may write more.
 _MOST_READ = 10 * MOST_BYTES
 _Base64 = Annotated[str, Meta(description="text in base64")]
@@ -87,7 +89,10 @@ class Reference:
     def crops(self, spec: ModelSpec, *, source: object) -> Frame:
         """Return the crops (N, S, S, 3) uint8 RGB; raises ModelError, naming `source`, where they are none."""
         size = spec.crop_size
-        picture = decoded_picture(_bytes(self.crops_png, source))
+        content = _bytes(self.crops_png, source)
+        width, height = picture_size(content) or (0, 0)
+        fits = width == size and height <= _MOST_CROPS * size
+        picture = decoded_picture(content, thing=source) if fits else None
         if picture is None or picture.shape[1] != size or len(picture) % size:
             raise ModelError(source, f"the crops of its reference are none of {size} px", _REMEDY)
         return picture.reshape(-1, size, size, 3)

@@ -14,13 +14,15 @@ from av.video.stream import VideoStream
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY
-from pptsn.runtime.video.formats import options_for_files, what_it_is
+from pptsn.runtime.frames.picture_size import check_size, picture_size
+from pptsn.runtime.video.formats import options_for_decoders, options_for_files, what_it_is
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
 
+_HEAD_BYTES = 1 << 20
 _MICROSECONDS = 1_000_000
 _OTHER_FILE = "check that it is a whole video file"
 # What FFmpeg may take to open a file, and to read a packet of it, before it is interrupted in its loops.
@@ -109,6 +111,8 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     container = _opened(path, hwaccel)
     try:
         stream, note = _video_stream(path, container)
+        _check_pictures(path, stream)
+        stream.codec_context.options = options_for_decoders()
         # Threads of FFmpeg's own make what comes out of a damaged file a matter of chance, and do not always tell
         # that it is damaged (figures: docs/log.md), so that a second look by one thread cannot mend it.  PyAV asks
         # for as many as there are cores, which some decoders heed in any mode.
@@ -133,6 +137,15 @@ def _opened(path: Path, hwaccel: Any = None) -> InputContainer:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(path, *_refusal(path, error)) from error
     return container
+
+
+def _check_pictures(path: Path, stream: VideoStream) -> None:
+    """Raise InputError where the pictures are larger than may be, as the header has it."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if not width:  # a decoder that refused the first picture, which may be all that there is
+        with open(path, "rb") as file:
+            width, height = picture_size(file.read(_HEAD_BYTES)) or (0, 0)
+    check_size(path, width, height)
 
 
 def free_closed(area: int) -> None:

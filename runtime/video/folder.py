@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import read_small
 from pptsn.runtime.base.stages import DEMUX, stage
+from pptsn.runtime.frames.picture_size import most_bytes
 from pptsn.runtime.frames.stored import decoded_picture
 from pptsn.runtime.video.damage import Damage
 from pptsn.runtime.video.faults import check_stop, input_errors_only
@@ -117,7 +119,7 @@ class ImageFolderReader(Closing):
         file = self._files[index]
         with input_errors_only(file, _UNREADABLE, _AGAIN):
             with stage(DEMUX):
-                data = file.read_bytes()
+                data = read_small(file, 2 * most_bytes())  # nothing takes more as it is stored, or not by much
             cut_short = _is_cut_jpeg(data)
             # Decoders take a JPEG from memory only with its end, and fill up with grey what is not there.
             pixels = _decoded(file, data + _JPEG_END if cut_short else data)
@@ -130,7 +132,9 @@ class ImageFolderReader(Closing):
 
 
 def _decoded(file: Path, content: bytes) -> Pixels:
-    pixels = decoded_picture(content)  # of bytes: OpenCV would crash the process for a name that is no UTF-8
+    pixels = decoded_picture(
+        content, thing=file
+    )  # of bytes: OpenCV would crash the process for a name that is no UTF-8
     if pixels is None:
         raise InputError(file, _UNREADABLE, _AGAIN)
     return pixels

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pptsn.runtime.frames.picture_size import most_pixels
+
 # fmt: off
 _VIDEO = (
     # Containers.
@@ -65,11 +67,20 @@ _OPENING_OTHERS = (
 
 
 def options_for_files(protocol: str = "file") -> dict[str, str]:
-    """Return what keeps FFmpeg to the formats that a file may have, and to the file itself.
+    """Return what keeps FFmpeg to the formats that a file may have, the file itself, and pictures of some size.
 
     protocol: by which FFmpeg reads it.
     """
-    return {"format_whitelist": ",".join(sorted(FILE_FORMATS)), "protocol_whitelist": protocol}
+    return {
+        "format_whitelist": ",".join(sorted(FILE_FORMATS)),
+        "protocol_whitelist": protocol,
+        **options_for_decoders(),
+    }
+
+
+def options_for_decoders() -> dict[str, str]:
+    """Return what makes FFmpeg's decoders refuse larger pictures than may be; see `frames.picture_size`."""
+    return {"max_pixels": str(most_pixels())}
 
 
 def what_it_is(path: Path) -> tuple[str, str] | None:

@@ -13,11 +13,13 @@ from av.format import Flags
 from av.video.stream import VideoStream
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.frames.picture_size import check_size
 from pptsn.runtime.stream.sources.base import AnyKind, Captured, OpenSource, SourceUri
 from pptsn.runtime.stream.sources.clock import DEFAULT_FPS, FrameClock
 from pptsn.runtime.stream.sources.decoders import IN_SOFTWARE, Decoding
 from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo
+from pptsn.runtime.video.formats import options_for_decoders
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -176,6 +178,8 @@ def video_in(uri: SourceUri, container: InputContainer) -> OpenVideo:
             raise InputError(uri.display, "has no video stream", "choose one with pictures, not sound alone")
         if stream.codec_context is None:
             raise InputError(uri.display, "is in a video codec that this FFmpeg does not know", "send H.264")
+        check_size(uri.display, stream.codec_context.width, stream.codec_context.height)
+        stream.codec_context.options = options_for_decoders()
     except BaseException:
         container.close()
         raise

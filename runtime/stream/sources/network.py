@@ -118,11 +118,12 @@ class NetworkKind(SourceKind[_Options]):
 
         from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
         from pptsn.runtime.video.container import open_options
+        from pptsn.runtime.video.formats import options_for_decoders
 
         how = decoding(options.decoder)
         begin_s = time.monotonic()
         try:
-            wanted = self.ffmpeg_options(options)
+            wanted = self.ffmpeg_options(options) | options_for_decoders()
             settings = open_options() | how.open_options()
             timeouts = (timeout_s, timeout_s + self.patience_s)
             container = av.open(uri.target, options=wanted, timeout=timeouts, **settings)

@@ -23,7 +23,7 @@ def loud_opencv() -> None:
 
 
 def test_colours_are_red_green_blue() -> None:
-    np.testing.assert_array_equal(decoded_picture(encoded(".png")), picture(3))
+    np.testing.assert_array_equal(decoded_picture(encoded(".png"), thing="a"), picture(3))
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg", ".webp"])
@@ -32,7 +32,7 @@ def test_what_is_cut_is_none_or_a_picture_and_nothing_is_printed(
     loud_opencv: None, capfd: pytest.CaptureFixture[str], suffix: str, share: float
 ) -> None:
     whole = encoded(suffix)
-    found = decoded_picture(whole[: int(share * len(whole))])
+    found = decoded_picture(whole[: int(share * len(whole))], thing="a")
     assert found is None or found.shape == (64, 96, 3)
     assert share > 0.5 or found is None
     assert capfd.readouterr() == ("", "")
