@@ -276,6 +276,45 @@ def test_a_killed_run_leaves_whole_answers_and_nothing_else(model: Path, folder:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["list", "o.jsonl", "table.tsv"]
 
 
+def test_an_engine_that_fails_on_the_way_costs_no_answer(
+    run, model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pptsn.runtime.classify.batching import CropBatcher
+
+    take, left = CropBatcher.take, [3]
+
+    def fail(batcher: CropBatcher, clip: int) -> object:
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError("the device is lost")
+        return take(batcher, clip)
+
+    monkeypatch.setattr(CropBatcher, "take", fail)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ending = run("classify", *[folder / "a.mp4"] * 9, "--model", model, "-o", tmp_path / "o.jsonl")
+    assert (ending.code, ending.err.count("\n")) == (4, 1)
+    assert "the device is lost" in ending.err
+    assert len([json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]) == 3
+
+
+def test_a_full_disk_keeps_the_answers_until_then(model: Path, folder: Path, tmp_path: Path) -> None:
+    """A limit of a file's size stands in for the disk."""
+    sources = " ".join([f"{folder}/a.mp4"] * 40)
+    command = (
+        f"ulimit -f 4; {sys.executable} -m pptsn classify {sources} --model {model} --decoders 0 --segments 1 "
+        f"-o {tmp_path}/o.jsonl | cat"
+    )
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    text = (tmp_path / "o.jsonl").read_text()
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert "o.jsonl: cannot be written (File too large), the results in it stay; make room" in ended.stderr
+    assert text.endswith("\n")
+    assert 3 <= len([json.loads(line) for line in text.splitlines()]) < 40
+
+
 def test_an_output_never_replaces_an_input(run, model: Path, folder: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", frames=5)
     (tmp_path / "list").write_text("clip.mp4\n")

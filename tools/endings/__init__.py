@@ -1,0 +1,1 @@
+"""What commands leave behind, however they end: see `__main__`."""
