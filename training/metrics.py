@@ -5,50 +5,54 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.errors import InputError, reason_of
+from pptsn.runtime.base.lines import LineFile
 
 
-class MetricsLog:
-    """Appends to `metrics.jsonl`.  A context manager; `close` may be called twice.
+class MetricsLog(Closing):
+    """Appends to `metrics.jsonl`, each line whole or not at all.  `close` may be called twice.
 
     keep_bytes: the length that a checkpoint recorded; what came after it belongs to work that is done again, and
     is cut off.
+    All methods raise InputError where the file cannot be written, or not further.
     """
 
     def __init__(self, path: Path, *, keep_bytes: int = 0) -> None:
-        try:
-            self._stream = open(path, "ab")  # noqa: SIM115 - closed by `close`
-        except OSError as error:
-            raise InputError(path, f"cannot be written ({error.strerror})", "choose a writable folder") from error
-        if self._stream.seek(0, os.SEEK_END) < keep_bytes:
-            self.close()
-            raise InputError(path, f"is shorter than the {keep_bytes} bytes that its checkpoint recorded")
-        self._stream.truncate(keep_bytes)
-        self._stream.seek(keep_bytes)
+        self._path, self._file = path, LineFile(path)
+        with self._named():
+            if (path.stat().st_size if path.exists() else 0) < keep_bytes:
+                raise InputError(path, f"is shorter than the {keep_bytes} bytes that its checkpoint recorded")
+            if path.exists():
+                os.truncate(path, keep_bytes)
+            self._file.open()
 
     def write(self, kind: str, **values: Any) -> None:
         """Append one object; `kind` ("iteration" or "epoch") becomes its first key."""
-        self._stream.write(json.dumps({"kind": kind, **values}).encode() + b"\n")
-        self._stream.flush()
+        with self._named():
+            self._file.write_line(json.dumps({"kind": kind, **values}))
 
     def durable_bytes(self) -> int:
         """Bring what was written onto the disk, and return the length of the file in bytes."""
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        return self._stream.tell()
+        with self._named():
+            return self._file.sync()
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        with self._named():
+            self._file.close()
 
-    def __enter__(self) -> MetricsLog:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            cause = f"cannot be written ({reason_of(error)})"
+            raise InputError(self._path, cause, "make room, then go on with --resume") from error
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:

@@ -181,6 +181,12 @@ class LineFile:
             raise
         self._torn = False
 
+    def sync(self) -> int:
+        """Bring all lines onto the disk, and return the file's size in bytes; raises OSError where that failed."""
+        descriptor = self._current()
+        os.fsync(descriptor)
+        return os.fstat(descriptor).st_size
+
     def close(self) -> None:
         """Close the file, once all is on the disk; a second call does nothing.  Raises OSError where it is not."""
         if self._descriptor is None:

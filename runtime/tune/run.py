@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.base.processor_time import ProcessorWatch
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines.registry import AUTO, open_engine
@@ -104,9 +104,9 @@ def _throughputs(run: TuneRun, fastest: Measured) -> list[Throughput]:
     engine = open_engine(run.path, backend=setting.backend, device=setting.device, threads=setting.threads)
     with (
         Recognizer(engine, batch_size=setting.batch_size) as recognizer,
-        tempfile.TemporaryDirectory(prefix="pptsn-") as folder,
+        temporary_folder() as folder,
     ):
-        clip = run.clip or write_clip(Path(folder) / "clip.mp4")
+        clip = run.clip or write_clip(folder / "clip.mp4")
 
         def classify(clips: int, decoders: int) -> float:
             settings = dataclasses.replace(run.looked_at, decoders=decoders)
