@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,16 +105,34 @@ def report_of(results: Iterable[Result], method: Method, command: str | None = N
     )
 
 
-def gathered(results: Iterable[T]) -> tuple[list[T], BaseException | None]:
+def kept_in(outputs: Iterable[str] | None, method: Method) -> Callable[[Sequence[Result]], None]:
+    """Return what writes results to those of `outputs` that are .json, so that whatever is killed has lost none.
+
+    Why one cannot be written is told in the end, by `publish`.
+    """
+    documents = [output for output in outputs or () if Path(output).suffix == ".json"]
+
+    def keep(results: Sequence[Result]) -> None:
+        if documents:
+            write_outputs(report_of(results, method), documents)
+
+    return keep
+
+
+def gathered(
+    results: Iterable[T], *, keep: Callable[[Sequence[T]], object] = lambda found: None
+) -> tuple[list[T], BaseException | None]:
     """Return the `results` that came, and what ended them: None, Ctrl-C, or an error nobody foresaw.
 
     So that what was measured can be published before the error is raised.
+    keep: called with those until then after each; see `kept_in`.
     """
     found: list[T] = []
     try:
         with grace(30.0):  # for what comes before it is published, and for that
             for result in results:
                 found.append(result)
+                keep(found)
     except (KeyboardInterrupt, Exception) as error:
         return found, error
     return found, None

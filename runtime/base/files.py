@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.temporary import moved_away, temporary_file, temporary_folder
+
+# What a library leaves of a disk that it has filled.
+_FULL_BYTES = 64 * 1024
 
 
 def _flush_folder(folder: Path) -> None:
@@ -39,7 +43,8 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     with _writing(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary_file(target) as temporary:
-            yield temporary
+            with _full_disk_told(temporary):
+                yield temporary
             if durable:
                 with open(temporary, "rb") as written:
                     os.fsync(written.fileno())
@@ -60,7 +65,8 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     with _writing(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(target) as temporary:
-            yield temporary
+            with _full_disk_told(temporary):
+                yield temporary
             with moved_away(target) if target.exists() else nullcontext():
                 temporary.rename(target)
             _flush_folder(target.parent)
@@ -76,6 +82,19 @@ def _writing(path: str | Path) -> Iterator[None]:
     except OSError as error:
         cause = f"cannot be written ({error.strerror or error})"
         raise InputError(path, cause, "choose a writable place with room") from error
+
+
+@contextmanager
+def _full_disk_told(path: Path) -> Iterator[None]:
+    """Turn what libraries make of a full disk below `path`, errors of their own about anything, into that."""
+    try:
+        yield
+    except (OSError, InputError):
+        raise
+    except Exception as error:
+        if shutil.disk_usage(path.parent).free < _FULL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def require_writable(path: Path) -> None:

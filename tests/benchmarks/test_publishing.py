@@ -4,13 +4,15 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pptsn.benchmarks.measure.documents import read_report
 from pptsn.benchmarks.measure.method import Method
-from pptsn.benchmarks.measure.publishing import called, check_outputs, publish
+from pptsn.benchmarks.measure.publishing import called, check_outputs, gathered, kept_in, publish
+from pptsn.benchmarks.measure.results import Result
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from tests.benchmarks.reports.fabricated import figure, live, results, scenario, stages
 
@@ -43,6 +45,20 @@ def test_outputs_are_written_by_their_endings(
     assert read_report(outputs[2]).results == report.results
     assert "| stage |" in Path(outputs[1]).read_text()
     assert Path(outputs[0]).read_text().startswith("<!doctype html>")
+
+
+def test_a_killed_run_has_kept_what_there_was(tmp_path: Path, method: Method) -> None:
+    outputs = [str(tmp_path / "r.json"), str(tmp_path / "r.html")]
+    kept = []
+
+    def measured() -> Iterator[Result]:
+        for result in results():
+            yield result
+            kept.append(len(read_report(outputs[0]).results))
+
+    found, _ = gathered(measured(), keep=kept_in(outputs, method))
+    assert kept == list(range(1, len(found) + 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 
 def test_an_interrupted_run_publishes_what_there_is(method: Method, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from pptsn.runtime.base.exit_codes import DONE
+from pptsn.runtime.base.errors import DONE
 from pptsn.runtime.base.temporary import temporary_folder
 from tools.endings.checks import complaints, leftovers
 from tools.endings.commands import COMMANDS, Command, make_inputs

@@ -8,8 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from pptsn.runtime.base.errors import PptsnError
-from pptsn.runtime.base.exit_codes import DONE, EXIT_CODES, FAILED
+from pptsn.runtime.base.errors import DONE, EXIT_CODES, FAILED, PptsnError
 from pptsn.runtime.model.export_folder import read_export_spec
 from pptsn.runtime.model.file import ModelFile
 from pptsn.training.checkpoint.run_folder import RunFolder

@@ -62,7 +62,7 @@ def _with_model(*words: str) -> Callable[[Path, Path], list[str]]:
     ]
 
 
-_INT8 = ("--target", "cpu", "--calibration", "IN/test.txt", "--method", "min-max", "--frames", "12")
+_INT8 = ("--target", "cpu", "--calibration", "IN/test.txt", "--method", "min-max", "--frames", "24")
 _AGAINST = ("--against", "IN/model.onnx", "--clips", "IN/")
 _TRAIN = _with_model("train", "IN/recipe.yaml", "-o", "OUT/run")
 COMMANDS = (

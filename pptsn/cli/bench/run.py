@@ -58,7 +58,7 @@ def run(
     Example: pptsn bench run --model model.onnx --int8 model.int8-cpu.onnx --list test.txt -o report.html
     """
     require_runner(model)
-    from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
+    from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, kept_in, publish
     from pptsn.benchmarks.suite import Subject, parts_to_run, run_parts
     from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.memory import return_freed_memory
@@ -86,7 +86,7 @@ def run(
         tell(f"note: {remark}")
     method = new_method(repeats, seconds)
     return_freed_memory()
-    results, ending = gathered(run_parts(parts, subject, method, tell=tell))
+    results, ending = gathered(run_parts(parts, subject, method, tell=tell), keep=kept_in(output, method))
     if isinstance(ending, KeyboardInterrupt):
         say_stopped("what was measured until now is kept")
     publish(results, outputs=output, method=method)

@@ -60,7 +60,7 @@ def scenario(
     """
     from pathlib import Path
 
-    from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, publish
+    from pptsn.benchmarks.measure.publishing import check_outputs, end, gathered, kept_in, publish
     from pptsn.benchmarks.scenarios.definitions import SCENARIOS
     from pptsn.benchmarks.scenarios.measuring import Case, new_drivers, run_scenarios
     from pptsn.benchmarks.scenarios.system import clip_samples, drawn_samples
@@ -87,7 +87,8 @@ def scenario(
             bound_ms=latency_bound,
         )
         results, ending = gathered(
-            run_scenarios(case, SCENARIOS if name == "all" else [name], driver=driver, progress=_tell)
+            run_scenarios(case, SCENARIOS if name == "all" else [name], driver=driver, progress=_tell),
+            keep=kept_in(output, method),
         )
     if isinstance(ending, KeyboardInterrupt):
         say_stopped("the scenarios that were measured are kept")

@@ -18,7 +18,7 @@ from pptsn.cli.bench.options import (
 from pptsn.cli.requirements import require_runner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pptsn.benchmarks.measure.method import Method
     from pptsn.benchmarks.measure.results import Result
@@ -61,7 +61,7 @@ def sweep(
     Example: pptsn bench sweep --model m.onnx --model m.int8.onnx --list test.txt --views ten,center -o sweep.html
     """
     require_runner(*model)
-    from pptsn.benchmarks.measure.publishing import check_outputs, end
+    from pptsn.benchmarks.measure.publishing import check_outputs, end, kept_in
     from pptsn.benchmarks.sweep.cells import cells_of
     from pptsn.benchmarks.sweep.clips import read_clips
     from pptsn.benchmarks.sweep.outcomes import results_of
@@ -78,7 +78,10 @@ def sweep(
     )
     found_clips = read_clips(clips, limit=limit)
     method = new_method(repeats, seconds)
-    outcomes, ending = _run(cells, found_clips, method, cell_timeout)
+    keep = kept_in(output, method)
+    outcomes, ending = _run(
+        cells, found_clips, method, cell_timeout, keep=lambda outcomes: keep(results_of(outcomes, found_clips))
+    )
     results = results_of(outcomes, found_clips)
     if results:
         _publish(results, output, method)
@@ -86,7 +89,12 @@ def sweep(
 
 
 def _run(
-    cells: Sequence[Cell], clips: Sequence[Clip], method: Method, timeout_s: float
+    cells: Sequence[Cell],
+    clips: Sequence[Clip],
+    method: Method,
+    timeout_s: float,
+    *,
+    keep: Callable[[Sequence[Outcome]], None],
 ) -> tuple[list[Outcome], BaseException | None]:
     """Return the outcomes, and what ended it: what was measured until then is kept."""
     from pptsn.benchmarks.measure.publishing import gathered
@@ -101,7 +109,7 @@ def _run(
 
     with SweepProgress(cells) as progress:
         running = run_cells(cells, clips, method=method, cell_timeout_s=timeout_s, before=progress.before)
-        outcomes, ending = gathered(map(shown, running))
+        outcomes, ending = gathered(map(shown, running), keep=keep)
     if isinstance(ending, KeyboardInterrupt):
         done = f"{len(outcomes)} of {len(cells)} cells were measured, and are kept"
         say_stopped(done)

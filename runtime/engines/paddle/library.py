@@ -7,6 +7,7 @@ import io
 import os
 import platform
 import re
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,15 @@ def import_paddle(need: str, *, extra: str) -> Any:
             import paddle
     except ImportError as error:
         raise MissingDependencyError("paddle", f"{need} ({error})", f"run: {install_command(extra)}") from error
+    _take_signals_back(paddle)
     return paddle
+
+
+def _take_signals_back(paddle: Any) -> None:
+    """Undo that Paddle's import ends the process at SIGTERM, with a trace of its own and nothing put in order."""
+    paddle.disable_signal_handler()
+    with contextlib.suppress(ValueError):  # in another thread, where nobody handles signals
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def arithmetic(paddle: Any) -> dict[str, str]:

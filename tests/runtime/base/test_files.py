@@ -1,4 +1,8 @@
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,4 +93,21 @@ def test_a_disk_that_fills_on_the_way_is_named(tmp_path: Path) -> None:
         raise OSError(28, "No space left on device")
     with pytest.raises(InputError, match=r"b: cannot be written \(No space left"), atomic_folder(tmp_path / "b"):
         raise OSError(28, "No space left on device")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("write", [atomic_file, atomic_folder])
+def test_a_library_that_says_something_else_of_a_full_disk_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], AbstractContextManager[Path]]
+) -> None:
+    with pytest.raises(RuntimeError, match="no tensor"), write(tmp_path / "a"):
+        raise RuntimeError("no tensor")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+    with (
+        pytest.raises(InputError, match=r"a: cannot be written \(No space left on device\)"),
+        write(tmp_path / "a"),
+    ):
+        raise RuntimeError("no tensor")
+    with pytest.raises(InputError, match="b: is empty"), write(tmp_path / "a"):
+        raise InputError("b", "is empty")
     assert names(tmp_path) == []
