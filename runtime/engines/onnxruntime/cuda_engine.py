@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
+from pptsn.runtime.engines.base import EngineIdentity
 from pptsn.runtime.engines.device import Device
-from pptsn.runtime.engines.lending import BatchPool, infer_through
 from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
-from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
 from pptsn.runtime.engines.onnxruntime.io_binding import Binding
-from pptsn.runtime.engines.onnxruntime.overlapping import OverlappingBatch
+from pptsn.runtime.engines.onnxruntime.padded_engine import FULL_BATCH, PaddedEngine
 from pptsn.runtime.engines.onnxruntime.providers import execution_providers
 from pptsn.runtime.engines.onnxruntime.sessions import Sessions, ShapeSessions
-from pptsn.runtime.engines.onnxruntime.shapes import Shape, as_text, prepared_shapes
+from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.engines.tuning import FAST, FULL, TUNING_COST
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame
-from pptsn.runtime.frames.views import view_count
 from pptsn.runtime.model.file import ModelFile
 
-# Crops a call.  TensorRT gives 24,300 views a second on an H200 with 64, and 25,600 with 125, for twice the memory
-# and twice the wait for a full batch.  Not measured for ONNX Runtime.
-_BATCH = 64
-# Batches in flight: the copies of one overlap with the work on the other.
-_BATCHES = 2
 # How far the logits of a CUDA graph may be from those of the same kernels started one by one, of the largest.
 _SAME = 0.01
 # Of ONNX Runtime, for the nodes that stay on the CPU: they work on shapes, not on pictures.
 _CPU_THREADS = 1
 
 
-class OnnxRuntimeCudaEngine(Engine):
+class OnnxRuntimeCudaEngine(PaddedEngine):
     """The deployment graph in `file` on a GPU.
 
     Each call has one of a few numbers of crops (see `prepared_shapes`), and each of those a session of its own,
@@ -63,91 +55,50 @@ class OnnxRuntimeCudaEngine(Engine):
         tuning: str = FAST,
         graphs: bool = False,
     ) -> None:
-        self._onnxruntime = onnxruntime = import_onnxruntime()
-        self._device, self.spec, self.threads = device, file.spec, threads
-        self.batch_size = _BATCH
+        onnxruntime = import_onnxruntime()
+        super().__init__(onnxruntime, file.spec, device)
+        self.threads = threads
         self._full, self._graphs = tuning == FULL, graphs
         self._without_graphs = ""  # why
-        self._frame_crops = view_count("ten", mirror_in_graph=self.spec.mirror)
         self._opener = Sessions(onnxruntime, file, device, threads=threads or _CPU_THREADS, optimise=optimise)
         self._sessions = ShapeSessions(self._open_session)
-        self._sessions.get(Shape(_BATCH, fused=self._full))  # which tells whether the GPU and the file work
-        self._pool = BatchPool(self._new_batch)
-        self._closed = False
+        self._sessions.get(Shape(FULL_BATCH, fused=self._full))  # which tells whether the GPU and the file work
         self.identity = EngineIdentity(
             backend="onnxruntime",
             version=onnxruntime.__version__,
             device=str(device),
             precision=self.spec.precision,
         )
-        self._tell_shapes(_BATCH)
+        self._tell_shapes(FULL_BATCH)
         if self._full:
             self.notes = (
-                f"full tuning: convolutions are fused for one frame's crops and for {_BATCH} before the first "
+                f"full tuning: convolutions are fused for one frame's crops and for {FULL_BATCH} before the first "
                 f"answer, which takes {TUNING_COST} each; --tuning fast starts at once",
             )
 
     def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
         """Prepare for frames of so many crops: with full tuning at once, else when they come."""
-        self._frame_crops = frame_crops
+        super().expect(frame_crops, batch_size)
         if self._full:
             for batch in self.new_batches(batch_size):
                 batch.close()
 
-    def _shapes(self, batch_size: int, *, graphs: bool) -> tuple[Shape, ...]:
-        """Return the shapes for batches of at most `batch_size`.  graphs: whether the smallest is recorded."""
-        rows = prepared_shapes(batch_size, self._frame_crops)
+    def _shapes(self, batch_size: int) -> tuple[Shape, ...]:
+        """Return the shapes of batches that are lent now; the smallest is recorded while nobody has one."""
+        rows, recorded = self._rows(batch_size), self._graphs and self._pool.all_free
         ends = (rows[0], rows[-1]) if self._full else ()
-        return tuple(Shape(each, fused=each in ends, recorded=graphs and each == rows[0]) for each in rows)
+        return tuple(Shape(each, fused=each in ends, recorded=recorded and each == rows[0]) for each in rows)
 
-    def _tell_shapes(self, batch_size: int) -> None:
-        rows = as_text(prepared_shapes(batch_size, self._frame_crops))
-        parts = [f"in batches of {rows} crops"]
-        parts += ["fully tuned"] if self._full else []
+    def _ahead(self, shapes: Sequence[Shape]) -> list[Shape]:
+        return [shape for shape in shapes if self._full or shape.recorded]
+
+    def _remarks(self) -> list[str]:
+        parts = ["fully tuned"] if self._full else []
         parts += ["with CUDA graphs"] if self._graphs else []
         parts += [f"without CUDA graphs ({self._without_graphs})"] if self._without_graphs else []
-        self.identity = replace(self.identity, remark=", ".join(parts))
-        locked = any(batch.page_locked for batch in self._pool.made)
-        self.details = (
-            self.description,
-            f"batches have {rows} crops, as the GPU prepares itself anew for each number: one frame's crops, the "
-            "full batch, and between them as few as keep padding within a factor of two",
-            f"crops are copied from {'page-locked' if locked else 'ordinary'} memory",
-        )
+        return parts
 
-    def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
-        """Lend two batches, each with a thread and memory on the device of its own."""
-        lent = self._lend(batch_size)
-        self._tell_shapes(batch_size)
-        return lent
-
-    def _lend(self, batch_size: int) -> tuple[OverlappingBatch, ...]:
-        if self._closed:
-            raise ValueError("the engine is closed")
-        shapes = self._shapes(batch_size, graphs=self._graphs and self._pool.all_free)
-        ahead = [shape for shape in shapes if self._full or shape.recorded]
-        lent = self._pool.lend(_BATCHES)
-        try:
-            for batch in lent:
-                batch.take(shapes)
-                batch.prepare(ahead)
-        except BaseException:
-            for batch in lent:
-                batch.close()
-            raise
-        return lent
-
-    def _new_batch(self) -> OverlappingBatch:
-        size = self.spec.crop_size
-        return OverlappingBatch(
-            self._device,
-            self.batch_size,
-            new_host=lambda rows: HostCrops(self._onnxruntime, (rows, size, size, 3)),
-            new_binding=self._new_binding,
-            give_back=self._pool.take_back,
-        )
-
-    def _new_binding(self, shape: Shape) -> Binding:
+    def _new_runner(self, shape: Shape) -> Binding:
         plain = self._bound(self._sessions.get(replace(shape, recorded=False)), shape.rows)
         if not shape.recorded or not self._graphs:
             return plain
@@ -173,16 +124,7 @@ class OnnxRuntimeCudaEngine(Engine):
         value = self._onnxruntime.OrtValue
         return Binding(session, value, self._device, self.spec, rows, recorded=recorded)
 
-    def _infer(self, crops: Frame) -> Logits:
-        with ExitStack() as lent:
-            return infer_through([lent.enter_context(batch) for batch in self._lend(self.batch_size)], crops)
-
-    def close(self) -> None:
-        """Release threads, memory and sessions, in this order, after the work in flight has ended."""
-        self._closed = True
-        for batch in self._pool.made:
-            batch.release()
-        self._pool.clear()
+    def _release(self) -> None:
         self._sessions.clear()
 
 

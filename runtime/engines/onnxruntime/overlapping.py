@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
 
 from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.engines.base import Batch, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
-from pptsn.runtime.engines.onnxruntime.io_binding import Binding
 from pptsn.runtime.engines.onnxruntime.sessions import gpu_error
 from pptsn.runtime.engines.onnxruntime.shapes import Shape, padded
+from pptsn.runtime.frames.preprocess import Frame
+
+
+class Runner(Protocol):
+    """What runs one number of crops: `load` them, `run`, and read the `logits`; in one thread, always the same."""
+
+    def load(self, crops: Frame) -> None:
+        """Take the crops (rows, S, S, 3) uint8, which stay as they are until `run` has returned."""
+
+    def run(self) -> None:
+        """Infer what was loaded.  Python's lock is free meanwhile."""
+
+    def logits(self) -> Logits:
+        """Return the logits (rows, C) float32 of the last run: a new array."""
 
 
 class OverlappingBatch(Batch):
     """A batch of an engine that is prepared for a few shapes; what is less is padded with what the rows hold.
 
     rows: crops that it has room for at first.  new_host: makes the host's memory for so many.
-    new_binding: makes the device's for a shape, and opens the session behind it; called in the batch's thread.
+    new_runner: makes what runs a shape, and opens the session behind it; called in the batch's thread.
     give_back: takes the batch when it is closed.
     """
 
@@ -28,15 +42,15 @@ class OverlappingBatch(Batch):
         rows: int,
         *,
         new_host: Callable[[int], HostCrops],
-        new_binding: Callable[[Shape], Binding],
+        new_runner: Callable[[Shape], Runner],
         give_back: Callable[[OverlappingBatch], None],
     ) -> None:
-        self._device, self._new_host, self._new_binding = device, new_host, new_binding
+        self._device, self._new_host, self._new_runner = device, new_host, new_runner
         self._give_back = give_back
         self._host = new_host(rows)
         super().__init__(self._host.crops)
         self._shapes: dict[int, Shape] = {}  # by their rows, which ascend
-        self._bindings: dict[Shape, Binding] = {}
+        self._runners: dict[Shape, Runner] = {}
         # One thread, always the same: CUDA keeps state for each.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gpu batch")
         self._result: Future[Logits] | None = None
@@ -58,7 +72,7 @@ class OverlappingBatch(Batch):
     def prepare(self, shapes: Sequence[Shape]) -> None:
         """Run each of `shapes` once that never ran, whatever the rows hold; raises what a run raises."""
         for shape in shapes:
-            if shape not in self._bindings:
+            if shape not in self._runners:
                 self._thread.submit(self._run, shape.rows).result()
 
     def _submit(self, count: int) -> None:
@@ -75,12 +89,12 @@ class OverlappingBatch(Batch):
     def _run(self, count: int) -> Logits:
         shape = self._shapes[padded(count, tuple(self._shapes))]
         try:
-            if shape not in self._bindings:
-                self._bindings[shape] = self._new_binding(shape)
-            binding = self._bindings[shape]
-            binding.load(self.crops[: shape.rows])
-            binding.run()
-            return binding.logits()[:count]
+            if shape not in self._runners:
+                self._runners[shape] = self._new_runner(shape)
+            runner = self._runners[shape]
+            runner.load(self.crops[: shape.rows])
+            runner.run()
+            return runner.logits()[:count]
         except PptsnError:
             raise
         except Exception as error:  # onnxruntime's exceptions share no base class but this
@@ -96,7 +110,7 @@ class OverlappingBatch(Batch):
         self._finish()
         self._released = True
         self._thread.shutdown()
-        self._bindings.clear()
+        self._runners.clear()
 
     def _finish(self) -> None:
         result, self._result, self._submitted = self._result, None, 0
