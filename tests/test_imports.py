@@ -46,6 +46,7 @@ ROOMS = (
 # A package may be imported only in these files, so that its absence is handled in one place.
 HOMES = {
     "onnxruntime": {"runtime/engines/onnxruntime/engine.py"},
+    "onnxruntime_ep_nv_tensorrt_rtx": {"runtime/engines/onnxruntime_rtx/library.py"},
     "openvino": {"runtime/engines/openvino/library.py"},
     "pycuda": {"runtime/engines/tensorrt/cuda.py"},
     "cuda": {"runtime/engines/tensorrt/cuda_graphs.py"},

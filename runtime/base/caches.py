@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -35,8 +36,9 @@ def cache_folder(name: str) -> Path:
 class FileCache:
     """Files by key in `folder`: at most `entries` of them, and `size` bytes; those unused for longest go first.
 
-    Each carries the SHA-256 of its content, so that a damaged one is as good as none.  Nothing raises: a folder
-    that cannot be written keeps nothing.
+    Each carries the SHA-256 of its content, so that a damaged one is as good as none.  An entry may be a folder
+    instead, for what a library reads and writes by itself.  Nothing raises: a folder that cannot be written keeps
+    nothing.
     """
 
     def __init__(self, folder: Path, *, entries: int, size: int) -> None:
@@ -76,13 +78,42 @@ class FileCache:
         with suppress(OSError):
             self._trim()
 
+    def subfolder(self, key: str) -> Path | None:
+        """Return the folder kept under `key`, made if need be; None where it cannot be made.
+
+        It counts with what it holds now: what is written into it later counts when the next one is kept.
+        """
+        path = self._folder / key
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            os.utime(path)
+            self._trim()
+            path.mkdir(exist_ok=True)  # it had grown beyond all that may be kept
+        except OSError:
+            return None
+        return path
+
     def _trim(self) -> None:
         kept = size = 0
         for path in sorted(self._folder.iterdir(), key=_used_s, reverse=True):
             with suppress(OSError):  # another process removes them as well
-                kept, size = kept + 1, size + path.stat().st_size
+                kept, size = kept + 1, size + _size(path)
                 if kept > self._entries or size > self._size:
-                    path.unlink()
+                    _remove(path)
+
+
+def _size(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder."""
+    if not path.is_dir():
+        return path.stat().st_size
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _used_s(path: Path) -> float:

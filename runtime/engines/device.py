@@ -40,6 +40,8 @@ class Device:
 
 # In place of the numbers: all that CUDA shows to this process.
 _ALL = "cuda:all"
+_DRIVER = "libcuda.so.1"
+_PCI_BUS_ID_SIZE = 32  # more than its text ever has
 
 
 def named_devices(text: str) -> tuple[Device, ...]:
@@ -65,11 +67,26 @@ def gpu_count() -> int:
     """Return how many GPUs CUDA shows to this process, by the driver's library; 0 without one."""
     count = ctypes.c_int(0)
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
+        driver = ctypes.CDLL(_DRIVER)
         failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     except (OSError, AttributeError):
         return 0
     return 0 if failed else count.value
+
+
+def pci_bus_id(index: int) -> str | None:
+    """Return where the GPU sits that CUDA counts as `index`, as "0000:65:00.0"; None where there is none."""
+    device, text = ctypes.c_int(0), ctypes.create_string_buffer(_PCI_BUS_ID_SIZE)
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(device), index)
+            or driver.cuDeviceGetPCIBusId(text, len(text), device)
+        )
+    except (OSError, AttributeError):
+        return None
+    return None if failed else text.value.decode().lower()
 
 
 def driver_is_here() -> bool:

@@ -27,6 +27,7 @@ BACKENDS: Registry[type[AnyBackend]] = Registry(
     {
         "onnxruntime": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeBackend",
         "onnxruntime-tensorrt": "pptsn.runtime.engines.onnxruntime.backend:OnnxRuntimeTensorRtBackend",
+        "onnxruntime-tensorrt-rtx": "pptsn.runtime.engines.onnxruntime_rtx.backend:OnnxRuntimeRtxBackend",
         "openvino": "pptsn.runtime.engines.openvino.backend:OpenVinoBackend",
         "tensorrt": "pptsn.runtime.engines.tensorrt.backend:TensorRtBackend",
         "tensorrt-rtx": "pptsn.runtime.engines.tensorrt.backend:TensorRtRtxBackend",
@@ -50,7 +51,8 @@ def open_engine(
     backend: a name in BACKENDS, with options perhaps (`tensorrt?graphs=0`), or `auto`: for a plan what built it;
         for an .onnx file what `pptsn tune` found, or else OpenVINO where it is installed and known to be faster
         (see `engines.auto`), or else ONNX Runtime.  `onnxruntime-tensorrt` is ONNX Runtime with TensorRT inside;
-        it builds an engine at the first start, for minutes, so `auto` never takes it.
+        it builds an engine at the first start, for minutes, so `auto` never takes it; `onnxruntime-tensorrt-rtx`
+        is the same with TensorRT-RTX, for RTX GPUs, and compiles for seconds.
     device: `auto`, `cpu`, `cuda`, `cuda:N`, or several GPUs that share the work, as `cuda:0,cuda:1` or `cuda:all`.
         `auto` is the first GPU where ONNX Runtime can use it, else the CPU; for a plan it is the first GPU.  A
         model quantized for CPUs runs on one.  Where a GPU could be expected, `notes` say why it is not used.

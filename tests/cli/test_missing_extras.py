@@ -32,6 +32,10 @@ device: cpu
 # extra that brings it.
 COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "classify": ("classify clips --model m.onnx --segments 2", {"onnxruntime": "cpu"}),
+    "classify by TensorRT-RTX": (
+        "classify clips --model m.onnx --segments 2 --backend onnxruntime-tensorrt-rtx",
+        {"onnxruntime": "cpu", "onnxruntime_ep_nv_tensorrt_rtx": "cpu,onnxruntime-tensorrt-rtx"},
+    ),
     "stream": ("stream clips/0.mp4 --model m.onnx", {"onnxruntime": "cpu"}),
     "stream to MQTT": (
         "stream clips/0.mp4 --model m.onnx -o mqtt://127.0.0.1:9/topic",
@@ -100,9 +104,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
 }
 # All that an extra brings and the program, or what it starts, imports.
 OPTIONAL = (
-    "onnx", "onnxruntime", "openvino", "paddle", "paddle2onnx", "onnx_graphsurgeon", "onnxoptimizer", "sympy",
-    "yaml", "pydantic", "matplotlib", "tensorrt", "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho",
-    "uvicorn", "starlette", "prometheus_client", "jinja2", "mlperf_loadgen", "pynvml",
+    "onnx", "onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx", "openvino", "paddle", "paddle2onnx",
+    "onnx_graphsurgeon", "onnxoptimizer", "sympy", "yaml", "pydantic", "matplotlib", "tensorrt",
+    "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho", "uvicorn", "starlette", "prometheus_client",
+    "jinja2", "mlperf_loadgen", "pynvml",
 )  # fmt: skip
 
 
@@ -158,8 +163,8 @@ def test_a_command_needs_no_other_package(folder: Path, command: str) -> None:
     hidden = [name for name in OPTIONAL if name not in packages and not is_needed_by_typer(name)]
     ended = run_without(hidden, arguments.split(), folder=folder)
     assert "Traceback" not in ended.stderr
-    # TensorRT itself has no extra: where it is missing, the command says where it comes from.
-    assert ended.returncode in (0, 1, 2) or command == "convert engine"
+    # Neither TensorRT itself nor a GPU has an extra: where it is missing, the command says where it comes from.
+    assert ended.returncode in (0, 1, 2) or command in ("convert engine", "classify by TensorRT-RTX")
 
 
 def test_every_command_is_looked_at() -> None:

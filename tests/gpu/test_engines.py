@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pptsn.runtime.base.errors import MissingDependencyError
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
@@ -51,6 +52,20 @@ def test_onnxruntime_on_the_gpu_gives_what_the_cpu_gives(needs: Needs, model: Pa
     needs(lambda: open_engine(model, backend=backend, device="cuda").close())
     with open_engine(model, backend=backend, device="cuda") as engine:
         check(engine, model, atol=1e-4 if (backend, model.stem) == ("onnxruntime", "fp32") else 2e-2)
+
+
+def test_tensorrt_rtx_inside_onnxruntime_gives_what_the_cpu_gives(model: Path) -> None:
+    """It is installed on RTX machines alone."""
+    if find_spec("onnxruntime_ep_nv_tensorrt_rtx") is None:
+        pytest.skip("its plugin is not installed")
+    for _ in range(2):  # compiled, then taken from the cache
+        try:
+            with open_engine(model, backend="onnxruntime-tensorrt-rtx", device="cuda") as engine:
+                check(engine, model)
+        except MissingDependencyError as error:
+            if "does not offer it" not in error.cause:
+                raise
+            pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("tuning", ["fast", "full"])

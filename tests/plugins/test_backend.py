@@ -54,8 +54,8 @@ def test_auto_takes_it_for_its_own_files_alone(pptsn: Run, clip: Path, tiny_mode
         (("--backend", "toy?speed=1"), "--backend toy: unknown option 'speed'; expected one of gain"),
         (
             ("--backend", "top"),
-            "--backend: unknown backend 'top'; choose one of auto, onnxruntime, onnxruntime-tensorrt, openvino, "
-            "tensorrt, tensorrt-rtx, toy",
+            "--backend: unknown backend 'top'; choose one of auto, onnxruntime, onnxruntime-tensorrt, "
+            "onnxruntime-tensorrt-rtx, openvino, tensorrt, tensorrt-rtx, toy",
         ),
     ],
 )

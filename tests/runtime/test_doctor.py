@@ -106,6 +106,7 @@ def test_every_engine_is_tried() -> None:
         ("onnxruntime", "cpu"),
         ("onnxruntime", "cuda:0"),
         ("onnxruntime-tensorrt", "cuda:0"),
+        ("onnxruntime-tensorrt-rtx", "cuda:0"),
         ("openvino", "cpu"),
         ("tensorrt", "cuda:0"),
         ("tensorrt-rtx", "cuda:0"),
@@ -132,6 +133,7 @@ def test_gpu_packages_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch) 
     assert "pycuda: pip install 'pptsn[tensorrt]' (PyCUDA is compiled: it needs a C++ compiler and the CU" in shown
     assert "with nvcc on the PATH)" in shown
     assert "tensorrt_rtx_cu13_bindings: pip install 'pptsn[rtx]'" in shown
+    assert "onnxruntime-ep-nv-tensorrt-rtx: pip install 'pptsn[cpu,onnxruntime-tensorrt-rtx]'" in shown
     assert "cuda-bindings: pip install 'pptsn[tensorrt]'" in shown
     assert "onnx: pip install 'pptsn[convert]'; on a device pip install 'pptsn[tensorrt]'" in shown
 

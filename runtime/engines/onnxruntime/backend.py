@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from pptsn.runtime.model.file import ModelFile
 
 _FOR_CPUS = "make one for CPUs by: pptsn convert int8 --target cpu"
-_FOR_GPUS = "make one for GPUs by: pptsn convert int8 --target tensorrt"
+FOR_GPUS = "make one for GPUs by: pptsn convert int8 --target tensorrt"
 
 # An ONNX model of one Identity node, spelled out so that a trial needs no other package:
 # ir_version 8; graph {node {x -> y, Identity}, name "g", input x float[1], output y float[1]}; opset 13.
-_TINY_MODEL = bytes.fromhex(
+TINY_MODEL = bytes.fromhex(
     "080812003a370a100a017812017922084964656e746974791201675a0f0a0178120a0a08080112040a020801620f0a0179"
     "120a0a08080112040a02080142040a00100d"
 )
@@ -67,7 +67,7 @@ class OnnxRuntimeBackend(Backend[OnnxRuntimeOptions]):
 
     def open(self, path: Path, choices: Choices, options: OnnxRuntimeOptions) -> Engine:
         """Return the model at `path` on the device of `choices`; see `Backend.open`."""
-        file = _open_graph(path, "onnxruntime")
+        file = open_graph(path, "onnxruntime")
         if choices.device is None:
             return _open_anywhere(file, choices, options)
         if choices.device.kind == "cpu":
@@ -94,7 +94,7 @@ class OnnxRuntimeTensorRtBackend(Backend[NoOptions]):
         if device.kind == "cpu":
             cause = "onnxruntime-tensorrt needs a GPU"
             raise UsageError("--device", cause, "use --device cuda, or --backend onnxruntime")
-        file = _open_graph(path, "onnxruntime-tensorrt")
+        file = open_graph(path, "onnxruntime-tensorrt")
         engine = OnnxRuntimeEngine(file, device=device, threads=choices.threads, optimise=choices.optimise)
         engine.notes += _note_of_foreign(file)
         return engine
@@ -105,7 +105,8 @@ class OnnxRuntimeTensorRtBackend(Backend[NoOptions]):
         return (Trial(device, partial(_run_tiny_model, device, tensorrt=True)),)
 
 
-def _open_graph(path: Path, backend: str) -> ModelFile:
+def open_graph(path: Path, backend: str) -> ModelFile:
+    """Return the model in the .onnx file at `path`; raises UsageError for a plan, as `backend` runs none."""
     from pptsn.runtime.model.file import ModelFile
     from pptsn.runtime.model.manifest import PLAN_SUFFIX
 
@@ -127,7 +128,7 @@ def _open_anywhere(file: ModelFile, choices: Choices, options: OnnxRuntimeOption
     gpu = CUDA in onnxruntime.get_available_providers()
     if (gpu or note) and file.quantized_for == "cpu":
         taken = gpu and driver_is_here()
-        note = f"running on the CPU: {file.path} is encoded for CPUs; {_FOR_GPUS}" if taken else None
+        note = f"running on the CPU: {file.path} is encoded for CPUs; {FOR_GPUS}" if taken else None
         gpu = False
     if gpu:
         try:
@@ -159,7 +160,7 @@ def _open_on_gpu(file: ModelFile, choices: Choices, device: Device, *, graphs: b
 
 def _note_of_foreign(file: ModelFile) -> tuple[str, ...]:
     """Return what to say of a file on a GPU that was made for CPUs."""
-    return (f"{file.path} is encoded for CPUs, not for a GPU; {_FOR_GPUS}",) if file.quantized_for == "cpu" else ()
+    return (f"{file.path} is encoded for CPUs, not for a GPU; {FOR_GPUS}",) if file.quantized_for == "cpu" else ()
 
 
 def _open_on_cpu(file: ModelFile, choices: Choices) -> Engine:
@@ -192,6 +193,6 @@ def _run_tiny_model(device: Device, *, tensorrt: bool = False) -> None:
         require_tensorrt(onnxruntime, device)
         providers = [(TENSORRT, {"device_id": device.index}), *providers]
     with gpu_loading(onnxruntime, device) as output:
-        session = onnxruntime.InferenceSession(_TINY_MODEL, options, providers=providers)
+        session = onnxruntime.InferenceSession(TINY_MODEL, options, providers=providers)
     require_provider(session, device, wanted=TENSORRT if tensorrt else None, output=output.getvalue())
     session.run(None, {"x": np.zeros(1, np.float32)})

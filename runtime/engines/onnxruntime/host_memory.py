@@ -14,12 +14,13 @@ from pptsn.runtime.frames.preprocess import Frame
 class HostCrops:
     """Room for a batch on the host: page-locked where this ONNX Runtime lends such memory, else ordinary.
 
+    onnxruntime: the module; None takes ordinary memory.
     crops: the array (N, S, S, 3) uint8; valid as long as this object.
     page_locked: which of the two it is.
     """
 
-    def __init__(self, onnxruntime: Any, shape: tuple[int, ...]) -> None:
-        self._owner = _page_locked(onnxruntime, math.prod(shape))
+    def __init__(self, onnxruntime: Any | None, shape: tuple[int, ...]) -> None:
+        self._owner = _page_locked(onnxruntime, math.prod(shape)) if onnxruntime is not None else None
         self.page_locked = self._owner is not None
         memory = np.empty(math.prod(shape), np.uint8) if self._owner is None else self._owner.numpy()
         self.crops: Frame = memory.reshape(shape)

@@ -56,13 +56,13 @@ class Sessions:
             with loading as output:
                 session = self._onnxruntime.InferenceSession(str(self._path), self._options, providers=providers)
         except Exception as error:  # onnxruntime's exceptions share no base class but this
-            if first in (CUDA, TENSORRT) and _OUT_OF_MEMORY.search(str(error)):
+            if first in (CUDA, TENSORRT) and is_out_of_memory(str(error)):
                 raise gpu_error(self._device, str(error)) from error
             cause = f"ONNX Runtime cannot load it ({error})"
             raise ModelError(self._path, cause, "convert the model again") from error
         require_provider(session, self._device, wanted=first, output=output.getvalue() if output else "")
         session.disable_fallback()  # which would go on with the CPU after an error of the GPU, in silence
-        _check_interface(session, self._path, self._spec)
+        check_interface(session, self._path, self._spec)
         self._started = True
         return session
 
@@ -94,6 +94,11 @@ class ShapeSessions:
             self._opened.clear()
 
 
+def is_out_of_memory(text: str) -> bool:
+    """Whether what ONNX Runtime said of a GPU is that it has too little memory."""
+    return _OUT_OF_MEMORY.search(text) is not None
+
+
 def gpu_error(device: Device, text: str) -> PptsnError:
     """Return the error for what ONNX Runtime said of a GPU that failed."""
     found = _OUT_OF_MEMORY.search(text)
@@ -103,7 +108,8 @@ def gpu_error(device: Device, text: str) -> PptsnError:
     return out_of_memory(device, "a batch", needed_bytes=needed, free_bytes=None, remedy=_SMALLER)
 
 
-def _check_interface(session: Any, path: Path, spec: ModelSpec) -> None:
+def check_interface(session: Any, path: Path, spec: ModelSpec) -> None:
+    """Raise ModelError unless the session takes crops and gives logits as the spec says."""
     size = spec.crop_size
     found = [_told(value) for value in (*session.get_inputs(), *session.get_outputs())]
     expected = [f"{CROPS} tensor(uint8) [?, {size}, {size}, 3]", f"{LOGITS} tensor(float) [?, {spec.classes}]"]

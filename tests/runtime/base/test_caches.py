@@ -56,6 +56,30 @@ def test_their_bytes_are_bounded(cache: FileCache, tmp_path: Path) -> None:
     assert cache.load("b") is not None
 
 
+def test_folders_count_with_what_they_hold(cache: FileCache, tmp_path: Path) -> None:
+    for seconds, key in enumerate("ab"):
+        folder = cache.subfolder(key)
+        assert folder is not None
+        (folder / "deep").mkdir()
+        (folder / "deep" / "kernels").write_bytes(bytes(600))
+        used(tmp_path / "kept", key, seconds)
+    cache.store("c", b"x")
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["b", "c"]
+    assert cache.subfolder("b") == tmp_path / "kept" / "b"  # used just now, so that it goes last
+    assert (tmp_path / "kept" / "b" / "deep" / "kernels").stat().st_size == 600
+    for key in "de":
+        assert cache.subfolder(key) is not None
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["b", "d", "e"]
+
+
+def test_a_folder_that_outgrew_the_cache_is_emptied(cache: FileCache) -> None:
+    folder = cache.subfolder("a")
+    assert folder is not None
+    (folder / "kernels").write_bytes(bytes(1001))
+    assert cache.subfolder("a") == folder
+    assert list(folder.iterdir()) == []
+
+
 @pytest.mark.parametrize("cut", [0, 5, 31, 33, 400])
 def test_a_damaged_entry_is_as_good_as_none(cache: FileCache, tmp_path: Path, cut: int) -> None:
     cache.store("a", bytes(range(250)) * 2)
@@ -80,6 +104,7 @@ def test_a_place_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     cache = FileCache(tmp_path / "file" / "kept", entries=3, size=1000)
     cache.store("a", b"x")
     assert cache.load("a") is None
+    assert cache.subfolder("b") is None
 
 
 @pytest.mark.parametrize(

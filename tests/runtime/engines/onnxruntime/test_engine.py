@@ -22,7 +22,9 @@ def crops(count: int, seed: int = 0) -> np.ndarray:
 
 
 def test_unknown_names_list_what_there_is(model: Path) -> None:
-    with pytest.raises(UsageError, match="auto, onnxruntime, onnxruntime-tensorrt, openvino, tensorrt"):
+    with pytest.raises(
+        UsageError, match="auto, onnxruntime, onnxruntime-tensorrt, onnxruntime-tensorrt-rtx, open"
+    ):
         open_engine(model, backend="ncnn")
     with pytest.raises(UsageError, match=r"auto, cpu, cuda or cuda:N"):
         open_engine(model, device="gpu")

@@ -13,6 +13,7 @@ import pytest
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.openvino import backend as openvino_backend
+from pptsn.runtime.engines.openvino.compiling import compiled_models
 from tests.models import needs_openvino, write_tiny_model
 from tests.runtime.engines.onnxruntime.test_engine import write_int8
 
@@ -128,12 +129,12 @@ def test_a_damaged_entry_is_made_again(model: Path, home: Path, damage: str) -> 
     entry.write_bytes({"cut": whole[:50], "flipped": flipped, "empty": b"", "foreign": b"x" * len(whole)}[damage])
     with open_engine(model, backend="openvino") as engine:
         np.testing.assert_array_equal(engine.infer(crops()), first)
-    assert entry.read_bytes()[: len(whole) // 2] == whole[: len(whole) // 2]
+    remade = compiled_models().load(entry.name)  # whole again, though not always to the bit what it was
+    assert remade is not None
+    assert remade.size > len(whole) // 2
 
 
 def test_an_entry_that_openvino_refuses_is_made_again(model: Path, home: Path) -> None:
-    from pptsn.runtime.engines.openvino.compiling import compiled_models
-
     open_engine(model, backend="openvino").close()
     (entry,) = kept(home)
     compiled_models().store(entry.name, b"no compiled model, though it came whole")

@@ -1,0 +1,1 @@
+"""ONNX Runtime with TensorRT-RTX inside, by a plugin library of NVIDIA."""
