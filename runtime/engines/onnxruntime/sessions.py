@@ -16,7 +16,9 @@ from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
-_OUT_OF_MEMORY = re.compile(r"requested buffer of size (\d+)|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(
+    r"(?:requested buffer|allocate device memory) of size (\d+)|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE
+)
 _SMALLER = "close other programs that use the GPU, take the model in FP16, or use --device cpu"
 
 

@@ -109,7 +109,7 @@ def _register(onnxruntime: Any, name: str, library: str) -> None:
     """
     if name in onnxruntime.get_available_providers():
         return  # by who had it loaded before us
-    # The package brings it under its full name, by which the loader of the library does not find it (0.5.0).
+    # The package (0.5.0) brings CUDA's runtime under a name by which its library does not find it.
     for runtime in Path(library).parent.glob("libcudart.so.*"):
         with suppress(OSError):  # the system may have its own
             ctypes.CDLL(str(runtime))

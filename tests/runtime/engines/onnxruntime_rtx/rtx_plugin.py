@@ -52,6 +52,7 @@ class RtxPlugin:
         self._library = Path("/no/such/folder", uuid4().hex, "libonnxruntime_providers_nv_tensorrt_rtx.so")
         self.options = _options_class(onnxruntime.SessionOptions)
         replaced: dict[str, Any] = {
+            "__version__": "1.32.0",  # Python 3.10 has an older one
             "register_execution_provider_library": self._register,
             "get_available_providers": lambda: [*([NAME] if self.registered else []), "CPUExecutionProvider"],
             "get_ep_devices": self._devices,

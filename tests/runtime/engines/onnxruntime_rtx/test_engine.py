@@ -136,9 +136,15 @@ def test_a_graph_that_it_refuses_is_a_model_error(plugin: RtxPlugin, model: Path
     assert [path.suffix for path in kept(home)] == [".kernels"]
 
 
-def test_a_gpu_without_memory_for_it_is_told_as_such(plugin: RtxPlugin, model: Path) -> None:
-    plugin.compile_failure = "CUDA failure 2: out of memory"
-    with pytest.raises(DeviceError, match="device cuda:0: out of memory: no room for a batch"):
+@pytest.mark.parametrize(
+    ("failure", "size"),
+    [("CUDA failure 2: out of memory", ""), ("Failed to allocate device memory of size 5000", " of 5,000 bytes")],
+)
+def test_a_gpu_without_memory_for_it_is_told_as_such(
+    plugin: RtxPlugin, model: Path, failure: str, size: str
+) -> None:
+    plugin.compile_failure = failure
+    with pytest.raises(DeviceError, match=f"device cuda:0: out of memory: no room for a batch{size}; "):
         open_engine(model, backend=UNCACHED)
 
 
