@@ -1,0 +1,170 @@
+"""Ctrl-C once, or SIGTERM, ends any command wherever it is: soon, with its code, without a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.endings import start, stop, write_endless_model
+from tests.convert.precision_models import write_clips, write_residual_model
+from tests.models import write_tiny_model
+from tests.training.runs import make_lists, tiny_recipe
+
+# Three, on a machine that is not busy.
+SOON_S = 8.0
+# What bench may take to publish what it has.
+PUBLISHING_S = 30.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models, clips, lists and a recipe."""
+    folder = tmp_path_factory.mktemp("endings")
+    write_tiny_model(folder / "m.onnx")
+    write_endless_model(folder / "endless.onnx")
+    write_residual_model(folder / "residual.onnx")
+    write_clips(folder / "clips")
+    (folder / "many").write_text(f"{folder / 'clips' / '0.mp4'}\n" * 3000)
+    (folder / "labelled.txt").write_text(f"{folder / 'clips' / '0.mp4'} 0\n" * 500)
+    (folder / "lists").mkdir()
+    recipe = tiny_recipe(make_lists(folder / "lists"), epochs=500)
+    (folder / "recipe.yaml").write_text(recipe.to_yaml())
+    return folder
+
+
+def waits_for_a_pipe(folder: Path, tmp_path: Path) -> list[object]:
+    os.mkfifo(tmp_path / "pipe")
+    return ["classify", f"@{tmp_path / 'pipe'}", "--model", folder / "m.onnx"]
+
+
+def classifies_endlessly(folder: Path, tmp_path: Path) -> list[object]:
+    model = folder / "endless.onnx"
+    return ["classify", folder / "clips", "--model", model, "-o", tmp_path / "o.jsonl"]
+
+
+def verifies_endlessly(folder: Path, tmp_path: Path) -> list[object]:
+    models = [folder / "endless.onnx", folder / "m.onnx"]
+    return ["verify", *models, "--clips", folder / "clips", "--report", tmp_path / "r.json"]
+
+
+def evaluates_endlessly(folder: Path, tmp_path: Path) -> list[object]:
+    return ["evaluate", folder / "recipe.yaml", "--weights", folder / "endless.onnx", "--set", "model.classes=4"]
+
+
+def streams_endlessly(folder: Path, tmp_path: Path) -> list[object]:
+    return ["stream", "synthetic:?live=1", "--model", folder / "endless.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("hangs", "number"),
+    [
+        pytest.param(hangs, number, marks=() if hangs is default and number == of else pytest.mark.slow)
+        for hangs, default, of in (
+            (waits_for_a_pipe, waits_for_a_pipe, signal.SIGTERM),
+            (classifies_endlessly, classifies_endlessly, signal.SIGINT),
+            (verifies_endlessly, verifies_endlessly, signal.SIGTERM),
+            (evaluates_endlessly, None, None),
+        )
+        for number in SIGNALS
+    ],
+)
+def test_a_command_that_waits_for_ever_ends(
+    hangs: Callable[[Path, Path], list[object]], number: signal.Signals, folder: Path, tmp_path: Path
+) -> None:
+    with start(*hangs(folder, tmp_path)) as process:
+        time.sleep(2.5)
+        assert process.poll() is None, process.communicate()
+        ended = stop(process, number)
+    assert ended.code == 128 + number, ended.errors
+    assert "Traceback" not in ended.errors
+    assert ended.errors.splitlines()[-1].startswith("pptsn: stopped")
+    assert ended.took_s < SOON_S
+
+
+@pytest.mark.slow
+def test_a_stream_whose_model_hangs_ends(folder: Path, tmp_path: Path) -> None:
+    with start(*streams_endlessly(folder, tmp_path)) as process:
+        time.sleep(5)
+        ended = stop(process, signal.SIGTERM)
+    assert ended.code in (0, 1)
+    assert "Traceback" not in ended.errors
+    assert ended.took_s < 2 * SOON_S
+
+
+COMMANDS = {
+    "classify": ("classify", "@{0}/many", "--model", "{0}/m.onnx", "-o", "{1}/o.jsonl"),
+    "classify decoders": (
+        "classify", "@{0}/many", "--model", "{0}/m.onnx", "--decoders", "2", "-o", "{1}/o.jsonl",
+    ),
+    "verify": ("verify", "{0}/m.onnx", "{0}/m.onnx", "--labelled", "{0}/labelled.txt", "--report", "{1}/r.json"),
+    "evaluate": (
+        "evaluate", "{0}/recipe.yaml", "--weights", "{0}/m.onnx", "--set", "model.classes=4",
+        "--set", "data.test={0}/labelled.txt",
+    ),
+    "train": ("train", "{0}/recipe.yaml", "-o", "{1}/run"),
+    "train workers": ("train", "{0}/recipe.yaml", "-o", "{1}/run", "--set", "data.workers=2"),
+    "convert fp16": ("convert", "fp16", "{0}/residual.onnx", "-o", "{1}/h.onnx"),
+    "convert int8": (
+        "convert", "int8", "{0}/residual.onnx", "-o", "{1}/q.onnx", "--target", "cpu",
+        "--calibration", "{0}/clips",
+    ),
+    "convert check": ("convert", "check", "{0}/residual.onnx"),
+    "tune": ("tune", "{0}/m.onnx"),
+    "synthesize": ("synthesize", "{1}/set"),
+    "doctor": ("doctor",),
+    "stream": ("stream", "synthetic:?live=1", "--model", "{0}/m.onnx", "-o", "{1}/s.jsonl"),
+    "bench scenario": ("bench", "scenario", "single-stream", "--model", "{0}/m.onnx", "-o", "{1}/s.json"),
+    "bench stages": ("bench", "stages", "{0}/clips", "--model", "{0}/m.onnx", "-o", "{1}/s.json"),
+    "bench sweep": ("bench", "sweep", "--model", "{0}/m.onnx", "--list", "{0}/labelled.txt", "-o", "{1}/s.json"),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("number", SIGNALS)
+def test_at_random_moments_a_command_ends(
+    command: str, number: signal.Signals, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    chance = random.Random(f"{command} {number}")
+    for turn in range(2):
+        place = tmp_path / str(turn)
+        place.mkdir()
+        arguments = [part.format(folder, place) for part in COMMANDS[command]]
+        with start(*arguments) as process:
+            time.sleep(chance.uniform(0.3, 4))
+            ended = stop(process, number, whole_group=chance.random() < 0.5)
+        assert ended.code in (128 + number, 0, 1), ended.errors
+        assert ended.code != 1 or "error" in ended.errors or not ended.errors
+        assert "Traceback" not in ended.errors, ended.errors
+        assert ended.took_s < (PUBLISHING_S if "bench" in command else SOON_S), ended.errors
+
+
+def test_a_second_ctrl_c_leaves_at_once(folder: Path, tmp_path: Path) -> None:
+    with start(*classifies_endlessly(folder, tmp_path)) as process:
+        time.sleep(2.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.4)
+        ended = stop(process, signal.SIGINT)
+    assert (ended.code, ended.took_s < 2) == (130, True)
+
+
+def test_what_was_answered_is_there_however_it_is_stopped(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    with start("classify", f"@{folder / 'many'}", "--model", folder / "m.onnx", "-o", output) as process:
+        while not (output.exists() and output.stat().st_size):
+            time.sleep(0.05)
+        ended = stop(process, signal.SIGTERM)
+    assert ended.code == 143
+    assert ended.errors == "pptsn: stopped; what was answered until now is kept\n"
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert 1 <= len(lines) < 3000
+    assert all("error" not in line for line in lines)
