@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pptsn.runtime.base.stopping import Stop
 
 # What Python may take to end, once the command is done: other threads may hang.
-_FINISH_S = 10.0
+_FINISH_S = 5.0
 
 _COMMANDS = {
     "classify": ("pptsn.cli.classify:classify", "Name the action in each video."),

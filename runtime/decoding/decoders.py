@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any, Final, Literal, TypeAlias
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import option
+from pptsn.runtime.decoding.mounts import may_hang
 
 AUTO: Final = "auto"
 Decoders: TypeAlias = int | Literal["auto"]
 
 DECODERS_HELP = (
     "Processes that decode; 0 decodes in this one; auto: what `pptsn tune` found, or as many as cores are left "
-    "beside the engine, for four clips or more."
+    "beside the engine, for four clips or more; at least one for files of the network."
 )
 # More are a slip of the keyboard.
 _MOST = 1024
@@ -65,10 +66,19 @@ def decoder_count(
         return decoders
     clips = len(sources) if isinstance(sources, Sized) else None
     if found is None or _is_few(clips):
-        return automatic_decoders(cores=available_cores(), busy_cores=busy_cores, clips=clips)
-    if note is not None:
-        note(f"--decoders auto: {found}, as pptsn tune found")
-    return found
+        count = automatic_decoders(cores=available_cores(), busy_cores=busy_cores, clips=clips)
+    else:
+        count = found
+        if note is not None:
+            note(f"--decoders auto: {found}, as pptsn tune found")
+    # The system may end no process that waits for a disk of the network: it had better not be this one.
+    if not count and isinstance(sources, Sequence) and may_hang(map(_path_of, sources)):
+        return 1
+    return count
+
+
+def _path_of(source: object) -> str:
+    return str(getattr(source, "path", source))
 
 
 def _is_few(clips: int | None) -> bool:

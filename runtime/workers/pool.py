@@ -17,8 +17,8 @@ from pptsn.runtime.base.errors import PptsnError, reason_of
 from pptsn.runtime.base.pulse import SILENCE_S
 from pptsn.runtime.workers.feed import Exhausted, Feed
 from pptsn.runtime.workers.slots import FrameSlots
-from pptsn.runtime.workers.starting import killed_by, let_go, room_to_start, start_process
-from pptsn.runtime.workers.worker import Done, Made, run_worker, unpack
+from pptsn.runtime.workers.starting import STALLED, killed_by, let_go, room_to_start, start_process
+from pptsn.runtime.workers.worker import Done, Made, Silent, run_worker, unpack
 
 Job = TypeVar("Job")
 Item = TypeVar("Item")
@@ -62,8 +62,8 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
 
     work: makes the items of a job; it goes to each process once, and so do the items to this one, by pickle.
     is_last: whether an item is the last of its job: a process that dies after it costs nothing.
-    crashed: makes the last item of a job whose process died before, given the signal that ended it or None; other
-        items of that job may have been taken by then.  What it raises is raised instead.
+    crashed: makes the last item of a job whose process died before, given the signal that ended it, STALLED
+        or None; other items of that job may have been taken by then.  What it raises is raised instead.
     note: told at most once, why there are fewer processes than the crew has.
 
     A job begins when a process is free, in the order of `jobs`, which threads of this process iterate as they go;
@@ -235,6 +235,9 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
                 item = cast(Item, worker.item(message))
                 self._add(turn, item, partial(worker.free, message))
                 is_whole = self._is_last(item)
+            if isinstance(message, Silent):
+                self._bury(worker, job, turn, STALLED)
+                return False
             self._end(turn, message.error, message.trace)
         except (EOFError, OSError):
             if is_whole:
@@ -247,11 +250,11 @@ class WorkerPool(Feed[Item], Generic[Job, Item]):
             return False
         return True
 
-    def _bury(self, worker: _Worker, job: Job, turn: _Turn[Item]) -> None:
+    def _bury(self, worker: _Worker, job: Job, turn: _Turn[Item], cause: str | None = None) -> None:
         if self._closed:
             return
         try:
-            last = self._crashed(job, worker.killed_by())
+            last = self._crashed(job, cause or worker.killed_by())
         except Exception as error:
             self._end(turn, error)
         else:
@@ -309,9 +312,9 @@ class _Worker(Closing):
     def send(self, job: object) -> None:
         self._connection.send(job)
 
-    def receive(self) -> Made | Done:
+    def receive(self) -> Made | Done | Silent:
         """Return the next message; raises EOFError or OSError where the process has gone."""
-        message: Made | Done = self._connection.recv()
+        message: Made | Done | Silent = self._connection.recv()
         return message
 
     def item(self, made: Made) -> object:

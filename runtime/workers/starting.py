@@ -25,8 +25,8 @@ from pptsn.runtime.base.temporary import folder_until_exit, remove_temporaries
 
 # What may be sent to the whole program, and concerns its main process alone.
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-# The name of the signal that ends a process in which nothing gets on.
-STALLED = signal.SIGALRM.name
+# What stands for the name of a signal where a process is given up, as nothing gets on in it.
+STALLED = "stalled"
 # multiprocessing's own table of processes is not for several threads: of two that find one ended, one would be
 # told another exit code.
 _table = threading.Lock()
@@ -109,6 +109,24 @@ def ignore_stop_signals(*, terminate: Callable[[int, FrameType | None], None] | 
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, terminate or signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def let_go_of_program() -> None:
+    """Hold nothing, in a process that starts none, that would keep others waiting if the system could not end it.
+
+    Those are the readers of the program's output, and multiprocessing's own processes, which end with the last
+    process that holds their pipes.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    server, tracker = forkserver._forkserver, resource_tracker._resource_tracker
+    for owner, name in ((server, "_forkserver_alive_fd"), (tracker, "_fd")):
+        held = getattr(owner, name, None)
+        if isinstance(held, int):
+            setattr(owner, name, None)
+            os.close(held)
 
 
 def end_with_parent() -> None:

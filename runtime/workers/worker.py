@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,7 +19,7 @@ from pptsn.runtime.base.cores import limit_cores
 from pptsn.runtime.base.memory import return_freed_memory
 from pptsn.runtime.base.pulse import SILENCE_S, TICK_S, Silence, beat
 from pptsn.runtime.workers.slots import FrameSlots
-from pptsn.runtime.workers.starting import STALLED, end_with_parent, ignore_stop_signals
+from pptsn.runtime.workers.starting import end_with_parent, ignore_stop_signals, let_go_of_program
 
 # Arrays begin at multiples of this many bytes.
 _ALIGNMENT = 64
@@ -47,6 +48,11 @@ class Done:
     trace: str = ""
 
 
+@dataclass(frozen=True)
+class Silent:
+    """Nothing gets on in the job: its process is given up, whether or not the system can end it."""
+
+
 def run_worker(
     connection: Connection,
     slots: FrameSlots,
@@ -60,8 +66,11 @@ def run_worker(
     """
     ignore_stop_signals()
     end_with_parent()
+    let_go_of_program()
     working = threading.Event()
-    threading.Thread(target=_end_in_silence, args=(working, silence_s), name="silence", daemon=True).start()
+    threading.Thread(
+        target=_end_in_silence, args=(connection, working, silence_s), name="silence", daemon=True
+    ).start()
     return_freed_memory()
     gc.freeze()  # what is there now stays; looking through it would copy the memory shared with the fork server
     _share_machine(cores)
@@ -93,15 +102,20 @@ def _watched(work: Callable[[Any], Iterable[object]], job: object, working: thre
         working.clear()
 
 
-def _end_in_silence(working: threading.Event, silence_s: float) -> None:
-    """End this process by the signal STALLED once nothing gets on in it while it should."""
+def _end_in_silence(connection: Connection, working: threading.Event, silence_s: float) -> None:
+    """Say so once nothing gets on in this process while it should, and end it.
+
+    Nobody else sends then: the main thread is at work.  It may be in a call to the system that nothing ends.
+    """
     silence = Silence(silence_s)
     while True:
         time.sleep(TICK_S)
         if not working.is_set():
             silence.reset()
         elif silence.tick(TICK_S):
-            os.kill(os.getpid(), signal.Signals[STALLED])
+            with suppress(OSError):  # nobody is left to hear it
+                connection.send(Silent())
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _do(connection: Connection, slots: FrameSlots, items: Iterable[object]) -> Done:
