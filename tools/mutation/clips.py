@@ -12,7 +12,7 @@ from tools.mutation.program import run_bounded
 
 AT_ONCE = 100
 _BOUND_S = 600.0
-# Of the largest process, in megabytes.
+# In megabytes, all processes together.
 _MOST_MB = 400
 
 

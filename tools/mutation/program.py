@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.targets.trees import family, pss_mb
+
 # As documented: done, some input failed, wrong usage, something is missing.
 _CODES = (0, 1, 2, 3)
-_TRACEBACK = "Traceback (most recent call last)"
+# From its head over its indented lines to the error itself.
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*(?P<error>.*)", re.MULTILINE)
 # After a Ctrl-C, and what a busy machine makes of three seconds.
 _STOP_S = 15.0
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Done:
     """How a command ended.
 
     code: its exit code, below 0 a signal's.  errors: what it printed on standard error.
-    peak_mb: the memory of the largest of its processes.  hung: whether it had to be ended.
+    peak_mb: the memory of all its processes together.  hung: whether it had to be ended.
     """
 
     code: int
@@ -37,8 +43,7 @@ class Done:
             found.append("did not end")
         elif self.code not in _CODES:
             found.append(f"ended with code {self.code}")
-        if _TRACEBACK in self.errors:
-            found.append(f"traceback: {self.errors.strip().splitlines()[-1]}")
+        found += [f"traceback: {match['error']}" for match in _TRACEBACK.finditer(self.errors)]
         return found
 
 
@@ -57,27 +62,26 @@ def run_bounded(
             stderr=file,
             start_new_session=True,
         )
-    hung = threading.Event()
-
-    def end() -> None:
-        hung.set()
-        os.killpg(process.pid, signal.SIGKILL)
-
-    last_s = bound_s if stop_s is None else stop_s + _STOP_S
-    timers = [threading.Timer(last_s, end)]
-    if stop_s is not None:
-        timers.append(threading.Timer(stop_s, process.send_signal, (signal.SIGINT,)))
-    for timer in timers:
-        timer.daemon = True
-        timer.start()
+    began_s, peak_mb, asked, hung = time.monotonic(), 0.0, False, False
     try:
-        _, status, usage = os.wait4(process.pid, 0)
-    except BaseException:
-        end()
-        raise
+        while process.poll() is None and not hung:
+            peak_mb = max(peak_mb, pss_mb(process.pid))
+            passed_s = time.monotonic() - began_s
+            if stop_s is not None and passed_s >= stop_s and not asked:
+                process.send_signal(signal.SIGINT)
+                asked = True
+            hung = passed_s >= (bound_s if stop_s is None else stop_s + _STOP_S)
+            time.sleep(_LOOK_EVERY_S)
     finally:
-        for timer in timers:
-            timer.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
+        if process.poll() is None:
+            _end(process)
     text = errors.read_text(encoding="utf-8", errors="replace")
-    return Done(process.returncode, text, usage.ru_maxrss / 1024, hung.is_set())
+    return Done(process.returncode, text, peak_mb, hung)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it has started."""
+    for member in family(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(member, signal.SIGKILL)
+    process.wait()

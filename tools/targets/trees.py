@@ -18,14 +18,19 @@ def peak_pss_mb(command: Sequence[str]) -> float:
     What several processes share counts once (PSS).  It is looked at fifty times a second, so that a shorter peak
     may be missed.
     """
-    peak = 0
+    peak_mb = 0.0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as program:
         while program.poll() is None:
-            peak = max(peak, sum(map(_pss_bytes, family(program.pid))))
+            peak_mb = max(peak_mb, pss_mb(program.pid))
             time.sleep(_EVERY_S)
     if program.returncode:
         raise subprocess.CalledProcessError(program.returncode, command)
-    return peak / 1e6
+    return peak_mb
+
+
+def pss_mb(process: int) -> float:
+    """Return the memory of `process` and its descendants, as it is now, in MB; what they share counts once."""
+    return sum(map(_pss_bytes, family(process))) / 1e6
 
 
 def family(process: int) -> list[int]:

@@ -45,6 +45,10 @@ def test_each_mutation_changes_something_and_ends(source: Path, mutation: mutant
         ("raise SystemExit(7)", ["ended with code 7"]),
         ("import os; os.abort()", ["ended with code -6"]),
         ("1 / 0", ["traceback: ZeroDivisionError: division by zero"]),
+        (
+            "import atexit; atexit.register(lambda: __import__('os').write(2, b'a summary'))\n{}['a']",
+            ["traceback: KeyError: 'a'"],
+        ),
         ("import time; time.sleep(60)", ["did not end"]),
     ],
 )
