@@ -36,6 +36,8 @@ SMALL_STEP_S = 0.5
 _SHUFFLED_S = 2.0
 # A live source whose timestamps run ahead of the time that passes by more than this has jumped, not paused.
 _LIVE_TOLERANCE_S = 2.0
+# Unless that is how rarely its frames come: a burst of them arrives at once.
+_SLOW_FRAMES = 2
 # The longest hole in a file.  The clock of MPEG-TS starts again after 26.5 hours, so that a step back there looks
 # like one ahead by what is left of them.
 _LONGEST_HOLE_S = 43_200.0
@@ -112,7 +114,9 @@ class Timeline:
     def _is_jump(self, step_s: float, passed_s: float) -> bool:
         if step_s < 0:
             return step_s <= -_SHUFFLED_S
-        return step_s - passed_s > _LIVE_TOLERANCE_S if self._live else step_s > _LONGEST_HOLE_S
+        if not self._live:
+            return step_s > _LONGEST_HOLE_S
+        return step_s - passed_s > max(_LIVE_TOLERANCE_S, _SLOW_FRAMES * self._frame.usual_s)
 
     def _is_step(self, step_s: float) -> bool:
         return step_s >= _STEP_SHARE * self._frame.usual_s

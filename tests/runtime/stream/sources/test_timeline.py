@@ -130,6 +130,14 @@ def test_bursts_leave_the_clock_as_it_is(burst_s: float):
     assert (outcome.jumps, outcome.notes) == (0, [])
 
 
+@pytest.mark.parametrize("rate", [0.2, 0.5, 1.0])
+def test_frames_seconds_apart_may_come_in_bursts(rate: float):
+    stated = [index / rate for index in range(40)]
+    outcome = Outcome(live_timeline(rate), stated, [20 * (1 + t // 20) for t in stated])
+    assert outcome.times == pytest.approx(stated)
+    assert (outcome.jumps, outcome.notes) == (0, [])
+
+
 def test_what_happened_is_told():
     still, back = (
         "the source's clock stands still; going by its frames, 10 a second",
