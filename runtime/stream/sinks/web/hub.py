@@ -14,6 +14,8 @@ from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamPr
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.text import json_text
 
+# Where browsers get them.
+LIVE_PATH = "/api/live"
 # Browsers that may watch at once, and what may wait for each.
 BROWSERS = 16
 WAITING_CHUNKS = 256

@@ -25,7 +25,7 @@ from starlette.types import Send
 
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.text import json_text
-from pptsn.runtime.stream.sinks.web.hub import Hub
+from pptsn.runtime.stream.sinks.web.hub import LIVE_PATH, Hub
 from pptsn.runtime.stream.sinks.web.metrics import Metrics
 
 _STATIC = Path(__file__).parent / "static"
@@ -43,7 +43,7 @@ def application(view: PipelineView, hub: Hub, *, top: int) -> Starlette:
             Route("/api/streams", pages.streams),
             Route("/api/sinks", pages.sinks),
             Route("/api/events", pages.events),
-            Route("/api/live", pages.live),
+            Route(LIVE_PATH, pages.live),
             # A stream's name may have slashes.
             Route("/api/streams/{name:path}/picture.jpg", pages.picture),
             Route("/api/streams/{name:path}/scores", pages.scores),

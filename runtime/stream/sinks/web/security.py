@@ -11,6 +11,8 @@ from urllib.parse import parse_qs
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.stream.sinks.web.address import HttpAddress, is_loopback_name
+from pptsn.runtime.stream.sinks.web.guesses import Guesses
+from pptsn.runtime.stream.sinks.web.guest import Guest
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -33,6 +35,8 @@ _OPEN_PATHS = frozenset({"/healthz"})
 # The characters of a bearer token (RFC 6750), which are also safe in a cookie and in a URL's query.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _COOKIE_DAYS = 30
+# Where other machines can guess: 16 characters of 68 are 97 bits, if they are drawn by lot.
+_LEAST_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,19 @@ class Reply:
 class Guard:
     """An ASGI application around another: it admits who may come in, and adds the security headers to all answers.
 
-    Admitted are GET and HEAD alone.  On a loopback address the Host header must be a loopback name, so that a
-    page of another site cannot reach this one under its own name (DNS rebinding).  With a token all paths but
-    /healthz need it: in an Authorization header, or in the cookie which /?token=... sets.  See `check_access` for
-    what goes together.
+    Admitted are GET and HEAD alone, without a body.  On a loopback address the Host header must be a loopback
+    name, so that a page of another site cannot reach this one under its own name (DNS rebinding).  With a token
+    all paths but /healthz need it: in an Authorization header, or in the cookie which /?token=... sets; who tries
+    one after the other is slowed down, see `Guesses`.  See `check_access` for what goes together.
+
+    A request's `scope["state"]["guest"]` is the connection that it came by.
     """
 
     def __init__(self, application: Application, *, address: HttpAddress, token: str | None) -> None:
         self._application = application
         self._address = address
         self._token = token
+        self._guesses = Guesses()
         # Cookies know no ports: two pages of one host must not overwrite each other's.
         self._cookie_name = f"pptsn_{address.port}"
 
@@ -64,19 +71,20 @@ class Guard:
         """Answer one request."""
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         guarded = _adding_headers(send, static=scope["path"].startswith("/static/"))
-        reply = self._reply(scope, headers)
+        reply = await self._reply(scope, headers)
         if reply is None:
             await self._application(scope, receive, guarded)
         else:
             await _answer(guarded, reply, with_body=scope["method"] != "HEAD")
 
-    def _reply(self, scope: Scope, headers: Mapping[str, str]) -> Reply | None:
+    async def _reply(self, scope: Scope, headers: Mapping[str, str]) -> Reply | None:
         """Return the answer that the application need not give; None where the request is admitted."""
         return (
             _check_method(scope)
+            or _check_body(headers)
             or self._check_host(headers)
             or _check_site(headers)
-            or self._check_token(scope, headers)
+            or await self._check_token(scope, headers)
         )
 
     def _check_host(self, headers: Mapping[str, str]) -> Reply | None:
@@ -84,22 +92,35 @@ class Guard:
             return None
         return Reply(421, f"This page answers under a name of this machine alone: open {self._address.url}")
 
-    def _check_token(self, scope: Scope, headers: Mapping[str, str]) -> Reply | None:
+    async def _check_token(self, scope: Scope, headers: Mapping[str, str]) -> Reply | None:
         if self._token is None or scope["path"] in _OPEN_PATHS:
             return None
         asked = parse_qs(scope["query_string"].decode("latin-1")).get("token", []) if scope["path"] == "/" else []
-        if asked:
-            return self._sign_in() if _equal(asked[0], self._token) else _UNAUTHORIZED
-        if self._has_token(headers):
-            return None
-        return _UNAUTHORIZED
+        shown = {"token": asked[0]} if asked else self._shown(headers)
+        refusal = await self._judge(scope["state"]["guest"], shown)
+        return refusal or (self._sign_in() if asked else None)
 
-    def _has_token(self, headers: Mapping[str, str]) -> bool:
+    def _shown(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return what a request shows: a token, a cookie, both, or none."""
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        token = bearer.strip() if scheme.lower() == "bearer" else ""
+        shown = {"token": token, "cookie": _cookies(headers).get(self._cookie_name, "")}
+        return {kind: value for kind, value in shown.items() if value}
+
+    async def _judge(self, guest: Guest, shown: Mapping[str, str]) -> Reply | None:
+        guess = str(shown)
+        if not shown or self._guesses.known_wrong(guest.place, guess):
+            return _UNAUTHORIZED
+        # Who has shown the right one before is not held up by who guesses beside him.
+        if not guest.trusted and not await self._guesses.turn(guest.place):
+            return _GUESSING
         token = self._token or ""
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _equal(given.strip(), token):
-            return True
-        return _equal(_cookies(headers).get(self._cookie_name, ""), _cookie_value(token))
+        right = {"token": token, "cookie": _cookie_value(token)}
+        if any(_equal(value, right[kind]) for kind, value in shown.items()):
+            guest.trusted = True
+            return None
+        self._guesses.add(guest.place, guess)
+        return _UNAUTHORIZED
 
     def _sign_in(self) -> Reply:
         cookie = (
@@ -110,7 +131,7 @@ class Guard:
 
 
 def check_access(address: HttpAddress, token: str | None) -> None:
-    """Raise UsageError where `token` is no token, or is missing though other machines can reach `address`."""
+    """Raise UsageError where `token` is none, or is missing or short though other machines can reach `address`."""
     if token is not None and not _TOKEN.fullmatch(token):
         raise UsageError(
             "--http-token", "is empty or has odd characters", "give letters, digits and any of -._~+/"
@@ -121,6 +142,12 @@ def check_access(address: HttpAddress, token: str | None) -> None:
             "other machines could reach it without a token",
             "add --http-token TOKEN, or listen on 127.0.0.1",
         )
+    if token is not None and len(token) < _LEAST_TOKEN and not address.is_loopback:
+        raise UsageError(
+            "--http-token",
+            f"has {len(token)} characters; other machines could guess one of fewer than {_LEAST_TOKEN}",
+            "let `openssl rand -hex 16` make one, or listen on 127.0.0.1",
+        )
 
 
 _UNAUTHORIZED = Reply(
@@ -129,11 +156,21 @@ _UNAUTHORIZED = Reply(
     {"www-authenticate": 'Bearer realm="pptsn"'},
 )
 
+_GUESSING = Reply(
+    429, "Too many wrong tokens came from your address: try again in some seconds", {"retry-after": "5"}
+)
+
 
 def _check_method(scope: Scope) -> Reply | None:
     if scope["method"] in ("GET", "HEAD"):
         return None
     return Reply(405, "Nothing can be changed here: use GET", {"allow": "GET, HEAD"})
+
+
+def _check_body(headers: Mapping[str, str]) -> Reply | None:
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return None
+    return Reply(413, "Nothing is taken here: send no body")
 
 
 def _check_site(headers: Mapping[str, str]) -> Reply | None:

@@ -14,13 +14,14 @@ from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.web.address import HttpAddress
-from pptsn.runtime.stream.sinks.web.hub import FLUSH_S, Hub
+from pptsn.runtime.stream.sinks.web.gate import Gate
+from pptsn.runtime.stream.sinks.web.guest import Guest, Limits
+from pptsn.runtime.stream.sinks.web.hub import FLUSH_S, LIVE_PATH, Hub
 from pptsn.runtime.stream.sinks.web.security import Application, Guard, Receive, Scope, Send, check_access
 
 if TYPE_CHECKING:
     import uvicorn
 
-_CONNECTIONS = 128
 _KEEP_ALIVE_S = 5
 _START_S = 5.0
 _CLOSE_S = 1.0
@@ -41,7 +42,7 @@ class WebSink(Sink):
     host, port: where it listens; port 0 lets the system choose, and `address` tells after `open`.
     token: what a browser must know, see `security`; None lets everyone on this machine in.
     view: the pipeline.  top: how many classes a prediction shows.
-    stalled_s: a browser that does not read for so long is disconnected.
+    stalled_s: a browser that does not read for so long is disconnected.  limits: of connections.
 
     Raises UsageError for a bad token, or where other machines could reach the page without one.
     """
@@ -55,6 +56,7 @@ class WebSink(Sink):
         token: str | None = None,
         top: int = 5,
         stalled_s: float = STALLED_S,
+        limits: Limits | None = None,
     ) -> None:
         self.address = HttpAddress(host, port)
         check_access(self.address, token)
@@ -63,6 +65,7 @@ class WebSink(Sink):
         self._view = view
         self._top = top
         self._stalled_s = stalled_s
+        self._limits = limits or Limits()
         self._hub = Hub(view, top=top)
         self._running: _Running | None = None
 
@@ -83,7 +86,7 @@ class WebSink(Sink):
         listener = _listen(self.address, stalled_s=self._stalled_s)
         self.address = HttpAddress(self.address.host, listener.getsockname()[1])
         app = application(self._view, self._hub, top=self._top)
-        self._running = _Running(Guard(app, address=self.address, token=self._token), listener)
+        self._running = _Running(Guard(app, address=self.address, token=self._token), listener, self._limits)
         self._running.start(self.address)
 
     def write(self, message: Message) -> None:
@@ -111,11 +114,12 @@ class WebSink(Sink):
 class _Running:
     """A server in a daemon thread with its own event loop."""
 
-    def __init__(self, application: Application, listener: socket.socket) -> None:
+    def __init__(self, application: Application, listener: socket.socket, limits: Limits) -> None:
         self._application = application
         self._listener = listener
         self._failure: Exception | None = None
         self._server = _make_server(self._answer)
+        self._gate = Gate(listener, lambda guest: _protocol(self._server, guest), limits)
         self._thread = threading.Thread(target=self._run, name="web page", daemon=True)
 
     def start(self, address: HttpAddress) -> None:
@@ -136,6 +140,7 @@ class _Running:
             raise PptsnError("web page", f"a request failed ({type(failure).__name__}: {failure})")
         if not self._thread.is_alive():
             raise PptsnError("web page", "the server has ended", "start the program again")
+        self._gate.check()
 
     def stop(self) -> None:
         """End the server and its connections."""
@@ -150,15 +155,21 @@ class _Running:
             self._failure = error
 
     async def _serve(self) -> None:
-        await self._server.serve(sockets=[self._listener])
+        asyncio.get_running_loop().set_exception_handler(self._note_failure)
+        self._gate.open()
+        await self._server.serve(sockets=[])  # the gate listens
         # Those that do not read would otherwise stay until the collector finds them.
-        for connection in tuple(self._server.server_state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
+        self._gate.close()
+
+    def _note_failure(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Leave it to `check` to tell what asyncio would log, as often as it happens."""
+        error = context.get("exception")
+        self._failure = error if isinstance(error, Exception) else RuntimeError(context["message"])
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._application(scope, receive, send)
+            with scope["state"]["guest"].answering(endless=scope["path"] == LIVE_PATH):
+                await self._application(scope, receive, send)
         except Exception as error:
             self._failure = error
             raise
@@ -179,11 +190,17 @@ def _make_server(application: Any) -> uvicorn.Server:
         log_level="critical",  # what goes wrong is told by `check`, in one line
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=0,
     )
     return uvicorn.Server(config)
+
+
+def _protocol(server: uvicorn.Server, guest: Guest) -> asyncio.Protocol:
+    """Return what answers the requests of `guest`; they have it as `scope["state"]["guest"]`."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    return H11Protocol(server.config, server.server_state, app_state={"guest": guest})
 
 
 def _listen(address: HttpAddress, *, stalled_s: float) -> socket.socket:

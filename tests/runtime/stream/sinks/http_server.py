@@ -10,6 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 _MAX_S = 20.0
+# Answers without end: how they begin, and what follows again and again.
+_ENDLESS = {
+    "endless head": (b"HTTP/1.1 200 OK\r\n", b"X-a: " + b"b" * 1000 + b"\r\n"),
+    "endless line": (b"HTTP/1.1 200 OK\r\nX-a: ", b"b" * 65536),
+    "endless interim": (b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 100),
+    "endless body": (b"HTTP/1.1 200 OK\r\n\r\n", b"b" * 65536),
+    "endless error": (b"HTTP/1.1 404 Not Found\r\n\r\n", b"b" * 65536),
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Request:
 class ScriptedServer:
     """Takes one request a connection.  `script` says how to answer them, in turn; its last entry repeats.
 
-    An entry is a status with perhaps headers ("503 Retry-After: 1"), or "hang", "trickle", "garbage", "hang up".
+    An entry is a status with perhaps headers ("503 Retry-After: 1"), or "hang", "trickle", "garbage", "hang up",
+    or one of _ENDLESS.
     """
 
     def __init__(self, *script: str, tls: ssl.SSLContext | None = None) -> None:
@@ -83,6 +92,11 @@ class ScriptedServer:
             connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
             while not self._stopped.wait(0.02):
                 connection.sendall(b"x")
+        elif how in _ENDLESS:
+            beginning, more = _ENDLESS[how]
+            connection.sendall(beginning)
+            while not self._stopped.is_set():
+                connection.sendall(more)
         elif how == "garbage":
             connection.sendall(b"220 smtp.example.com ESMTP\r\n")
         elif how != "hang up":

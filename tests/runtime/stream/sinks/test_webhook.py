@@ -1,4 +1,5 @@
 import json
+import resource
 import socket
 import ssl
 import sys
@@ -114,6 +115,28 @@ def test_an_attempt_has_a_limit_that_no_server_stretches(how: str) -> None:
         text = failure_of(lambda: sink_for(server, "timeout=0.4&tries=1").write(event()))
         assert 0.3 < time.monotonic() - begin_s < 3
     assert text.endswith("did not answer within 0.4 s")
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("endless head", "does not answer in HTTP"),
+        ("endless line", "does not answer in HTTP"),
+        ("endless interim", "did not answer within 0.5 s"),
+        ("endless error", "answered 404"),
+        ("endless body", ""),
+    ],
+)
+def test_an_answer_without_end_is_not_read_to_its_end(how: str, told: str) -> None:
+    with ScriptedServer(how) as server:
+        sink = sink_for(server, "timeout=0.5&tries=1")
+        begin_s, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if told:
+            assert told in failure_of(lambda: sink.write(event()))
+        else:
+            sink.write(event())
+        assert time.monotonic() - begin_s < 5
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
 
 
 def test_an_address_where_nobody_listens_is_told(quick: None) -> None:

@@ -151,3 +151,9 @@ def test_nonsense_is_answered_and_the_server_goes_on(sink: WebSink) -> None:
                 pass
     assert ask(sink, "/healthz").status == 200
     sink.idle()
+
+
+def test_a_body_is_not_taken(sink: WebSink) -> None:
+    assert ask(sink, "/healthz", Content_Length="5").status == 413
+    assert ask(sink, "/healthz", Transfer_Encoding="chunked").status == 413
+    assert ask(sink, "/healthz", Content_Length="0").status == 200
