@@ -15,7 +15,9 @@ _H264_SLICES = frozenset({1, 2, 5})
 _HEVC_SLICES = range(32)
 _HEVC_RANDOM_ACCESS = range(16, 24)
 _FORBIDDEN_BIT = 0x80
-_RECOVERY_POINT = 6
+_RECOVERY_POINT, _ORIENTATION = 6, 47
+_HEVC_SEI = 39
+_EMULATION = b"\0\0\3"
 # recovery_frame_cnt = 0 is the single bit 1, and exact_match_flag follows it.
 _EXACT_AT_ONCE = 0b11000000
 
@@ -64,6 +66,18 @@ class PacketInspector:
             return any((head[0] >> 1) & 63 in _HEVC_RANDOM_ACCESS for head in self._units(packet))
         return True
 
+    def turns_pictures(self, packet: memoryview) -> bool:
+        """Return whether `packet` says in its messages how pictures are held; those after it may rely on that."""
+        header = {"h264": 1, "hevc": 2}.get(self._codec, 0)
+        if not header:
+            return False
+        whole = self._units(packet, bytes_of_each=len(packet))
+        units = (bytes(unit).replace(_EMULATION, b"\0\0") for unit in whole)
+        return any(self._is_sei(unit) and _ORIENTATION in _sei_kinds(unit[header:]) for unit in units)
+
+    def _is_sei(self, unit: bytes) -> bool:
+        return unit[0] & 31 == _SEI if self._codec == "h264" else (unit[0] >> 1) & 63 == _HEVC_SEI
+
     def _is_slice(self, head: memoryview) -> bool:
         if head[0] & _FORBIDDEN_BIT:
             return False
@@ -76,18 +90,18 @@ class PacketInspector:
             at += step + int.from_bytes(packet[at : at + step], "big")
         return at == len(packet)
 
-    def _units(self, packet: memoryview) -> Iterator[memoryview]:
+    def _units(self, packet: memoryview, *, bytes_of_each: int = _HEAD_BYTES) -> Iterator[memoryview]:
         """Yield the first bytes of each unit of `packet`."""
         if not self._length_size:
             for code in _START_CODE.finditer(packet):
-                yield packet[code.end() : code.end() + _HEAD_BYTES]
+                yield packet[code.end() : code.end() + bytes_of_each]
             return
         at, step = 0, self._length_size
         while at + step < len(packet):
             size = int.from_bytes(packet[at : at + step], "big")
             at += step
             if size and at < len(packet):
-                yield packet[at : at + min(size, _HEAD_BYTES)]
+                yield packet[at : at + min(size, bytes_of_each)]
             at += size
 
 
@@ -106,6 +120,16 @@ def _recovers_at_once(messages: bytes) -> bool:
             return messages[at] & _EXACT_AT_ONCE == _EXACT_AT_ONCE
         at += size
     return False
+
+
+def _sei_kinds(messages: bytes) -> Iterator[int]:
+    """Yield the kind of each of the SEI `messages`."""
+    at = 0
+    while at + 2 < len(messages):
+        kind, at = _sei_number(messages, at)
+        size, at = _sei_number(messages, at)
+        yield kind
+        at += size
 
 
 def _sei_number(data: bytes, at: int) -> tuple[int, int]:

@@ -199,7 +199,7 @@ def encrypted(thing: object) -> InputError:
     return InputError(thing, "is encrypted", "decrypt it with its key, or get a copy without protection")
 
 
-def is_encrypted(packet: Packet[VideoStream]) -> bool:
+def is_encrypted(packet: Packet[Any]) -> bool:
     """Return whether `packet` comes with what is needed to decrypt it."""
     # PyAV before 16 does not tell; decoding then fails.
     return hasattr(packet, "has_sidedata") and packet.has_sidedata("encryption_info")

@@ -18,9 +18,9 @@ _MARK_ALL = frozenset({"vc1", "wmv3"})
 _NEARLY_ALL = 0.9
 
 
-def means_nothing(codec: str, *, frames: int, damaged: int) -> bool:
-    """Return whether that so many of the `frames` of a decoder are marked as damaged means nothing."""
-    return codec in _MARK_ALL and damaged == frames
+def marks_all(codec: str) -> bool:
+    """Return whether a decoder marks whole pictures as damaged, so that all being marked means nothing."""
+    return codec in _MARK_ALL
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ class _Survey:
     damaged: bool = False
     pictureless: bool = False
     changing: bool = False
+    turned: bool = False
     encrypted: int = 0
     pictures: int = 0  # packets to be shown that hold one
 
@@ -123,6 +124,8 @@ class _Survey:
         data = memoryview(packet)
         holds_picture = self.inspector.holds_picture(data)
         self.pictureless |= not holds_picture
+        if position == 0:
+            self.turned = self.inspector.turns_pictures(data)
         # Nothing comes before the first packet, so that every decode begins there.
         if packet.is_keyframe and (position == 0 or self.inspector.is_clean_start(data)):
             self.keys.append(position)
@@ -160,6 +163,7 @@ class _Survey:
             "some packets hold no picture": self.pictureless
             or (codec == "mpeg4" and min(self.sizes, default=0) <= _NO_PICTURE_BYTES),
             "the stream changes on the way": self.changing,
+            "its first picture says how the others are held": self.turned,
         }
         return next((reason for reason, found in reasons.items() if found), "")
 

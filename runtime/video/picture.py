@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 
 from pptsn.runtime.base.stages import COLOUR, stage
 from pptsn.runtime.video.frame import Transform, VideoFrame
-from pptsn.runtime.video.upright import turn_of, upright
+from pptsn.runtime.video.upright import Turns, upright
 
 
 def _reformat_options() -> dict[str, Any]:
@@ -35,13 +35,18 @@ class PictureMaker:
         self._time_base = time_base
         self._transform = transform
         self._reformatter = VideoReformatter()
+        self._turns = Turns()
+
+    def saw(self, frame: av.VideoFrame) -> None:
+        """Take a frame that may not be wanted; where only key frames say how they are held, others go by them."""
+        self._turns.saw(frame)
 
     def make(self, frame: av.VideoFrame, index: int) -> VideoFrame:
         """Return `frame` as frame number `index`, transformed."""
         with stage(COLOUR):
             rgb = self._reformatter.reformat(frame, format="rgb24", **ONE_THREAD)
             decoded: Any = rgb.to_ndarray()
-            pixels = upright(decoded, turn_of(frame))
+            pixels = upright(decoded, self._turns.of(frame))
         if self._transform is not None:
             pixels = self._transform(pixels)
         pts_s = None

@@ -12,7 +12,7 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import DEMUX, stage
 from pptsn.runtime.video.container import OpenVideo, encrypted, free_closed, open_container
-from pptsn.runtime.video.damage import MARKS_DAMAGE, Damage, means_nothing
+from pptsn.runtime.video.damage import MARKS_DAMAGE, Damage, marks_all
 from pptsn.runtime.video.faults import frameless, input_errors_only
 from pptsn.runtime.video.frame import Choose, Restart, Transform, VideoFrame, gathered
 from pptsn.runtime.video.index import FrameIndex, build_index
@@ -253,7 +253,7 @@ class VideoReader(Closing):
 
     def _note(self, findings: Findings, *, whole: bool) -> None:
         before = self._findings
-        if means_nothing(self._codec, frames=findings.frames, damaged=findings.damaged):
+        if findings.damaged == findings.frames and marks_all(self._codec):
             findings.damaged = findings.taken_damaged = 0
         if before is None or whole or findings.frames > before.frames:
             self._findings = findings

@@ -142,6 +142,7 @@ class RunDecoder:
             rank = int(self._index.ranks[position])
             self._check_order(rank, latest)
             latest = rank
+            self._pictures.saw(frame)
             if position in run.wanted:
                 made += 1
                 yield self._pictures.make(frame, run.wanted[position])

@@ -97,6 +97,7 @@ def pick_frames(
     try:
         pictures = PictureMaker(str(path), video.stream.time_base, transform)
         for index, frame in enumerate(decode_all(video, findings, stop=stop)):
+            pictures.saw(frame)
             if index in wanted:
                 findings.taken += 1
                 findings.taken_damaged += frame.is_corrupt

@@ -36,6 +36,28 @@ def turn_of(frame: av.VideoFrame) -> Turn:
     return (a, b, c, d)
 
 
+class Turns:
+    """How the pictures of a stream are to be turned, where but some say so, as by H.264's SEI messages.
+
+    What one says holds until another says something else.
+    """
+
+    def __init__(self) -> None:
+        self._turn = IDENTITY
+
+    def saw(self, frame: av.VideoFrame) -> None:
+        """Take a picture that is not wanted itself; all of a stream are due, in the decoder's order."""
+        if frame.key_frame:
+            self.of(frame)
+
+    def of(self, frame: av.VideoFrame) -> Turn:
+        """Return how `frame` is to be turned: as it says itself, or as the last one before that did."""
+        turn = turn_of(frame)
+        if turn != IDENTITY:
+            self._turn = turn
+        return self._turn
+
+
 def upright(pixels: Pixels, turn: Turn) -> Pixels:
     """Return (H, W, 3) `pixels` turned by `turn`, C-contiguous: the array itself where nothing is to be done.
 

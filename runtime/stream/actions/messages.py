@@ -156,7 +156,8 @@ class StreamNotice:
 Message: TypeAlias = "StreamPrediction | ActionEvent | StreamNotice"
 
 # What a stream can be doing:
-#   waiting: for its turn; connecting: opening its source; live: frames come; frozen: frames come, all alike;
+#   waiting: for its turn; connecting: opening its source; live: frames come; damaged: frames come, nearly all
+#   of them damaged; frozen: frames come, all alike;
 #   retrying: the source failed, it is opened again after a pause;
 #   ended: its source ended, or it was removed; failed: given up.
-STATES = ("waiting", "connecting", "live", "frozen", "retrying", "ended", "failed")
+STATES = ("waiting", "connecting", "live", "damaged", "frozen", "retrying", "ended", "failed")

@@ -16,6 +16,7 @@ from pptsn.runtime.frames.grid import GridSlot, TimeGrid
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.stamp import FrameStamp
 from pptsn.runtime.stream.capture.control import Control
+from pptsn.runtime.stream.capture.damage import DamageWatch
 from pptsn.runtime.stream.capture.frozen import FrozenDetector
 from pptsn.runtime.stream.capture.pace import Pace
 from pptsn.runtime.stream.capture.protocol import (
@@ -76,8 +77,8 @@ class Capture:
         self._preview = PreviewMaker()
         self._video: AnnotatedVideo | None = None
         self._waits = False
-        self._decoded = self._dropped = self._decode_errors = self._damaged = 0
-        self._saw_whole = False
+        self._decoded = self._dropped = self._decode_errors = 0
+        self._damage = DamageWatch("")
         self._told = 0
         self._pixel_aspect = 1.0
         self._epoch = self._jumps = 0
@@ -114,6 +115,7 @@ class Capture:
         paced = source.live or job.realtime
         self._waits = not paced if job.waits is None else job.waits
         self._pixel_aspect = source.pixel_aspect
+        self._damage = DamageWatch(source.codec)
         if paced and job.frozen_after_s > 0:
             self._frozen = FrozenDetector(job.frozen_after_s)
         self._control.send(Opened(source.live, self._waits, source.frame_rate, source.duration_s))
@@ -144,10 +146,12 @@ class Capture:
             self._tell_notes(source)
             for note in timeline.notes():
                 self._remark(note)
-            self._note_damage(captured)
-            self._decode_errors = source.decode_errors + self._damaged
+            self._damage.add(corrupt=captured.frame.is_corrupt, lost=source.decode_errors)
+            self._decode_errors = source.decode_errors + self._damage.damaged
+            self._pictures.saw(captured.frame)
             self._take(captured, time_s, captured_s, timeline)
-        self._decode_errors = source.decode_errors + self._damaged
+        self._tell_notes(source)
+        self._decode_errors = source.decode_errors + self._damage.damaged
 
     def _remark(self, text: str) -> None:
         self._control.send(Remark(text))
@@ -156,13 +160,6 @@ class Capture:
         for note in source.notes[self._told :]:
             self._control.send(Remark(note, once=True))
         self._told = len(source.notes)
-
-    def _note_damage(self, captured: Captured) -> None:
-        """Count a frame that came out damaged; of a decoder that calls every frame so, it means nothing."""
-        if not captured.frame.is_corrupt:
-            self._saw_whole = True
-        elif self._saw_whole:
-            self._damaged += 1
 
     def _take(self, captured: Captured, time_s: float, captured_s: float, timeline: Timeline) -> None:
         frame = captured.frame
@@ -218,6 +215,7 @@ class Capture:
                 counts=self._counts(),
                 due_s=self._due_s,
                 anew=anew,
+                damaged=self._damage.is_damaged,
             )
         )
 

@@ -76,6 +76,7 @@ class Sampled:
 
     source_size: width and height of the picture as it came.  frozen: whether the picture stands still.
     due_s: from when on it is late, by `time.monotonic`: when it came, or of a burst later, see DueTimes.
+    damaged: whether nearly all of the newest pictures came out damaged.
     anew: why a new stretch of time begins with it, a phrase; "" where none does, or the size tells.
     """
 
@@ -89,6 +90,7 @@ class Sampled:
     counts: Counts
     due_s: float = 0.0
     anew: str = ""
+    damaged: bool = False
 
 
 @dataclass(frozen=True)

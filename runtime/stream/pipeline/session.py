@@ -29,6 +29,9 @@ _OPEN_GRACE_S, _READ_GRACE_S = 3.0, 1.0
 _DECODE_REPORT_S = 10.0
 
 
+_DETAILS = {"damaged": "nearly all pictures come out damaged", "frozen": "the picture does not change"}
+
+
 class StreamReports:
     """Says what a stream is doing, to its statistics and as notices.  For one thread.
 
@@ -87,7 +90,7 @@ class Session:
         self._began_s = time.monotonic()
         self._deadline_s = self._began_s + job.timeout_s + _OPEN_GRACE_S
         self._due_s = 0.0  # of the newest frame: silence counts from then on
-        self._frozen = False
+        self._condition = ""
         self._epoch = 0
         self._size = (0, 0)
         self._errors_reported = 0
@@ -145,15 +148,14 @@ class Session:
                 self._stats.count("dropped")
 
     def _note_change(self, message: Sampled) -> None:
-        """Report what is new: that frames come, another size, another stretch of time, a frozen picture."""
+        """Report what is new: that frames come, another size or stretch of time, damage, a frozen picture."""
         epoch = message.stamp.epoch
         before, self._size = self._size, message.source_size
         jumped, self._epoch = epoch != self._epoch, epoch
-        thawed, self._frozen = self._frozen and not message.frozen, message.frozen
-        if message.frozen:
-            self._reports.state("frozen", "the picture does not change")
-        elif not self.frames or thawed:
-            self._reports.state("live", "{}x{}".format(*message.source_size))
+        condition = "damaged" if message.damaged else "frozen" if message.frozen else "live"
+        if condition != self._condition:
+            self._condition = condition
+            self._reports.state(condition, _DETAILS.get(condition, "{}x{}".format(*message.source_size)))
         if jumped and before != message.source_size:
             sizes = f"from {before[0]}x{before[1]} to {message.source_size[0]}x{message.source_size[1]}"
             self._reports.remark(f"the picture's size changed {sizes}; the window begins anew")

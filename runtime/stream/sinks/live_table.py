@@ -21,6 +21,7 @@ STATE_STYLES = {
     "waiting": "dim",
     "connecting": "cyan",
     "live": "green",
+    "damaged": "yellow",
     "frozen": "yellow",
     "retrying": "yellow",
     "ended": "dim",
@@ -196,7 +197,7 @@ def _class_lines(stream: StreamHealth, classes: int, *, width: int) -> list[Text
     bar_width = max(_MIN_BAR_WIDTH, min(_MAX_BAR_WIDTH, width // 5))
     label_width = max(8, min(_MAX_LABEL_WIDTH, width - len(_INDENT) - _SCORE_WIDTH - bar_width - 2))
     # What was seen last by a stream that gives nothing now is old news.
-    style = "" if stream.state in ("live", "frozen") and not stream.last.stale else "dim"
+    style = "" if stream.state in ("live", "damaged", "frozen") and not stream.last.stale else "dim"
     lines = []
     for best, prediction in zip((True, *[False] * classes), stream.last.top(classes), strict=False):
         line = Text(_INDENT, style=style)

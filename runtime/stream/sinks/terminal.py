@@ -14,7 +14,7 @@ from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.live_table import LiveTable
 from pptsn.runtime.stream.sinks.text import news_line, one_line, utc_text
 
-_TROUBLE = frozenset({"retrying", "failed", "frozen"})
+_TROUBLE = frozenset({"retrying", "failed", "damaged", "frozen"})
 
 
 def terminal_sinks(view: PipelineView, *, top: int, console: Console | None = None) -> tuple[Sink, ...]:

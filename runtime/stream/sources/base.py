@@ -44,6 +44,7 @@ class OpenSource(Closing, ABC):
     which knows nothing of timestamps, or None.  duration_s: a file's length, or None.
     decode_errors: packets so far that could not be decoded.
     pixel_aspect: how much wider than high a pixel is to be shown.
+    codec: FFmpeg's name of the decoder, "" where it is not known.
     notes: what a user should know of how it is read; grows.
     """
 
@@ -53,6 +54,7 @@ class OpenSource(Closing, ABC):
     duration_s: float | None
     decode_errors: int = 0
     pixel_aspect: float = 1.0
+    codec: str = ""
     notes: tuple[str, ...] = ()
 
     @abstractmethod

@@ -18,7 +18,9 @@ from pptsn.runtime.stream.sources.base import AnyKind, Captured, OpenSource, Sou
 from pptsn.runtime.stream.sources.clock import DEFAULT_FPS, FrameClock
 from pptsn.runtime.stream.sources.decoders import IN_SOFTWARE, Decoding
 from pptsn.runtime.stream.sources.refusals import failure
-from pptsn.runtime.video.container import OpenVideo
+from pptsn.runtime.video.container import OpenVideo, encrypted, is_encrypted
+from pptsn.runtime.video.extent import Extent
+from pptsn.runtime.video.faults import frameless
 from pptsn.runtime.video.formats import options_for_decoders
 
 if TYPE_CHECKING:
@@ -67,7 +69,11 @@ class DemuxedSource(OpenSource):
         self._set_threads(threads or 1, live=live)
         self._decoding = decoding
         self._tell(decoding.note_of(video))
+        self._tell(video.note)
+        self._extent = Extent(video)
+        self._failure: Exception | None = None
         self.live = live
+        self.codec = video.codec.name
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
         self.frame_rate = (self._untimed and fps) or _stated_rate(video.stream)
         self.coded_rate = _rate_in_range(video.stream.codec_context.framerate)
@@ -87,6 +93,8 @@ class DemuxedSource(OpenSource):
         except InputError as error:  # what the decoder still holds comes first
             trouble = error
         yield from self._decoded(None, arrived_s)
+        shortfall = "" if self.live else self._extent.shortfall()
+        self._tell(f"the file ends early: {shortfall}" if shortfall else "")
         if trouble is None and not self._frames:
             trouble = self._frameless()
         trouble = self._reported() or trouble
@@ -109,14 +117,20 @@ class DemuxedSource(OpenSource):
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """Yield the packets with data; goes on past stretches that cannot be read."""
         bad_reads = 0
+        streams = () if not self.live and self._extent.needs_others else (self._video.stream,)
         while bad_reads < _MAX_BAD_READS:
             asked_s = time.monotonic()
             try:
-                for packet in self._video.container.demux(self._video.stream):
+                for packet in self._video.container.demux(*streams):
                     self._check_wait(asked_s)
-                    if packet.size:  # one without tells the decoder that all is over
+                    if packet.size and packet.stream_index != self._video.stream.index:
+                        self._extent.add_other(packet)
+                    elif packet.size:  # one without tells the decoder that all is over
                         bad_reads = 0
-                        yield packet
+                        if is_encrypted(packet):
+                            raise encrypted(self._uri.display)
+                        self._extent.add(packet)
+                        yield cast("Packet[VideoStream]", packet)
                     asked_s = time.monotonic()
                 return
             except (EOFError, IndexError):  # IndexError: see `pptsn.runtime.video.index.video_packets`
@@ -140,8 +154,9 @@ class DemuxedSource(OpenSource):
     def _decoded(self, packet: Packet[VideoStream] | None, arrived_s: float) -> Iterator[Captured]:
         try:
             frames = self._video.codec.decode(packet)
-        except (av.error.FFmpegError, OSError):
+        except (av.error.FFmpegError, OSError) as error:
             self.decode_errors += 1
+            self._failure = error
             return
         for frame in frames:
             self._frames += 1
@@ -160,6 +175,9 @@ class DemuxedSource(OpenSource):
         return float(frame.pts * time_base)
 
     def _frameless(self) -> InputError:
+        file = self._kind.file_of(self._uri)
+        if file is not None:
+            return frameless(file, lost=self.decode_errors, failure=self._failure)
         if self.decode_errors:
             cause = f"holds no frame that can be decoded ({self.decode_errors} packets failed)"
         else:

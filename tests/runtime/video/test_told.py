@@ -250,6 +250,19 @@ def test_an_animated_webp_is_called_what_it_is(tmp_path: Path) -> None:
     assert "is an animated WebP picture, which this FFmpeg does not decode" in _told(path)
 
 
+def test_how_a_picture_is_held_holds_for_those_after_it(tmp_path: Path) -> None:
+    options = X264 | {"bf": "0", "x264-params": "info=0"}
+    path = write_clip(tmp_path / "plain.h264", frames=30, options=options)
+    turn = bytes([0, 0, 1, 6, 47, 3, 8, 0, 9, 0x80])  # SEI: held at 90 degrees, until another says otherwise
+    data = path.read_bytes()
+    slice_at = data.index(b"\0\0\1\x65")
+    (tmp_path / "turned.h264").write_bytes(data[:slice_at] + turn + data[slice_at:])
+    plain = list(decode_plainly(path))
+    with open_video(tmp_path / "turned.h264") as video:
+        for frame in [*video.read([0, 5, 29]), *video.frames()]:
+            np.testing.assert_array_equal(frame.pixels, np.rot90(plain[frame.index]))
+
+
 # What is due, as the script that makes these files states it.
 _FAULTS = {
     "all_damaged.mp4": "error: .*100 of 100 frames are damaged, 20 of the 20 sampled",

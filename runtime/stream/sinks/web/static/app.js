@@ -52,6 +52,7 @@ function showSummary(streams) {
   const parts = [
     [streams.length, streams.length === 1 ? "stream" : "streams"],
     [number("live"), "live"],
+    [number("damaged"), "damaged"],
     [number("frozen"), "frozen"],
     [number("retrying"), "retrying"],
     [number("ended"), "ended"],

@@ -10,6 +10,7 @@ const STATES = {
   waiting: "Waiting",
   connecting: "Connecting",
   live: "Live",
+  damaged: "Damaged",
   frozen: "Frozen",
   retrying: "Retrying",
   ended: "Ended",
@@ -19,6 +20,7 @@ const STATES = {
 const REASONS = {
   waiting: "It is not its turn yet",
   connecting: "Opening the source",
+  damaged: "Nearly all pictures come out damaged",
   frozen: "The picture does not change",
   retrying: "The source is opened again after a pause",
   ended: "The source has ended",
@@ -115,7 +117,7 @@ export class Card {
   #showFigures(health) {
     const { fps, latency, dropped, reconnects } = this.#parts.figures;
     const total = health.latency_ms.total;
-    setText(fps, health.state === "live" || health.state === "frozen" ? health.fps.toFixed(1) : "–");
+    setText(fps, ["live", "damaged", "frozen"].includes(health.state) ? health.fps.toFixed(1) : "–");
     setText(latency, total ? `${milliseconds(total.p50)} / ${milliseconds(total.p99)}` : "–");
     setText(dropped, count(health.dropped));
     setText(reconnects, count(health.reconnects));
