@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -92,14 +93,30 @@ def run() -> NoReturn:
     from pptsn.runtime.base.stopping import finish, watch_to_the_end
 
     watch_to_the_end()
+    ended: list[int] = []
+    atexit.register(lambda: _leave(*ended))  # before all others, to be called after them
     threading.excepthook = lambda hook: _tell_of_thread(hook.exc_value)
     sys.unraisablehook = lambda hook: None  # of objects that are let go, which harms nobody
     try:
         main()
     except SystemExit as ending:
-        finish(_code_of(ending), within_s=_FINISH_S)
+        ended.append(_code_of(ending))
+        finish(ended[0], within_s=_FINISH_S)
         raise
     sys.exit(DONE)
+
+
+def _leave(code: int | None = None) -> None:
+    """End the process with `code`, rather than have C++ libraries end while their threads still run, and abort.
+
+    Nor is there a moment then in which a signal kills.
+    """
+    if code is None:  # something else is under way
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ class _Watch:
     def finish(self, code: int, within_s: float) -> None:
         """Have the process end with `code` after so long, whatever it hangs in."""
         self._code, self._raised = code, True
-        self.over_s = time.monotonic() + within_s
+        self.over_s = time.monotonic() + (within_s if self.stop.number is None else min(within_s, _LAST_ACTS_S))
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Raise Stopped at the first signal, in the main thread."""
@@ -202,13 +202,13 @@ def stoppable() -> Iterator[Stop]:
 
 
 @contextmanager
-def stop_event(*, grace_s: float) -> Iterator[threading.Event]:
+def stop_event(*, hurry_s: float, grace_s: float) -> Iterator[threading.Event]:
     """Yield an event that the first signal sets, in place of raising Stopped: the block ends in order by itself.
 
-    grace_s: after which it is ended all the same.
+    hurry_s, grace_s: after which it is interrupted where it waits, and ended all the same.
     """
     event = threading.Event()
-    with stoppable(), _set(event=event, grace_s=grace_s, hurry_s=grace_s):
+    with stoppable(), _set(event=event, grace_s=grace_s, hurry_s=hurry_s):
         yield event
 
 

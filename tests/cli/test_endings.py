@@ -142,8 +142,7 @@ def test_at_random_moments_a_command_ends(
         with start(*arguments) as process:
             time.sleep(chance.uniform(0.3, 4))
             ended = stop(process, number, whole_group=chance.random() < 0.5)
-        assert ended.code in (128 + number, 0, 1), ended.errors
-        assert ended.code != 1 or "error" in ended.errors or not ended.errors
+        assert ended.code in (128 + number, 0), ended.errors
         assert "Traceback" not in ended.errors, ended.errors
         assert ended.took_s < (PUBLISHING_S if "bench" in command else SOON_S), ended.errors
 

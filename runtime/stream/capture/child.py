@@ -39,7 +39,7 @@ from pptsn.runtime.stream.sources.registry import kind_of, open_source
 from pptsn.runtime.stream.sources.timeline import Timeline, in_seconds
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.workers.slots import FrameSlots
-from pptsn.runtime.workers.starting import ignore_stop_signals
+from pptsn.runtime.workers.starting import ignore_stop_signals, let_go_of_program
 
 # Whoever supervises hears of frames at least this often.
 _PROGRESS_S = 0.5
@@ -58,6 +58,7 @@ def run_capture(
     supervisor is gone.
     """
     os.setsid()
+    let_go_of_program()
     return_freed_memory()
     control = Control(connection)
     # The end of a service sends SIGTERM to all its processes: this one then finishes.

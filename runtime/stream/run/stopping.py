@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, suppress
 
 from pptsn.runtime.base.stopping import stop_event
 
-# Everything has an end of its own long before.
-_GRACE_S = 10.0
+# Everything has an end of its own before: an engine is given up first, and interrupted then; sinks may be slow.
+_HURRY_S, _GRACE_S = 2.7, 10.0
 
 
 def stop_signals() -> AbstractContextManager[threading.Event]:
@@ -19,7 +19,7 @@ def stop_signals() -> AbstractContextManager[threading.Event]:
 
     For the main thread; see `pptsn.runtime.base.stopping`.
     """
-    return stop_event(grace_s=_GRACE_S)
+    return stop_event(hurry_s=_HURRY_S, grace_s=_GRACE_S)
 
 
 def reader_watch() -> Callable[[], bool]:

@@ -144,7 +144,7 @@ def test_a_signal_is_raised_once_and_handlers_come_back() -> None:
 
 
 def test_a_program_that_ends_in_order_has_its_own_exit_code() -> None:
-    with stoppable() as stop, stop_event(grace_s=60) as event:
+    with stoppable() as stop, stop_event(hurry_s=60, grace_s=60) as event:
         signal.raise_signal(signal.SIGTERM)
         assert event.wait(5)
     assert (stop.number, stop.exit_code) == (signal.SIGTERM, None)

@@ -88,5 +88,6 @@ def state(job: Job) -> Iterator[dict[str, object]]:
     yield {
         "cores": available_cores(),
         "opencv": cv2.getNumThreads(),
+        "outputs": {str(Path(f"/proc/self/fd/{descriptor}").readlink()) for descriptor in (1, 2)},
         "ignored": [signal.getsignal(s) == signal.SIG_IGN for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
     }

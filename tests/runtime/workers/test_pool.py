@@ -383,6 +383,7 @@ def test_a_process_uses_its_share_and_leaves_stopping_to_the_main_one() -> None:
     with a_pool([Job(0)], 1, work=state) as pool:
         (found,) = list(pool)
     assert (found["cores"], found["opencv"], found["ignored"]) == (1, 1, [True, True, True])
+    assert found["outputs"] == {os.devnull}, "a reader of the program's output would wait for it"
 
 
 SCRIPT = """
