@@ -30,6 +30,7 @@ class StreamHealth:
     decode_errors: packets that could not be decoded, and frames that came out damaged.
     predictions, stale, events, resets, reconnects: counts.
     latency: percentiles by stage, in milliseconds, empty until there are predictions.
+    highest_score: so far, of a class that has a threshold.
     last: its last prediction; active: events that have not ended.
     """
 
@@ -58,13 +59,14 @@ class StreamHealth:
     latency: Mapping[str, Percentiles] = field(default_factory=dict)
     last: StreamPrediction | None = None
     active: tuple[ActionEvent, ...] = ()
+    highest_score: float = 0.0
 
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the health as JSON's types, with the last prediction and the events under way."""
         fields: dict[str, Any] = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
-            if name not in ("latency", "last", "active", "fps", "position_s")
+            if name not in ("latency", "last", "active", "fps", "position_s", "highest_score")
         }
         fields["fps"] = round(self.fps, 2)
         fields["position_s"] = round(self.position_s, 3)
@@ -79,13 +81,28 @@ class StreamHealth:
 
 @dataclass(frozen=True)
 class SinkHealth:
-    """One sink at one moment: messages written, dropped because it was too slow, and failed; its last error."""
+    """One sink at one moment: messages written, dropped because it was too slow, and failed.
+
+    error: what is wrong at present; last_error: what was wrong last, be it over.
+    keeps_results: whether what it does not get is lost, rather than not shown to somebody who looks on.
+    """
 
     name: str
     written: int = 0
     dropped: int = 0
     failed: int = 0
     error: str = ""
+    last_error: str = ""
+    keeps_results: bool = True
+
+    @property
+    def lost(self) -> int:
+        """Messages that it never took."""
+        return self.dropped + self.failed
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return how it is doing now, as JSON's types."""
+        return {name: getattr(self, name) for name in ("name", "written", "dropped", "failed", "error")}
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class StreamStats:
         self._latency: LatencyMeter | None = None  # until the first prediction: thousands of files may wait
         self._final_latency: Mapping[str, Percentiles] = {}
         self._last: StreamPrediction | None = None
+        self._highest_score = 0.0
         self._active: tuple[ActionEvent, ...] = ()
         self._picture: Picture | None = None
         self._is_over = False
@@ -83,6 +84,11 @@ class StreamStats:
             self._counters["stale"] += prediction.stale
             self._last = prediction
 
+    def scored(self, score: float) -> None:
+        """Note the highest score of a prediction, of the classes that have a threshold."""
+        with self._lock:
+            self._highest_score = max(self._highest_score, score)
+
     def finish(self) -> None:
         """Keep the figures alone: the stream is over, and thousands may be."""
         with self._lock:
@@ -129,4 +135,5 @@ class StreamStats:
                 latency=latency,
                 last=self._last,
                 active=self._active,
+                highest_score=self._highest_score,
             )

@@ -61,6 +61,7 @@ class Stream:
             max_staleness_s=settings.max_staleness_s,
         )
         self._annotated = annotated
+        self._with_threshold = sorted(rules.thresholds)
 
     def take(self, frame: InferredFrame) -> list[Message]:
         """Take an inferred frame; return what it leads to."""
@@ -73,6 +74,8 @@ class Stream:
         messages: list[Message] = []
         if finding.prediction is not None:
             self.stats.predicted(finding.prediction)
+            if self._with_threshold:
+                self.stats.scored(float(finding.prediction.scores[self._with_threshold].max()))
             messages.append(finding.prediction)
         messages += self._note(finding.events)
         if self._annotated:

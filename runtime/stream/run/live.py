@@ -12,6 +12,7 @@ from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
+from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
 from pptsn.runtime.stream.run.settings import LiveRun
@@ -52,10 +53,11 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
         with run.runner.open(run.model) as engine:
             notes = _EngineNotes(engine, reporter)
             notes.tell()
+            rules = run.events.rules(engine.spec.labels)
             pipeline = StreamPipeline(
                 engine,
                 run.settings,
-                run.events.rules(engine.spec.labels),
+                rules,
                 record=None if outputs.recordings is None else outputs.recordings.next_file,
                 report=reporter.line,
             )
@@ -64,6 +66,8 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                     reporter.note(detail)
             for error in unusable:
                 reporter.line(f"error: {error}")
+            for line in idle_outputs(outputs.sinks, rules):
+                reporter.note(line)
             with pipeline:
                 if not stop.is_set():
                     outputs.open(pipeline, reporter.note)
@@ -71,8 +75,13 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                     _run_streams(pipeline, uris, stop, gone, notes)
             if not progress.QUIET:
                 reporter.do(lambda: write_summary(pipeline.health(whole_run=True), pipeline.sinks()))
+            losses = lost_messages(pipeline.sinks())
+            for line in losses:
+                reporter.line(line)
+            for line in (*idle_outputs(outputs.sinks, rules), *events_that_did_not_come(pipeline.health(), rules)):
+                reporter.note(line)
             _check_engine(pipeline, run.model)
-    return pipeline.exit_code or int(bool(unusable))
+    return pipeline.exit_code or int(bool(unusable or losses))
 
 
 def _files_of(run: LiveRun, uris: Sequence[SourceUri]) -> list[str]:

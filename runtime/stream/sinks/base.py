@@ -23,9 +23,11 @@ class Sink(Closing, ABC):
     counted.  A failure (PptsnError or OSError) is counted and reported; the next message is tried all the same.
 
     name: what it is called in reports, without credentials.
+    keeps_results: whether what it does not get is lost: not so where somebody merely looks on.
     """
 
     name: str
+    keeps_results: bool = True
 
     def open(self) -> None:
         """Get ready; raises PptsnError where it can never be written.  Called before the first stream."""
@@ -65,6 +67,7 @@ class Only(Sink):
 
     def __init__(self, sink: Sink, types: frozenset[str]) -> None:
         self.name = sink.name
+        self.keeps_results = sink.keeps_results
         self.types = types
         self.sink = sink
         self._classes = tuple(MESSAGE_TYPES[name] for name in types)

@@ -48,6 +48,7 @@ class LiveTable(Sink):
     The last picture stays on the screen.  What others print meanwhile appears above the table.
     """
 
+    keeps_results = False
     name = "terminal"
 
     def __init__(self, view: PipelineView, console: Console, *, top: int) -> None:

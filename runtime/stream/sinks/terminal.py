@@ -35,6 +35,8 @@ class PipedLines(Sink):
     class number, label and score of the leading class.
     """
 
+    keeps_results = False
+
     def __init__(self, output: LineOutput) -> None:
         self.name = output.name
         self._output = output
@@ -72,6 +74,7 @@ def print_line(text: str) -> None:
 class NewsLines(Sink):
     """Prints a line an event and a line a notice."""
 
+    keeps_results = False
     name = "standard error"
 
     def wants(self, message: Message) -> bool:
@@ -93,6 +96,7 @@ class TroubleLines(Sink):
     What is wrong already is not said again: a camera that is off for a week is one line.
     """
 
+    keeps_results = False
     name = "standard error"
 
     def __init__(self) -> None:

@@ -66,7 +66,15 @@ class SinkWorker:
         """Return how the sink is doing."""
         with self._changed:
             error = self._write_trouble.text or self._idle_trouble.text
-            return SinkHealth(self._sink.name, self._written, self._dropped, self._failed, error)
+            return SinkHealth(
+                self._sink.name,
+                self._written,
+                self._dropped,
+                self._failed,
+                error,
+                last_error=self._write_trouble.last or self._idle_trouble.last,
+                keeps_results=self._sink.keeps_results,
+            )
 
     def finish(self, *, timeout_s: float) -> None:
         """Take no more messages, and begin to write what waits and to close the sink; returns at once.
@@ -141,10 +149,13 @@ class SinkWorker:
 
 
 class _Trouble:
-    """What is wrong with a sink at present, and when to say so.  text: "" where nothing is."""
+    """What is wrong with a sink at present, and when to say so.
+
+    text: "" where nothing is; last: what was wrong last, "" where nothing ever was.
+    """
 
     def __init__(self, name: str, report: Callable[[str], None]) -> None:
-        self.text = ""
+        self.text = self.last = ""
         self._name = name
         self._report = report
         self._reported = ""
@@ -152,7 +163,7 @@ class _Trouble:
 
     def note(self, text: str) -> None:
         """Take note of a failure, and report it if it is news."""
-        self.text = text
+        self.text = self.last = text
         now_s = time.monotonic()
         if text != self._reported and now_s - self._reported_s >= _REPORT_EVERY_S:
             self._reported, self._reported_s = text, now_s

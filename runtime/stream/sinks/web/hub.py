@@ -7,7 +7,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Hashable, Iterable
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamPrediction
@@ -277,7 +276,7 @@ class Hub:
         fields = {
             "wall_time": round(time.time(), 3),
             "streams": [stream.to_dict(top=self._top) for stream in streams],
-            "sinks": [asdict(sink) for sink in self._view.sinks()],
+            "sinks": [sink.to_dict() for sink in self._view.sinks()],
         }
         self._publish("health", "health", fields)
 

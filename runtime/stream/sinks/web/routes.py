@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,7 @@ class _Pages:
         return _json([stream.to_dict(top=self._top) for stream in self._view.health()])
 
     async def sinks(self, request: Request) -> Response:
-        return _json([asdict(sink) for sink in self._view.sinks()])
+        return _json([sink.to_dict() for sink in self._view.sinks()])
 
     async def events(self, request: Request) -> Response:
         return _json(self._hub.events())

@@ -47,6 +47,8 @@ class WebSink(Sink):
     Raises UsageError for a bad token, or where other machines could reach the page without one.
     """
 
+    keeps_results = False
+
     def __init__(
         self,
         host: str,

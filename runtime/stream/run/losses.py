@@ -1,0 +1,47 @@
+"""What a run has to say at its end of results that are not where they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pptsn.runtime.base.lines import StandardOutput
+from pptsn.runtime.stream.actions.thresholds import DecisionRules
+from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
+from pptsn.runtime.stream.sinks.base import Only, Sink
+
+_EVENTS = frozenset({"events"})
+
+
+def lost_messages(sinks: Sequence[SinkHealth]) -> list[str]:
+    """Return a line for each output that lost messages, but for standard output, whose reader may go."""
+    return [_loss(sink) for sink in sinks if sink.keeps_results and sink.lost and sink.name != StandardOutput.name]
+
+
+def _loss(sink: SinkHealth) -> str:
+    total = sink.written + sink.lost
+    what = "nothing was delivered" if not sink.written else f"{sink.lost} of {total} messages were lost"
+    parts = [f"{sink.dropped} dropped, as it was too slow" if sink.dropped else "", sink.last_error]
+    why = "; ".join(part for part in parts if part)
+    return f"error: {sink.name}: {what}{f' ({why})' if why else ''}"
+
+
+def idle_outputs(sinks: Sequence[Sink], rules: DecisionRules) -> list[str]:
+    """Return a line for each of `sinks` that waits for events which no threshold can raise."""
+    if rules.thresholds:
+        return []
+    waiting = [sink for sink in sinks if isinstance(sink, Only) and sink.types == _EVENTS]
+    remedy = "give a --threshold, or another only=..."
+    return [f"note: {sink.name}: takes events alone, and no threshold raises any; {remedy}" for sink in waiting]
+
+
+def events_that_did_not_come(streams: Sequence[StreamHealth], rules: DecisionRules) -> list[str]:
+    """Return a line where thresholds were given and no event was raised, though there were predictions."""
+    if not rules.thresholds or any(stream.events for stream in streams):
+        return []
+    if not any(stream.predictions for stream in streams):
+        return []
+    lowest = min(threshold.on for threshold in rules.thresholds.values())
+    highest = max(stream.highest_score for stream in streams)
+    if highest >= lowest:
+        return ["note: no event was raised: scores reached a threshold only while windows were filling"]
+    return [f"note: no event was raised: the highest score of a class with a threshold was {highest:.3f}"]

@@ -1,0 +1,62 @@
+"""What a run says at its end of results that are not where they should be."""
+
+from __future__ import annotations
+
+import pytest
+
+from pptsn.runtime.stream.actions.thresholds import DecisionRules, Threshold
+from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
+from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages
+from pptsn.runtime.stream.sinks.base import Only, Sink
+from pptsn.runtime.stream.sinks.registry import parse_destination
+
+RULES = DecisionRules(thresholds={1: Threshold(0.6, 0.4), 2: Threshold(0.9, 0.4)})
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        (SinkHealth("a.jsonl", written=9), []),
+        (
+            SinkHealth("a.jsonl", 9, 1),
+            ["error: a.jsonl: 1 of 10 messages were lost (1 dropped, as it was too slow)"],
+        ),
+        (
+            SinkHealth("a.jsonl", 9, 0, 1, last_error="a.jsonl: no space left"),
+            ["error: a.jsonl: 1 of 10 messages were lost (a.jsonl: no space left)"],
+        ),
+        (
+            SinkHealth("http://h", 0, 0, 5, last_error="http://h: cannot be reached"),
+            ["error: http://h: nothing was delivered (http://h: cannot be reached)"],
+        ),
+        (SinkHealth("web page", 9, 7, 7, keeps_results=False), []),
+        (SinkHealth("standard output", 9, 7, 7), []),
+    ],
+)
+def test_an_output_that_lost_messages_is_named(sink: SinkHealth, said: list[str]) -> None:
+    assert lost_messages([SinkHealth("b.csv", written=1), sink]) == said
+
+
+def test_an_output_that_waits_for_events_without_a_threshold_is_named(tmp_path) -> None:
+    sinks = [parse_destination(f"{tmp_path}/{text}", top=3) for text in ("a.jsonl", "b.jsonl?only=events")]
+    assert all(isinstance(sink, Sink) for sink in sinks)
+    assert isinstance(sinks[1], Only)
+    (line,) = idle_outputs(sinks, DecisionRules())
+    assert line.startswith(f"note: {tmp_path}/b.jsonl: takes events alone, and no threshold raises any; ")
+    assert idle_outputs(sinks, RULES) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        (StreamHealth("a", "a", "ended", predictions=5, events=1, highest_score=0.7), ""),
+        (StreamHealth("a", "a", "ended", predictions=5, highest_score=0.313), "the highest score of a class with"),
+        (StreamHealth("a", "a", "ended", predictions=5, highest_score=0.7), "only while windows were filling"),
+        (StreamHealth("a", "a", "failed"), ""),
+    ],
+)
+def test_thresholds_that_raised_nothing_are_told(stream: StreamHealth, said: str) -> None:
+    lines = events_that_did_not_come([stream], RULES)
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)
+    assert events_that_did_not_come([stream], DecisionRules()) == []
