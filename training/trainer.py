@@ -20,6 +20,7 @@ from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
 from pptsn.training.data.loader import Batch, Loader, batch_count
+from pptsn.training.divergence import check_step, require_finite
 from pptsn.training.losses import draw_mix, mixup_cross_entropy
 from pptsn.training.metrics import MetricsLog, read_metrics
 from pptsn.training.network._paddle import paddle, select_device
@@ -136,7 +137,8 @@ class Trainer:
         started = time.monotonic()
         train_loss, unreadable = self._train_epoch(loader, log, bar)
         training_s = time.monotonic() - started
-        validation = validate(self._model, loader, self._samples.val, display=self._display)
+        place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
+        validation = validate(self._model, loader, self._samples.val, display=self._display, place=place)
         unreadable += validation.unreadable
         self.epoch += 1
         # Among equals the surer one: on a small list many epochs get as many clips right.
@@ -168,6 +170,9 @@ class Trainer:
             unreadable += batch.unreadable
             rate = self._rate(len(losses))
             loss = self._step(batch, rate)
+            clips = [str(self._samples.train[index].path) for index in batch.indices]
+            place = f"epoch {self.epoch + 1}, iteration {self._iteration}{self._what_stays()}"
+            check_step(self._model, loss, clips=clips, place=place)
             self._record(log, bar, batch_number=len(losses), loss=loss, rate=rate)
             losses.append(loss)
         if not losses:
@@ -201,18 +206,19 @@ class Trainer:
         return float(loss)
 
     def _record(self, log: MetricsLog, bar: Bar, *, batch_number: int, loss: float, rate: float) -> None:
-        """Count one iteration, show it, log some, and refuse to go on with a loss that is no number."""
-        if not math.isfinite(loss):
-            place = f"epoch {self.epoch + 1}, iteration {self._iteration}"
-            raise PptsnError("training", f"the loss became {loss} in {place}", "lower optimizer.base_rate")
+        """Count one iteration, show it, and log some."""
         if self._iteration % self._recipe.log_every == 0:
             fraction = self.epoch + batch_number / self._batches
             log.write("iteration", epoch=fraction, iteration=self._iteration, loss=loss, rate=rate)
         self._iteration += 1
         bar.advance(description=f"epoch {self.epoch + 1}, loss {loss:.3f}")
 
+    def _what_stays(self) -> str:
+        return f" (the checkpoint of epoch {self.epoch} stays)" if self.epoch else ""
+
     def _commit(self, log: MetricsLog) -> None:
-        weights = state_of(self._model)
+        weights, optimizer = state_of(self._model), self._optimizer.state()
+        require_finite(weights | optimizer, place=f"the end of epoch {self.epoch}")
         state = TrainingState(
             epoch=self.epoch,
             iteration=self._iteration,
@@ -225,7 +231,7 @@ class Trainer:
             arithmetic=arithmetic(paddle),
         )
         spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
-        self._run.commit(state, weights=weights, optimizer=self._optimizer.state(), spec=spec)
+        self._run.commit(state, weights=weights, optimizer=optimizer, spec=spec)
 
     def _take_over(self, resumption: Resumption) -> None:
         state = resumption.state

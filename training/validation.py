@@ -11,6 +11,7 @@ import numpy as np
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.training.data.loader import Loader
+from pptsn.training.divergence import check_loss
 from pptsn.training.losses import cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.progress import Display
@@ -29,10 +30,14 @@ class Validation:
     unreadable: tuple[str, ...]
 
 
-def validate(model: Any, loader: Loader, samples: Sequence[Sample], *, display: Display) -> Validation:
+def validate(
+    model: Any, loader: Loader, samples: Sequence[Sample], *, display: Display, place: str = "the validation"
+) -> Validation:
     """Return how `model` does on the centre crops of `samples`; leaves it in evaluation mode.
 
     No label smoothing; the clips' centre frames, as many as in training.
+    place: what it is called in the error.
+    Raises PptsnError for a loss that is no finite number.
     """
     model.eval()
     total_loss, read, right = 0.0, 0, np.zeros(2, np.int64)
@@ -43,7 +48,9 @@ def validate(model: Any, loader: Loader, samples: Sequence[Sample], *, display: 
             if len(batch) == 0:
                 continue
             logits = model(paddle.to_tensor(batch.crops))
-            total_loss += float(cross_entropy(logits, paddle.to_tensor(batch.labels))) * len(batch)
+            loss = float(cross_entropy(logits, paddle.to_tensor(batch.labels)))
+            check_loss(loss, clips=[samples[index].path for index in batch.indices], place=place)
+            total_loss += loss * len(batch)
             read += len(batch)
             right += correct_counts(logits.numpy(), batch.labels)
             bar.advance(len(batch))
