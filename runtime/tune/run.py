@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines.registry import AUTO, open_engine
-from pptsn.runtime.engines.tuned import DecodersFound, Measured, Tuning, surroundings
+from pptsn.runtime.engines.tuned import DecodersFound, Measured, Setting, Tuning, surroundings
 from pptsn.runtime.model.file import claims_of
 from pptsn.runtime.tune.decoding import (
     DecoderSearch,
@@ -100,7 +101,17 @@ def tune(run: TuneRun) -> Tuned:
 
 def _throughputs(run: TuneRun, fastest: Measured) -> list[Throughput]:
     """Try numbers of decoders beside the fastest engine."""
-    setting = fastest.setting
+    with folder_timer(run, fastest.setting) as seconds_for:
+        return DecoderSearch(
+            folder=seconds_for,
+            engine_clips_per_s=fastest.crops_per_s / run.looked_at.crops(1),
+            seconds=(1 - _ENGINE_SHARE) * run.seconds,
+        ).tried()
+
+
+@contextmanager
+def folder_timer(run: TuneRun, setting: Setting) -> Iterator[Callable[[int, int], float]]:
+    """Yield what has so many clips classified with so many decoders, and returns how many seconds that took."""
     engine = open_engine(run.path, backend=setting.backend, device=setting.device, threads=setting.threads)
     with (
         Recognizer(engine, batch_size=setting.batch_size) as recognizer,
@@ -108,13 +119,9 @@ def _throughputs(run: TuneRun, fastest: Measured) -> list[Throughput]:
     ):
         clip = run.clip or write_clip(folder / "clip.mp4")
 
-        def classify(clips: int, decoders: int) -> float:
+        def seconds_for(clips: int, decoders: int) -> float:
             settings = dataclasses.replace(run.looked_at, decoders=decoders)
             return seconds_for_folder(recognizer, clip, settings, clips=clips)
 
-        classify(1, 0)  # whatever the engine prepares for these batches
-        return DecoderSearch(
-            folder=classify,
-            engine_clips_per_s=fastest.crops_per_s / run.looked_at.crops(1),
-            seconds=(1 - _ENGINE_SHARE) * run.seconds,
-        ).tried()
+        seconds_for(1, 0)  # whatever the engine prepares for these batches
+        yield seconds_for
