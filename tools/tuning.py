@@ -38,7 +38,7 @@ def main(
     asked = TuneRun(path=model, seconds=seconds, clip=clip)
     found = tune(asked)
     for warning in found.warnings:
-        tell(f"while it was tuned, {warning}")
+        tell(warning)
     chosen = found.tuning.best().setting
     settings = measured_again(model, [each.setting for each in found.tried], rounds=rounds)
     show(settings, chosen, "crops/s")
