@@ -25,8 +25,7 @@ from pptsn.benchmarks.reports.wording import (
     with_unit,
 )
 from pptsn.benchmarks.sweep.pareto import accuracy_name, recommended
-from pptsn.runtime.base.errors import MissingDependencyError, install_command
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import MissingDependencyError, install_command, one_line
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -50,7 +49,7 @@ def report_html(series: Sequence[Series], comparisons: Sequence[Comparison] = ()
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["printable"] = lambda value: printable(str(value))
+    environment.filters["printable"] = lambda value: one_line(str(value))
     pictures = [
         {"section": plot.section, "caption": plot.caption, "title": plot.title, "uri": png_uri(plot.draw())}
         for plot in plots_of(series)

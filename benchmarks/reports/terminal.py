@@ -16,7 +16,7 @@ from rich.text import Text
 from pptsn.benchmarks.measure.results import Report
 from pptsn.benchmarks.reports.tables import Cell, SectionView, Table, section_views
 from pptsn.benchmarks.reports.wording import NOT_KNOWN, TIMES
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import one_line
 
 # What is piped has no width of its own; a table takes no more than it needs.
 _PIPED_WIDTH = 240
@@ -56,28 +56,28 @@ def show_report(report: Report, console: Console) -> None:
     if sentences:
         console.print(Text("What it means", style="bold"))
     for sentence in sentences:
-        console.print(Text(f"- {printable(sentence)}"))
+        console.print(Text(f"- {one_line(sentence)}"))
     for warning in report.noise.get("warnings") or ():
         show_warning(str(warning), console)
 
 
 def show_warning(warning: str, console: Console) -> None:
     """Print a line that deserves attention."""
-    console.print(Text(f"warning: {printable(warning)}", style="yellow"))
+    console.print(Text(f"warning: {one_line(warning)}", style="yellow"))
 
 
 def _show_section(view: SectionView, console: Console) -> None:
     title = Text(view.title, style="bold")
-    title.append(f"  {printable(view.shared)}" if view.shared else "", style="not bold dim")
+    title.append(f"  {one_line(view.shared)}" if view.shared else "", style="not bold dim")
     console.print(title)
     for index, table in enumerate(view.tables):
         if index:
             console.print()
         show_table(table, console)
     for failure in view.failures:
-        console.print(Text(f"failed: {printable(failure)}", style="red"))
+        console.print(Text(f"failed: {one_line(failure)}", style="red"))
     for note in view.notes:
-        console.print(Text(f"note: {printable(note)}", style="dim"))
+        console.print(Text(f"note: {one_line(note)}", style="dim"))
     console.print()
 
 
@@ -88,7 +88,7 @@ def show_table(table: Table, console: Console) -> None:
     into parts that repeat the columns of words.  A single row, and what does not even fit then, is listed.
     """
     if table.caption:
-        console.print(Text(printable(table.caption), style="italic"))
+        console.print(Text(one_line(table.caption), style="italic"))
     parts = _parts_that_fit(table, console)
     for index, part in enumerate(parts):
         if index:
@@ -170,7 +170,7 @@ def _list_rows(table: Table, console: Console) -> None:
             console.print()
         for column, cell in zip(table.columns, row, strict=True):
             if cell.text:
-                heading = f"{printable(column.title)}: " if column.title else ""
+                heading = f"{one_line(column.title)}: " if column.title else ""
                 console.print(Text(heading, style="dim").append_text(_text(cell)))
 
 
@@ -181,7 +181,7 @@ def _grid(table: Table, intervals: bool, *, longest_word: int | None = None) -> 
     """
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for index, column in enumerate(table.columns):
-        title = Text(printable(column.title))
+        title = Text(one_line(column.title))
         if column.is_figure:
             figures = [_text(row[index], intervals).cell_len for row in table.rows]
             words = [Text(word).cell_len for word in title.plain.split()]
@@ -194,7 +194,7 @@ def _grid(table: Table, intervals: bool, *, longest_word: int | None = None) -> 
 
 
 def _text(cell: Cell, with_interval: bool = True) -> Text:
-    text = Text(printable(cell.text))
+    text = Text(one_line(cell.text))
     if cell.interval and with_interval:
         text.append(f" ({cell.interval})", style="dim")
     return text

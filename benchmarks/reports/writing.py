@@ -11,8 +11,8 @@ from pptsn.benchmarks.measure.results import Report
 from pptsn.benchmarks.reports.compare import Comparison, changed_table, counts, unchanged_table
 from pptsn.benchmarks.reports.tables import SectionView, Table, section_views
 from pptsn.benchmarks.reports.wording import machine_line, run_line
-from pptsn.runtime.base.errors import InputError, PptsnError
-from pptsn.runtime.base.files import printable, write_text
+from pptsn.runtime.base.errors import InputError, PptsnError, one_line
+from pptsn.runtime.base.files import write_text
 
 # In the order in which they are written: what cannot be made again without measuring comes first.
 SUFFIXES = (".json", ".md", ".html")
@@ -77,7 +77,7 @@ def table_markdown(table: Table) -> str:
 
 def escape(text: str) -> str:
     """Return `text` in one line, such that Markdown shows it as it is."""
-    return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))
+    return _SPECIAL.sub(r"\\\1", one_line(text))
 
 
 def comparisons_markdown(comparisons: Iterable[Comparison], *, level: int = 2) -> str:

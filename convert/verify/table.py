@@ -12,7 +12,7 @@ from pptsn.convert.verify.agreement import Agreement
 from pptsn.convert.verify.chain import Chain, Link
 from pptsn.convert.verify.proof import PROVES, REFERENCE, Proof
 from pptsn.convert.verify.report import Report
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.base.progress import results
 
 # Heading, and what a link shows there.
@@ -29,7 +29,7 @@ def report_line(report: Report) -> str:
         f"({_tolerance(report)}normalised {figures.error_median:.2e} in the median, {figures.error_worst:.2e} "
         f"at worst), top-1 agreement {figures.top1:.1%}, top-5 {figures.top5:.1%}"
     )
-    return printable(line if report.drop is None else f"{line}, {report.drop:.2f} points of top-1 lost")
+    return one_line(line if report.drop is None else f"{line}, {report.drop:.2f} points of top-1 lost")
 
 
 def proof_lines(proof: Proof) -> list[str]:
@@ -41,7 +41,7 @@ def proof_lines(proof: Proof) -> list[str]:
     lines += [f"note: {remark}" for remark in proof.remarks]
     if proof.passed:
         lines.append(f"proven: {PROVES}, which takes --labelled clips")
-    return [printable(line) for line in lines]
+    return [one_line(line) for line in lines]
 
 
 def _short(report: Report) -> str:
@@ -78,7 +78,7 @@ def print_chain(chain: Chain) -> None:
     console.print(table)
     for link in chain.links:
         for failure in link.failures:
-            console.print(f"FAILED: {printable(link.model)}: {failure}", markup=False, soft_wrap=True)
+            console.print(f"FAILED: {one_line(link.model)}: {failure}", markup=False, soft_wrap=True)
 
 
 def _clips(chain: Chain) -> str:
@@ -88,7 +88,7 @@ def _clips(chain: Chain) -> str:
 def _columns(chain: Chain) -> list[_Column]:
     """Return the columns that say something: accuracy needs labels, the step before needs three models."""
     columns: list[_Column] = [
-        ("model", lambda link: printable(link.model)),
+        ("model", lambda link: one_line(link.model)),
         ("precision", lambda link: link.precision),
         ("MB", lambda link: f"{link.size_bytes / 1e6:.1f}"),
     ]

@@ -111,12 +111,10 @@ def _sinks(output: str | None, *, top: int) -> Iterator[list[ResultSink]]:
 
 def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> int:
     """Write the results as they come, and sum up what was wrong; return how many failed."""
-    from rich.console import Console
-
-    from pptsn.runtime.base.progress import notes, progress_bar
+    from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
     from pptsn.runtime.classify.results import Failure
 
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = LineConsole(stderr=True, highlight=False, soft_wrap=True)
     failed = warned = answered = 0
     with progress_bar(errors) as bar:
         task = bar.add_task("classifying", total=total)
@@ -150,13 +148,13 @@ def _write(result: Classification | Failure, sinks: list[ResultSink]) -> None:
 
 def _tell(result: Classification | Failure, errors: Console) -> None:
     """Print why a source failed, or what was odd about it."""
-    from pptsn.runtime.base.files import printable
+    from pptsn.runtime.base.errors import spelled
     from pptsn.runtime.base.progress import notes
     from pptsn.runtime.classify.results import Failure
 
     if isinstance(result, Failure):
-        errors.print(f"pptsn: error: {printable(str(result.error))}", style="red", markup=False)
+        errors.print(f"pptsn: error: {result.error}", style="red", markup=False)
         return
     for warning in result.warnings:
-        line = f"pptsn: warning: {printable(result.source)}: {warning}"
+        line = f"pptsn: warning: {spelled(result.source)}: {warning}"
         notes().print(line, style="yellow", markup=False)

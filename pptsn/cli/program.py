@@ -210,9 +210,10 @@ def _connect_standard_streams() -> None:
 
 
 def _complain(text: str) -> None:
+    from pptsn.runtime.base.errors import one_line
+
     with suppress(OSError):  # there may be nobody to read it
-        # A file name need not be UTF-8, standard error may not take it as it is.
-        print(f"pptsn: error: {text}".encode(errors="backslashreplace").decode(), file=sys.stderr)
+        print(f"pptsn: error: {one_line(text)}", file=sys.stderr)
 
 
 def _give_up(stream: TextIO) -> None:

@@ -79,14 +79,25 @@ class MissingDependencyError(PptsnError):
 def one_line(text: str) -> str:
     """Return `text`, which may come from a file or a library, as one line that any terminal can show.
 
-    Control characters are spelled out, and of a text of thousands of characters the middle is left out.
+    What `spelled` spells out is; of a text of thousands of characters the middle is left out.
     """
     line = " ".join(text.split())
     if len(line) > _LONGEST_LINE:
         line = f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
-    # Half a surrogate pair is a byte of a file name that is no UTF-8: who prints it spells it out.
-    shown = (c if c.isprintable() or "\ud800" <= c <= "\udfff" else repr(c)[1:-1] for c in line)
-    return line if line.isprintable() else "".join(shown)
+    return spelled(line)
+
+
+def spelled(text: str) -> str:
+    """Return `text`, such as a name, with control characters spelled out, and bytes that are no UTF-8."""
+    return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def _spelled(character: str) -> str:
+    if character.isprintable():
+        return character
+    if "\udc80" <= character <= "\udcff":  # such a byte
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return repr(character)[1:-1]
 
 
 def reason_of(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from pptsn.runtime.base.errors import one_line
 
 # Called with the steps done and the steps in all, by what takes long.
 Steps: TypeAlias = Callable[[int, int], None]
@@ -40,9 +42,17 @@ def set_verbose(verbose: bool) -> None:
     VERBOSE = verbose
 
 
+class LineConsole(Console):
+    """Prints each text as one line, whatever names, labels and libraries have brought into it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print `objects` as Rich does; those that are no text, such as tables, as they are."""
+        super().print(*(one_line(each) if isinstance(each, str) else each for each in objects), **options)
+
+
 def notes() -> Console:
     """Return the console for notes and warnings."""
-    return Console(stderr=True, quiet=QUIET, highlight=False, soft_wrap=True)
+    return LineConsole(stderr=True, quiet=QUIET, highlight=False, soft_wrap=True)
 
 
 def print_note(text: str) -> None:
@@ -52,7 +62,8 @@ def print_note(text: str) -> None:
 
 def print_detail(text: str) -> None:
     """Print how something is done, in a line of its own, where the user asked for details."""
-    Console(stderr=True, quiet=not VERBOSE, highlight=False, soft_wrap=True).print(f"pptsn: {text}", markup=False)
+    console = LineConsole(stderr=True, quiet=not VERBOSE, highlight=False, soft_wrap=True)
+    console.print(f"pptsn: {text}", markup=False)
 
 
 def progress_bar(console: Console | None = None) -> Progress:
@@ -80,5 +91,5 @@ def steps_bar(title: str) -> Iterator[Steps]:
 
 def results(*, piped_columns: int = _PIPED_COLUMNS) -> Console:
     """Return the console for results on standard output: without colours, and of one width, where it is piped."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=piped_columns)
+    console = LineConsole(highlight=False)
+    return console if console.is_terminal else LineConsole(highlight=False, width=piped_columns)

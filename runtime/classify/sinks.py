@@ -11,8 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
-from pptsn.runtime.base.errors import InputError, reason_of
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import InputError, one_line, reason_of, spelled
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
 
@@ -66,9 +65,11 @@ class TabbedLines:
     def write(self, result: Classification | Failure) -> None:
         """Write the leading classes of one source, all at once."""
         if isinstance(result, Classification):
-            name = printable(result.source)
-            warned = f"\t{printable('; '.join(result.warnings))}" if result.warnings else ""
-            rows = (f"{name}\t{p.class_id}\t{p.label}\t{p.score:.6f}{warned}" for p in result.top(self._top))
+            name = spelled(result.source)
+            warned = f"\t{one_line('; '.join(result.warnings))}" if result.warnings else ""
+            rows = (
+                f"{name}\t{p.class_id}\t{spelled(p.label)}\t{p.score:.6f}{warned}" for p in result.top(self._top)
+            )
             _write_line(self._output, "\n".join(rows))
 
 
@@ -133,10 +134,10 @@ class Table:
             self._console.print(Text(header, style="bold"))
             self._has_header = True
         mark = _MARK if result.warnings else ""
-        name = mark + shorten_middle(printable(result.source), source_width - len(mark))
+        name = mark + shorten_middle(spelled(result.source), source_width - len(mark))
         for p in result.top(self._top):
             bar = "━" * round(p.score * _BAR_WIDTH)
-            row = Text(f"{name:<{source_width}}  {shorten_middle(p.label, label_width):<{label_width}}  ")
+            row = Text(f"{name:<{source_width}}  {shorten_middle(spelled(p.label), label_width):<{label_width}}  ")
             row.append(f"{p.score:>{_SCORE_WIDTH}.3f}  ", style="bold")
             row.append(bar, style="green")
             self._console.print(row, no_wrap=True, overflow="crop")

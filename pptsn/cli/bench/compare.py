@@ -82,12 +82,12 @@ def _show_comparison(comparison: Comparison, console: Console) -> None:
 
     from pptsn.benchmarks.reports.compare import changed_table, counts
     from pptsn.benchmarks.reports.terminal import show_table, show_warning
-    from pptsn.runtime.base.files import printable
+    from pptsn.runtime.base.errors import one_line
 
-    console.print(Text(printable(counts(comparison)), style="bold"))
+    console.print(Text(one_line(counts(comparison)), style="bold"))
     if table := changed_table(comparison):
         show_table(table, console)
     for note in comparison.notes:
         show_warning(note, console)
     for verdict in comparison.regressions:
-        console.print(Text(f"worse: {printable(verdict.sentence)}", style="red"))
+        console.print(Text(f"worse: {one_line(verdict.sentence)}", style="red"))

@@ -71,11 +71,11 @@ def _show(series: Sequence[Series], console: Console) -> None:
 
     from pptsn.benchmarks.reports.terminal import show_report
     from pptsn.benchmarks.reports.wording import machine_line, run_line
-    from pptsn.runtime.base.files import printable
+    from pptsn.runtime.base.errors import one_line
 
     for one in series:
         about = f"{one.name}: {machine_line(one.report.machine)}; {run_line(one.report)}"
-        console.print(Text(printable(about), style="bold"))
+        console.print(Text(one_line(about), style="bold"))
         show_report(one.report, console)
 
 

@@ -68,9 +68,9 @@ def stages(
 
 
 def _report(failed: Sequence[str]) -> None:
-    from rich.console import Console
+    from pptsn.runtime.base.progress import LineConsole
 
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    errors = LineConsole(stderr=True, highlight=False, soft_wrap=True)
     for line in failed:
         errors.print(f"pptsn: error: {line}", style="red", markup=False)
 

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from pptsn.runtime.base import progress
+from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.stream.actions.messages import STAGES
 from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.live_table import STATE_STYLES
-from pptsn.runtime.stream.sinks.text import one_line
 
 _MOST_WAITING = 1000
 _MIN_NAME_WIDTH = 10

@@ -7,12 +7,13 @@ import io
 import math
 from pathlib import Path
 
+from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.base.lines import DEFAULT_KEEP, LineFile
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, SinkKind
 from pptsn.runtime.stream.sinks.line_output import FileOptions, rotation
-from pptsn.runtime.stream.sinks.text import one_line, utc_text
+from pptsn.runtime.stream.sinks.text import utc_text
 
 # A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
 _BYTE_ORDER_MARK = "\ufeff"

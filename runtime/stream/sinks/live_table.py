@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.health.snapshots import PipelineView, SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.text import clock_text, duration_text, news_line, one_line, wall_time_of
+from pptsn.runtime.stream.sinks.text import clock_text, duration_text, news_line, wall_time_of
 
 STATE_STYLES = {
     "waiting": "dim",

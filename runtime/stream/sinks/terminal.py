@@ -6,13 +6,13 @@ import sys
 
 from rich.console import Console
 
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.base.lines import LineOutput, StandardOutput
 from pptsn.runtime.stream.actions.messages import Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.health.snapshots import PipelineView
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.live_table import LiveTable
-from pptsn.runtime.stream.sinks.text import news_line, one_line, utc_text
+from pptsn.runtime.stream.sinks.text import news_line, utc_text
 
 _TROUBLE = frozenset({"retrying", "failed", "damaged", "frozen"})
 
@@ -67,7 +67,7 @@ def _fields(prediction: StreamPrediction) -> str:
 
 def print_line(text: str) -> None:
     """Print `text` as a line of the program; above the live table, where there is one.  Raises OSError."""
-    sys.stderr.write(f"pptsn: {printable(text)}\n")
+    sys.stderr.write(f"pptsn: {one_line(text)}\n")
     sys.stderr.flush()
 
 

@@ -8,15 +8,11 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
+from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice
 
 _UNITS_S = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-
-
-def one_line(text: str) -> str:
-    """Return `text` fit for one line of a terminal or a table: control characters become spaces."""
-    return "".join(c if c.isprintable() else " " for c in printable(text)).strip()
 
 
 def duration_text(seconds: float) -> str:

@@ -1,6 +1,16 @@
 import pickle
 
-from pptsn.runtime.base.errors import InputError, MissingDependencyError, PptsnError, UsageError, install_command
+import pytest
+
+from pptsn.runtime.base.errors import (
+    InputError,
+    MissingDependencyError,
+    PptsnError,
+    UsageError,
+    install_command,
+    one_line,
+    spelled,
+)
 
 
 def test_an_error_is_one_line_with_thing_cause_and_remedy() -> None:
@@ -26,3 +36,23 @@ def test_errors_survive_a_trip_between_processes() -> None:
 
 def test_install_commands_name_the_extra() -> None:
     assert install_command("gpu") == "pip install 'pptsn[gpu]'"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[2Jb\x7f", r"a\x1b[2Jb\x7f"),
+        ("a\u202eb\x85", r"a\u202eb\x85"),
+        ("射箭 é caf\udce9", r"射箭 é caf\xe9"),
+        ("two  spaces ", "two  spaces "),
+        ("", ""),
+    ],
+)
+def test_what_would_move_the_cursor_and_what_is_no_text_is_spelled_out(text: str, shown: str) -> None:
+    assert spelled(text) == shown
+    assert one_line(text) == " ".join(shown.split()).replace(r"\x85", "")
+
+
+def test_a_name_stays_in_its_line_and_a_text_becomes_one() -> None:
+    assert spelled("a\nb\tc\r") == r"a\nb\tc\r"
+    assert one_line("a\nb\tc\r") == "a b c"

@@ -8,7 +8,6 @@ from pptsn.runtime.stream.sinks.text import (
     file_name_of,
     json_text,
     news_line,
-    one_line,
     topic_level_of,
     utc_text,
 )
@@ -40,11 +39,6 @@ def test_events_and_notices_read_as_one_line() -> None:
     assert news_line(event(ended=True)) == "door: dancing ended after 12 s (peak 0.95, mean 0.80)"
     assert news_line(notice()) == "door: retrying: connection refused"
     assert news_line(notice(detail="", state="live")) == "door: live"
-
-
-def test_no_text_can_move_the_cursor() -> None:
-    assert one_line("a\x1b[2Jb\nc\td\x7f") == "a [2Jb c d"
-    assert one_line("射箭 é caf\udce9") == "射箭 é caf\\xe9"
 
 
 def test_times_are_in_utc() -> None:
