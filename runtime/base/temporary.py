@@ -10,9 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 import shutil
-import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -32,7 +30,7 @@ def hidden_sibling(path: Path, purpose: str) -> Path:
     purpose: "tmp": what is removed when its process has gone; "old": what was moved out of the way, and goes back
     where nothing has come in its place.
     """
-    return path.with_name(f".{path.name}.{purpose}-{os.getpid()}-{secrets.token_hex(4)}")
+    return path.with_name(f".{path.name}.{purpose}-{os.getpid()}-{os.urandom(4).hex()}")
 
 
 def is_temporary(path: Path) -> bool:
@@ -97,7 +95,7 @@ def lock_file(path: Path) -> Iterator[None]:
             os.close(descriptor)
     _hold(path, descriptor)
     try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        path.write_text(f"process {os.getpid()} on {os.uname().nodename}", encoding="utf-8")
         yield
     finally:
         _let_go(path)

@@ -27,6 +27,7 @@ def complaints(command: Command, place: Place, ending: str, ended: Ended) -> lis
     found = [*_of_code(command, ending, ended), *_of_errors(ended), *_of_files(place)]
     found += [line for name in command.rows for line in _of_rows(_file_of(name, place), name, ending, ended)]
     found += [f"a process is left: {line}" for line in ended.survivors]
+    found += [f"shared memory is left: {name}" for name in ended.segments]
     if ending in SIGNALS and not ended.came_too_late and ended.took_s > _SOON_S:
         found.append(f"took {ended.took_s:.1f} s to end")
     if ending != "SIGKILL":
@@ -36,8 +37,8 @@ def complaints(command: Command, place: Place, ending: str, ended: Ended) -> lis
 
 def leftovers(place: Place) -> list[str]:
     """Return what temporary files there are, a line each."""
-    hidden = [path for path in place.output.rglob(".*") if path.parent == place.output or path.name != ".lock"]
-    return [f"left behind: {path.relative_to(place.root)}" for path in [*hidden, *place.temporary.iterdir()]]
+    found = [*place.output.rglob(".*"), *place.temporary.iterdir()]
+    return [f"left behind: {path.relative_to(place.root)}" for path in found]
 
 
 def _of_code(command: Command, ending: str, ended: Ended) -> Iterator[str]:

@@ -8,7 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal
 CLOSED_PIPE, FULL_DISK = "closed pipe", "full disk"
 ENDINGS = (*SIGNALS, CLOSED_PIPE, FULL_DISK)
 _MARK = "PPTSN_ENDING"
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, and nothing written
 # Far more than any of the commands takes.
 _HANGS_S = 240.0
 # Processes that end with another need a moment to notice.
@@ -57,7 +58,7 @@ class Ended:
 
     code: as Popen has it.  took_s: from what ended it, or from its beginning, to its end.
     came_too_late: it had ended before.  before: the sizes of its files just before it was ended.
-    survivors: processes that were left.
+    survivors: processes that were left.  segments: shared memory that was left, and which no process uses.
     """
 
     code: int
@@ -66,6 +67,7 @@ class Ended:
     errors: str
     before: dict[str, int]
     survivors: tuple[str, ...]
+    segments: tuple[str, ...] = ()
 
 
 def run(
@@ -80,6 +82,7 @@ def run(
     environment = {**os.environ, **places, _MARK: mark}
     line = [*PPTSN, *command.arguments(inputs, place.output), *(command.again if again else ())]
     piped = ending == CLOSED_PIPE
+    segments_before = _segments()
     with open(place.root / "errors", "w+b") as errors, open(place.printed, "wb") as printed:
         started_s = time.monotonic()
         child = subprocess.Popen(
@@ -98,9 +101,10 @@ def run(
             child.wait()
         took_s = time.monotonic() - told_s
         survivors = _survivors(mark)
+        segments = _unused(_segments() - segments_before)
         errors.seek(0)
         said = errors.read().decode(errors="replace")
-    return Ended(child.returncode, took_s, before is None, said, before or {}, survivors)
+    return Ended(child.returncode, took_s, before is None, said, before or {}, survivors, segments)
 
 
 def _end(
@@ -147,6 +151,20 @@ def _marked(mark: str) -> dict[int, str]:
         except OSError:  # it has gone, or is another user's
             continue
     return found
+
+
+def _segments() -> set[str]:
+    """Return the names in the system's shared memory."""
+    return {path.name for path in _SHARED_MEMORY.iterdir()}
+
+
+def _unused(names: set[str]) -> tuple[str, ...]:
+    """Return those that no process has mapped: what others have made meanwhile is theirs."""
+    mapped = ""
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):  # it has gone, or is another user's
+            mapped += maps.read_text()
+    return tuple(sorted(name for name in names & _segments() if str(_SHARED_MEMORY / name) not in mapped))
 
 
 @contextmanager

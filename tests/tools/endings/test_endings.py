@@ -45,6 +45,7 @@ def test_nothing_is_said_where_all_is_right(place: Place) -> None:
         ({"errors": "pptsn: error: x\n" * 9}, "9 lines of errors"),
         ({"took_s": 9.0}, "took 9.0 s to end"),
         ({"survivors": ("sleep 9",)}, "a process is left: sleep 9"),
+        ({"segments": ("psm_1",)}, "shared memory is left: psm_1"),
         ({"before": {"rows.jsonl": 48}}, "rows.jsonl has lost lines: 32 bytes, 48 before the end"),
     ],
 )
