@@ -22,6 +22,7 @@ from typing import Annotated
 import typer
 
 from pptsn.runtime.base.errors import DONE
+from pptsn.runtime.base.stopping import stoppable
 from pptsn.runtime.base.temporary import temporary_folder
 from tools.endings.checks import complaints, leftovers
 from tools.endings.commands import COMMANDS, Command, make_inputs
@@ -42,7 +43,7 @@ def main(
 ) -> None:
     """End commands in every way, and say what is wrong with what they leave."""
     chosen = [command for command in COMMANDS if not only or any(word in command.name for word in only)]
-    with temporary_folder() as folder:
+    with stoppable(), temporary_folder() as folder:
         wrong = end_all(folder, chosen, ending or list(ENDINGS), rng=random.Random(seed), rounds=rounds)
     for line in wrong:
         print(line)

@@ -24,7 +24,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 
 def complaints(command: Command, place: Place, ending: str, ended: Ended) -> list[str]:
     """Return what is wrong with how `command` ended, a line each; empty: all is as it should be."""
-    found = [*_of_code(command, ending, ended), *_of_errors(ended), *_of_files(place)]
+    found = [*_of_code(command, ending, ended), *_of_errors(ending, ended), *_of_files(place)]
     found += [line for name in command.rows for line in _of_rows(_file_of(name, place), name, ending, ended)]
     found += [f"a process is left: {line}" for line in ended.survivors]
     found += [f"shared memory is left: {name}" for name in ended.segments]
@@ -56,13 +56,14 @@ def _of_code(command: Command, ending: str, ended: Ended) -> Iterator[str]:
         yield f"exit code {ended.code} ({meaning}), expected {' or '.join(map(str, sorted(expected)))}"
 
 
-def _of_errors(ended: Ended) -> Iterator[str]:
+def _of_errors(ending: str, ended: Ended) -> Iterator[str]:
     if "Traceback" in ended.errors:
         yield f"a traceback: {ended.errors.strip().splitlines()[-1][:200]}"
     errors = [line for line in ended.errors.splitlines() if line.startswith("pptsn: error: ")]
     if len(errors) > _MOST_ERRORS:
         yield f"{len(errors)} lines of errors: {errors[0]}"
-    if ended.code == FAILED and not errors and "reader" not in ended.errors and ended.errors.strip():
+    # A reader that has gone is no failure to speak of.
+    if ended.code == FAILED and not errors and ended.errors.strip() and ending != CLOSED_PIPE:
         yield f"no line says why it failed: {ended.errors.strip().splitlines()[-1][:200]}"
 
 

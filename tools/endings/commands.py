@@ -63,7 +63,6 @@ def _with_model(*words: str) -> Callable[[Path, Path], list[str]]:
 
 
 _INT8 = ("--target", "cpu", "--calibration", "IN/test.txt", "--method", "min-max", "--frames", "24")
-_AGAINST = ("--against", "IN/model.onnx", "--clips", "IN/")
 _TRAIN = _with_model("train", "IN/recipe.yaml", "-o", "OUT/run")
 COMMANDS = (
     Command("classify to a file", _classify("-o", "OUT/rows.jsonl"), rows=("rows.jsonl", "tabs")),
@@ -96,12 +95,14 @@ COMMANDS = (
     Command(
         "verify",
         _with_model(
-            "verify", "IN/model.onnx", "--against", "IN/model.onnx", "--clips", "IN", "--report", "OUT/v.json"
+            "verify", "IN/model.onnx", "--against", "IN/model.onnx", "--clips", "IN/", "--report", "OUT/v.json"
         ),
     ),
     Command(
         "bench stages",
-        _with_model("bench", "stages", "IN", "--model", "IN/tiny.onnx", "--seconds", "1", "-o", "OUT/stages.json"),
+        _with_model(
+            "bench", "stages", "IN/", "--model", "IN/tiny.onnx", "--seconds", "1", "-o", "OUT/stages.json"
+        ),
     ),
     Command(
         "bench sweep",
@@ -110,7 +111,7 @@ COMMANDS = (
             *("--seconds", "0.2", "-o", "OUT/sweep.json"),
         ),
     ),
-    Command("tune", _with_model("tune", "IN/tiny.onnx", "--seconds", "4")),
+    Command("doctor", _with_model("doctor")),
 )
 
 
