@@ -8,6 +8,7 @@ import os
 import platform
 import re
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,7 @@ def import_paddle(need: str, *, extra: str) -> Any:
         with (
             _environment(_SETTINGS),
             passing_home(),
+            _keeping_signals(),
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(),
         ):
@@ -66,8 +68,30 @@ def import_paddle(need: str, *, extra: str) -> Any:
 def _take_signals_back(paddle: Any) -> None:
     """Undo that Paddle's import ends the process at SIGTERM, with a trace of its own and nothing put in order."""
     paddle.disable_signal_handler()
+    _handle_sigterm_as_before()
+
+
+def _handle_sigterm_as_before() -> None:
     with contextlib.suppress(ValueError):  # in another thread, where nobody handles signals
         signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+
+class _AtEachImport:
+    """A finder of modules that finds none, and takes SIGTERM back whenever one is looked for."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        _handle_sigterm_as_before()
+
+
+@contextlib.contextmanager
+def _keeping_signals() -> Iterator[None]:
+    """Take SIGTERM back soon after Paddle took it: its import goes on for a second, one module after another."""
+    finder: Any = _AtEachImport()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def arithmetic(paddle: Any) -> dict[str, str]:
