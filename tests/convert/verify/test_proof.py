@@ -273,12 +273,12 @@ def test_without_onnxruntime_the_constants_are_said_not_to_be_looked_at(
 ) -> None:
     from pptsn.convert.verify import proof
 
-    def absent() -> None:
+    def absent(*arguments: object, **options: object) -> None:
         raise MissingDependencyError("onnxruntime", "is not installed", "install it")
 
     model = only("int8-cpu")
     file = ModelFile.open(model)
-    monkeypatch.setattr("pptsn.convert.graph.session.import_onnxruntime", absent)
+    monkeypatch.setattr("pptsn.convert.verify.unrounded.OnnxRuntimeEngine", absent)
     # What runs the model here stands for a backend that needs no ONNX Runtime.
     with open_engine(model, device="cpu", optimise=False) as engine:
         found = proof.prove(engine, file, name=model)
