@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pptsn.runtime.base.lines import StandardOutput
+from pptsn.runtime.base.lines import ReaderGoneError, StandardOutput
 from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.base import Only, Sink
@@ -13,8 +13,15 @@ _EVENTS = frozenset({"events"})
 
 
 def lost_messages(sinks: Sequence[SinkHealth]) -> list[str]:
-    """Return a line for each output that lost messages, but for standard output, whose reader may go."""
-    return [_loss(sink) for sink in sinks if sink.keeps_results and sink.lost and sink.name != StandardOutput.name]
+    """Return a line for each output that lost messages.
+
+    Standard output is none whose reader is slow or has gone, which is the reader's affair; one on a full disk is.
+    """
+    return [_loss(sink) for sink in sinks if sink.keeps_results and sink.lost and not _is_readers_affair(sink)]
+
+
+def _is_readers_affair(sink: SinkHealth) -> bool:
+    return sink.name == StandardOutput.name and sink.last_error in ("", str(ReaderGoneError()))
 
 
 def _loss(sink: SinkHealth) -> str:

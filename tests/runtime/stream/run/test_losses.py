@@ -30,7 +30,12 @@ RULES = DecisionRules(thresholds={1: Threshold(0.6, 0.4), 2: Threshold(0.9, 0.4)
             ["error: http://h: nothing was delivered (http://h: cannot be reached)"],
         ),
         (SinkHealth("web page", 9, 7, 7, keeps_results=False), []),
-        (SinkHealth("standard output", 9, 7, 7), []),
+        (SinkHealth("standard output", 9, 7), []),
+        (SinkHealth("standard output", 9, 7, 7, last_error="standard output: its reader has gone"), []),
+        (
+            SinkHealth("standard output", 9, 0, 1, last_error="No space left on device"),
+            ["error: standard output: 1 of 10 messages were lost (No space left on device)"],
+        ),
     ],
 )
 def test_an_output_that_lost_messages_is_named(sink: SinkHealth, said: list[str]) -> None:
