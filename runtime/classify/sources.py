@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from pptsn.runtime.video.names import is_companion, is_video, some_of
 
 # Told what a user should know of what was found.
 _Note: TypeAlias = "Callable[[str], None] | None"
+# Its scheme and host alone are kept: what stands before the host and in the query may be credentials.
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)")
 
 
 def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str | InputError]:
@@ -64,6 +67,10 @@ def _expanded(argument: str, note: _Note) -> list[str | InputError]:
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, note)
+    address = _ADDRESS.match(argument)
+    if address and not path.exists():
+        cause = "is an address, expected a file or a folder"
+        return [InputError("".join(address.groups()), cause, "give it to `pptsn stream`, or download it first")]
     if not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
         named = [match for match in matches if not is_companion(Path(match).name)]
@@ -132,7 +139,8 @@ def _list_lines(path: Path, note: _Note) -> list[str]:
     if note is not None and len(named) < len(entries):
         left_out = [entry for entry in entries if is_companion(entry)]
         note(f"@{printable(str(path))}: {_lines(len(left_out))} of a system's own files: {some_of(left_out)}")
-    return [str(path.parent / entry) for entry in named]  # an absolute entry stays as it is
+    # An absolute entry stays as it is.
+    return [entry if _ADDRESS.match(entry) else str(path.parent / entry) for entry in named]
 
 
 def _lines(count: int) -> str:

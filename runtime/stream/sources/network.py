@@ -86,7 +86,9 @@ class NetworkKind(SourceKind[_Options]):
         """Return the URL, with our options taken out of its query."""
         _check_host(text)
         known = options_of(self.options)
-        address, question, rest = text.partition("?")
+        scheme, separator, location = text.partition("://")
+        # FFmpeg knows its protocols in small letters alone.
+        address, question, rest = f"{scheme.lower()}{separator}{location}".partition("?")
         query, hash_sign, fragment = rest.partition("#")
         parts = query.split("&")
         own = [part for part in parts if part.partition("=")[0] in known]

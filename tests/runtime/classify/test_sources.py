@@ -58,6 +58,20 @@ def test_a_useless_list_is_an_error_in_its_place(tree: Path, content: bytes | No
     assert str(error).startswith(f"@{tree / 'list'}: the list ")
 
 
+@pytest.mark.parametrize("scheme", ["http", "RTSP"])
+@pytest.mark.parametrize("rest", ["", "/live.mp4", "/live?token=secret", "/[1]*.mp4"])
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_an_address_is_told_as_one_without_its_credentials(
+    tree: Path, scheme: str, rest: str, in_a_list: bool
+) -> None:
+    address = f"{scheme}://user:secret@cam:8554{rest}"
+    (tree / "list").write_text(address)
+    (error,) = expand_sources([f"@{tree / 'list'}" if in_a_list else address])
+    assert isinstance(error, InputError)
+    assert str(error).startswith(f"{scheme}://cam:8554: is an address, expected a file or a folder; ")
+    assert "secret" not in str(error)
+
+
 def test_a_name_too_long_to_exist_stays_to_be_reported(tree: Path) -> None:
     assert expand_sources(["a" * 300]) == ["a" * 300]
 

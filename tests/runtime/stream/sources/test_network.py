@@ -97,10 +97,10 @@ def test_a_server_that_wants_a_password_is_told_from_one_that_refuses_it(web: We
     )
 
 
-@pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp"])
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp", "HTTP", "Rtsp", "RTMP"])
 def test_a_port_where_nobody_listens_refuses_the_connection(scheme: str):
     said = refusal(f"{scheme}://user:{SECRET}@127.0.0.1:1/live?token={SECRET}")
-    assert said.startswith(f"{scheme}://127.0.0.1:1/live?token=***: connection refused;")
+    assert said.startswith(f"{scheme.lower()}://127.0.0.1:1/live?token=***: connection refused;")
 
 
 def test_a_name_that_nobody_has_is_called_so():

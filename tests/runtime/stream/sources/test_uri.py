@@ -35,7 +35,7 @@ def touch(*names: str) -> None:
         ("/dev/video12", "device", "/dev/video12", "/dev/video12"),
         ("/dev/v4l/by-id/usb-cam", "device", "/dev/v4l/by-id/usb-cam", "/dev/v4l/by-id/usb-cam"),
         ("rtsp://u:p@host/a?b=c", "rtsp", "rtsp://u:p@host/a?b=c", "rtsp://host/a?b=c"),
-        ("RTSPS://host/a", "rtsp", "RTSPS://host/a", "RTSPS://host/a"),
+        ("RTSPS://Host/A?B=c", "rtsp", "rtsps://Host/A?B=c", "rtsps://Host/A?B=c"),
         ("rtmp://host/live/x", "rtmp", "rtmp://host/live/x", "rtmp://host/live/x"),
         ("https://host:81/a", "http", "https://host:81/a", "https://host:81/a"),
         ("-", "stdin", "", "standard input"),
