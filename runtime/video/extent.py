@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+_MXF = "mxf"
 # Containers whose header states how long they are; in others FFmpeg makes it up of what is there.
-_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf"})
+_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf", _MXF})
 # In these the header states the length of the longest stream alone.
-_STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf"})
+_STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf", _MXF})
 # What a muxer may round, or count of a last frame, in frames: of a file that is whole by its structure, and of one
 # that is known to be cut off.
 _TOLERATED_FRAMES, _TOLERATED_FRAMES_IF_CUT = 1.5, 0.5
@@ -95,11 +96,15 @@ class Extent:
         if container == _MOV and self._video.stream.frames:
             return self._unindexed()
         is_cut = is_cut_off(Path(self._video.container.name), container)
+        if container == _MXF and not is_cut:  # of one that is still written FFmpeg makes the length up
+            return ""
         stated_s = _own_end_s(self._video) or _stated_s(self._video)
         length_s = self.duration_s
         if stated_s is None or length_s is None:
             return _INSIDE_A_PACKET if is_cut else ""
-        end_s = max(length_s, float(self._first or 0) * self._tick_s + length_s, self._others_end_s)
+        # An MXF states how long its frames are shown, the others when the last one ends.
+        begin_s = 0.0 if container == _MXF else float(self._first or 0) * self._tick_s
+        end_s = max(length_s, begin_s + length_s, self._others_end_s)
         tolerated = _TOLERATED_FRAMES_IF_CUT if is_cut else _TOLERATED_FRAMES
         if end_s < stated_s - tolerated * self._mean_step * self._tick_s:
             return _of(length_s, stated_s)

@@ -15,6 +15,8 @@ _TS_SYNC = 0x47
 # Bytes of a transport stream's packet, and those before its sync byte: as broadcast, on Blu-ray, with parity.
 _TS_FORMS = ((188, 0), (192, 4), (204, 0))
 _TS_PACKETS_TO_SEE = 4
+_MXF_HEADER_PARTITION = bytes.fromhex("060e2b34020501010d01020101")
+_MXF_FOOTER_BYTES = 24  # after the length: versions, grid, and the offsets of this partition and the one before
 _FLV_TAG_HEADER, _FLV_SIZE_FIELD = 11, 4
 
 
@@ -82,6 +84,15 @@ def _flv(file: BinaryIO, size: int) -> bool:
     return int.from_bytes(file.read(3), "big") != tag_bytes - _FLV_TAG_HEADER
 
 
+def _mxf(file: BinaryIO, size: int) -> bool:
+    """Return whether the file ends before its footer, which its header tells of once the file is complete."""
+    head = file.read(_HEAD_BYTES)
+    if not head.startswith(_MXF_HEADER_PARTITION):
+        return False
+    at = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0) + _MXF_FOOTER_BYTES
+    return int.from_bytes(head[at : at + 8], "big") >= size
+
+
 def _transport_stream(file: BinaryIO, size: int) -> bool:
     """Return whether the last packet of a transport stream is not whole."""
     head = file.read(_HEAD_BYTES)
@@ -100,5 +111,6 @@ _LOOKS: dict[str, Callable[[BinaryIO, int], bool]] = {
     "avi": _riff,
     "flv": _flv,
     "matroska,webm": _matroska,
+    "mxf": _mxf,
     "mpegts": _transport_stream,
 }

@@ -139,6 +139,7 @@ def _copied(path: Path, target: Path, options: dict[str, str]) -> Path:
         ("a.flv", _write_with_sound),
         ("a.ts", _silent),
         ("a.avi", _silent),
+        ("a.mxf", lambda path: write_clip(path, frames=_FRAMES, codec="mpeg2video", options={})),
     ],
 )
 def test_a_file_cut_off_anywhere_is_told(name: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
