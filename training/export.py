@@ -16,7 +16,14 @@ from pptsn.runtime.decoding.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
 from pptsn.runtime.frames.views import crop_views
-from pptsn.runtime.model.export_folder import PARAMETERS_NAME, PROGRAM_NAMES, REFERENCE_NAME, SPEC_NAME
+from pptsn.runtime.model.export_folder import (
+    DIGESTS_NAME,
+    PARAMETERS_NAME,
+    PROGRAM_NAMES,
+    REFERENCE_NAME,
+    SPEC_NAME,
+    write_digests,
+)
 from pptsn.runtime.model.labels import kinetics400, read_labels
 from pptsn.runtime.model.spec import MOST_SPEC_BYTES, RESNET_VD, ModelSpec
 from pptsn.training.export_options import ExportOptions
@@ -28,7 +35,7 @@ from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_ch
 MODEL_NAME = "model"
 # What a checkpoint that was never a file is called in messages.
 _UNTRAINED = "untrained weights"
-_CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME}
+_CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME, DIGESTS_NAME}
 REFERENCE_CROPS = 6
 MOST_CLIPS = 10
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
@@ -75,6 +82,7 @@ def export_model(
     with atomic_folder(output) as folder:
         save_graph(model, folder / MODEL_NAME, crop_size=spec.crop_size)
         _check_graph(folder / MODEL_NAME, pixels, logits)
+        write_digests(folder)
         (folder / SPEC_NAME).write_text(spec.to_json(), encoding="utf-8")
         np.savez(folder / REFERENCE_NAME, crops=crops, logits=logits, mirrored_logits=mirrored_logits)
     return spec

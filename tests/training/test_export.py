@@ -80,7 +80,7 @@ def test_the_spec_beside_the_weights_is_exported(exported, weights):
     spec = ModelSpec.from_json((exported / "spec.json").read_bytes(), source="x")
     assert spec == ModelSpec.from_json(weights.with_suffix(".spec.json").read_bytes(), source="x")
     assert sorted(path.name for path in exported.iterdir()) == [
-        "model.json", "model.pdiparams", "reference.npz", "spec.json",
+        "digests.json", "model.json", "model.pdiparams", "reference.npz", "spec.json",
     ]  # fmt: skip
 
 

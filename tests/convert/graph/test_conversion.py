@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -105,8 +106,34 @@ def test_an_incomplete_export_is_named(copy: Path, tmp_path: Path, name: str) ->
 def test_a_crash_of_the_converter_is_an_error(copy: Path, tmp_path: Path, name: str) -> None:
     whole = (copy / name).read_bytes()
     (copy / name).write_bytes(whole[: len(whole) // 2])
+    (copy / "digests.json").unlink()  # as of an older release: with it the damage is known beforehand
     with pytest.raises(ModelError, match="Paddle2ONNX"):
         convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.pdiparams"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_an_altered_export_is_told_by_its_digest(copy: Path, tmp_path: Path, name: str, share: float) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[int(share * len(content))] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"{re.escape(name)}: is not what was exported: its SHA-256 .* again"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"model.json": 1}', b"\xff", b"{}"])
+def test_damaged_digests_are_told(copy: Path, tmp_path: Path, content: bytes) -> None:
+    (copy / "digests.json").write_bytes(content)
+    with pytest.raises(ModelError, match=r"digests\.json"):
+        convert_to_onnx(copy, tmp_path / "m.onnx")
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_an_export_of_an_older_release_has_no_digests(copy: Path, tmp_path: Path) -> None:
+    (copy / "digests.json").unlink()
+    convert_to_onnx(copy, tmp_path / "m.onnx")
+    assert (tmp_path / "m.onnx").exists()
 
 
 def test_a_killed_converter_names_its_signal(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,8 +164,8 @@ def test_paddle_gives_the_logits_of_the_reference(export: Path) -> None:
         ("model.json", None, r"has no model\.json"),
         ("model.pdiparams", None, r"has no model\.pdiparams"),
         ("spec.json", None, r"its spec\.json cannot be read"),
-        ("model.json", 1000, "Paddle cannot load it"),
-        ("model.pdiparams", 1000, "Paddle cannot load it"),
+        ("model.json", 1000, r"model\.json: is not what was exported"),
+        ("model.pdiparams", 1000, r"model\.pdiparams: is not what was exported"),
     ],
 )
 def test_a_damaged_export_is_one_line(
@@ -177,6 +177,17 @@ def test_a_damaged_export_is_one_line(
         elif content is not None:
             (tmp_path / name).write_bytes(file.read_bytes()[:content])
     with pytest.raises(ModelError, match=cause) as caught:
+        PaddleExportEngine(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.pdiparams"])
+def test_damage_of_an_older_export_is_one_line(export: Path, tmp_path: Path, name: str) -> None:
+    for file in export.iterdir():
+        if file.name not in {name, "digests.json"}:
+            (tmp_path / file.name).symlink_to(file)
+    (tmp_path / name).write_bytes((export / name).read_bytes()[:1000])
+    with pytest.raises(ModelError, match="Paddle cannot load it") as caught:
         PaddleExportEngine(tmp_path)
     assert "\n" not in str(caught.value)
 
