@@ -45,6 +45,7 @@ def test_frames_and_crops_are_the_original_bytes(reference: dict[str, Any], clip
         assert hashlib.sha256(crops.tobytes()).hexdigest() == entry["crops_sha256"], entry["clip"]
 
 
+@pytest.mark.slow
 def test_answers_are_those_of_the_original(
     shared_dir: Path, reference: dict[str, Any], clips: dict[str, Path], seeded_model: Path
 ) -> None:

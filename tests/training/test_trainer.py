@@ -244,6 +244,7 @@ def _kill_and_resume(recipe: Recipe, folder: Path, *, kills: int, seed: int) -> 
     return RunFolder(run).last_weights
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_a_run_ends_with_the_same_weights(lists, tmp_path, uninterrupted):
     weights = _kill_and_resume(tiny_recipe(lists), tmp_path, kills=3, seed=1)
     assert _digest(weights) == _digest(uninterrupted.last_weights)
