@@ -64,6 +64,7 @@ def test_it_counts_the_answers_that_the_definition_gives(lists, weights):
     assert result.unreadable == ()
 
 
+@pytest.mark.slow
 def test_decoders_change_no_figure(lists, weights):
     assert evaluate(tiny_recipe(lists), weights, decoders=2) == evaluate(tiny_recipe(lists), weights, decoders=0)
 

@@ -86,7 +86,10 @@ def test_the_metrics_tell_every_iteration_and_epoch(uninterrupted):
     assert epochs[0]["train_loss"] == pytest.approx(np.mean(losses))
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (1, 0), (2, 1)])
+@pytest.mark.parametrize(
+    ("epoch", "step"),
+    [(1, 0), pytest.param(0, 1, marks=pytest.mark.slow), pytest.param(2, 1, marks=pytest.mark.slow)],
+)
 def test_an_interrupted_and_resumed_run_is_the_uninterrupted_one_to_the_bit(
     lists, tmp_path, monkeypatch, uninterrupted, epoch, step
 ):
@@ -104,6 +107,7 @@ def test_an_interrupted_and_resumed_run_is_the_uninterrupted_one_to_the_bit(
     assert _without_times(tmp_path / "run" / "metrics.jsonl") == _without_times(metrics)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(lists, tmp_path, uninterrupted):
     recipe = parse_recipe({**tiny_recipe(lists).model_dump(), "seed": 1}, source="x")
     assert _digest(train(recipe, tmp_path / "run").last_weights) != _digest(uninterrupted.last_weights)

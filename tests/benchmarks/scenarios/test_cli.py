@@ -15,7 +15,7 @@ from tools.targets.tiny_model import write_tiny_model
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ...]]:
     """What the command publishes, instead of printing it."""
     calls: list[tuple[Any, ...]] = []
 
@@ -23,7 +23,8 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append((results, outputs, method, top_line))
 
     monkeypatch.setattr(publishing, "publish", publish)
-    monkeypatch.setattr(publishing, "check_outputs", lambda outputs, *, inputs: None)
+    monkeypatch.setattr(publishing, "check_outputs", lambda outputs, *, inputs=(): None)
+    monkeypatch.chdir(tmp_path)  # where report.json is kept until it is published
     return calls
 
 

@@ -86,7 +86,7 @@ def test_a_broken_build_fails_though_its_digest_fits(
         prove_file(broken, AS_WRITTEN).require_passed()
 
 
-@pytest.mark.parametrize("mirror", [True, False])
+@pytest.mark.parametrize("mirror", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_converted_export_is_proven_by_its_file_alone(export: Path, tmp_path: Path, mirror: bool) -> None:
     convert_to_onnx(export, tmp_path / "m.onnx", mirror=mirror)
     (tmp_path / "alone").mkdir()

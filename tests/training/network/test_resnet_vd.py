@@ -116,9 +116,9 @@ def _frame_logits(infer, path: str, indices: list[int]) -> dict[int, np.ndarray]
 CLIPS = ("example.avi", "decord_video_90.mov", "demo.mp4", "man-surfing.mp4", "v_ApplyEyeMakeup_g01_c01.avi")
 
 
-# One clip by default; the way from a checkpoint to an answer is tested with all five in tests/convert.
+@pytest.mark.slow
 @pytest.mark.shared
-@pytest.mark.parametrize("name", [CLIPS[0], *(pytest.param(name, marks=pytest.mark.slow) for name in CLIPS[1:])])
+@pytest.mark.parametrize("name", CLIPS)
 def test_the_seeded_checkpoint_gives_the_original_logits(name, shared_dir, reference):
     model = PPTSN(50, 400)
     model.set_state_dict(seeded_state(shared_dir))

@@ -482,6 +482,7 @@ def test_a_file_may_take_longer_than_the_timeout(model: Path, tmp_path: Path):
         assert pipeline.health()[0].decoded == 40
 
 
+@pytest.mark.slow
 def test_a_source_that_waits_for_a_slow_engine_is_not_taken_for_dead():
     settings = StreamSettings(window_s=0.4, segments=4, timeout_s=0.3, queue_frames=1)
     engine = SlowEngine(2.0)

@@ -138,6 +138,7 @@ def test_standard_input_is_a_source(model: Path, tmp_path: Path):
     assert sum(line["type"] == "prediction" for line in lines) == 4  # 1.6 s, one each half second
 
 
+@pytest.mark.slow
 def test_standard_input_may_pause_for_longer_than_the_timeout(model: Path, tmp_path: Path):
     out = tmp_path / "out.jsonl"
     source = "stdin:?format=rawvideo&size=320x240&pixel_format=rgb24&fps=10"
