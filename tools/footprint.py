@@ -23,6 +23,8 @@ from pathlib import Path
 _CALLS = "network,open,openat,creat,mkdir,mkdirat,symlink,symlinkat,link,linkat,rename,renameat,renameat2"
 # What is no file on a disk: devices, shared memory, the kernel's own.
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
+# Variables by which somebody else's folders would be the command's.
+_NAME_FOLDERS = ("XDG_", "MPLCONFIGDIR", "GST_REGISTRY")
 _OPENED = re.compile(
     r"\b(?:creat\(|open(?:at)?\(.*, O_[A-Z_|]*(?:WRONLY|RDWR|CREAT|TRUNC)).*\) += \d+<(?P<path>/[^>]*)>"
 )
@@ -70,7 +72,7 @@ def footprint_of(
         for made in (home, temporary):
             made.mkdir()
         variables = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("XDG_")},
+            **{key: value for key, value in os.environ.items() if not key.startswith(_NAME_FOLDERS)},
             **(environment or {}),
             "HOME": str(home),
             "TMPDIR": str(temporary),
@@ -109,6 +111,8 @@ def footprint_of(
 
 def _written(calls: Iterable[str]) -> Iterator[Path]:
     for line in calls:
+        if "O_TMPFILE" in line:  # a file without a name, which is gone when it is closed
+            continue
         if opened := _OPENED.search(line):
             yield Path(opened["path"].removesuffix(" (deleted)"))
         elif (named := _NAMED.search(line)) and (path := Path(named["folder"] or "", named["name"])).is_absolute():

@@ -13,7 +13,7 @@ MARKS_DAMAGE = frozenset(
     {"flv", "h263", "h264", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4", "msmpeg4v2", "prores"}
 )
 # These mark every picture of many files that are whole; to them, all means none.
-_MARK_ALL = frozenset({"vc1", "wmv3"})
+_MARK_ALL = frozenset({"vc1", "wmv2", "wmv3"})
 # From this share on, of the frames decoded and of those sampled, an answer would be one about nothing.
 _NEARLY_ALL = 0.9
 
