@@ -60,7 +60,8 @@ def test_every_clip_has_the_frames_that_its_manifest_counts(shared_dir: Path) ->
     assert wrong == []
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))])
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
 def test_frames_are_those_of_a_plain_decode(part: int, shared_dir: Path) -> None:
     rows = _rows(shared_dir, synthetic=False) + _rows(shared_dir, synthetic=True)
     for row in rows[part::4]:
