@@ -18,17 +18,8 @@ from tests.runtime.engines.onnxruntime_rtx.rtx_plugin import RtxPlugin
 
 NAME = "onnxruntime-tensorrt-rtx"
 UNCACHED = f"{NAME}?cache=0"
+pytestmark = pytest.mark.usefixtures("home")
 _WAIT_S = 20
-
-
-@pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder that everything takes for the user's own."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    return folder
 
 
 @pytest.fixture

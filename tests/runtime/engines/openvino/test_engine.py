@@ -17,17 +17,7 @@ from pptsn.runtime.engines.openvino.compiling import compiled_models
 from tests.models import needs_openvino, write_tiny_model
 from tests.runtime.engines.onnxruntime.test_engine import write_int8
 
-pytestmark = needs_openvino
-
-
-@pytest.fixture(autouse=True)
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder that everything takes for the user's own."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    return folder
+pytestmark = [needs_openvino, pytest.mark.usefixtures("home")]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pptsn.runtime.stream.sources.uri import parse_source
 from tests.clips import write_clip
 from tests.runtime.stream.pipeline.test_pipeline import SlowEngine
 from tests.runtime.stream.running import Keeper
-from tests.runtime.stream.sources.servers import Route, WebServer
+from tests.runtime.stream.sources.servers import Route, WebServer, copy_packets
 
 RATE = 25
 # FFmpeg keeps the last pictures until more comes.
@@ -164,10 +164,5 @@ def cut(clip: Path, segment_s: int) -> list[Path]:
     pattern = str(clip.with_name("segment%03d.ts"))
     options = {"segment_time": str(segment_s), "segment_format": "mpegts"}
     with av.open(str(clip)) as source, av.open(pattern, "w", format="segment", options=options) as target:
-        stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
-        for packet in source.demux(stream):
-            if packet.size:
-                packet.stream = copy
-                target.mux(packet)
+        copy_packets(source, target)
     return sorted(clip.parent.glob("segment*.ts"))

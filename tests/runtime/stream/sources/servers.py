@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer, OutputContainer
 
 from pptsn.runtime.video.container import open_options
 
@@ -156,6 +157,16 @@ def jpeg(number: int) -> bytes:
     return data.tobytes()
 
 
+def copy_packets(source: InputContainer, target: OutputContainer) -> None:
+    """Put the packets of the video of `source` into `target` as they are."""
+    stream = source.streams.video[0]
+    copy = target.add_stream_from_template(stream)
+    for packet in source.demux(stream):
+        if packet.size:
+            packet.stream = copy
+            target.mux(packet)
+
+
 def write_playlist(clip: Path, playlist: Path) -> Path:
     """Write `clip` as a finished HLS playlist with its segments beside it."""
     options = {"hls_time": "1", "hls_list_size": "0"}
@@ -163,12 +174,7 @@ def write_playlist(clip: Path, playlist: Path) -> Path:
         av.open(str(clip), **open_options()) as source,
         av.open(str(playlist), "w", format="hls", options=options) as target,
     ):
-        stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
-        for packet in source.demux(stream):
-            if packet.size:
-                packet.stream = copy
-                target.mux(packet)
+        copy_packets(source, target)
     return playlist
 
 
