@@ -34,6 +34,7 @@ _COMMANDS = {
         "pptsn.cli.synthesize:synthesize",
         "Make a small labelled set of real H.264 files, to try everything with.",
     ),
+    "data": ("pptsn.cli.data:app", "Prepare data sets: lists, extracted frames, checks."),
     "train": ("pptsn.cli.train:train", "Train PP-TSN by a recipe."),
     "evaluate": ("pptsn.cli.evaluate:evaluate", "Measure top-1 and top-5 over the recipe's test list."),
     "export": (

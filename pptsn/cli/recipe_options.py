@@ -10,7 +10,8 @@ RecipeArgument = Annotated[
     str,
     typer.Argument(
         metavar="RECIPE",
-        help="A YAML file, or the name of a recipe that comes with pptsn: demo, kinetics400, resnet50_synthetic.",
+        help="A YAML file, or the name of a recipe that comes with pptsn: demo, kinetics400, kinetics400_frames, "
+        "resnet50_synthetic, ucf101, ucf101_frames.",
     ),
 ]
 RecipeChanges = Annotated[

@@ -131,6 +131,11 @@ class ImageFolderReader(Closing):
         return VideoFrame(pixels, index, None, str(self.path))
 
 
+def is_numbered_frame(name: str) -> bool:
+    """Return whether a file called `name` is a numbered frame, `img_00001.jpg`."""
+    return _NUMBERED.fullmatch(name) is not None
+
+
 def _decoded(file: Path, content: bytes) -> Pixels:
     pixels = decoded_picture(
         content, thing=file

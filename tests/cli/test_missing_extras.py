@@ -12,6 +12,7 @@ import pytest
 from pptsn.benchmarks.measure.documents import write_report
 from pptsn.cli.bench import app as bench
 from pptsn.cli.convert import app as convert
+from pptsn.cli.data import app as data
 from pptsn.cli.program import command_line
 from pptsn.runtime.model.file import ModelFile
 from tests.benchmarks.reports.fabricated import live, report
@@ -51,6 +52,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "doctor": ("doctor", {}),
     "synthesize": ("synthesize m.onnx/data", {}),
+    "data k400": ("data k400 train.csv --clips clips -o lists", {}),
+    "data ucf101": ("data ucf101 annotations --clips clips -o lists", {}),
     "train": ("train r.yaml -o run", dict.fromkeys(("yaml", "pydantic", "paddle", "matplotlib"), "train")),
     "evaluate": (
         "evaluate r.yaml --weights w.pdparams",
@@ -168,7 +171,7 @@ def test_a_command_needs_no_other_package(folder: Path, command: str) -> None:
 
 
 def test_every_command_is_looked_at() -> None:
-    groups = {"convert": convert, "bench": bench}
+    groups = {"data": data, "convert": convert, "bench": bench}
     names = {name for name in table_of(command_line()) if name not in groups}
     names |= {f"{group} {name}" for group, app in groups.items() for name in table_of(app)}
     looked_at = [arguments.split() for arguments, _ in COMMANDS.values()]

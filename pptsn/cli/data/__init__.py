@@ -1,0 +1,16 @@
+"""The commands of `pptsn data`."""
+
+from __future__ import annotations
+
+from pptsn.cli.lazy import lazy_app
+
+app = lazy_app(
+    {
+        "k400": ("pptsn.cli.data.k400:k400", "Make the lists of Kinetics-400 from its annotation files."),
+        "ucf101": (
+            "pptsn.cli.data.ucf101:ucf101",
+            "Make the lists of UCF-101's three splits from its annotation files.",
+        ),
+    },
+    help="Prepare data sets: lists, extracted frames, checks.",
+)
