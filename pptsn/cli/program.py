@@ -35,6 +35,7 @@ _COMMANDS = {
         "Make a small labelled set of real H.264 files, to try everything with.",
     ),
     "data": ("pptsn.cli.data:app", "Prepare data sets: lists, extracted frames, checks."),
+    "weights": ("pptsn.cli.weights:app", "Fetch published weights and keep them."),
     "train": ("pptsn.cli.train:train", "Train PP-TSN by a recipe."),
     "evaluate": ("pptsn.cli.evaluate:evaluate", "Measure top-1 and top-5 over the recipe's test list."),
     "export": (

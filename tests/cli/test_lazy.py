@@ -37,7 +37,13 @@ def test_a_group_lists_a_command_by_the_first_line_of_its_own_help(
 
 
 def test_the_program_has_the_commands_of_its_groups() -> None:
-    assert [words for words, _ in groups()] == ["pptsn", "pptsn data", "pptsn convert", "pptsn bench"]
+    assert [words for words, _ in groups()] == [
+        "pptsn",
+        "pptsn data",
+        "pptsn weights",
+        "pptsn convert",
+        "pptsn bench",
+    ]
     assert len(COMMANDS) >= 22
 
 
@@ -47,7 +53,9 @@ def test_an_unknown_command_is_refused_with_what_was_meant(run) -> None:
     assert "classify" in ending.err
 
 
-@pytest.mark.parametrize("words", [["--help"], ["convert", "--help"], ["bench", "--help"], ["data", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["convert", "--help"], ["bench", "--help"], ["data", "--help"], ["weights", "--help"]]
+)
 def test_help_of_a_group_imports_no_command(words: list[str]) -> None:
     code = f"""
 import sys
@@ -67,4 +75,5 @@ print(*(name for name in sys.modules if name.startswith("pptsn.cli.")))
         "pptsn.cli.convert",
         "pptsn.cli.bench",
         "pptsn.cli.data",
+        "pptsn.cli.weights",
     }

@@ -14,6 +14,7 @@ from pptsn.cli.bench import app as bench
 from pptsn.cli.convert import app as convert
 from pptsn.cli.data import app as data
 from pptsn.cli.program import command_line
+from pptsn.cli.weights import app as weights
 from pptsn.runtime.model.file import ModelFile
 from tests.benchmarks.reports.fabricated import live, report
 from tests.cli.hidden_packages import run_without
@@ -54,6 +55,8 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "synthesize": ("synthesize m.onnx/data", {}),
     "data k400": ("data k400 train.csv --clips clips -o lists", {}),
     "data ucf101": ("data ucf101 annotations --clips clips -o lists", {}),
+    "weights list": ("weights list", {}),
+    "weights fetch": ("weights fetch http://127.0.0.1:9/w.pdparams", {}),
     "train": ("train r.yaml -o run", dict.fromkeys(("yaml", "pydantic", "paddle", "matplotlib"), "train")),
     "evaluate": (
         "evaluate r.yaml --weights w.pdparams",
@@ -171,7 +174,7 @@ def test_a_command_needs_no_other_package(folder: Path, command: str) -> None:
 
 
 def test_every_command_is_looked_at() -> None:
-    groups = {"data": data, "convert": convert, "bench": bench}
+    groups = {"data": data, "weights": weights, "convert": convert, "bench": bench}
     names = {name for name in table_of(command_line()) if name not in groups}
     names |= {f"{group} {name}" for group, app in groups.items() for name in table_of(app)}
     looked_at = [arguments.split() for arguments, _ in COMMANDS.values()]

@@ -15,6 +15,7 @@ import numpy as np
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import atomic_file
 from pptsn.training.checkpoint.pickles import NAME_TABLE, Array, read_pickle
+from pptsn.training.downloads.store import found_weights
 
 BACKBONE = "backbone."
 CLASSIFIER = "head.fc.weight"
@@ -58,11 +59,12 @@ def read_checkpoint(
 ) -> Checkpoint:
     """Read a `.pdparams` file and tell what it is.
 
+    path: where there is no such file, the name of weights that `pptsn weights fetch` has fetched.
     architecture, depth, classes: what is expected, where the caller knows; a checkpoint of another is refused.
     Raises InputError where there is no such file; ModelError where it is damaged, no PP-TSN, holds values that
     are not finite numbers, or is not what was expected.
     """
-    path = Path(path)
+    path = found_weights(Path(path))
     arrays = {name: _as_float32(name, array, path) for name, array in read_pickle(path).items()}
     checkpoint = inspect_checkpoint(arrays, path=path)
     if architecture not in (None, checkpoint.architecture):

@@ -1,0 +1,23 @@
+"""Nothing but `weights fetch`, and what a user gives an address to, calls anybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.structure import imported, modules
+
+ROOT = Path(__file__).resolve().parents[3]
+CALLERS = ("urllib.request", "http.client", "requests", "httpx", "urllib3", "ftplib", "smtplib")
+
+
+def test_one_module_opens_addresses_by_itself() -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for path in modules(ROOT).values()
+        for name in imported(path, root=ROOT)
+        if name.startswith(CALLERS)
+    }
+    of_users = {"runtime/stream/sinks/webhook.py", "runtime/stream/sources/network.py"}
+    assert {user for user in users if not user.startswith("tools/")} - of_users == {
+        "training/downloads/transfer.py"
+    }
