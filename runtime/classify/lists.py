@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +36,15 @@ class Sample:
     frames: int | None = None
 
 
+@dataclass(frozen=True)
+class ListLine:
+    """A line of a list that is not blank: its number, its text, and the sample in it, or why there is none."""
+
+    number: int
+    text: str
+    sample: Sample | InputError
+
+
 def read_list(
     path: str | Path,
     *,
@@ -56,21 +65,12 @@ def read_list(
     note: told what is skipped but blank lines.
     Raises InputError, naming the file and the line, for what cannot be used; UsageError for an unknown format.
     """
-    if format not in LIST_FORMATS:
-        raise UsageError("list format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
-    path = Path(path)
-    root = path.parent if prefix is None else Path(prefix)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(path, "is not text in UTF-8", f"name a list file of lines `{_FIELDS[format]}`") from error
-    samples = [
-        _parse(line, f"{path}:{number}", format, root, classes)
-        for number, line in enumerate(text.split("\n"), 1)
-        if line.strip()
-    ]
+    samples = []
+    for line in list_lines(path, format=format, prefix=prefix, classes=classes):
+        if isinstance(line.sample, InputError):
+            raise line.sample
+        samples.append(line.sample)
+    root = _root_of(path, prefix)
     companions = [sample.path for sample in samples if _is_companion(sample, root)]
     if companions and note is not None:
         note(f"{path}: {len(companions)} of a system's own files left out: {some_of(companions)}")
@@ -78,6 +78,39 @@ def read_list(
     if not samples:
         raise InputError(path, "is empty", f"give it lines `{_FIELDS[format]}`")
     return samples
+
+
+def list_lines(
+    path: str | Path, *, format: str = "videos", prefix: str | Path | None = None, classes: int | None = None
+) -> Iterator[ListLine]:
+    """Yield the lines of a list file, whatever is wrong with them; the arguments are those of `read_list`.
+
+    Raises InputError for a file that cannot be read at all, UsageError for an unknown format.
+    """
+    check_list_format(format)
+    root = _root_of(path, prefix)
+    for number, line in enumerate(_text_of(path, format).split("\n"), 1):
+        if line.strip():
+            yield ListLine(number, line.strip(), _parsed(line, f"{path}:{number}", format, root, classes))
+
+
+def check_list_format(format: str) -> None:
+    """Raise UsageError for a format that is none of LIST_FORMATS."""
+    if format not in LIST_FORMATS:
+        raise UsageError("list format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
+
+
+def _root_of(path: str | Path, prefix: str | Path | None) -> Path:
+    return Path(path).parent if prefix is None else Path(prefix)
+
+
+def _text_of(path: str | Path, format: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, "is not text in UTF-8", f"name a list file of lines `{_FIELDS[format]}`") from error
 
 
 def read_any_list(path: str | Path, *, note: Callable[[str], None] | None = None) -> list[Sample]:
@@ -124,6 +157,13 @@ def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
     """Return at most `count` of `items`, evenly spread, in their order."""
     count = min(count, len(items))
     return [items[index * len(items) // count] for index in range(count)]
+
+
+def _parsed(line: str, where: str, format: str, root: Path, classes: int | None) -> Sample | InputError:
+    try:
+        return _parse(line, where, format, root, classes)
+    except InputError as error:
+        return error
 
 
 def _parse(line: str, where: str, format: str, root: Path, classes: int | None) -> Sample:

@@ -57,6 +57,11 @@ class ImageFolderReader(Closing):
         return Damage(decoded=read, damaged=cut_short, sampled=read, sampled_damaged=cut_short)
 
     @property
+    def ends_early(self) -> bool:
+        """Return False: what is missing at a folder's end nobody can tell."""
+        return False
+
+    @property
     def warnings(self) -> list[str]:
         """What is wrong with the folder though it can be used, as far as known; one phrase each."""
         warnings = {
@@ -68,6 +73,10 @@ class ImageFolderReader(Closing):
     def frame_count(self) -> int:
         """Return the number of pictures."""
         return len(self._files)
+
+    def decode_all(self) -> int:
+        """Decode every picture and return how many there are: damage and warnings are known of all then."""
+        return sum(1 for _ in self.frames())
 
     def duration_s(self) -> float | None:
         """Return None: pictures do not say when they were taken."""

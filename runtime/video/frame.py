@@ -76,6 +76,15 @@ class FrameSource(Protocol):
         """What is wrong with the source though it can be used, as far as known; one phrase each."""
         ...
 
+    @property
+    def ends_early(self) -> bool:
+        """Whether the source is known to be cut off."""
+        ...
+
+    def decode_all(self) -> int:
+        """Decode every frame, keeping none, and return how many there are; damage and warnings are known then."""
+        ...
+
     def frame_count(self) -> int:
         """Return how many frames there are; may decode the file once where it cannot be known otherwise."""
         ...

@@ -79,6 +79,13 @@ class VideoReader(Closing):
         )
 
     @property
+    def ends_early(self) -> bool:
+        """Whether the file is cut off, as far as known."""
+        return bool(
+            (self._findings and self._findings.cut_short) or self._index.cut_short or self._index.shortfall
+        )
+
+    @property
     def warnings(self) -> list[str]:
         """What is wrong with the file though it can be used, as far as known; one phrase each."""
         found = self._findings or Findings()
@@ -113,6 +120,12 @@ class VideoReader(Closing):
             return len(self._index)
         if self._count is None:
             _exhaust(self._decode_from_start([], None, whole=True))
+        return self._known_count()
+
+    def decode_all(self) -> int:
+        """Decode every frame and return how many there are: damage and warnings are known to the end then."""
+        self._check_open()
+        _exhaust(self._decode_from_start([], None, whole=True))
         return self._known_count()
 
     def duration_s(self) -> float | None:

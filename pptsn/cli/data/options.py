@@ -26,16 +26,14 @@ PrefixOption = Annotated[
         "not given.",
     ),
 ]
+ListArgument = Annotated[Path, typer.Argument(metavar="LIST", help="The list file.")]
+ListPrefixOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--prefix", metavar="DIR", help="The folder that its paths are relative to; the list's own if not given."
+    ),
+]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The folder of the lists.", metavar="DIR")]
-
-
-def check_format(format: str) -> None:
-    """Raise UsageError for a format that lists do not have."""
-    from pptsn.runtime.base.errors import UsageError
-    from pptsn.runtime.classify.lists import LIST_FORMATS
-
-    if format not in LIST_FORMATS:
-        raise UsageError("--format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
 
 
 def show_lists(folder: Path, lists: dict[str, ClipList], prefix: Path) -> None:

@@ -12,12 +12,12 @@ from pptsn.cli.data.options import (
     FormatOption,
     OutputOption,
     PrefixOption,
-    check_format,
     note_shared,
     show_lists,
 )
 
 if TYPE_CHECKING:
+    from pptsn.runtime.classify.lists import check_list_format
     from pptsn.training.datasets.listing import ClipList
 
 
@@ -43,7 +43,7 @@ def ucf101(
     from pptsn.training.datasets.listing import in_both, list_clips, write_lists
     from pptsn.training.datasets.stored import StoredClips
 
-    check_format(format)
+    check_list_format(format)
     classes = annotated.read_classes(annotations)
     if len(classes) != annotated.CLASSES:
         print_note(f"{annotations}: names {len(classes)} classes, UCF-101 has {annotated.CLASSES}")
