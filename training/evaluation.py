@@ -28,7 +28,8 @@ class Evaluation:
 
     top1, top5: shares (0..1) of right answers over all clips; a clip that could not be read is wrong.
     class_top1: top-1 of each class, in class order; None for a class without clips.
-    views, segments: how it was measured.  unreadable: a line for each clip that could not be read.
+    views, segments: how it was measured.  unreadable: a line for each clip that could not be read;
+    warned: one for each that was answered with warnings.
     labels: the class names, in class order.  engine: what ran the model; precision: of its weights.
     """
 
@@ -42,6 +43,7 @@ class Evaluation:
     labels: tuple[str, ...]
     engine: str = field(compare=False)
     precision: str = field(compare=False)
+    warned: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `pptsn evaluate --json` prints, without the weights' name."""
@@ -58,6 +60,7 @@ class Evaluation:
                 for number, (label, share) in enumerate(zip(self.labels, self.class_top1, strict=True))
             ],
             "unreadable": [printable(line) for line in self.unreadable],
+            "warned": list(self.warned),
         }
 
 
@@ -81,7 +84,7 @@ def evaluate(
     decoders: processes that decode, see `pptsn.runtime.decoding.decoders`.
     Raises UsageError without a test list and for a backend that is not Paddle's with a checkpoint, ModelError for
     weights of another depth or number of classes, and what `read_list` and `open_engine` raise; unreadable clips
-    are counted and named.
+    and those with warnings are counted and named.
     """
     if recipe.data.test is None:
         raise UsageError("data.test", "is not set, expected a list file", "pass --set data.test=LIST")
@@ -124,6 +127,7 @@ def evaluate(
         labels=labels,
         engine=engine.description,
         precision=engine.spec.precision,
+        warned=tuple(answers.warned.values()),
     )
 
 

@@ -66,7 +66,7 @@ class Chain:
     """What was found of several models; the first is the reference of the others.
 
     clips: how many were compared; named: how many there were to choose from.
-    skipped: a line for each that could not be read.
+    skipped: a line for each that could not be read; warned: for each that was compared with warnings.
     """
 
     links: tuple[Link, ...]
@@ -74,6 +74,7 @@ class Chain:
     named: int
     runs: Runs
     skipped: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -91,6 +92,7 @@ class Chain:
             **runs,
             "models": [link.to_dict() for link in self.links],
             "skipped": list(self.skipped),
+            "warned": list(self.warned),
         }
 
     def write(self, path: str | Path) -> None:
@@ -132,14 +134,21 @@ def verify_chain(
     with opened(models, runs) as engines:
         _check_classes(models, engines, labels)
         chosen = evenly(range(len(sources)), len(sources) if limit is None else limit)
-        found, skipped = clip_logits(engines, [sources[clip] for clip in chosen], runs)
+        found, skipped, warned = clip_logits(engines, [sources[clip] for clip in chosen], runs)
         if not found:
             reason = next(iter(skipped.values()))
             raise InputError(option, f"none of {len(chosen)} clips can be read ({reason})", "name others")
         known = None if labels is None else [labels[chosen[index]] for index in found]
         logits = [np.stack([rows[index] for rows in found.values()]) for index in range(len(models))]
         links = _links(models, engines, logits, known, runs, gates)
-    return Chain(links=links, clips=len(found), named=len(sources), runs=runs, skipped=tuple(skipped.values()))
+    return Chain(
+        links=links,
+        clips=len(found),
+        named=len(sources),
+        runs=runs,
+        skipped=tuple(skipped.values()),
+        warned=tuple(warned.values()),
+    )
 
 
 def verify_models(
@@ -157,7 +166,16 @@ def verify_models(
     link = chain.links[1]
     if link.against_first is None:
         raise ValueError("the second model of a chain has no figures")
-    return Report(link.model, str(against), link.limits, link.against_first, link.drop, chain.skipped, chain.named)
+    return Report(
+        link.model,
+        str(against),
+        link.limits,
+        link.against_first,
+        drop=link.drop,
+        skipped=chain.skipped,
+        warned=chain.warned,
+        named=chain.named,
+    )
 
 
 def _check_classes(models: Sequence[str | Path], engines: list[Engine], labels: Sequence[int] | None) -> None:

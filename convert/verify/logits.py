@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -87,16 +88,26 @@ class SideBySide(Engine):
         """Do nothing: who opened the engines closes them."""
 
 
-def clip_logits(
-    engines: Sequence[Engine], sources: Sequence[Source], runs: Runs
-) -> tuple[dict[int, list[Logits]], dict[int, str]]:
-    """Return the mean logits (C,) of each engine, in their order, for each clip; and why others have none.
+class ClipLogits(NamedTuple):
+    """What several engines gave for clips, by a clip's index; it is in `found` or in `skipped`.
 
-    Both by the clip's index in `sources`; a clip is in one of the two.  Engines of other frame or crop sizes
-    than the first see the clips in a pass of their own.
+    found: the mean logits (C,) of each engine, in their order.  skipped: why there are none.
+    warned: what was odd about some that were found.
+    """
+
+    found: dict[int, list[Logits]]
+    skipped: dict[int, str]
+    warned: dict[int, str]
+
+
+def clip_logits(engines: Sequence[Engine], sources: Sequence[Source], runs: Runs) -> ClipLogits:
+    """Return what `engines` give for the clips `sources`.
+
+    Engines of other frame or crop sizes than the first see the clips in a pass of their own.
     """
     found: list[dict[int, Logits]] = [{} for _ in engines]
     skipped: dict[int, str] = {}
+    warned: dict[int, str] = {}
     groups = _groups(engines)
     with progress_bar() as bar:
         task = bar.add_task("verifying", total=len(groups) * len(sources))
@@ -112,10 +123,16 @@ def clip_logits(
                 if isinstance(result, Failure):
                     skipped.setdefault(clip, printable(str(result.error)))
                     continue
+                if result.warnings:
+                    warned[clip] = result.told
                 for index, logits in zip(group, together.split(result.logits), strict=True):
                     found[index][clip] = logits
     readable = [clip for clip in range(len(sources)) if clip not in skipped]
-    return {clip: [logits[clip] for logits in found] for clip in readable}, skipped
+    return ClipLogits(
+        {clip: [logits[clip] for logits in found] for clip in readable},
+        skipped,
+        {clip: warned[clip] for clip in readable if clip in warned},
+    )
 
 
 def _groups(engines: Sequence[Engine]) -> list[list[int]]:

@@ -25,7 +25,7 @@ class Report:
 
     model, against: what was compared; limits: what the model has to keep to.
     figures: the agreement; drop: points of top-1 lost, None where the right answers are not known.
-    skipped: clips that could not be read, with the reason.
+    skipped: clips that could not be read, with the reason; warned: those that were compared with warnings.
     named: how many clips there were to choose from; None where it was not clips that were compared.
     """
 
@@ -36,6 +36,7 @@ class Report:
     drop: float | None = None
     skipped: tuple[str, ...] = ()
     named: int | None = None
+    warned: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -53,6 +54,7 @@ class Report:
             **self.figures.to_dict(),
             "drop": self.drop,
             "skipped": list(self.skipped),
+            "warned": list(self.warned),
             **({} if self.named is None else {"clips_named": self.named}),
         }
 

@@ -112,10 +112,10 @@ def _sinks(output: str | None, *, top: int) -> Iterator[list[ResultSink]]:
 def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> int:
     """Write the results as they come, and sum up what was wrong; return how many failed."""
     from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
-    from pptsn.runtime.classify.results import Failure
+    from pptsn.runtime.classify.results import Failure, in_all
 
     errors = LineConsole(stderr=True, highlight=False, soft_wrap=True)
-    failed = warned = answered = 0
+    failed = warned = 0
     with progress_bar(errors) as bar:
         task = bar.add_task("classifying", total=total)
         for result in results:
@@ -124,12 +124,11 @@ def _show(results: Iterable[Classification | Failure], total: int, sinks: list[R
             if isinstance(result, Failure):
                 failed += 1
             else:
-                answered += 1
                 warned += bool(result.warnings)
             bar.advance(task)
-    if total > 1 and (failed or warned):
-        line = f"pptsn: {answered} of {total} sources answered, {warned} of them with warnings; {failed} failed"
-        notes().print(line, markup=False)
+    line = in_all(total, failed=failed, warned=warned)
+    if line and total > 1:
+        notes().print(f"pptsn: {line}", markup=False)
     return failed
 
 

@@ -33,7 +33,8 @@ def evaluate(
 ) -> None:
     """Measure top-1 and top-5 over the recipe's test list.
 
-    A clip that cannot be read counts as wrong, is named, and makes the exit code 1.
+    A clip that cannot be read counts as wrong, is named, and makes the exit code 1; one with warnings (it ends
+    early, some of its frames are damaged) is named as well, and counts by its answer.
 
     Example: pptsn evaluate demo --weights output/train/best.pdparams
     """
@@ -43,6 +44,7 @@ def evaluate(
         require("paddle", "evaluating a checkpoint", extra="train")
     import json
 
+    from pptsn.cli.clip_warnings import print_warnings
     from pptsn.runtime.base.files import printable
     from pptsn.runtime.decoding.decoders import read_decoders
     from pptsn.training.recipe import load_recipe
@@ -65,6 +67,7 @@ def evaluate(
         _show_evaluation(weights, result)
     for line in result.unreadable:
         typer.echo(f"pptsn: error: {printable(line)}", err=True)
+    print_warnings(result.warned, total=result.clips, failed=len(result.unreadable))
     if result.unreadable:
         raise typer.Exit(1)
 

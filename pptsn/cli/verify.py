@@ -166,7 +166,8 @@ def _by_its_own_reference(model: Path, runs: Runs, gates: Gates) -> Proof:
 
 
 def show_report(report: Report | Chain | Proof) -> None:
-    """Print the figures of a report, and the clips that were skipped on standard error."""
+    """Print the figures of a report; on standard error, the clips that were skipped or compared with warnings."""
+    from pptsn.cli.clip_warnings import print_warnings
     from pptsn.convert.verify.chain import Chain
     from pptsn.convert.verify.proof import Proof
     from pptsn.convert.verify.table import print_chain, proof_lines, report_line
@@ -179,3 +180,12 @@ def show_report(report: Report | Chain | Proof) -> None:
         typer.echo(report_line(report))
     for reason in report.skipped:
         typer.echo(f"skipped {reason}", err=True)
+    if not isinstance(report, Proof):  # which compares no clips
+        skipped = len(report.skipped)
+        print_warnings(report.warned, total=skipped + _clips_of(report), failed=skipped)
+
+
+def _clips_of(report: Report | Chain) -> int:
+    from pptsn.convert.verify.report import Report
+
+    return report.figures.rows if isinstance(report, Report) else report.clips

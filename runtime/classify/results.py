@@ -74,6 +74,11 @@ class Classification:
         """The probability of each class, (C,) float32."""
         return softmax(self.logits)
 
+    @property
+    def told(self) -> str:
+        """The source and what was odd about it, in a line; "" where nothing was."""
+        return printable(f"{self.source}: {'; '.join(self.warnings)}") if self.warnings else ""
+
     def top(self, count: int = 5) -> tuple[Prediction, ...]:
         """Return the `count` leading classes (or all, if there are fewer), best first; ties by class number."""
         return top_predictions(self.scores, self.labels, count)
@@ -105,6 +110,18 @@ class Failure:
     def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
         """Return the fields of one line of `classify --output`."""
         return {"source": printable(self.source), "error": printable(str(self.error))}
+
+
+def in_all(total: int, *, failed: int, warned: int, things: str = "sources") -> str:
+    """Return in a line how many of `total` sources were answered, or "" where all is well.
+
+    warned: those that were answered with warnings.  things: what the sources are called.
+    """
+    if not failed and not warned:
+        return ""
+    with_warnings = f", {warned} of them with warnings" if warned else ""
+    without_answer = f"; {failed} failed" if failed else ""
+    return f"{total - failed} of {total} {things} answered{with_warnings}{without_answer}"
 
 
 def top_predictions(

@@ -34,22 +34,27 @@ class Answers:
     """What a model answered for the clips of a list, by their index in it; each clip is in one of the two.
 
     leading: the leading classes of those that could be read.  unreadable: why the others could not.
+    warned: what was odd about some of those that could.
     """
 
     leading: Mapping[int, Leading]
     unreadable: Mapping[int, str]
+    warned: Mapping[int, str]
 
     @classmethod
     def of(cls, results: Iterable[Classification | Failure]) -> Answers:
         """Gather what `Recognizer.classify_many` gives for the clips of a list, in its order."""
         found: dict[int, Leading] = {}
         unreadable: dict[int, str] = {}
+        warned: dict[int, str] = {}
         for index, result in enumerate(results):
             if isinstance(result, Failure):
                 unreadable[index] = str(result.error)
             else:
                 (found[index],) = leading(result.logits[None])
-        return cls(found, unreadable)
+                if result.warnings:
+                    warned[index] = result.told
+        return cls(found, unreadable, warned)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pptsn.training.network.graph import eager_view_function
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, save_weights
 from pptsn.training.recipe import parse_recipe
+from tests.clips import cut_file, write_clip
 from tests.models import write_tiny_model
 from tests.training.checkpoints import network_state
 from tests.training.runs import make_lists, tiny_recipe
@@ -144,6 +145,23 @@ def test_the_command_prints_one_json_object(tmp_path, converted, monkeypatch, ca
     assert values["top1"] == pytest.approx(sum(entry["top1"] for entry in values["class_top1"]) / 3)
     assert ["val 1.mp4" in line for line in values["unreadable"]] == [True] * broken
     assert ("val 1.mp4" in printed.err) is broken
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_clip_that_ends_early_is_counted_and_named(tmp_path, converted, monkeypatch, capsys, as_json):
+    lists = make_lists(tmp_path, train=1)
+    cut_file(write_clip(tmp_path / "cut.mkv"), 0.6).rename(lists / "val 1.mp4")
+    (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists).to_yaml())
+    command = ["pptsn", "evaluate", f"{tmp_path / 'recipe.yaml'}", "--weights", f"{converted}"]
+    monkeypatch.setattr(sys, "argv", [*command, "--views", "center", *["--json"] * as_json])
+    with pytest.raises(SystemExit) as ending:
+        main()
+    printed = capsys.readouterr()
+    assert (ending.value.code or 0) == 0
+    assert "warning: " + str(lists / "val 1.mp4") + ": the file ends early: " in printed.err
+    assert "pptsn: 3 of 3 clips answered, 1 of them with warnings\n" in printed.err
+    if as_json:
+        assert ["val 1.mp4: the file ends early" in line for line in json.loads(printed.out)["warned"]] == [True]
 
 
 def test_a_converted_model_of_other_classes_is_refused(lists, tmp_path):

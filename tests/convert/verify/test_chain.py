@@ -221,7 +221,7 @@ def test_side_by_side_models_answer_as_alone(
     plain = write_tiny_model(tmp_path / "plain.onnx", mirror=False)
     together = [models[0], models[2], plain]
     with opened(together, RUNS) as engines:
-        found, _ = clip_logits(engines, clips, RUNS)
+        found, _, _ = clip_logits(engines, clips, RUNS)
     for place, model in enumerate(together):
         with Recognizer(open_engine(model, device="cpu")) as recognizer:
             for clip, source in enumerate(clips):

@@ -15,7 +15,7 @@ from pptsn.convert.verify.report import report_path, verification_path
 from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import InputError
 from pptsn.training.synthetic.mp4 import write_mp4
-from tests.clips import write_clip
+from tests.clips import cut_file, write_clip
 from tests.models import write_tiny_model
 
 
@@ -124,6 +124,23 @@ def test_the_command_fails_where_a_clip_was_skipped(
         assert "passed" in printed.out
         assert "skipped" in printed.err
         assert json.loads((tmp_path / "r.json").read_text())["passed"] is True
+
+
+def test_a_clip_that_ends_early_is_compared_and_named(
+    models: tuple[Path, Path],
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cut = cut_file(write_clip(tmp_path / "cut.mkv"), 0.6)
+    for names in ([models[0], "--against", models[0]], [models[0], models[0]]):
+        assert run(monkeypatch, *names, "--report", tmp_path / "r.json", "--clips", clip, "--clips", cut) == 0
+        told = capsys.readouterr().err
+        assert f"warning: {cut}: the file ends early: " in told
+        assert "2 of 2 clips answered, 1 of them with warnings\n" in told
+        warned = json.loads((tmp_path / "r.json").read_text())["warned"]
+        assert ["cut.mkv: the file ends early" in line for line in warned] == [True]
 
 
 @pytest.mark.parametrize(
