@@ -17,7 +17,6 @@ from pptsn.cli.data.options import (
 )
 
 if TYPE_CHECKING:
-    from pptsn.runtime.classify.lists import check_list_format
     from pptsn.training.datasets.listing import ClipList
 
 
@@ -39,6 +38,7 @@ def ucf101(
     Example: pptsn data ucf101 annotations/ --clips data/ucf101/videos --output data/ucf101
     """
     from pptsn.runtime.base.progress import print_note
+    from pptsn.runtime.classify.lists import check_list_format
     from pptsn.training.datasets import ucf101 as annotated
     from pptsn.training.datasets.listing import in_both, list_clips, write_lists
     from pptsn.training.datasets.stored import StoredClips
