@@ -24,6 +24,7 @@ ROOMS = (
     ("pptsn.runtime.engines",),
     ("pptsn.runtime.classify",),
     ("pptsn.runtime.tune", "pptsn.runtime.evaluate"),
+    ("pptsn.runtime.stream.credentials",),
     ("pptsn.runtime.stream.sources",),
     ("pptsn.runtime.stream.recording",),
     ("pptsn.runtime.stream.capture",),

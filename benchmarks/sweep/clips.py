@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.classify.lists import evenly, read_any_list
-from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.classify.sources import expand_sources, list_entries
 from pptsn.runtime.decoding.clips import Excerpt, Source
 
 # Lines to look at for whether a list has labels; the clips that the first ones name may be missing.
@@ -59,17 +59,16 @@ def _has_labels(path: Path) -> bool:
     if path.is_dir():
         return False
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):  # reading it as a list will say so
+        entries = [entry for _, entry in list_entries(path)]
+    except InputError:  # reading it as a list will say so
         return True
-    entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     for entry in entries[:_LINES_TO_GUESS]:
         if (path.parent / entry).exists():
             return False
         fields = entry.rsplit(maxsplit=1)
         if len(fields) == 2 and fields[1].isdecimal():
             return True
-    return not entries
+    return False
 
 
 def _labelled(path: str | Path) -> list[Clip]:

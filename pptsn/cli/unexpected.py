@@ -99,12 +99,13 @@ def _versions() -> Iterator[str]:
 
 
 def _safe(text: str) -> str:
-    """Return `text` without the credentials that are in it or in the program's arguments, and printable."""
+    """Return `text`, printable, without the credentials in it, in the program's arguments and in variables."""
     from pptsn.runtime.base.files import printable
-    from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
+    from pptsn.runtime.stream.credentials.redaction import redacted, secrets_in
+    from pptsn.runtime.stream.credentials.variables import filled_secrets
 
     arguments = sys.argv[1:]
     # An option and its value stand apart: `--http-token VALUE`.
     pairs = [f"{name}={value}" for name, value in pairwise(arguments) if name[:2] == "--"]
-    secrets = frozenset().union(*map(secrets_in, [*arguments, *pairs]))
+    secrets = filled_secrets().union(*map(secrets_in, [*arguments, *pairs]))
     return printable(redacted(text, secrets=secrets))

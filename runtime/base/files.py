@@ -134,6 +134,16 @@ def read_small(path: str | Path, most_bytes: int) -> bytes:
     return content
 
 
+def lines_of(path: str | Path) -> list[str]:
+    """Return the lines of a text file in UTF-8, with or without a mark of its byte order.
+
+    They end with a line feed, or carriage return and line feed, and with nothing else: a name may hold whatever
+    else is called a line's end in Unicode.  Raises OSError and UnicodeDecodeError.
+    """
+    text = Path(path).read_bytes().decode("utf-8-sig")
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import lines_of
 from pptsn.runtime.decoding.clips import Excerpt, Source
 from pptsn.runtime.video.names import is_companion, some_of
 
@@ -89,7 +90,7 @@ def list_lines(
     """
     check_list_format(format)
     root = _root_of(path, prefix)
-    for number, line in enumerate(_text_of(path, format).split("\n"), 1):
+    for number, line in enumerate(_lines_of(path, format), 1):
         if line.strip():
             yield ListLine(number, line.strip(), _parsed(line, f"{path}:{number}", format, root, classes))
 
@@ -104,9 +105,9 @@ def _root_of(path: str | Path, prefix: str | Path | None) -> Path:
     return Path(path).parent if prefix is None else Path(prefix)
 
 
-def _text_of(path: str | Path, format: str) -> str:
+def _lines_of(path: str | Path, format: str) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return lines_of(path)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.stream.credentials.redaction import advice_on_passwords
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages
 from pptsn.runtime.stream.run.outputs import outputs_of
@@ -46,7 +47,13 @@ def run_live(run: LiveRun) -> int:
 
 def _classify(run: LiveRun, reporter: Reporter) -> int:
     with stop_signals() as stop:
-        named = list(_with_connected_input(expand_stream_sources(run.sources, note=reporter.note)))
+        named = list(
+            _with_connected_input(
+                expand_stream_sources(run.sources, note=lambda text: reporter.note(f"note: {text}"))
+            )
+        )
+        if advice := advice_on_passwords([*run.sources, *run.outputs.outputs]):
+            reporter.note(f"note: {advice}")
         uris = [uri for uri in named if not isinstance(uri, InputError)]
         unusable = [error for error in named if isinstance(error, InputError)]
         outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))

@@ -18,6 +18,7 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import option
 from pptsn.runtime.base.plugins import Requirement
+from pptsn.runtime.stream.credentials.variables import filled
 from pptsn.runtime.stream.recording.fonts import FontFile
 from pptsn.runtime.stream.sinks.base import MESSAGE_TYPES, Sink
 from pptsn.runtime.stream.sinks.text import file_name_of
@@ -97,6 +98,7 @@ class Address:
     scheme: in small letters, "" for a file.  host: as the network takes it, without brackets; "" if there is none.
     port: None where none was given; user, password: decoded, None where there are none.
     query: of a URL whose options follow a #, as it was given.
+    secrets: the values of variables in it, which no report may hold.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Address:
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     query: str = field(default="", repr=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 class SinkKind(ABC, Generic[Options]):
@@ -169,13 +172,18 @@ class SinkKind(ABC, Generic[Options]):
     def address_of(self, text: str) -> tuple[Address, str]:
         """Return the address and the options, `name=value&name=value`, of a text of this kind.
 
-        Raises UsageError, which shows no credentials, for a URL that makes no sense.
+        Variables of the environment in it, `${NAME}`, are filled in, but those of a file's name.
+        Raises UsageError, which shows no credentials, for a URL that makes no sense, or a variable that is unset.
         """
         if self.is_url:
             return _url_and_options(text, self.options_after)
         path, options = split_options(text)
-        scheme, _, rest = path.partition(":") if self.has_scheme_of(path) else ("", "", path)
-        return Address(self.title or printable(path), rest, scheme.lower()), options
+        name = self.title or printable(path)
+        if not self.has_scheme_of(path):
+            return Address(name, path), options
+        scheme, _, rest = path.partition(":")
+        whole = filled(rest)
+        return Address(name, whole.text, scheme.lower(), secrets=whole.secrets), options
 
 
 AnyKind: TypeAlias = SinkKind[Any]
@@ -195,17 +203,19 @@ def split_options(text: str) -> tuple[str, str]:
 
 def _url_and_options(text: str, options_after: str) -> tuple[Address, str]:
     scheme, _ = split_scheme(text)
+    location, _, options = text.partition(options_after)
+    whole = filled(location)
     try:
-        parts = urlsplit(text)
+        parts = urlsplit(whole.text)
         host, port = _ascii_host(parts.hostname or ""), parts.port
     except ValueError:  # its text may show a part of a password
         host, port = "", None
     if not host or port == 0:
         remedy = "expected [USER:PASSWORD@]HOST[:PORT]/..., with / ? # @ : in USER and PASSWORD as %2F and so on"
         raise UsageError("--output", f"no valid address after {scheme}://", remedy)
-    name = f"{scheme}://{host_and_port(host, port)}"
-    own_query = options_after == "#"
-    if parts.fragment and not own_query:
+    written = location.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    name = f"{scheme}://{written if '${' in written else host_and_port(host, port)}"
+    if "#" in text and options_after != "#":
         raise UsageError(name, "has a part after #", "options follow a ?; # in a password is %23")
     address = Address(
         name,
@@ -215,9 +225,10 @@ def _url_and_options(text: str, options_after: str) -> tuple[Address, str]:
         port,
         None if parts.username is None else unquote(parts.username),
         None if parts.password is None else unquote(parts.password),
-        parts.query if own_query else "",
+        parts.query,
+        whole.secrets,
     )
-    return address, parts.fragment if own_query else parts.query
+    return address, options
 
 
 def _ascii_host(host: str) -> str:

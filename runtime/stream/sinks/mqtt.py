@@ -14,6 +14,7 @@ from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageE
 from pptsn.runtime.base.options import option, switch, whole
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
+from pptsn.runtime.stream.credentials.redaction import redacted
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind, host_and_port
 from pptsn.runtime.stream.sinks.text import json_text, topic_level_of
@@ -60,6 +61,7 @@ class Broker:
 
     user, password: None where there are none.  prefix: what all topics begin with.
     qos: 0, 1 or 2.  retain: whether the broker keeps the last message of each topic for those who come later.
+    secrets: what no report may hold of it.
     """
 
     host: str
@@ -70,6 +72,7 @@ class Broker:
     prefix: str = DEFAULT_PREFIX
     qos: int = DEFAULT_QOS
     retain: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 class MqttSink(Sink):
@@ -85,7 +88,8 @@ class MqttSink(Sink):
 
     def __init__(self, broker: Broker, *, top: int) -> None:
         scheme = "mqtts" if broker.secure else "mqtt"
-        self.name = f"{scheme}://{host_and_port(broker.host, broker.port)}/{broker.prefix}"
+        address = f"{scheme}://{host_and_port(broker.host, broker.port)}/{broker.prefix}"
+        self.name = redacted(address, secrets=broker.secrets)
         self._broker = broker
         self._top = top
         self._status_topic = f"{broker.prefix}/status"
@@ -160,7 +164,7 @@ class MqttSink(Sink):
 
     def _error(self, cause: str) -> InputError:
         remedy = "check user and password" if cause.startswith(_REFUSED) else ""
-        return InputError(self.name, cause, remedy)
+        return InputError(self.name, redacted(cause, secrets=self._broker.secrets), remedy)
 
     # The callbacks run in the client's thread.
 
@@ -262,5 +266,6 @@ class MqttKind(SinkKind[MqttOptions]):
             prefix=prefix,
             qos=options.qos,
             retain=options.retain,
+            secrets=address.secrets,
         )
         return MqttSink(broker, top=top)

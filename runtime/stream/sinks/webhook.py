@@ -25,7 +25,7 @@ from pptsn.runtime.base.options import number, option, whole
 from pptsn.runtime.base.plugins import Requirement
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks.base import Sink
-from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind, only_option
+from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind, host_and_port, only_option
 from pptsn.runtime.stream.sinks.text import json_text
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class WebhookKind(SinkKind[WebhookOptions]):
         if address.query:
             target += "?" + quote(address.query, safe=_TARGET_SAFE)
         return WebhookSink(
-            f"{address.name}{target}",
+            f"{address.scheme}://{host_and_port(address.host, address.port)}{target}",
             name=address.name,
             top=top,
             headers=headers,

@@ -13,8 +13,9 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import parse_options
 from pptsn.runtime.base.plugins import Requirement
+from pptsn.runtime.stream.credentials.redaction import redacted, secrets_in
+from pptsn.runtime.stream.credentials.variables import Filled, filled
 from pptsn.runtime.stream.sources.options import SourceOptions
-from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
 
 if TYPE_CHECKING:
     import av
@@ -75,7 +76,8 @@ class SourceUri:
 
     kind: its name in the registry.  target: what is opened: a path, an URL with its credentials and without our
     options, the text of a pipeline, "" for standard input and synthetic pictures.
-    display: what reports may show, without credentials.
+    display: what reports may show, without credentials, and with the names of variables in place of their values.
+    hidden: what else no report may show: the values of those variables.
     is_live_kind: whether it is to be opened again where it ends: it happens now, and has no end of its own.
     """
 
@@ -84,6 +86,7 @@ class SourceUri:
     display: str
     options: SourceOptions = field(default_factory=SourceOptions)
     is_live_kind: bool = False
+    hidden: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 class SourceKind(ABC, Generic[Options]):
@@ -140,11 +143,21 @@ class SourceKind(ABC, Generic[Options]):
     def uri(self, target: str, query: str, *, display: str, thing: str = "") -> SourceUri:
         """Return the source at `target` with the options in `query` (`name=value&name=value`).
 
-        thing: what errors are about; `display` if "".  Raises UsageError as `parse_options` does.
+        target: variables of the environment in it are filled in.  thing: what errors are about; `display` if "".
+        Raises UsageError as `parse_options` and `filled` do.
         """
+        whole = self.fill(target)
         parts = (part for part in query.split("&") if part)
         options = parse_options(self.options, parts, thing=thing or display, unquote=unquote_plus)
-        return SourceUri(self.name, target, display, options, self.is_live_at(target, options))
+        is_live = self.is_live_at(whole.text, options)
+        return SourceUri(self.name, whole.text, display, options, is_live, whole.secrets)
+
+    def fill(self, target: str) -> Filled:
+        """Return `target` with the values of the variables `${NAME}` in it, which a path keeps in its name.
+
+        Raises UsageError for a variable that is not set.
+        """
+        return Filled(target) if self.is_path else filled(target)
 
     def is_live_at(self, target: str, options: Options) -> bool:
         """Whether the source at `target` happens now, as far as can be told before it is open."""
@@ -156,7 +169,7 @@ class SourceKind(ABC, Generic[Options]):
 
     def secrets(self, uri: SourceUri) -> frozenset[str]:
         """Return the credentials in `uri`, which no report may hold."""
-        return secrets_in(uri.target)
+        return secrets_in(uri.target) | uri.hidden
 
     def file_of(self, uri: SourceUri) -> Path | None:
         """Return the video file that `uri` is, or None."""

@@ -17,9 +17,10 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.plugins import Requirement
+from pptsn.runtime.stream.credentials.redaction import redacted, secrets_in
+from pptsn.runtime.stream.credentials.variables import Filled, filled
 from pptsn.runtime.stream.sources.base import AnyKind, OpenSource, SourceKind, SourceUri
 from pptsn.runtime.stream.sources.options import SourceOptions, timeout_option
-from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
 
 _TEXT = re.compile(r"gst(?:\[([^\]]*)\])?:(.*)", re.IGNORECASE | re.DOTALL)
 _PROGRAM = "gst-launch-1.0"
@@ -70,6 +71,16 @@ class GstKind(SourceKind[GstOptions]):
         if not pipeline:
             raise UsageError("gst:", "there is no pipeline", "expected gst:ELEMENT ! ELEMENT, without a sink")
         return self.uri(pipeline, query, display=printable(display))
+
+    def fill(self, target: str) -> Filled:
+        """Return the pipeline with the values of its variables, each of which stays within its word."""
+        if "${" not in target:
+            return Filled(target)
+        with contextlib.suppress(ValueError):  # told where it is opened
+            words = [filled(word) for word in shlex.split(target)]
+            secrets = frozenset[str]().union(*(word.secrets for word in words))
+            return Filled(shlex.join(word.text for word in words), secrets)
+        return Filled(target)
 
     def open(self, uri: SourceUri, options: GstOptions, *, timeout_s: float, stdin_fd: int | None) -> OpenSource:
         """Start the pipeline and open its video; see `open_pipeline`."""

@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import one_of, option, options_of
+from pptsn.runtime.stream.credentials.redaction import redacted
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
 from pptsn.runtime.stream.sources.bursts import BURST_S
 from pptsn.runtime.stream.sources.decoders import JETSON, decoder_option, decoding
 from pptsn.runtime.stream.sources.gstreamer import jetson_pipeline, open_pipeline
 from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
-from pptsn.runtime.stream.sources.redaction import redacted
 from pptsn.runtime.video.names import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class NetworkKind(SourceKind[_Options]):
 
     def parse(self, text: str) -> SourceUri:
         """Return the URL, with our options taken out of its query."""
-        _check_host(text)
+        _check_host(self.fill(text).text)
         known = options_of(self.options)
         scheme, separator, location = text.partition("://")
         # FFmpeg knows its protocols in small letters alone.

@@ -8,6 +8,8 @@
     synthetic:                    moving pictures, made here
     NAME:...                      what another package adds under that name
 
+Variables of the environment may be parts of addresses, `rtsp://user:${CAM1}@host/`; see `credentials.variables`.
+
 Options follow as a query: `clip.h264?fps=25`, `stdin:?format=rawvideo&size=640x480&pixel_format=rgb24&fps=30`;
 those of `gst` stand before the colon, `gst[timeout=5]:PIPELINE`.  A `?` in the name of a file that exists is
 part of the name.  Each kind reads its own texts: see `registry`.
@@ -15,20 +17,26 @@ part of the name.  Each kind reads its own texts: see `registry`.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.plugins import PluginError
-from pptsn.runtime.classify.sources import expand_sources, list_named
+from pptsn.runtime.classify.sources import expand_sources, list_entries, list_named
+from pptsn.runtime.stream.credentials.redaction import VARIABLE, holds_password
 from pptsn.runtime.stream.sources.base import AnyKind, SourceUri
 from pptsn.runtime.stream.sources.on_disk import split_path
 from pptsn.runtime.stream.sources.registry import SOURCES, kind_of, source_kind
 from pptsn.runtime.video.names import is_companion
 
 _Note: TypeAlias = "Callable[[str], None] | None"
+# What the group and all others may do with a file.
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 
 
@@ -55,6 +63,10 @@ def _kind_for(text: str) -> AnyKind:
         plugins = [f"{name}:" for name in SOURCES.names[len(own) :]]
         remedy = f"expected {', '.join(known + plugins)} or a path"
         raise UsageError(f"{scheme[1].lower()}://", "unknown scheme", remedy)
+    variable = VARIABLE.match(text)
+    if variable and not os.path.lexists(split_path(text)[0]):
+        cause = "a variable stands for a part of an address, not for its beginning"
+        raise UsageError(variable[0], cause, f"write rtsp://{variable[0]}, with the scheme before it")
     return _path_kind_for(text)
 
 
@@ -108,13 +120,11 @@ def _listed(path: Path, note: _Note) -> list[SourceUri | InputError]:
     """Return what the lines of the list at `path` stand for; relative paths start at its folder."""
     argument = f"@{path}"
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    entries = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    entries = [(number, entry) for number, entry in entries if entry and not entry.startswith("#")]
-    if not entries:  # that is where the reason is found and worded
-        return [found for found in expand_sources([argument]) if isinstance(found, InputError)]
+        entries = list_entries(path)
+    except InputError as error:
+        return [error]
+    if note is not None and any(holds_password(entry) for _, entry in entries):
+        _tell_of_readers(path, note)
     sources: list[SourceUri | InputError] = []
     for number, entry in entries:
         try:
@@ -125,3 +135,12 @@ def _listed(path: Path, note: _Note) -> list[SourceUri | InputError]:
         except (UsageError, PluginError) as error:
             sources.append(InputError(f"{argument}:{number}", f"{error.thing}: {error.cause}", error.remedy))
     return sources
+
+
+def _tell_of_readers(path: Path, note: Callable[[str], None]) -> None:
+    """Tell where others than the user can read a list of passwords."""
+    with suppress(OSError):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & _OTHERS:
+            text = f"@{path}: holds passwords, and others can read it (mode {mode:o})"
+            note(f"{text}; chmod 600 {path}, or write ${{NAME}} in their place")

@@ -4,7 +4,10 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.stream.sources.base import SourceUri
+from pptsn.runtime.stream.sources.uri import expand_stream_sources
 
 
 @pytest.fixture
@@ -142,3 +145,16 @@ def test_a_link_to_a_folder_is_left_out_and_named(tmp_path: Path) -> None:
     found, notes = _told([str(folder)])
     assert found == [f"{folder}/a.mp4"]
     assert notes == [f"{folder}: 1 file is left out, by name no video: more"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("name", ["a\x0bb", "a\x0cb", "a\x85b", "a\u2028b", "a\rb", "a\x1eb"])
+def test_lines_of_a_list_end_with_a_line_feed_alone(tmp_path: Path, name: str, end: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes(f"# first{end}{name}.mp4{end}{end}c.mp4".encode())
+    expected = [str(tmp_path / f"{name}.mp4"), str(tmp_path / "c.mp4")]
+    assert expand_sources([f"@{path}"]) == expected
+    streams = expand_stream_sources([f"@{path}"])
+    assert [uri.target for uri in streams if isinstance(uri, SourceUri)] == expected
+    path.write_bytes(f"{name}.mp4 1{end}c.mp4 0{end}".encode())
+    assert [sample.path for sample in read_list(path)] == expected

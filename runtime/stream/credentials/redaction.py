@@ -25,6 +25,8 @@ _WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s\"']*@")
 # Some cameras take `user=...` in the path of the URL, so a parameter may stand anywhere.
 _PARAMETER = re.compile(r"([^?&;,#=/\s!\"']+)=(\"[^\"]*\"|'[^']*'|[^&;#\s]*)")
+# A variable of the environment, as an address has it.
+VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 # A secret shorter than this would blot out half of any message.
 _SHORTEST_SECRET = 3
 
@@ -39,11 +41,32 @@ def redacted(text: str, *, secrets: Iterable[str] = ()) -> str:
     return _PARAMETER.sub(_without_value, _USER_INFO.sub("", text))
 
 
-def secrets_in(text: str) -> frozenset[str]:
-    """Return the credentials in `text` on their own, as they stand and percent-decoded."""
+def secrets_in(text: str, *, besides: Iterable[str] = ()) -> frozenset[str]:
+    """Return the credentials in `text` on their own, as they stand and percent-decoded.
+
+    besides: other secrets, which are taken as they stand; what is too short to be masked is left out of all.
+    """
     found = [part for info in _USER_INFO.findall(text) for part in (info[:-1], *info[:-1].split(":", 1))]
     found += [value.strip("\"'") for name, value in _PARAMETER.findall(text) if _is_secret(name)]
-    return frozenset(form for part in found for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET)
+    forms = [*besides, *(form for part in found for form in (part, unquote(part)))]
+    return frozenset(form for form in forms if len(form) >= _SHORTEST_SECRET)
+
+
+def holds_password(text: str) -> bool:
+    """Whether a password or a key stands in `text`; a variable that stands for one, `${CAM1}`, is none."""
+    plain = VARIABLE.sub("", text)
+    given = [info[:-1].partition(":")[2] for info in _USER_INFO.findall(plain)]
+    given += [value.strip("\"'") for name, value in _PARAMETER.findall(plain) if _is_secret(name)]
+    return any(given)
+
+
+def advice_on_passwords(arguments: Iterable[str]) -> str:
+    """Return what to do about passwords in a program's arguments, which `ps` shows; "" where there are none."""
+    count = sum(map(holds_password, arguments))
+    if not count:
+        return ""
+    holders = "1 argument holds a password" if count == 1 else f"{count} arguments hold passwords"
+    return f"{holders}, and `ps` shows it to all; write ${{NAME}} in its place, or give @FILE with mode 600"
 
 
 def _without_value(parameter: re.Match[str]) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pptsn.runtime.stream.sources.redaction import redacted, secrets_in
+from pptsn.runtime.stream.credentials.redaction import redacted, secrets_in
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What an address holds that nobody else may see: variables in its place, and masks over it."""
