@@ -126,6 +126,7 @@ class Capture:
                 job.video,
                 stop=self._control.stop,
                 remark=self._remark,
+                lost=self._tell_loss,
                 keeps_all=self._waits and not source.live,
             )
             self._control.annotated = self._video
@@ -156,6 +157,9 @@ class Capture:
 
     def _remark(self, text: str) -> None:
         self._control.send(Remark(text))
+
+    def _tell_loss(self, text: str) -> None:
+        self._control.send(Remark(text, lost=True))
 
     def _tell_notes(self, source: OpenSource) -> None:
         for note in source.notes[self._told :]:

@@ -114,11 +114,12 @@ class LivePicture:
 class Remark:
     """Something that the user should know, such as why the recording ended.
 
-    once: it is not said again of a later connection to the source.
+    once: it is not said again of a later connection to the source.  lost: it tells that results are lost.
     """
 
     text: str
     once: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True)

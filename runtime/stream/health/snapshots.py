@@ -31,6 +31,7 @@ class StreamHealth:
     predictions, stale, events, resets, reconnects: counts.
     latency: percentiles by stage, in milliseconds, empty until there are predictions.
     highest_score: so far, of a class that has a threshold.
+    losses: how often a part of its recordings was lost.  loss: what the first was, a line, or "".
     last: its last prediction; active: events that have not ended.
     """
 
@@ -60,13 +61,15 @@ class StreamHealth:
     last: StreamPrediction | None = None
     active: tuple[ActionEvent, ...] = ()
     highest_score: float = 0.0
+    losses: int = 0
+    loss: str = ""
 
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the health as JSON's types, with the last prediction and the events under way."""
         fields: dict[str, Any] = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
-            if name not in ("latency", "last", "active", "fps", "position_s", "highest_score")
+            if name not in ("latency", "last", "active", "fps", "position_s", "highest_score", "losses", "loss")
         }
         fields["fps"] = round(self.fps, 2)
         fields["position_s"] = round(self.position_s, 3)

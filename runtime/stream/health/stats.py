@@ -32,6 +32,7 @@ class StreamStats:
         self._final_latency: Mapping[str, Percentiles] = {}
         self._last: StreamPrediction | None = None
         self._highest_score = 0.0
+        self._losses, self._loss = 0, ""
         self._active: tuple[ActionEvent, ...] = ()
         self._picture: Picture | None = None
         self._is_over = False
@@ -98,6 +99,12 @@ class StreamStats:
             if meter is not None:
                 self._final_latency = meter.overall()
 
+    def lost(self, text: str) -> None:
+        """Note what is lost of its recordings: the first and how many; a disk may be full for weeks."""
+        with self._lock:
+            self._losses += 1
+            self._loss = self._loss or text
+
     def set_active(self, events: tuple[ActionEvent, ...]) -> None:
         """Note the events under way."""
         with self._lock:
@@ -136,4 +143,6 @@ class StreamStats:
                 last=self._last,
                 active=self._active,
                 highest_score=self._highest_score,
+                losses=self._losses,
+                loss=self._loss,
             )

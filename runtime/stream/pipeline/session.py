@@ -126,6 +126,8 @@ class Session:
             self._stats.opened(message)
         elif isinstance(message, Remark):
             self._reports.remark(message.text, once=message.once)
+            if message.lost:
+                self._stats.lost(message.text)
         elif isinstance(message, Ended):
             self.ended, self.over = message, True
         if isinstance(message, Sampled | Progress | Ended):

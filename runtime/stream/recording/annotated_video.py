@@ -19,16 +19,24 @@ _STOP_S, _END_S = 1.5, 60.0
 
 
 class AnnotatedVideo:
-    """Records the frames of a session into `file`.  What goes wrong is remarked, and ends it alone.
+    """Records the frames of a session into `file`.  What goes wrong is told, and ends it alone.
 
-    stop: set when the session is to finish.  remark: takes a line that its user should know.
+    stop: set when the session is to finish.  remark, lost: take a line that its user should know, and one that
+    tells what of the recording is lost.
     keeps_all: every frame is recorded, with the labels that are its own, and the source waits for that.
     """
 
     def __init__(
-        self, file: VideoFile, *, stop: threading.Event, remark: Callable[[str], None], keeps_all: bool
+        self,
+        file: VideoFile,
+        *,
+        stop: threading.Event,
+        remark: Callable[[str], None],
+        lost: Callable[[str], None],
+        keeps_all: bool,
     ) -> None:
-        self._path, self._stop, self._remark, self._keeps_all = file.path, stop, remark, keeps_all
+        self._path, self._stop, self._keeps_all = file.path, stop, keeps_all
+        self._remark, self._lost = remark, lost
         self._recorder: Recorder | None = Recorder(file.path, font=file.font, hold_back=keeps_all)
         self._answered_s = self._sampled_s = float("-inf")
 
@@ -83,10 +91,11 @@ class AnnotatedVideo:
         if recorder is None:
             return
         done = recorder.close(_STOP_S if self._stop.is_set() else _END_S)
-        remarks = [recorder.error, recorder.note]
+        if recorder.error:
+            self._lost(recorder.error)
+        if recorder.note:
+            self._remark(recorder.note)
         if recorder.dropped:
-            remarks.append(f"{self._path}: the recording lacks {recorder.dropped} frames")
+            self._lost(f"{self._path}: the recording lacks {recorder.dropped} frames")
         if not done:
-            remarks.append(f"{self._path}: the end of the recording is missing")
-        for text in filter(None, remarks):
-            self._remark(text)
+            self._lost(f"{self._path}: the end of the recording is missing")

@@ -13,7 +13,7 @@ from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.stream.credentials.redaction import advice_on_passwords
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
-from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages
+from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages, lost_recordings
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
 from pptsn.runtime.stream.run.settings import LiveRun
@@ -82,7 +82,7 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                     _run_streams(pipeline, uris, stop, gone, notes)
             if not progress.QUIET:
                 reporter.do(lambda: write_summary(pipeline.health(whole_run=True), pipeline.sinks()))
-            losses = lost_messages(pipeline.sinks())
+            losses = [*lost_messages(pipeline.sinks()), *lost_recordings(pipeline.health())]
             for line in losses:
                 reporter.line(line)
             for line in (*idle_outputs(outputs.sinks, rules), *events_that_did_not_come(pipeline.health(), rules)):

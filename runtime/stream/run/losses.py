@@ -32,6 +32,17 @@ def _loss(sink: SinkHealth) -> str:
     return f"error: {sink.name}: {what}{f' ({why})' if why else ''}"
 
 
+def lost_recordings(streams: Sequence[StreamHealth]) -> list[str]:
+    """Return a line for each stream whose annotated videos lack something."""
+    return [
+        f"error: {stream.name}: {stream.loss}{_more(stream.losses - 1)}" for stream in streams if stream.losses
+    ]
+
+
+def _more(count: int) -> str:
+    return f" (and {count} more such losses)" if count > 1 else " (and another)" if count else ""
+
+
 def idle_outputs(sinks: Sequence[Sink], rules: DecisionRules) -> list[str]:
     """Return a line for each of `sinks` that waits for events which no threshold can raise."""
     if rules.thresholds:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pptsn.runtime.stream.actions.thresholds import DecisionRules, Threshold
 from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
-from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages
+from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages, lost_recordings
 from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.registry import parse_destination
+from tests.models import write_tiny_model
 
 RULES = DecisionRules(thresholds={1: Threshold(0.6, 0.4), 2: Threshold(0.9, 0.4)})
 
@@ -65,3 +68,31 @@ def test_thresholds_that_raised_nothing_are_told(stream: StreamHealth, said: str
     assert len(lines) == bool(said)
     assert said in "".join(lines)
     assert events_that_did_not_come([stream], DecisionRules()) == []
+
+
+@pytest.mark.parametrize(
+    ("losses", "more"), [(1, []), (2, [" (and another)"]), (9, [" (and 8 more such losses)"])]
+)
+def test_a_stream_whose_recordings_lack_something_is_named(losses: int, more: list[str]) -> None:
+    whole, torn = (
+        StreamHealth("a", "a", "ended"),
+        StreamHealth("b", "b", "ended", losses=losses, loss="b.mp4: cut"),
+    )
+    assert lost_recordings([whole, torn]) == ["".join(["error: b: b.mp4: cut", *more])]
+
+
+@pytest.mark.parametrize("full", [0, 1, 2])
+def test_a_recording_that_a_full_disk_ends_is_told_at_the_end(run, tmp_path: Path, full: int) -> None:  # type: ignore[no-untyped-def]
+    for number in range(full):
+        (tmp_path / f"out-{number}.mp4").symlink_to("/dev/full")
+    sources = [f"synthetic:?name={number}&frames=40" for number in range(2)]
+    model, out = write_tiny_model(tmp_path / "model.onnx"), tmp_path / "out.jsonl"
+    ending = run("--quiet", "stream", *sources, "--model", model, "-o", tmp_path / "out-{stream}.mp4", "-o", out)
+    assert ending.code == int(full > 0)
+    errors = [line for line in ending.err.splitlines() if line.startswith("pptsn: error: ")]
+    assert len(errors) == full
+    for number, line in enumerate(sorted(errors)):
+        cause = "the recording ended (No space left on device); choose a writable place with room"
+        assert line == f"pptsn: error: {number}: {tmp_path}/out-{number}.mp4: {cause}"
+    predictions = [line for line in out.read_text().splitlines() if '"type": "prediction"' in line]
+    assert len(predictions) >= 4
