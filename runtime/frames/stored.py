@@ -1,4 +1,4 @@
-"""Pictures as files hold them: JPEG, PNG and the like, decoded by OpenCV."""
+"""Pictures as files hold them: JPEG, PNG and the like, decoded and encoded by OpenCV."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import COLOUR, DECODE, stage
 from pptsn.runtime.frames.picture_size import check_size, picture_size
 from pptsn.runtime.frames.preprocess import Frame
 
 # A chunk has its length, its name, so many bytes of data, and a checksum.
+# What libjpeg takes.
+_LARGEST_JPEG_PX = 65_500
 _PNG_START, _PNG_LAST, _PNG_AROUND_DATA = b"\x89PNG\r\n\x1a\n", b"IEND", 12
 
 
@@ -39,6 +42,20 @@ def decoded_picture(content: bytes, *, thing: object) -> Frame | None:
     with stage(COLOUR):
         pixels: Frame = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
     return pixels
+
+
+def encoded_jpeg(pixels: Frame, *, quality: int, thing: object) -> bytes:
+    """Return the bytes of a JPEG file of `pixels`, (H, W, 3) uint8 RGB.
+
+    quality: 1 to 100.  Raises InputError, naming `thing`, for a picture larger than a JPEG can be.
+    """
+    import cv2
+
+    height, width = pixels.shape[:2]
+    if max(height, width) > _LARGEST_JPEG_PX:
+        raise InputError(thing, f"has pictures of {width} x {height}, which no JPEG can hold", "make them smaller")
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.tobytes()
 
 
 def _is_cut_png(content: bytes) -> bool:

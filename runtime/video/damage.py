@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
@@ -38,6 +38,10 @@ class Damage:
     sampled: int = 0
     sampled_damaged: int = 0
     marked: bool = True
+
+    def where_all_are_asked_for(self) -> Damage:
+        """Return what this is for one that asks for every frame."""
+        return replace(self, sampled=self.decoded, sampled_damaged=self.damaged)
 
     @property
     def is_nearly_all(self) -> bool:

@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "data k400": ("data k400 train.csv --clips clips -o lists", {}),
     "data ucf101": ("data ucf101 annotations --clips clips -o lists", {}),
     "data check": ("data check list.txt", {}),
+    "data frames": ("data frames list.txt -o frames", {}),
     "weights list": ("weights list", {}),
     "weights fetch": ("weights fetch http://127.0.0.1:9/w.pdparams", {}),
     "train": ("train r.yaml -o run", dict.fromkeys(("yaml", "pydantic", "paddle", "matplotlib"), "train")),

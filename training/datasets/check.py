@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
@@ -167,10 +167,9 @@ class _Examine:
                 frames = video.decode_all()
                 usable = usable_frames(clip.sample.path, frames, clip.sample.frames)
                 damage, warnings = video.damage, "; ".join(video.warnings)
-                if damage.damaged:  # as training sees it, where all frames are asked for
-                    all_sampled = replace(damage, sampled=damage.decoded, sampled_damaged=damage.damaged)
-                    kind = "unreadable" if all_sampled.is_nearly_all else "damaged"
-                    found[kind] = warnings
+                if damage.damaged:
+                    is_worthless = damage.where_all_are_asked_for().is_nearly_all
+                    found["unreadable" if is_worthless else "damaged"] = warnings
                 if video.ends_early:
                     found["early"] = warnings
                 if usable < self.segments:

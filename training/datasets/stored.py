@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.temporary import is_temporary
 from pptsn.runtime.video.folder import is_numbered_frame
 from pptsn.runtime.video.names import is_companion, is_video
 
@@ -93,5 +94,5 @@ def _walk(root: Path) -> Iterator[tuple[PurePath, list[str], list[str]]]:
             folders.clear()
             continue
         seen.add((there.st_dev, there.st_ino))
-        folders[:] = sorted(name for name in folders if not is_companion(name))
+        folders[:] = sorted(name for name in folders if not (is_companion(name) or is_temporary(Path(name))))
         yield PurePath(os.path.relpath(place, root)), folders, files

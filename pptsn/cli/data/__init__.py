@@ -11,6 +11,10 @@ app = lazy_app(
             "pptsn.cli.data.ucf101:ucf101",
             "Make the lists of UCF-101's three splits from its annotation files.",
         ),
+        "frames": (
+            "pptsn.cli.data.frames:frames",
+            "Extract the frames of a list's videos, and write the list of their folders.",
+        ),
         "check": (
             "pptsn.cli.data.check:check",
             "Decode all that a list names, to the end, and say what is wrong with it.",
