@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 # The exit codes of the program: one table, by which `--help`, the documentation and the tests go.
@@ -90,6 +91,20 @@ def one_line(text: str) -> str:
 def spelled(text: str) -> str:
     """Return `text`, such as a name, with control characters spelled out, and bytes that are no UTF-8."""
     return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def spelled_json(text: str) -> str:
+    """Return JSON on one line, escaping in it what would do more than show itself, which means the same.
+
+    JSON's own rules leave characters raw that turn text around, move a terminal's cursor, or end lines for some.
+    """
+    return text if text.isprintable() else "".join(map(_spelled_in_json, text))
+
+
+def _spelled_in_json(character: str) -> str:
+    # Half a character is for the output's encoding to refuse.
+    plain = character.isprintable() or "\ud800" <= character <= "\udfff"
+    return character if plain else json.dumps(character)[1:-1]
 
 
 def _spelled(character: str) -> str:

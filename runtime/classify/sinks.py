@@ -11,7 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.text import Text
 
-from pptsn.runtime.base.errors import InputError, one_line, reason_of, spelled
+from pptsn.runtime.base.errors import InputError, one_line, reason_of, spelled, spelled_json
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
 
@@ -49,7 +49,7 @@ class JsonLines:
 
     def write(self, result: Classification | Failure) -> None:
         """Write one line."""
-        _write_line(self._output, json.dumps(result.to_dict(top=self._top), ensure_ascii=False))
+        _write_line(self._output, spelled_json(json.dumps(result.to_dict(top=self._top), ensure_ascii=False)))
 
 
 class TabbedLines:

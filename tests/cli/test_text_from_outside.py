@@ -12,7 +12,7 @@ from pptsn.runtime.base.progress import print_detail, print_note, set_verbose
 from tests.clips import write_clip
 from tests.models import LABELS, write_tiny_model
 
-EVIL = ["\x1b[2J", "\x07", "a\nb", "a\rb", "\u202e", "\x85", "a\tb"]
+EVIL = ["\x1b[2J", "\x07", "a\nb", "a\rb", "\u202e", "\u2028", "\x85", "a\tb"]
 
 
 def shown(text: str) -> list[str]:
@@ -35,7 +35,9 @@ def test_names_and_labels_stay_in_their_line(run, tmp_path: Path, evil: str) -> 
     assert all(map(str.isprintable, shown(ending.out) + shown(ending.err)))
     assert sum(line.startswith("pptsn: error: ") for line in ending.err.splitlines()) == 1
     # JSON has its own way to spell them, which programs undo.
-    answered, failed = map(json.loads, (tmp_path / "out.jsonl").read_text().rstrip("\n").split("\n"))
+    text = (tmp_path / "out.jsonl").read_text()
+    assert all(map(str.isprintable, shown(text)))
+    answered, failed = map(json.loads, text.splitlines())
     assert answered["source"] == str(clip)
     assert answered["top"][0]["label"] in labels
     assert failed["source"] == str(broken)

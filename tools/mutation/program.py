@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,23 +43,37 @@ class Done:
             found.append("did not end")
         elif self.code not in _CODES:
             found.append(f"ended with code {self.code}")
-        found += [f"traceback: {match['error']}" for match in _TRACEBACK.finditer(self.errors)]
-        return found
+        return [*found, *tracebacks(self.errors)]
+
+
+def tracebacks(text: str) -> Iterator[str]:
+    """Yield a line for each traceback in what was printed."""
+    yield from (f"traceback: {match['error']}" for match in _TRACEBACK.finditer(text))
 
 
 def run_bounded(
-    command: Sequence[str | Path], errors: Path, *, bound_s: float, stop_s: float | None = None
+    command: Sequence[str | Path],
+    errors: Path,
+    *,
+    bound_s: float,
+    stop_s: float | None = None,
+    printed: Path = Path(os.devnull),
+    folder: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Done:
     """Run `command` for at most `bound_s` seconds, after which it and its processes are ended.
 
-    errors: the file that takes its standard error.  stop_s: it goes on for ever, and gets a Ctrl-C then.
+    errors, printed: the files that take its standard error and output.  stop_s: it goes on for ever, and gets a
+    Ctrl-C then.  folder: it runs there.  environment: variables beside those of this process.
     """
-    with errors.open("wb") as file:
+    with errors.open("wb") as file, printed.open("wb") as output:
         process = subprocess.Popen(
             list(map(str, command)),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=output,
             stderr=file,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
     began_s, peak_mb, asked, hung = time.monotonic(), 0.0, False, False

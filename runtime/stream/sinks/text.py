@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from pptsn.runtime.base.errors import one_line
+from pptsn.runtime.base.errors import one_line, spelled_json
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice
 
@@ -80,8 +80,8 @@ def json_text(value: Any, *, compact: bool = False) -> str:
         text = dumps(value)
         text.encode()
     except ValueError:  # rare, so that only what needs it pays for the cleaning
-        return dumps(_clean(value))
-    return text
+        text = dumps(_clean(value))
+    return spelled_json(text)
 
 
 def _clean(value: Any) -> Any:

@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import pytest
@@ -10,6 +11,7 @@ from pptsn.runtime.base.errors import (
     install_command,
     one_line,
     spelled,
+    spelled_json,
 )
 
 
@@ -51,6 +53,18 @@ def test_install_commands_name_the_extra() -> None:
 def test_what_would_move_the_cursor_and_what_is_no_text_is_spelled_out(text: str, shown: str) -> None:
     assert spelled(text) == shown
     assert one_line(text) == " ".join(shown.split()).replace(r"\x85", "")
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "\x7f", "\x9b2J", "\x85", "\u2028", "\u202e", "\U000e0001", "a\nb"])
+def test_json_shows_itself_and_means_the_same(evil: str) -> None:
+    text = spelled_json(json.dumps([f"射箭 {evil}"], ensure_ascii=False))
+    assert text.isprintable()
+    assert text.startswith('["射箭 ')
+    assert json.loads(text) == [f"射箭 {evil}"]
+
+
+def test_half_a_character_in_json_is_left_to_the_output() -> None:
+    assert spelled_json('["\udce9"]') == '["\udce9"]'
 
 
 def test_a_name_stays_in_its_line_and_a_text_becomes_one() -> None:

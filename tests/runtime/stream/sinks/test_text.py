@@ -62,6 +62,13 @@ def test_names_are_escaped_so_that_different_ones_stay_different() -> None:
     assert file_name_of("") == topic_level_of("") == "%"
 
 
+def test_json_has_nothing_that_ends_a_line_or_turns_it_around() -> None:
+    value = {"b": "a\x9b2J\u202e\u2028 射"}
+    assert json_text(value).isprintable()
+    assert "射" in json_text(value)
+    assert json.loads(json_text(value)) == value
+
+
 def test_json_for_browsers_is_one_line_of_ascii_and_has_no_number_that_json_lacks() -> None:
     value = {"a": [float("inf"), (float("nan"), 1.5)], "b": "two\nlines \u2028", "c": "\udcff"}
     text = json_text(value, compact=True)

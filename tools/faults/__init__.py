@@ -1,0 +1,1 @@
+"""Ready-made failing inputs, given to the commands: see `__main__`."""
