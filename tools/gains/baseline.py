@@ -79,16 +79,17 @@ def ladder(*, int8: bool) -> dict[str, Switches]:
     return rungs
 
 
-def decode_whole(clip: Path) -> list[Frame]:
+def decode_whole(clip: Path, *, threads: int = 0) -> list[Frame]:
     """Return every frame of `clip`, (H, W, 3) uint8 RGB, turned as it is stored.
 
+    threads: of FFmpeg; 0 is its word for as many as there are cores.
     Raises InputError where a frame cannot be decoded, and where all of them take too much memory.
     """
     frames: list[Frame] = []
     video = open_container(clip)
     with input_errors_only(clip), video.container:
         video.stream.thread_type = "AUTO"
-        video.codec.thread_count = 0  # FFmpeg's word for: as many as there are cores
+        video.codec.thread_count = threads
         for frame in video.container.decode(video.stream):
             pixels: Any = frame.to_ndarray(format="rgb24")
             frames.append(pixels)
