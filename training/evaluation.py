@@ -17,6 +17,7 @@ from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.progress import Display
+from pptsn.training.ranks.environment import member_of
 from pptsn.training.recipe import Recipe
 
 _Result = TypeVar("_Result")

@@ -15,6 +15,7 @@ import numpy as np
 from pptsn.runtime.base.errors import ModelError
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.network._paddle import paddle
+from pptsn.training.ranks.group import Ranks
 
 CLASSIFIER_WEIGHT_RATE = 5.0
 CLASSIFIER_BIAS_RATE = 10.0
@@ -35,9 +36,13 @@ class RecipeOptimizer:
 
     The classifier's weight learns at 5 times and its bias at 10 times the rate.  In automatic mixed precision
     Paddle keeps the parameters in FP32, so there is one set of them.
+    ranks: among which gradients are averaged.
     """
 
-    def __init__(self, model: Any, *, momentum: float = 0.9, weight_decay: float = 1e-4) -> None:
+    def __init__(
+        self, model: Any, *, momentum: float = 0.9, weight_decay: float = 1e-4, ranks: Ranks | None = None
+    ) -> None:
+        self._ranks = ranks or Ranks()
         # Paddle counts the statistics of batch norm among the parameters, marked as not to be learned.
         self._parameters = {name: p for name, p in model.named_parameters() if not p.stop_gradient}
         for name, parameter in self._parameters.items():
@@ -54,18 +59,23 @@ class RecipeOptimizer:
         self._momentum.set_lr(rate)
 
     def step(self, loss: Any, *, scaler: Any = None) -> None:
-        """Change the parameters by the gradients of the scalar `loss`, then drop the gradients.
+        """Change the parameters by the gradients of the scalar `loss`, averaged over the ranks; then drop them.
 
         scaler: a `paddle.amp.GradScaler` for mixed precision; it skips steps whose gradients overflow.
         """
         if scaler is None:
             loss.backward()
+            self._average()
             self._momentum.step()
         else:
             scaler.scale(loss).backward()
+            self._average()  # still scaled: where one rank's overflow, so does the mean, and all skip the step
             scaler.step(self._momentum)
             scaler.update()
         self._momentum.clear_grad()
+
+    def _average(self) -> None:
+        self._ranks.average_gradients(self._parameters.values())
 
     def state(self) -> dict[str, Array]:
         """Return copies of the velocities, float32, as `PARAMETER.velocity`; none before the first step."""
@@ -73,13 +83,17 @@ class RecipeOptimizer:
         velocities = {name: stored.get(f"{p.name}_velocity_0") for name, p in self._parameters.items()}
         return {f"{name}{_VELOCITY}": np.array(v.numpy()) for name, v in velocities.items() if v is not None}
 
+    def empty_state(self) -> dict[str, Array]:
+        """Return velocities of the names and shapes of this model's, all 0."""
+        return {f"{name}{_VELOCITY}": np.zeros(p.shape, np.float32) for name, p in self._parameters.items()}
+
     def load_state(self, state: Mapping[str, Array], *, source: object) -> None:
         """Take over what `state` returned; `source` names it in errors.
 
         Raises ModelError where names or shapes are not those of this model's parameters.
         """
-        expected = {f"{name}{_VELOCITY}": tuple(p.shape) for name, p in self._parameters.items()}
-        if {name: array.shape for name, array in state.items()} != expected:
+        expected = self.empty_state()
+        if {name: array.shape for name, array in state.items()} != {n: a.shape for n, a in expected.items()}:
             raise ModelError(source, f"does not hold the {len(expected)} velocities of this model", "start anew")
         named = {f"{p.name}_velocity_0": state[f"{n}{_VELOCITY}"] for n, p in self._parameters.items()}
         self._momentum.set_state_dict({name: paddle.to_tensor(array) for name, array in named.items()})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pptsn.training.divergence import check_loss
 from pptsn.training.losses import cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.progress import Display
+from pptsn.training.ranks.group import Ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,28 +33,56 @@ class Validation:
 
 
 def validate(
-    model: Any, loader: Loader, samples: Sequence[Sample], *, display: Display, place: str = "the validation"
+    model: Any,
+    loader: Loader,
+    samples: Sequence[Sample],
+    *,
+    display: Display,
+    place: str = "the validation",
+    ranks: Ranks | None = None,
 ) -> Validation:
     """Return how `model` does on the centre crops of `samples`; leaves it in evaluation mode.
 
     No label smoothing; the clips' centre frames, as many as in training.
-    place: what it is called in the error.
+    place: what it is called in the error.  ranks: that have a share of `samples` each, by `loader`; the answer is
+    that of all of them, by the statistics of rank 0's model, which the others take over.
     Raises PptsnError for a loss that is no finite number.
     """
+    ranks = ranks or Ranks()
+    ranks.take_first_state(model)
     model.eval()
-    total_loss, read, right = 0.0, 0, np.zeros(2, np.int64)
-    unreadable: list[str] = []
+    with ranks.together():
+        own = _counted(model, loader, samples, display, place)
+    totals = [_Counts(**each) for each in ranks.gather(dataclasses.asdict(own))]
+    right = np.sum([each.right for each in totals], axis=0) / len(samples)
+    loss = sum(each.loss for each in totals) / max(sum(each.read for each in totals), 1)
+    unreadable = tuple(line for each in totals for line in each.unreadable)
+    return Validation(loss=loss, top1=float(right[0]), top5=float(right[1]), unreadable=unreadable)
+
+
+@dataclass
+class _Counts:
+    """Of one rank: the sum of its clips' losses, clips read, how many are right first and among five."""
+
+    loss: float = 0.0
+    read: int = 0
+    right: tuple[int, int] = (0, 0)
+    unreadable: list[str] = field(default_factory=list)
+
+
+def _counted(model: Any, loader: Loader, samples: Sequence[Sample], display: Display, place: str) -> _Counts:
+    counts = _Counts()
     with paddle.no_grad(), display.bar("validation", total=len(samples)) as bar:
         for batch in loader.batches(samples, mode="val"):
-            unreadable += batch.unreadable
+            counts.unreadable += batch.unreadable
             if len(batch) == 0:
                 continue
             logits = model(paddle.to_tensor(batch.crops))
             loss = float(cross_entropy(logits, paddle.to_tensor(batch.labels)))
             check_loss(loss, clips=[samples[index].path for index in batch.indices], place=place)
-            total_loss += loss * len(batch)
-            read += len(batch)
-            right += correct_counts(logits.numpy(), batch.labels)
+            counts.loss += loss * len(batch)
+            counts.read += len(batch)
+            found = correct_counts(logits.numpy(), batch.labels)
+            counts.right = (counts.right[0] + found[0], counts.right[1] + found[1])
             bar.advance(len(batch))
-    top1, top5 = (right / len(samples)).tolist()
-    return Validation(loss=total_loss / max(read, 1), top1=top1, top5=top5, unreadable=tuple(unreadable))
+    return counts

@@ -143,7 +143,7 @@ def main() -> None:
 
 def _outcome(stop: Stop) -> int:
     """Run the command line and return the exit code, but for a program that was stopped."""
-    from pptsn.runtime.base.errors import PptsnError
+    from pptsn.runtime.base.errors import PptsnError, ToldElsewhere
 
     try:
         try:
@@ -153,6 +153,8 @@ def _outcome(stop: Stop) -> int:
         return DONE
     except SystemExit as ending:
         return _code_of(ending)
+    except ToldElsewhere as error:
+        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

@@ -71,6 +71,10 @@ class UsageError(PptsnError):
     exit_code = USAGE
 
 
+class ToldElsewhere(PptsnError):
+    """The end of a process whose job ends, for what another of its processes tells: this one says nothing."""
+
+
 class MissingDependencyError(PptsnError):
     """A package, driver or device that the request needs and this machine lacks."""
 

@@ -21,6 +21,7 @@ from pptsn.runtime.frames.preprocess import normalise
 from pptsn.runtime.workers.pool import Crew, WorkerPool
 from pptsn.runtime.workers.starting import STALLED
 from pptsn.training.data.dataset import MODES, ClipSettings, Crops, clip_crops
+from pptsn.training.ranks.environment import Member
 
 # So many batches are loaded ahead of the consumer: enough that it never waits for one, and a bound on memory.
 _BATCHES_AHEAD = 2
@@ -96,28 +97,41 @@ class Loader(Closing):
 
     A context manager; `close` may be called twice.  Processes start at the first batch of an epoch; they end with
     the epoch, with the loader, or with this process however it ends.
+
+    batch_size: of each rank.  member: whose share of each list is loaded; without others all of it.
     """
 
-    def __init__(self, settings: ClipSettings, *, batch_size: int, workers: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        settings: ClipSettings,
+        *,
+        batch_size: int,
+        workers: int,
+        seed: int = 0,
+        member: Member | None = None,
+    ) -> None:
         if batch_size < 1:
             raise UsageError("batch_size", f"expected 1 or more, got {batch_size}")
         if workers < 0:
             raise UsageError("workers", f"expected 0 or more, got {workers}")
         self._settings, self._batch_size, self._seed = settings, batch_size, seed
-        self._workers = workers
+        self._workers, self._member = workers, member or Member()
         self._pool: WorkerPool[_Job, _Loaded] | None = None
 
     def batches(self, samples: Sequence[Sample], *, mode: str, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch; leaving early is fine.
 
         In training the list is shuffled and a last batch that is not full is dropped.  A clip that cannot be
-        read is left out and named; the clips after it move up.
+        read is left out and named; the clips after it move up.  Each rank has its share of the order; in training
+        some may have one batch more than others.
         Raises InputError once more than the share `max_unreadable` of the list cannot be read, PptsnError where a
         process dies or none can be started, UsageError where a training list does not fill one batch.
         """
         order = batch_order(len(samples), mode=mode, seed=self._seed, epoch=epoch)
-        if mode == "train" and len(samples) < self._batch_size:
-            raise UsageError("batch_size", f"is {self._batch_size}, but the list has {len(samples)} clips")
+        if mode == "train" and len(samples) < self._batch_size * self._member.count:
+            ranks = "" if self._member.is_alone else f" on each of {self._member.count} ranks"
+            raise UsageError("batch_size", f"is {self._batch_size}{ranks}, but the list has {len(samples)} clips")
+        order = self._member.share_of(order)
         rows: list[_Loaded] = []
         unreadable: list[str] = []
         count = 0
@@ -125,7 +139,7 @@ class Loader(Closing):
             if clip.crops is None:
                 count += 1
                 unreadable.append(clip.error)
-                self._check_share(count, len(samples), unreadable)
+                self._check_share(count, len(order), unreadable)
                 continue
             rows.append(clip)
             if len(rows) == self._batch_size:

@@ -1,0 +1,1 @@
+"""A training or an evaluation by several processes, the ranks, that Paddle's launcher starts: one a card."""

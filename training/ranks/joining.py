@@ -1,0 +1,104 @@
+"""How a rank finds the others: its device, the meeting at rank 0, and that all were started alike."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import socket
+import time
+import warnings
+
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
+from pptsn.training.network._paddle import paddle, select_device
+from pptsn.training.ranks.environment import Member, member_of
+from pptsn.training.ranks.group import Ranks
+from pptsn.training.recipe import Recipe, changed_keys, parse_recipe
+
+# How long a rank waits for rank 0, which may be importing still or be started by hand on another machine.
+MEETING_S = 120.0
+_TRY_S, _PAUSE_S = 5.0, 0.2
+_GLOO = "gloo"
+
+
+def join(device: str) -> Ranks:
+    """Return the ranks that this process is one of, with its device selected; without a launcher it is alone.
+
+    device: as in recipes: of several ranks, auto and cuda are each one's own card, and cpu joins by Gloo.
+    Raises PptsnError where rank 0 cannot be reached or its port is in use, UsageError for a card by number.
+    """
+    member = member_of()
+    if member.is_alone:
+        select_device(device)
+        return Ranks(member)
+    if device.startswith("cuda:"):
+        cause = f"names one card, and there are {member.count} ranks"
+        raise UsageError(f"device {device}", cause, "use cuda: the launcher gives each rank its card")
+    if device == "cpu" or not paddle.device.is_compiled_with_cuda():
+        os.environ["PADDLE_DISTRI_BACKEND"] = _GLOO
+    _meet(member)
+    _connect(member)
+    select_device(_device_of(device))
+    return Ranks(member)
+
+
+def require_alike(ranks: Ranks, recipe: Recipe, lists_digest: str) -> None:
+    """Raise UsageError, in rank 0, where a rank was started with another recipe or other lists than rank 0."""
+    started = ranks.gather({"recipe": recipe.model_dump(mode="json"), "lists": lists_digest})
+    with ranks.together():
+        if not ranks.is_first:
+            return
+        for rank, other in enumerate(started):
+            changes = changed_keys(recipe, parse_recipe(other["recipe"], source=f"rank {rank}"))
+            if changes:
+                cause = f"was started with another recipe than rank 0: {', '.join(changes)}"
+                raise UsageError(f"rank {rank}", cause, "start all ranks with one recipe")
+            if other["lists"] != lists_digest:
+                cause = "has other training or validation lists than rank 0"
+                raise UsageError(f"rank {rank}", cause, "give all machines the same lists, under the same paths")
+
+
+def _device_of(device: str) -> str:
+    if os.environ.get("PADDLE_DISTRI_BACKEND") == _GLOO:
+        return "cpu"
+    return f"cuda:{paddle.distributed.ParallelEnv().device_id}"
+
+
+def _meet(member: Member) -> None:
+    """See that the meeting can take place: Paddle itself aborts at a port in use, and waits without an end."""
+    host, _, port = member.master.rpartition(":")
+    if member.is_first:
+        _require_free(member.master, int(port))
+        return
+    until = time.monotonic() + MEETING_S
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=_TRY_S).close()
+            return
+        except OSError as error:
+            if time.monotonic() >= until:
+                cause = f"rank {member.rank} cannot reach it ({reason_of(error)}) within {MEETING_S:g} s"
+                remedy = "see that rank 0 runs, and that its machine lets others reach this port"
+                raise InputError(f"master {member.master}", cause, remedy) from error
+        time.sleep(_PAUSE_S)
+
+
+def _require_free(master: str, port: int) -> None:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("", port))
+        except OSError as error:
+            cause = f"rank 0 cannot listen there ({reason_of(error)})"
+            raise InputError(f"master {master}", cause, "choose another port with --master HOST:PORT") from error
+
+
+def _connect(member: Member) -> None:
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            paddle.distributed.init_parallel_env()
+    except Exception as error:  # whatever its C++ side has it
+        cause = f"rank {member.rank} of {member.count} cannot join ({type(error).__name__})"
+        remedy = "see that all ranks are started, and reach one another's ports"
+        raise PptsnError(f"master {member.master}", cause, remedy) from error
