@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,11 @@ from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
-from pptsn.training.data.inputs import labels_of
+from pptsn.training.data.inputs import labels_of, lists_digest
 from pptsn.training.progress import Display
+from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.environment import member_of
+from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
 
 _Result = TypeVar("_Result")
@@ -91,31 +94,37 @@ def evaluate(
         raise UsageError("data.test", "is not set, expected a list file", "pass --set data.test=LIST")
     views, segments = views or recipe.evaluation.views, segments or recipe.evaluation.segments
     settings = ClassifySettings(segments=segments, views=views, decoders=decoders)  # checked before any work
-    display = display or Display()
-    labels = labels_of(recipe)
-    samples = read_list(
-        recipe.data.test,
-        format=recipe.data.format,
-        prefix=recipe.data.prefix,
-        classes=len(labels),
-        note=display.line,
-    )
-    engine = _open_engine(
-        weights,
-        recipe,
-        backend=backend,
-        device=device,
-        classes=len(labels),
-        crops=settings.crops(len(samples)),
-    )
-    for note in engine.notes:
-        display.line(note)
-    with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(samples)) as bar:
-        sources = [source_of(sample) for sample in samples]
-        results = recognizer.classify_many(
-            sources, segments=segments, views=views, decoders=decoders, note=display.line
+    ranks = _ranks(device or recipe.device)
+    display = display or Display.of_rank(ranks.member)
+    with ranks.together():
+        labels = labels_of(recipe)
+        samples = read_list(
+            recipe.data.test,
+            format=recipe.data.format,
+            prefix=recipe.data.prefix,
+            classes=len(labels),
+            note=display.line,
         )
-        answers = Answers.of(_counted(results, bar.advance))
+    require_alike(ranks, recipe, lists_digest(samples))
+    with ranks.together():
+        share = ranks.member.share_of(samples)
+        engine = _open_engine(
+            weights,
+            recipe,
+            backend=backend,
+            device=ranks.device or device,
+            classes=len(labels),
+            crops=settings.crops(len(share)),
+        )
+        for note in engine.notes:
+            display.line(note)
+        with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(share)) as bar:
+            sources = [source_of(sample) for sample in share]
+            results = recognizer.classify_many(
+                sources, segments=segments, views=views, decoders=decoders, note=display.line
+            )
+            own = Answers.of(_counted(results, bar.advance))
+    answers = _of_all(ranks, own)
     found = accuracy(answers.leading, [sample.label for sample in samples])
     return Evaluation(
         clips=found.clips,
@@ -130,6 +139,26 @@ def evaluate(
         precision=engine.spec.precision,
         warned=tuple(answers.warned.values()),
     )
+
+
+def _ranks(device: str) -> Ranks:
+    """Return the ranks to evaluate by; alone, a model may need no Paddle."""
+    if member_of().is_alone:
+        return Ranks()
+    from pptsn.training.ranks.joining import join
+
+    return join(device)
+
+
+def _of_all(ranks: Ranks, own: Answers) -> Answers:
+    """Return the answers of all ranks by the indices of the whole list; `own` has those of this rank's share."""
+    fields = [field.name for field in dataclasses.fields(Answers)]
+    told = ranks.gather([list(getattr(own, name).items()) for name in fields])
+    merged: list[dict[int, Any]] = [{} for _ in fields]
+    for rank, values in enumerate(told):
+        for found, pairs in zip(merged, values, strict=True):
+            found.update({rank + index * ranks.count: value for index, value in pairs})
+    return Answers(*(dict(sorted(found.items())) for found in merged))
 
 
 def _counted(results: Iterable[_Result], advance: Callable[[], object]) -> Iterator[_Result]:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from pptsn.runtime.base.progress import notes, progress_bar
+from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
+from pptsn.training.ranks.environment import Member
 
 
 class Display:
@@ -17,6 +18,11 @@ class Display:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or notes()
         self._progress = progress_bar(self._console)
+
+    @classmethod
+    def of_rank(cls, member: Member) -> Display:
+        """Return the display of one rank: rank 0 shows how the job goes, and the others nothing."""
+        return cls(None if member.is_first else LineConsole(quiet=True))
 
     def line(self, text: str) -> None:
         """Show one line that stays."""

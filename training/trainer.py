@@ -7,8 +7,10 @@ matrix products add up in a fixed order (see `pptsn.runtime.engines.paddle.libra
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +24,18 @@ from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, mo
 from pptsn.training.data.loader import Batch, Loader, batch_count
 from pptsn.training.divergence import check_step, require_finite
 from pptsn.training.losses import draw_mix, mixup_cross_entropy
-from pptsn.training.metrics import MetricsLog, read_metrics
-from pptsn.training.network._paddle import paddle, select_device
+from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
 from pptsn.training.optimizer import RecipeOptimizer, learning_rate, load_scaling, loss_scaler, scaling_state
-from pptsn.training.plot import plot_metrics
 from pptsn.training.progress import Bar, Display
+from pptsn.training.ranks.agreement import require_alike
+from pptsn.training.ranks.group import Ranks
+from pptsn.training.ranks.joining import join
 from pptsn.training.recipe import Recipe
+from pptsn.training.resuming import require_resumable
 from pptsn.training.validation import validate
+from pptsn.training.writing import RunWriter
 
 # Streams of random numbers, so that none of them repeats another: the loader draws from (seed, epoch, ...) itself.
 _WEIGHTS_STREAM, _DROPOUT_STREAM, _MIXUP_STREAM = 101, 102, 103
@@ -48,22 +53,37 @@ class TrainingResult:
 
 
 def train(
-    recipe: Recipe, output: str | Path, *, resume: bool = False, display: Display | None = None
+    recipe: Recipe,
+    output: str | Path,
+    *,
+    resume: bool = False,
+    resume_ranks: bool = False,
+    display: Display | None = None,
 ) -> TrainingResult:
     """Train by `recipe` into the folder `output` (see `checkpoint`), and return how it ended.
 
+    In a process that Paddle's launcher started, this is one rank of several: each has its share of the list, and
+    rank 0 alone writes and shows.
     resume: go on from the last checkpoint in `output`, from the start where there is none yet.
-    Raises PptsnError: unusable lists, weights or folder; a loss that is no number; an interruption by Ctrl-C.
+    resume_ranks: even where it was made by another number of ranks.
+    Raises PptsnError: unusable lists, weights or folder; a loss that is no number; an interruption by Ctrl-C;
+    ranks that do not meet, or were started with different recipes or lists.
     """
-    display = display or Display()
-    select_device(recipe.device)
-    labels = labels_of(recipe)
-    samples = sample_lists(recipe, classes=len(labels))
+    ranks = join(recipe.device)
+    display = display or Display.of_rank(ranks.member)
+    with ranks.together():
+        labels = labels_of(recipe)
+        samples = sample_lists(recipe, classes=len(labels))
+    require_alike(ranks, recipe, samples.digest())
     run = RunFolder(output)
-    with run.locked():
-        resumption = run.open(recipe, resume=resume)
-        trainer = Trainer(recipe, run, labels=labels, samples=samples, display=display)
-        trainer.start(resumption)
+    with ExitStack() as held:
+        resumption = None
+        with ranks.together():
+            if ranks.is_first:
+                held.enter_context(run.locked())
+                resumption = run.open(recipe, resume=resume)
+            trainer = Trainer(recipe, run, labels=labels, samples=samples, display=display, ranks=ranks)
+        trainer.start(resumption, any_ranks=resume_ranks)
         try:
             return trainer.run_epochs()
         except KeyboardInterrupt as error:
@@ -82,18 +102,24 @@ class Trainer:
         labels: tuple[str, ...],
         samples: SampleLists,
         display: Display,
+        ranks: Ranks,
     ) -> None:
+        self._ranks = ranks
         self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
         self._samples = samples
         self._data_digest = samples.digest()
-        self._batches = batch_count(len(samples.train), mode="train", batch_size=recipe.optimizer.batch_size)
+        clips_per_step = recipe.optimizer.batch_size * ranks.count
+        self._batches = batch_count(len(samples.train), mode="train", batch_size=clips_per_step)
         paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
         model = recipe.model
         self._model = build_network(
             model.architecture, depth=model.depth, classes=len(labels), drop_ratio=model.drop_ratio
         )
         self._optimizer = RecipeOptimizer(
-            self._model, momentum=recipe.optimizer.momentum, weight_decay=recipe.optimizer.weight_decay
+            self._model,
+            momentum=recipe.optimizer.momentum,
+            weight_decay=recipe.optimizer.weight_decay,
+            ranks=ranks,
         )
         self._scaler = loss_scaler() if recipe.amp and paddle.get_device().startswith("gpu") else None
         self.epoch = 0
@@ -101,30 +127,52 @@ class Trainer:
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0
 
-    def start(self, resumption: Resumption | None) -> None:
-        """Take over a checkpoint, or begin with the pretrained weights of the recipe."""
-        if resumption is not None:
-            self._take_over(resumption)
-        elif self._recipe.model.pretrained is not None:
-            part = self._recipe.model.pretrained_backbone_only
-            report = load_weights(self._model, self._recipe.model.pretrained, backbone_only=part)
-            left_out = f", left out {', '.join(report.left_out)}" if report.left_out else ""
-            source = self._recipe.model.pretrained
-            self._display.line(f"{source}: loaded {report.loaded} entries ({report.kind}){left_out}")
+    def start(self, resumption: Resumption | None, *, any_ranks: bool = False) -> None:
+        """Take over a checkpoint, or begin with the pretrained weights of the recipe: rank 0 does, for all ranks.
+
+        resumption: None in the other ranks.  any_ranks: whether its number of ranks may be another.
+        """
+        with self._ranks.together():
+            if resumption is not None:
+                require_resumable(
+                    resumption.state,
+                    root=self._run.root,
+                    data_digest=self._data_digest,
+                    ranks=self._ranks.count,
+                    any_ranks=any_ranks,
+                    display=self._display,
+                )
+                apply_checkpoint(self._model, resumption.weights)
+            elif self._ranks.is_first and self._recipe.model.pretrained is not None:
+                self._begin_with(self._recipe.model.pretrained)
+        self._ranks.take_first_state(self._model)
+        (state, *_) = self._ranks.gather(dataclasses.asdict(resumption.state) if resumption else None)
+        if state is not None:
+            self._go_on_from(TrainingState(**state))
+            velocities = resumption.optimizer if resumption else self._optimizer.empty_state()
+            source = resumption.folder if resumption else self._run.root
+            with self._ranks.together():
+                self._optimizer.load_state(velocities, source=source)
+            self._optimizer.load_state(self._ranks.first_arrays(velocities), source=source)
+
+    def _begin_with(self, weights: Path) -> None:
+        report = load_weights(self._model, weights, backbone_only=self._recipe.model.pretrained_backbone_only)
+        left_out = f", left out {', '.join(report.left_out)}" if report.left_out else ""
+        self._display.line(f"{weights}: loaded {report.loaded} entries ({report.kind}){left_out}")
 
     def run_epochs(self) -> TrainingResult:
         """Train the epochs that are left."""
         epochs = self._recipe.optimizer.epochs
         settings, workers = clip_settings(self._recipe), self._recipe.data.workers
         size, seed = self._recipe.optimizer.batch_size, self._recipe.seed
+        member = self._ranks.member
         with (
-            MetricsLog(self._run.metrics, keep_bytes=self._metrics_bytes) as log,
-            Loader(settings, batch_size=size, workers=workers, seed=seed) as loader,
+            self._open_writer() as writer,
+            Loader(settings, batch_size=size, workers=workers, seed=seed, member=member) as loader,
             self._display.bar("training", total=epochs * self._batches, done=self.epoch * self._batches) as bar,
         ):
-            self._draw()  # at once, so that a missing Matplotlib shows before an epoch's work
             while self.epoch < epochs:
-                self._run_epoch(loader, log, bar)
+                self._run_epoch(loader, writer, bar)
         return TrainingResult(
             epochs=self.epoch,
             best_epoch=self._best_epoch,
@@ -133,12 +181,22 @@ class Trainer:
             last_weights=self._run.last_weights,
         )
 
-    def _run_epoch(self, loader: Loader, log: MetricsLog, bar: Bar) -> None:
+    def _open_writer(self) -> RunWriter:
+        model, first = self._recipe.model, self._ranks.is_first
+        title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} segments"
+        with self._ranks.together():
+            writer = RunWriter(self._run, is_first=first, title=title, keep_bytes=self._metrics_bytes)
+            writer.draw()  # at once, so that a missing Matplotlib shows before an epoch's work
+        return writer
+
+    def _run_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> None:
         started = time.monotonic()
-        train_loss, unreadable = self._train_epoch(loader, log, bar)
+        train_loss, unreadable = self._train_epoch(loader, writer, bar)
         training_s = time.monotonic() - started
         place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
-        validation = validate(self._model, loader, self._samples.val, display=self._display, place=place)
+        validation = validate(
+            self._model, loader, self._samples.val, display=self._display, place=place, ranks=self._ranks
+        )
         unreadable += validation.unreadable
         self.epoch += 1
         # Among equals the surer one: on a small list many epochs get as many clips right.
@@ -155,29 +213,32 @@ class Trainer:
             "clips_per_s": len(self._samples.train) / training_s,
             "duration_s": time.monotonic() - started,
         }
-        log.write("epoch", **values, unreadable=unreadable)
-        self._commit(log)
-        self._draw()
+        with self._ranks.together():
+            writer.write("epoch", **values, unreadable=unreadable)
+            self._commit(writer)
+            writer.draw()
         self._display.line(_summary(values, self._recipe.optimizer.epochs, len(unreadable)))
 
-    def _train_epoch(self, loader: Loader, log: MetricsLog, bar: Bar) -> tuple[float, list[str]]:
-        """Return the mean loss, and a line for each clip that could not be read."""
+    def _train_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> tuple[float, list[str]]:
+        """Return the mean loss, and a line for each clip that could not be read, of all ranks."""
         self._model.train()
-        paddle.seed(_seed(self._recipe.seed, _DROPOUT_STREAM, self.epoch))
+        paddle.seed(_seed(*self._ranks.stream(self._recipe.seed, _DROPOUT_STREAM, self.epoch)))
         losses: list[float] = []
         unreadable: list[str] = []
-        for batch in loader.batches(self._samples.train, mode="train", epoch=self.epoch):
+        for batch in self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch)):
             unreadable += batch.unreadable
             rate = self._rate(len(losses))
-            loss = self._step(batch, rate)
+            own_loss = self._step(batch, rate)
+            loss = float(np.mean(self._ranks.gather(own_loss)))
             clips = [str(self._samples.train[index].path) for index in batch.indices]
             place = f"epoch {self.epoch + 1}, iteration {self._iteration}{self._what_stays()}"
-            check_step(self._model, loss, clips=clips, place=place)
-            self._record(log, bar, batch_number=len(losses), loss=loss, rate=rate)
+            with self._ranks.together():
+                check_step(self._model, own_loss, clips=clips, place=place)
+                self._record(writer, bar, batch_number=len(losses), loss=loss, rate=rate)
             losses.append(loss)
         if not losses:
             raise UsageError("training list", "has fewer readable clips than one batch", "lower batch_size")
-        return float(np.mean(losses)), unreadable
+        return float(np.mean(losses)), [line for lines in self._ranks.gather(unreadable) for line in lines]
 
     def _rate(self, batch_number: int) -> float:
         options = self._recipe.optimizer
@@ -193,7 +254,7 @@ class Trainer:
     def _step(self, batch: Batch, rate: float) -> float:
         """Do one optimiser step and return its loss."""
         augmentation = self._recipe.augmentation
-        rng = np.random.default_rng([self._recipe.seed, self._iteration, _MIXUP_STREAM])
+        rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, self._iteration, _MIXUP_STREAM))
         mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
         labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
         with paddle.amp.auto_cast(enable=self._scaler is not None):
@@ -205,18 +266,20 @@ class Trainer:
         self._optimizer.step(loss, scaler=self._scaler)
         return float(loss)
 
-    def _record(self, log: MetricsLog, bar: Bar, *, batch_number: int, loss: float, rate: float) -> None:
+    def _record(self, writer: RunWriter, bar: Bar, *, batch_number: int, loss: float, rate: float) -> None:
         """Count one iteration, show it, and log some."""
         if self._iteration % self._recipe.log_every == 0:
             fraction = self.epoch + batch_number / self._batches
-            log.write("iteration", epoch=fraction, iteration=self._iteration, loss=loss, rate=rate)
+            writer.write("iteration", epoch=fraction, iteration=self._iteration, loss=loss, rate=rate)
         self._iteration += 1
         bar.advance(description=f"epoch {self.epoch + 1}, loss {loss:.3f}")
 
     def _what_stays(self) -> str:
         return f" (the checkpoint of epoch {self.epoch} stays)" if self.epoch else ""
 
-    def _commit(self, log: MetricsLog) -> None:
+    def _commit(self, writer: RunWriter) -> None:
+        if not self._ranks.is_first:
+            return
         weights, optimizer = state_of(self._model), self._optimizer.state()
         require_finite(weights | optimizer, place=f"the end of epoch {self.epoch}")
         state = TrainingState(
@@ -225,44 +288,20 @@ class Trainer:
             best_epoch=self._best_epoch,
             best_top1=self._best_top1,
             best_loss=self._best_loss,
-            metrics_bytes=log.durable_bytes(),
+            metrics_bytes=self._metrics_bytes,
             data_digest=self._data_digest,
             loss_scaling=scaling_state(self._scaler),
             arithmetic=arithmetic(paddle),
+            ranks=self._ranks.count,
         )
         spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
-        self._run.commit(state, weights=weights, optimizer=optimizer, spec=spec)
+        writer.commit(state, weights=weights, optimizer=optimizer, spec=spec)
 
-    def _take_over(self, resumption: Resumption) -> None:
-        state = resumption.state
-        if state.data_digest != self._data_digest:
-            cause = "was started with other training or validation lists"
-            raise UsageError(self._run.root, cause, "restore the lists, or choose another --output")
-        apply_checkpoint(self._model, resumption.weights)
-        self._optimizer.load_state(resumption.optimizer, source=resumption.folder)
+    def _go_on_from(self, state: TrainingState) -> None:
         load_scaling(self._scaler, state.loss_scaling)
         self.epoch, self._iteration = state.epoch, state.iteration
         self._best_epoch, self._best_top1, self._best_loss = state.best_epoch, state.best_top1, state.best_loss
         self._metrics_bytes = state.metrics_bytes
-        self._display.line(f"{self._run.root}: going on after epoch {state.epoch}")
-        self._compare_arithmetic(state)
-
-    def _compare_arithmetic(self, state: TrainingState) -> None:
-        """Say so where the weights cannot be, to the bit, those of a run without interruption."""
-        now = arithmetic(paddle)
-        changes = [
-            f"{name} {state.arithmetic.get(name) or 'unset'} → {now.get(name) or 'unset'}"
-            for name in sorted(state.arithmetic.keys() | now.keys())
-            if state.arithmetic and state.arithmetic.get(name) != now.get(name)
-        ]
-        if changes:
-            effect = "the last bits of the weights will not be those of a run without interruption"
-            self._display.line(f"{self._run.root}: was begun on other terms ({', '.join(changes)}): {effect}")
-
-    def _draw(self) -> None:
-        model = self._recipe.model
-        title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} segments"
-        plot_metrics(list(read_metrics(self._run.metrics)), self._run.plot, title=title)
 
 
 def _seed(*key: int) -> int:

@@ -51,6 +51,7 @@ def evaluate(
 
     recipe = load_recipe(config, changes or [])
     from pptsn.training.evaluation import evaluate as run
+    from pptsn.training.ranks.environment import member_of
 
     result = run(
         recipe,
@@ -61,13 +62,14 @@ def evaluate(
         device=device,
         decoders=read_decoders(decoders),
     )
-    if as_json:
-        typer.echo(json.dumps({"weights": printable(str(weights)), **result.to_dict()}))
-    else:
-        _show_evaluation(weights, result)
-    for line in result.unreadable:
-        typer.echo(f"pptsn: error: {printable(line)}", err=True)
-    print_warnings(result.warned, total=result.clips, failed=len(result.unreadable))
+    if member_of().is_first:  # it tells what all ranks found
+        if as_json:
+            typer.echo(json.dumps({"weights": printable(str(weights)), **result.to_dict()}))
+        else:
+            _show_evaluation(weights, result)
+        for line in result.unreadable:
+            typer.echo(f"pptsn: error: {printable(line)}", err=True)
+        print_warnings(result.warned, total=result.clips, failed=len(result.unreadable))
     if result.unreadable:
         raise typer.Exit(1)
 

@@ -143,7 +143,7 @@ def main() -> None:
 
 def _outcome(stop: Stop) -> int:
     """Run the command line and return the exit code, but for a program that was stopped."""
-    from pptsn.runtime.base.errors import PptsnError, ToldElsewhere
+    from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError
 
     try:
         try:
@@ -153,15 +153,14 @@ def _outcome(stop: Stop) -> int:
         return DONE
     except SystemExit as ending:
         return _code_of(ending)
-    except ToldElsewhere as error:
-        return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
         _give_up(sys.stdout)
     except PptsnError as error:
         if stop.exit_code is None or isinstance(error.__cause__, KeyboardInterrupt):
-            _complain(str(error))
+            if not isinstance(error, ToldElsewhereError):
+                _complain(str(error))
             stop.said = True
         return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else error.exit_code
     except OSError as error:  # a full disk, say: whatever no command could foresee

@@ -31,9 +31,12 @@ def train(
     from pptsn.training.recipe import load_recipe
 
     recipe = load_recipe(config, changes or [])
+    from pptsn.training.ranks.environment import member_of
     from pptsn.training.trainer import train as run
 
     result = run(recipe, output, resume=resume)
+    if not member_of().is_first:  # rank 0 tells it
+        return
     typer.echo(
         f"trained {result.epochs} epochs; best validation top-1 {result.best_top1:.1%} "
         f"in epoch {result.best_epoch}: {result.best_weights}"

@@ -71,7 +71,7 @@ class UsageError(PptsnError):
     exit_code = USAGE
 
 
-class ToldElsewhere(PptsnError):
+class ToldElsewhereError(PptsnError):
     """The end of a process whose job ends, for what another of its processes tells: this one says nothing."""
 
 

@@ -50,6 +50,7 @@ class TrainingState:
     validation: the epoch counted from 1, its top-1 in 0..1, its loss.
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
     loss_scaling: of automatic mixed precision; empty without it.
+    ranks: how many trained it.
     arithmetic: what the last bits depend on, see `pptsn.runtime.engines.paddle.library`; empty in older runs.
     Random numbers are not part of it: all of them follow from (seed, epoch, iteration or place in the list).
     """
@@ -63,6 +64,7 @@ class TrainingState:
     data_digest: str
     loss_scaling: Mapping[str, float]
     arithmetic: Mapping[str, str] = field(default_factory=dict)
+    ranks: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

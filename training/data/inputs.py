@@ -42,12 +42,17 @@ class SampleLists:
 
     def digest(self) -> str:
         """Return the SHA-256, in hexadecimal, of clips, labels and their order."""
-        digest = hashlib.sha256()
-        for clips in (self.train, self.val):
-            digest.update(f"{len(clips)}\n".encode())
-            for clip in clips:
-                digest.update(f"{clip.path}\0{clip.label}\0{clip.frames}\n".encode())
-        return digest.hexdigest()
+        return lists_digest(self.train, self.val)
+
+
+def lists_digest(*lists: Sequence[Sample]) -> str:
+    """Return the SHA-256, in hexadecimal, of the clips and labels of `lists` and their order."""
+    digest = hashlib.sha256()
+    for clips in lists:
+        digest.update(f"{len(clips)}\n".encode())
+        for clip in clips:
+            digest.update(f"{clip.path}\0{clip.label}\0{clip.frames}\n".encode())
+    return digest.hexdigest()
 
 
 def sample_lists(recipe: Recipe, *, classes: int) -> SampleLists:

@@ -46,6 +46,11 @@ class Member:
         return share
 
 
+def counted(ranks: int) -> str:
+    """Return how many ranks, in words."""
+    return "1 rank" if ranks == 1 else f"{ranks} ranks"
+
+
 def member_of(environment: Mapping[str, str] = os.environ) -> Member:
     """Return which rank of how many `environment` makes this process; without a launcher, the one of one.
 

@@ -1,4 +1,4 @@
-"""How a rank finds the others: its device, the meeting at rank 0, and that all were started alike."""
+"""How a rank finds the others: the meeting at rank 0, and its device."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import time
 import warnings
 
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
+from pptsn.runtime.base.progress import notes
 from pptsn.training.network._paddle import paddle, select_device
+from pptsn.training.ranks.collectives import Collectives
 from pptsn.training.ranks.environment import Member, member_of
 from pptsn.training.ranks.group import Ranks
-from pptsn.training.recipe import Recipe, changed_keys, parse_recipe
 
 # How long a rank waits for rank 0, which may be importing still or be started by hand on another machine.
 MEETING_S = 120.0
@@ -38,27 +39,13 @@ def join(device: str) -> Ranks:
         os.environ["PADDLE_DISTRI_BACKEND"] = _GLOO
     _meet(member)
     _connect(member)
-    select_device(_device_of(device))
-    return Ranks(member)
+    own = _device_of()
+    select_device(own)
+    notes().print(f"rank {member.rank} of {member.count}: joined the others, on {own}", markup=False)
+    return Ranks(member, collectives=Collectives(member.count), device=own)
 
 
-def require_alike(ranks: Ranks, recipe: Recipe, lists_digest: str) -> None:
-    """Raise UsageError, in rank 0, where a rank was started with another recipe or other lists than rank 0."""
-    started = ranks.gather({"recipe": recipe.model_dump(mode="json"), "lists": lists_digest})
-    with ranks.together():
-        if not ranks.is_first:
-            return
-        for rank, other in enumerate(started):
-            changes = changed_keys(recipe, parse_recipe(other["recipe"], source=f"rank {rank}"))
-            if changes:
-                cause = f"was started with another recipe than rank 0: {', '.join(changes)}"
-                raise UsageError(f"rank {rank}", cause, "start all ranks with one recipe")
-            if other["lists"] != lists_digest:
-                cause = "has other training or validation lists than rank 0"
-                raise UsageError(f"rank {rank}", cause, "give all machines the same lists, under the same paths")
-
-
-def _device_of(device: str) -> str:
+def _device_of() -> str:
     if os.environ.get("PADDLE_DISTRI_BACKEND") == _GLOO:
         return "cpu"
     return f"cuda:{paddle.distributed.ParallelEnv().device_id}"

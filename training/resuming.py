@@ -1,0 +1,46 @@
+"""Whether a run may go on from a checkpoint, and what is to be said of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.engines.paddle.library import arithmetic
+from pptsn.training.checkpoint.run_folder import TrainingState
+from pptsn.training.network._paddle import paddle
+from pptsn.training.progress import Display
+from pptsn.training.ranks.environment import counted
+
+
+def require_resumable(
+    state: TrainingState, *, root: Path, data_digest: str, ranks: int, any_ranks: bool, display: Display
+) -> None:
+    """Raise UsageError where a run in `root` may not go on from `state`; show what its user should know.
+
+    data_digest: of the lists now.  ranks: how many there are now; any_ranks: though there were others.
+    """
+    if state.data_digest != data_digest:
+        cause = "was started with other training or validation lists"
+        raise UsageError(root, cause, "restore the lists, or choose another --output")
+    if state.ranks != ranks and not any_ranks:
+        cause = f"was trained by {counted(state.ranks)}, and is to go on by {ranks}"
+        remedy = "start as many, or allow it with --resume-ranks: a step will have another number of clips"
+        raise UsageError(root, cause, remedy)
+    display.line(f"{root}: going on after epoch {state.epoch}")
+    if state.ranks != ranks:
+        change = f"{counted(ranks)} in place of {state.ranks}"
+        display.line(f"{root}: goes on by {change}, with another number of clips a step")
+    _compare_arithmetic(state, root, display)
+
+
+def _compare_arithmetic(state: TrainingState, root: Path, display: Display) -> None:
+    """Say so where the weights cannot be, to the bit, those of a run without interruption."""
+    now = arithmetic(paddle)
+    changes = [
+        f"{name} {state.arithmetic.get(name) or 'unset'} → {now.get(name) or 'unset'}"
+        for name in sorted(state.arithmetic.keys() | now.keys())
+        if state.arithmetic and state.arithmetic.get(name) != now.get(name)
+    ]
+    if changes:
+        effect = "the last bits of the weights will not be those of a run without interruption"
+        display.line(f"{root}: was begun on other terms ({', '.join(changes)}): {effect}")
