@@ -15,6 +15,7 @@ from pptsn.runtime.base.errors import DONE, FAILED, INTERRUPTED, UNEXPECTED, exi
 if TYPE_CHECKING:
     import typer
 
+    from pptsn.runtime.base.errors import PptsnError
     from pptsn.runtime.base.stopping import Stop
 
 # What Python may take to end, once the command is done: other threads may hang.
@@ -143,7 +144,7 @@ def main() -> None:
 
 def _outcome(stop: Stop) -> int:
     """Run the command line and return the exit code, but for a program that was stopped."""
-    from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError
+    from pptsn.runtime.base.errors import PptsnError
 
     try:
         try:
@@ -158,11 +159,7 @@ def _outcome(stop: Stop) -> int:
     except BrokenPipeError:
         _give_up(sys.stdout)
     except PptsnError as error:
-        if stop.exit_code is None or isinstance(error.__cause__, KeyboardInterrupt):
-            if not isinstance(error, ToldElsewhereError):
-                _complain(str(error))
-            stop.said = True
-        return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else error.exit_code
+        return _expected(error, stop)
     except OSError as error:  # a full disk, say: whatever no command could foresee
         _give_up(sys.stdout)
         if stop.exit_code is None:
@@ -172,6 +169,18 @@ def _outcome(stop: Stop) -> int:
             _complain(_unexpected(error))
         return UNEXPECTED
     return FAILED
+
+
+def _expected(error: PptsnError, stop: Stop) -> int:
+    """Tell an error that a user can meet, and return its exit code."""
+    from pptsn.runtime.base.errors import ToldElsewhereError
+
+    interrupted = isinstance(error.__cause__, KeyboardInterrupt)
+    if stop.exit_code is None or interrupted:
+        if not isinstance(error, ToldElsewhereError):
+            _complain(str(error))
+        stop.said = True
+    return INTERRUPTED if interrupted else error.exit_code
 
 
 def _unexpected(error: BaseException) -> str:
