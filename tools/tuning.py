@@ -16,7 +16,7 @@ import typer
 
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.tuned import Setting
-from pptsn.runtime.tune.measuring import crops_per_second
+from pptsn.runtime.tune.measuring import CROPS_OF_A_LONG_RUN, crops_per_second
 from pptsn.runtime.tune.run import TuneRun, folder_timer, tune
 from tools.program import run, tell
 
@@ -62,7 +62,11 @@ def measured_again(
         tell(f"settings, round {number + 1} of {rounds}")
         for setting, found in rates.items():
             with open_engine(
-                model, backend=setting.backend, device=setting.device, threads=setting.threads
+                model,
+                backend=setting.backend,
+                device=setting.device,
+                threads=setting.threads,
+                crops=CROPS_OF_A_LONG_RUN,
             ) as engine:
                 found.append(crops_per_second(engine, setting.batch_size, seconds=seconds))
     return {setting: statistics.median(found) for setting, found in rates.items()}

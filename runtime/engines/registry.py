@@ -61,8 +61,9 @@ def open_engine(
         A model quantized for TensorRT runs so on a CPU in any case.
     tuning: `fast` starts at once; `full` makes ONNX Runtime faster on a GPU, after 10 to 20 s of preparation that
         long runs are worth; `auto` goes by `crops`.  Nothing else has such a choice.
-    crops: about how many are to be inferred until it is closed, for both kinds of `auto`; None where nobody knows,
-        as of a stream, which counts as many.
+    crops: about how many are to be inferred until it is closed, for both kinds of `auto`, and for OpenVINO, which
+        works on two batches side by side where there are many.  None where nobody knows, as of a stream: for
+        `auto` it counts as many, OpenVINO then gives each batch all threads.
 
     Raises UsageError for unknown names and for a model that the backend does not run, ModelError for an unusable
     file, MissingDependencyError for a missing package, driver or device, PluginError for a broken plugin.

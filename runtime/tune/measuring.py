@@ -14,6 +14,9 @@ from pptsn.runtime.engines.lending import inferred
 
 Clock = Callable[[], float]
 
+# Engines are opened for this much work: what is found is to hold for long runs.
+CROPS_OF_A_LONG_RUN = 1_000_000_000
+
 _LEAST_BATCHES = 2
 
 

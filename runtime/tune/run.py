@@ -24,6 +24,7 @@ from pptsn.runtime.tune.decoding import (
     seconds_for_folder,
     write_clip,
 )
+from pptsn.runtime.tune.measuring import CROPS_OF_A_LONG_RUN
 from pptsn.runtime.tune.search import Search
 from pptsn.runtime.video import open_video
 
@@ -112,7 +113,13 @@ def _throughputs(run: TuneRun, fastest: Measured) -> list[Throughput]:
 @contextmanager
 def folder_timer(run: TuneRun, setting: Setting) -> Iterator[Callable[[int, int], float]]:
     """Yield what has so many clips classified with so many decoders, and returns how many seconds that took."""
-    engine = open_engine(run.path, backend=setting.backend, device=setting.device, threads=setting.threads)
+    engine = open_engine(
+        run.path,
+        backend=setting.backend,
+        device=setting.device,
+        threads=setting.threads,
+        crops=CROPS_OF_A_LONG_RUN,
+    )
     with (
         Recognizer(engine, batch_size=setting.batch_size) as recognizer,
         temporary_folder() as folder,

@@ -14,7 +14,7 @@ from pptsn.runtime.engines.base import Engine
 from pptsn.runtime.engines.device import DeviceError
 from pptsn.runtime.engines.registry import AUTO, BACKENDS, backend_runs, open_engine
 from pptsn.runtime.engines.tuned import Measured, Setting
-from pptsn.runtime.tune.measuring import Clock, crops_per_second
+from pptsn.runtime.tune.measuring import CROPS_OF_A_LONG_RUN, Clock, crops_per_second
 
 # Beside what an engine takes by itself; one that would take longer than this share of all the time is not tried.
 _BATCHES = (5, 10, 25, 64, 125)
@@ -72,7 +72,7 @@ class Search:
     def _open(self, backend: str, device: str, threads: int | None) -> tuple[Engine, float]:
         """Return the engine, and how long its opening took."""
         started_s = self.clock()
-        engine = self.opener(self.path, backend=backend, device=device, threads=threads)
+        engine = self.opener(self.path, backend=backend, device=device, threads=threads, crops=CROPS_OF_A_LONG_RUN)
         return engine, self.clock() - started_s
 
     def _try_batches(self, backend: str, share_s: float) -> list[Measured]:

@@ -25,19 +25,21 @@ def compiled_models() -> FileCache:
 class Compilation:
     """How a model is compiled.
 
-    threads: CPU threads of one call.
+    threads: CPU threads of all streams.
+    streams: how many calls are worked on side by side, by a share of the threads each.
     precision: that FP32 is multiplied in: "f32" or "bf16".  OpenVINO's own choice would be bfloat16 wherever the
         CPU has it.
     """
 
     threads: int
+    streams: int = 1
     precision: str = "f32"
 
     def config(self) -> dict[str, Any]:
         """Return OpenVINO's properties for it."""
         return {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY" if self.streams == 1 else "THROUGHPUT",
+            "NUM_STREAMS": self.streams,
             "INFERENCE_NUM_THREADS": self.threads,
             "INFERENCE_PRECISION_HINT": self.precision,
             # Pinned threads share a core with whoever else pins: a second process, or a decoder.

@@ -14,7 +14,7 @@ from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import DeviceError
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.tune import search
-from pptsn.runtime.tune.measuring import crops_per_second
+from pptsn.runtime.tune.measuring import CROPS_OF_A_LONG_RUN, crops_per_second
 from pptsn.runtime.tune.search import Search, candidates
 from tests.models import tiny_spec, write_tiny_model
 
@@ -32,11 +32,15 @@ class Machine:
     hiccups: dict[int, float] = field(default_factory=dict)  # seconds that a call takes longer, by its number
     calls: int = 0
     open_engines: int = 0
+    asked_for: set[int | None] = field(default_factory=set)  # crops that engines were opened for
 
     def clock(self) -> float:
         return self.now_s
 
-    def open(self, path: Path, *, backend: str, device: str, threads: int | None) -> Engine:
+    def open(
+        self, path: Path, *, backend: str, device: str, threads: int | None, crops: int | None = None
+    ) -> Engine:
+        self.asked_for.add(crops)
         if backend not in self.crop_s:
             raise MissingDependencyError(backend, "is not installed", "install it")
         self.now_s += self.opening_s[backend]
@@ -86,6 +90,7 @@ def test_the_faster_backend_comes_first(monkeypatch: pytest.MonkeyPatch) -> None
     assert slow.crops_per_s == pytest.approx(100 / 3)
     assert (fast.opening_s, slow.opening_s) == (1.0, 0.5)
     assert machine.open_engines == 0
+    assert machine.asked_for == {CROPS_OF_A_LONG_RUN}
 
 
 @pytest.mark.parametrize("seconds", [5.0, 30.0, 100.0])
@@ -126,7 +131,7 @@ def test_fewer_threads_are_tried_and_taken_where_they_are_faster(monkeypatch: py
     assert {4, 7} <= set(tried)
     machine.crop_s["fast"], machine.cores = -1, 8  # a machine that is in its own way
 
-    def crowded(path: Path, *, backend: str, device: str, threads: int | None) -> Engine:
+    def crowded(path: Path, *, backend: str, device: str, threads: int | None, crops: int) -> Engine:
         machine.open_engines += 1
         return TimedEngine(machine, backend, 0.01 * (1 if threads == 4 else 2))
 
