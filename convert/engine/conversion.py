@@ -20,6 +20,7 @@ from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.base.files import atomic_file, refuse_overwriting, require_writable
 from pptsn.runtime.engines.tensorrt.api import TensorRT, import_tensorrt
 from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.model.kinds import MODEL, refuse_others
 from pptsn.runtime.model.manifest import (
     PLAN_SUFFIX,
     Manifest,
@@ -77,6 +78,7 @@ def convert_to_engine(
     """
     model, output = Path(model), Path(output)
     _check_paths(model, output, options)
+    refuse_others(model, MODEL)
     source = ModelFile.open(model, keep_content=True)  # so that what is hashed is what is built
     _check_precision(source, precision)
     graph = onnx.load_model_from_string(source.content)

@@ -15,6 +15,7 @@ from pptsn.convert.verify.report import Report, report_path
 from pptsn.runtime.base.files import atomic_file
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.model.export_folder import read_export_spec
+from pptsn.runtime.model.kinds import EXPORT, refuse_others
 
 
 def convert_to_onnx(
@@ -29,6 +30,7 @@ def convert_to_onnx(
     """
     export, output = Path(export), Path(output)
     check_output(output)
+    refuse_others(export, EXPORT)
     spec = read_export_spec(export)
     network = network_from_export(export)
     simplify(network)

@@ -10,6 +10,7 @@ import onnx
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.model.file import ModelFile, sealed
+from pptsn.runtime.model.kinds import MODEL, refuse_others
 from pptsn.runtime.model.reference import Reference
 from pptsn.runtime.model.spec import ModelSpec
 
@@ -50,5 +51,6 @@ def check_output(output: Path, model: Path | None = None) -> None:
 
 def load_model(path: str | Path) -> tuple[onnx.ModelProto, ModelSpec]:
     """Return a deployment graph and its spec; raises ModelError for a damaged file or another model."""
+    refuse_others(Path(path), MODEL)
     file = ModelFile.open(path, keep_content=True)
     return onnx.load_model_from_string(file.content), file.spec

@@ -13,6 +13,7 @@ from pptsn.runtime.engines.paddle.library import import_paddle
 from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.runtime.model.export_folder import export_files, read_export_spec
+from pptsn.runtime.model.kinds import EXPORT, refuse_others
 
 # Crops a call: what is fastest on a CPU changes little from here on, and memory grows.
 _BATCH = 10
@@ -28,6 +29,7 @@ class PaddleExportEngine(Engine):
 
     def __init__(self, export: str | Path, *, mirror: bool = True) -> None:
         export = Path(export)
+        refuse_others(export, EXPORT)
         self.spec = dataclasses.replace(read_export_spec(export), mirror=mirror)
         program, parameters = export_files(export)
         paddle = import_paddle("running an export folder needs it", extra="convert")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Any
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.model.contents import unfit_content
+from pptsn.runtime.model.kinds import MODEL, PLAN, refuse_others
 from pptsn.runtime.model.manifest import PLAN_SUFFIX, Manifest, read_manifest, read_plan
 from pptsn.runtime.model.protobuf import Field, bytes_field, fields
 from pptsn.runtime.model.reference import Reference
@@ -37,9 +37,6 @@ _REFERENCE_KEY = "pptsn.reference"
 _METADATA_PROPS = 14  # ModelProto.metadata_props: StringStringEntryProto {1: key, 2: value}
 _KEY, _VALUE = 1, 2
 _REMEDY = "copy the file again, or convert the model again"
-# What Paddle writes: by name, or by the first bytes of a pickle of a protocol that has them.
-_PADDLE_SUFFIXES = frozenset({".pdparams", ".pdopt", ".pdiparams", ".pdmodel"})
-_PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _TARGETS = ("tensorrt", "cpu")
 _MOST_JSON_BYTES = 4_000_000
 
@@ -74,6 +71,7 @@ class ModelFile:
         """
         path = Path(path)
         if path.suffix.lower() == PLAN_SUFFIX:
+            refuse_others(path, PLAN)
             return cls.open_plan(path)
         if keep_content:
             with _reading(path):
@@ -175,26 +173,12 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise ModelError(path, "is no regular file", "name an .onnx file")
-        _refuse_checkpoint(path)
+        refuse_others(path, MODEL)
         yield
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})", "name an .onnx file") from error
     except ValueError as error:  # an empty file cannot be mapped, and says so by ValueError too
         raise ModelError(path, f"is no ONNX model, or a damaged one ({error})", _REMEDY) from error
-
-
-def _refuse_checkpoint(path: Path) -> None:
-    """Raise ModelError, with the way from there to a model, where `path` is what Paddle writes."""
-    if path.is_dir():
-        return
-    with open(path, "rb") as stream:
-        first = stream.read(2)
-    if path.suffix.lower() in _PADDLE_SUFFIXES or first in _PICKLES:
-        cause = "is a checkpoint of Paddle's, not a model that runs on a device"
-        remedy = (
-            f"pptsn export --weights {shlex.quote(str(path))} -o EXPORT, then pptsn convert onnx EXPORT -o M.onnx"
-        )
-        raise ModelError(path, cause, f"make one by: {remedy}")
 
 
 def _from_onnx(path: Path, data: bytes | mmap.mmap, content: bytes = b"") -> ModelFile:

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.runtime.model.kinds import CHECKPOINT, refuse_others
 from pptsn.training.checkpoint.instructions import (
     Builder,
     PickleMachine,
@@ -210,6 +211,7 @@ def read_pickle(path: str | Path) -> dict[str, Array]:
     Raises InputError where there is no such file, ModelError where it is damaged or holds anything else.
     """
     path = Path(path)
+    refuse_others(path, CHECKPOINT)
     try:
         with _Bounded(path) as stream:
             content = PickleMachine(_Builders(stream.size).admitted()).run(stream)
