@@ -20,7 +20,7 @@ PLAN = "a TensorRT plan"
 
 # By the first bytes: of a pickle whose protocol has them, of a plan, of an ONNX file (its format's version).
 _PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
-_PLAN_START = b"ftrt"
+_PLAN_STARTS = (b"ftrt",)
 _MODEL_STARTS = tuple(bytes((0x08, version)) for version in range(3, 32))
 # By name, where the bytes do not tell.
 _SUFFIXES = {
@@ -41,10 +41,10 @@ def kind_of(path: Path) -> str | None:
         return None
     try:
         with open(path, "rb") as stream:
-            first = stream.read(len(_PLAN_START))
+            first = stream.read(4)
     except OSError:  # whoever reads it will say why
         return None
-    starts = {CHECKPOINT: _PICKLES, MODEL: _MODEL_STARTS, PLAN: _PLAN_START}
+    starts = {CHECKPOINT: _PICKLES, MODEL: _MODEL_STARTS, PLAN: _PLAN_STARTS}
     told = next((kind for kind, start in starts.items() if first.startswith(start)), None)
     return told or _SUFFIXES.get(path.suffix.lower())
 
