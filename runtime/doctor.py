@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import PADDLE_GPU_INSTALL, PptsnError, install_command
+from pptsn.runtime.base.errors import PADDLE_GPU_INSTALL, PptsnError, install_command, one_line
 from pptsn.runtime.base.plugins import FAILURES, Registry, Requirement
 from pptsn.runtime.engines.backend import AnyBackend, Trial
 from pptsn.runtime.engines.registry import BACKENDS
@@ -167,6 +167,13 @@ def _plugin_problems() -> list[str]:
     return list(dict.fromkeys(line for registry in _REGISTRIES.values() for line in registry.problems()))
 
 
+def _cell(text: str) -> str:
+    """Return a text from elsewhere for a table: as it stands, and on one line."""
+    from rich.markup import escape
+
+    return escape(one_line(text))
+
+
 def render(findings: dict[str, Any], console: Console) -> None:
     """Print what `examine` found, for people."""
     from rich.markup import escape
@@ -181,10 +188,12 @@ def render(findings: dict[str, Any], console: Console) -> None:
             console.print(machine[name])
     engines = Table("engine", "device", "works", title="Engines", title_justify="left")
     for engine in findings["engines"]:
-        engines.add_row(engine["name"], engine["device"], "[green]yes[/]" if engine["works"] else "[red]no[/]")
+        engines.add_row(
+            _cell(engine["name"]), _cell(engine["device"]), "[green]yes[/]" if engine["works"] else "[red]no[/]"
+        )
     packages = Table("package", "version", "for", title="Packages", title_justify="left")
     for package in findings["packages"]:
-        packages.add_row(package["name"], package["version"] or "[yellow]-[/]", package["purpose"])
+        packages.add_row(_cell(package["name"]), _cell(package["version"] or "-"), _cell(package["purpose"]))
     console.print(engines)
     # In lines of their own rather than in cells, so that a command can be copied in one piece.
     broken = [engine for engine in findings["engines"] if not engine["works"]]

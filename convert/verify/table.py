@@ -74,7 +74,7 @@ def print_chain(chain: Chain) -> None:
     for index, (heading, _) in enumerate(columns):
         table.add_column(heading, justify="left" if index < 2 else "right", overflow="fold")
     for link in chain.links:
-        table.add_row(*(escape(show(link)) for _, show in columns))
+        table.add_row(*(escape(one_line(show(link))) for _, show in columns))
     console.print(table)
     for link in chain.links:
         for failure in link.failures:

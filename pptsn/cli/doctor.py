@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.lines import say
+
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Say what is installed, which engines and devices work, and what to install for the rest."""
-    from rich.console import Console
-
+    from pptsn.runtime.base.progress import LineConsole
     from pptsn.runtime.doctor import examine, render
 
     findings = examine()
     if as_json:
-        typer.echo(json.dumps(findings, indent=1))
+        for line in json.dumps(findings, indent=1).split("\n"):
+            say(line)
     else:
-        render(findings, Console(highlight=False))
+        render(findings, LineConsole(highlight=False))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.device_options import DecodersOption
+from pptsn.cli.lines import say
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 from pptsn.cli.requirements import require
 
@@ -64,21 +65,21 @@ def evaluate(
     )
     if member_of().is_first:  # it tells what all ranks found
         if as_json:
-            typer.echo(json.dumps({"weights": printable(str(weights)), **result.to_dict()}))
+            say(json.dumps({"weights": printable(str(weights)), **result.to_dict()}))
         else:
             _show_evaluation(weights, result)
         for line in result.unreadable:
-            typer.echo(f"pptsn: error: {printable(line)}", err=True)
+            say(f"pptsn: error: {printable(line)}", err=True)
         print_warnings(result.warned, total=result.clips, failed=len(result.unreadable))
     if result.unreadable:
         raise typer.Exit(1)
 
 
 def _show_evaluation(weights: Path, result: Evaluation) -> None:
-    typer.echo(
+    say(
         f"{weights}: top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.clips} clips "
         f"({result.segments} segments, views {result.views}; {result.precision}, {result.engine})"
     )
     for label, share in zip(result.labels, result.class_top1, strict=True):
         if share is not None and len(result.labels) <= 20:
-            typer.echo(f"  {share:7.2%}  {label}")
+            say(f"  {share:7.2%}  {label}")

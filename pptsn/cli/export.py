@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.lines import say
 from pptsn.cli.requirements import require
 from pptsn.training.export_options import ExportOptions
 
@@ -61,7 +62,7 @@ def export(
         from pptsn.training.export import export_model
 
         spec = export_model(checkpoint, output, options=options, clips=sources)
-    typer.echo(
+    say(
         f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
         f"from frames of {spec.short_side} px ({spec.resize_rule})"
     )

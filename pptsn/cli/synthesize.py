@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.lines import say
+
 
 def synthesize(
     output: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
@@ -29,4 +31,4 @@ def synthesize(
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    typer.echo(f"the set is in {made.root}: lists {made.train.name}, {made.val.name}, {made.test.name}")
+    say(f"the set is in {made.root}: lists {made.train.name}, {made.val.name}, {made.test.name}")

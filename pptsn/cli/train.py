@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.lines import say
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 from pptsn.cli.requirements import require
 
@@ -37,7 +38,7 @@ def train(
     result = run(recipe, output, resume=resume)
     if not member_of().is_first:  # rank 0 tells it
         return
-    typer.echo(
+    say(
         f"trained {result.epochs} epochs; best validation top-1 {result.best_top1:.1%} "
         f"in epoch {result.best_epoch}: {result.best_weights}"
     )

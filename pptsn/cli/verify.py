@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.lines import say
 from pptsn.convert.verify.limits import Gates
 from pptsn.convert.verify.runs import Runs
 
@@ -175,11 +176,12 @@ def show_report(report: Report | Chain | Proof) -> None:
     if isinstance(report, Chain):
         print_chain(report)
     elif isinstance(report, Proof):
-        typer.echo("\n".join(proof_lines(report)))
+        for line in proof_lines(report):
+            say(line)
     else:
-        typer.echo(report_line(report))
+        say(report_line(report))
     for reason in report.skipped:
-        typer.echo(f"skipped {reason}", err=True)
+        say(f"skipped {reason}", err=True)
     if not isinstance(report, Proof):  # which compares no clips
         skipped = len(report.skipped)
         print_warnings(report.warned, total=skipped + _clips_of(report), failed=skipped)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
 
+import pptsn.cli
 from pptsn.benchmarks.reports.writing import escape
-from pptsn.runtime.base.progress import print_detail, print_note, set_verbose
+from pptsn.runtime.base.progress import LineConsole, print_detail, print_note, set_verbose
+from pptsn.runtime.doctor import examine, render
 from tests.clips import write_clip
 from tests.models import LABELS, write_tiny_model
 
@@ -57,3 +60,49 @@ def test_notes_and_details_stay_in_their_line(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("evil", EVIL)
 def test_reports_in_markdown_hold_none_of_it(evil: str) -> None:
     assert escape(f"label {evil}").isprintable()
+
+
+def printing_calls(path: Path) -> set[str]:
+    """Return the calls in a source file by which lines could reach a terminal as they are."""
+    tree = ast.parse(path.read_text())
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return called & {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "rich.print"}
+
+
+def test_commands_print_in_one_place_alone() -> None:
+    folder = Path(pptsn.cli.__file__).parent
+    found = {str(path.relative_to(folder)): printing_calls(path) for path in folder.rglob("*.py")}
+    assert {name: calls for name, calls in found.items() if calls} == {
+        "lines.py": {"typer.echo"},
+        "program.py": {"print", "typer.echo"},  # its version, and errors, each made one line there
+    }
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_what_commands_say_of_files_stays_in_its_line(run, tmp_path: Path, evil: str) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / f"of {evil}x"
+    folder.mkdir()
+    model = write_tiny_model(folder / "model.onnx", labels=tuple(f"{label}{evil}" for label in LABELS))
+    lines = 0
+    for command in (
+        ["convert", "check", model],
+        ["convert", "fp16", model, "-o", folder / "half.onnx"],
+        ["verify", folder / "half.onnx"],
+        ["weights", "list"],
+        ["classify", folder, "--model", model],
+        ["export", "--weights", model, "-o", folder / "export"],
+        ["convert", "onnx", model, "-o", folder / "other.onnx"],
+    ):
+        ending = run(*command)
+        said = shown(f"{ending.out}\n" if ending.out and ending.out[-1] != "\n" else ending.out or "\n")
+        assert all(map(str.isprintable, [*said, *shown(ending.err or "\n")])), command
+        lines += len(said)
+    assert lines > 8
+
+
+def test_the_tables_of_the_doctor_hold_none_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    evil, findings = "x".join(EVIL), examine()
+    findings["engines"][0] |= {"name": evil, "device": evil, "works": False, "problem": evil}
+    findings["packages"][0] |= {"version": evil, "purpose": evil}
+    render(findings, LineConsole(highlight=False, width=400))
+    assert all(map(str.isprintable, shown(capsys.readouterr().out)))

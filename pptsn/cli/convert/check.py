@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.lines import say
 from pptsn.cli.requirements import require
 
 _SHOWN_FINDINGS = 5
@@ -34,11 +35,11 @@ def check(
         alike = [finding for finding in findings if finding.rule == kind]
         shown = alike if every else alike[:_SHOWN_FINDINGS]
         for finding in shown:
-            typer.echo(f"{'refused' if finding.refused else 'advice'}: {finding}")
+            say(f"{'refused' if finding.refused else 'advice'}: {finding}")
         if len(shown) < len(alike):
-            typer.echo(f"... and {len(alike) - len(shown)} more of this kind: --all shows them")
+            say(f"... and {len(alike) - len(shown)} more of this kind: --all shows them")
     refused = sum(finding.refused for finding in findings)
     if refused:
-        typer.echo(f"{model}: TensorRT would refuse it for {refused} fault{'s' * (refused > 1)}", err=True)
+        say(f"{model}: TensorRT would refuse it for {refused} fault{'s' * (refused > 1)}", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{model}: nothing found that TensorRT would refuse")
+    say(f"{model}: nothing found that TensorRT would refuse")

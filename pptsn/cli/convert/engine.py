@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.lines import say
 from pptsn.cli.requirements import require
 from pptsn.convert.engine.options import BuildOptions
 
@@ -60,20 +61,20 @@ def _show(report: EngineReport, output: Path, seconds: float) -> None:
     for warning in report.warnings[:_SHOWN_WARNINGS]:
         notes().print(f"{manifest.builder} warns: {' '.join(warning.split())}", markup=False)
     if report.built and report.reason:
-        typer.echo(f"built because: {report.reason}")
+        say(f"built because: {report.reason}")
     done = f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB) in {seconds:.0f} s"
-    typer.echo(
+    say(
         f"{done if report.built else f'{output} is up to date'}: {manifest.precision}, "
         f"{smallest} to {largest} crops a call (best {best}), by {manifest.builder} {manifest.builder_version} "
         f"for compute capability {', '.join(manifest.compute_capabilities)}{later}"
     )
     if report.built:
         for proof in manifest.proofs:
-            typer.echo(
+            say(
                 f"proven against Paddle's logits for {proof.crops} crops on {proof.device}: normalised error "
                 f"{proof.error:.2e}, {proof.limit:.2g} allowed"
             )
     if report.precisions:
         counts = Counter(report.precisions.values())
         shares = ", ".join(f"{count} in {precision.upper()}" for precision, count in sorted(counts.items()))
-        typer.echo(f"of {report.convolutions} convolutions the build's log shows {shares}")
+        say(f"of {report.convolutions} convolutions the build's log shows {shares}")

@@ -14,6 +14,7 @@ from pptsn.cli.convert.precision import (
     written,
 )
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.lines import say
 from pptsn.cli.requirements import require
 from pptsn.convert.fp16.options import Fp16Options
 
@@ -44,5 +45,5 @@ def convert_fp16(
     with notes().status("converting"):
         report = convert_to_fp16(model, output, clips=sources, options=options)
     warn_of_skipped(report.skipped)
-    typer.echo(report_line(report))
-    typer.echo(written(output, model))
+    say(report_line(report))
+    say(written(output, model))

@@ -14,6 +14,7 @@ from pptsn.cli.convert.precision import (
     written,
 )
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.lines import say
 from pptsn.cli.requirements import require
 from pptsn.convert.int8.options import Int8Options
 
@@ -57,10 +58,10 @@ def convert_int8(
     if result.layers:
         console.print(_layers_table(result.layers))
     console.print(_candidates_table(result.candidates, result.chosen))
-    typer.echo(_summary(result))
-    typer.echo(report_line(result.report))
+    say(_summary(result))
+    say(report_line(result.report))
     result.report.require_passed()
-    typer.echo(written(output, model))
+    say(written(output, model))
 
 
 def _summary(result: Int8Result) -> str:
@@ -101,12 +102,15 @@ def _candidates_table(candidates: Sequence[Candidate], chosen: Recipe) -> Table:
 def _layers_table(layers: Sequence[LayerError]) -> Table:
     """Return the table of each convolution's own error."""
     from rich.box import SIMPLE
+    from rich.markup import escape
     from rich.table import Table
+
+    from pptsn.runtime.base.errors import one_line
 
     table = Table(
         "layer", "error", "worst",
         title="One layer quantized alone", title_justify="left", box=SIMPLE,
     )  # fmt: skip
     for layer in layers:
-        table.add_row(layer.layer, f"{layer.median:.4f}", f"{layer.worst:.4f}")
+        table.add_row(escape(one_line(layer.layer)), f"{layer.median:.4f}", f"{layer.worst:.4f}")
     return table

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.lines import say
 from pptsn.cli.requirements import require
 from pptsn.cli.verify import show_report
 
@@ -35,4 +36,4 @@ def convert_onnx(
     with notes().status("converting"):
         report = convert_to_onnx(export, output, mirror=mirror, tolerance=tolerance)
     show_report(report)
-    typer.echo(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")
+    say(f"wrote {output} ({output.stat().st_size / 1e6:.1f} MB)")

@@ -10,6 +10,7 @@ import typer
 
 from pptsn.cli.data.options import FormatOption, ListArgument, ListPrefixOption
 from pptsn.cli.device_options import DecodersOption
+from pptsn.cli.lines import say
 
 if TYPE_CHECKING:
     from pptsn.training.datasets.check import ListCheck
@@ -82,7 +83,7 @@ def check(
             progress=progress,
         )
     if as_json:
-        typer.echo(json.dumps(_as_object(found)))
+        say(json.dumps(_as_object(found)))
     else:
         _show(found, names)
     kept = found.without(dropped)
@@ -115,22 +116,22 @@ def _show(found: ListCheck, names: tuple[str, ...]) -> None:
     from pptsn.training.datasets.check import empty_classes
 
     for finding in found.findings:
-        typer.echo(one_line(f"{found.path}:{finding.line}: {finding.thing}: {finding.kind}: {finding.text}"))
+        say(one_line(f"{found.path}:{finding.line}: {finding.thing}: {finding.kind}: {finding.text}"))
     counts = ", ".join(f"{count} {kind}" for kind, count in found.counts().items())
     seen = f"lines: {len(found.lines)}, classes: {len(found.per_class)}, frames decoded: {found.frames}"
-    typer.echo(one_line(f"{found.path}: {seen}; {counts or 'nothing is wrong'}"))
+    say(one_line(f"{found.path}: {seen}; {counts or 'nothing is wrong'}"))
     if 0 < len(found.per_class) <= _MOST_CLASSES_SHOWN:
         for label, count in sorted(found.per_class.items()):
-            typer.echo(f"  {count:7} {one_line(names[label] if label < len(names) else str(label))}")
+            say(f"  {count:7} {one_line(names[label] if label < len(names) else str(label))}")
     elif found.per_class:
         (most, clips_most), *_ = ranked = found.per_class.most_common()
         least, clips_least = ranked[-1]
-        typer.echo(f"  {clips_least} clips of class {least} to {clips_most} of class {most}; --json has all")
+        say(f"  {clips_least} clips of class {least} to {clips_most} of class {most}; --json has all")
     if empty := empty_classes(found, names):
-        typer.echo(f"  no clip of {len(empty)} of {len(names)} classes: {one_line(some_of(empty))}")
+        say(f"  no clip of {len(empty)} of {len(names)} classes: {one_line(some_of(empty))}")
 
 
 def _say(text: str, as_json: bool) -> None:
     from pptsn.runtime.base.errors import one_line
 
-    typer.echo(one_line(text), err=as_json)
+    say(one_line(text), err=as_json)

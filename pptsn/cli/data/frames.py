@@ -9,6 +9,7 @@ import typer
 
 from pptsn.cli.data.options import ListArgument, ListPrefixOption
 from pptsn.cli.device_options import DecodersOption
+from pptsn.cli.lines import say
 
 
 def frames(
@@ -56,10 +57,10 @@ def frames(
         if video.warnings:
             print_note(f"{output / video.folder}: {video.warnings}")
     for video in failed:
-        typer.echo(f"pptsn: error: {one_line(video.error)}", err=True)
+        say(f"pptsn: error: {one_line(video.error)}", err=True)
     there = sum(video.was_there for video in made.videos)
     counted = f"{len(made.videos) - len(failed)} of {len(made.videos)} videos ({there} were there)"
     frames = sum(video.frames for video in made.videos)
-    typer.echo(one_line(f"{made.list_file}: {counted}, {frames} frames; {made.lines} lines"))
+    say(one_line(f"{made.list_file}: {counted}, {frames} frames; {made.lines} lines"))
     if failed:
         raise typer.Exit(1)

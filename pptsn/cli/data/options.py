@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pptsn.cli.lines import say
+
 if TYPE_CHECKING:
     from pptsn.training.datasets.listing import ClipList
 
@@ -42,10 +44,10 @@ def show_lists(folder: Path, lists: dict[str, ClipList], prefix: Path) -> None:
     from pptsn.training.datasets.listing import REPORT
 
     for name, made in lists.items():
-        typer.echo(one_line(f"{folder / name}: {len(made.lines)} of {made.annotated} clips"))
+        say(one_line(f"{folder / name}: {len(made.lines)} of {made.annotated} clips"))
         for line in _found(made):
-            typer.echo(f"  {one_line(line)}")
-    typer.echo(one_line(f"paths are relative to {prefix} (data.prefix); all names are in {folder / REPORT}"))
+            say(f"  {one_line(line)}")
+    say(one_line(f"paths are relative to {prefix} (data.prefix); all names are in {folder / REPORT}"))
 
 
 def _found(made: ClipList) -> Iterator[str]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pptsn.cli.lines import say
+
 _MB = 1_000_000
 
 
@@ -28,7 +30,6 @@ def fetch(
 
     Example: pptsn weights fetch ppTSN_k400
     """
-    from pptsn.runtime.base.errors import spelled
     from pptsn.runtime.base.progress import steps_bar
     from pptsn.training.downloads.catalogue import weights_of
     from pptsn.training.downloads.store import WeightStore
@@ -40,6 +41,4 @@ def fetch(
         )
     how = "as given" if sha256 else "as recorded" if got.was_known else "recorded now"
     there = ", was there" if got.was_there else ""
-    typer.echo(
-        f"{spelled(str(got.path))}: {got.path.stat().st_size / _MB:.1f} MB, SHA-256 {got.sha256} {how}{there}"
-    )
+    say(f"{got.path}: {got.path.stat().st_size / _MB:.1f} MB, SHA-256 {got.sha256} {how}{there}")

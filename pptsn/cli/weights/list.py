@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import typer
+from pptsn.cli.lines import say
 
 
 def list_weights() -> None:
@@ -10,7 +10,6 @@ def list_weights() -> None:
 
     Looks at nothing but the folder that keeps them.
     """
-    from pptsn.runtime.base.errors import spelled
     from pptsn.training.downloads.catalogue import PUBLISHED
     from pptsn.training.downloads.store import WeightStore
 
@@ -18,8 +17,9 @@ def list_weights() -> None:
     there = {path.name: path for path in store.present() if path.exists()}
     for weights in PUBLISHED:
         path = there.pop(weights.file, None)
-        typer.echo(f"{weights.name}: {weights.about}")
-        typer.echo(f"  {weights.url}")
-        typer.echo(f"  {'not fetched' if path is None else f'{path}, SHA-256 {store.recorded(path)}'}")
+        say(f"{weights.name}: {weights.about}")
+        say(f"  {weights.url}")
+        say(f"  {'not fetched' if path is None else f'{path}, SHA-256 {store.recorded(path)}'}")
     for name, path in there.items():
-        typer.echo(f"{spelled(name)}\n  {spelled(str(path))}, SHA-256 {store.recorded(path)}")
+        say(name)
+        say(f"  {path}, SHA-256 {store.recorded(path)}")

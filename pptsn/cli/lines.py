@@ -1,0 +1,12 @@
+"""The one way by which commands print lines: whatever names, labels and libraries bring into one stays in it."""
+
+from __future__ import annotations
+
+import typer
+
+from pptsn.runtime.base.errors import spelled
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print `text`, one line, on standard output or standard error, with control characters in it spelled out."""
+    typer.echo(spelled(text), err=err)
