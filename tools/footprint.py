@@ -36,13 +36,17 @@ _CALLED = re.compile(
     r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*sin6?_port=htons\((?P<port>\d+)\).*?\"(?P<host>[0-9a-fA-F.:]+)\""
 )
 
+# The port of servers of names.
+_NAMES = "53"
+
 
 @dataclass(frozen=True)
 class Footprint:
     """What a command did beside its work.
 
     written: what it wrote or made outside its places, sorted, each once.
-    called: hosts with ports it sent to, other than this machine itself, sorted, each once.
+    called: hosts with ports it sent to, other than this machine itself, sorted, each once; a server of names on
+        this machine is one as well, since it asks others.
     exit_code: of the command.
     output: what it printed, both streams together.
     """
@@ -129,8 +133,12 @@ def _within(path: Path, own: Iterable[Path]) -> bool:
 
 def _called(calls: Iterable[str]) -> Iterator[str]:
     for line in calls:
-        if (called := _CALLED.search(line)) and not called["host"].startswith(("127.", "::1", "::ffff:127.")):
+        if (called := _CALLED.search(line)) and (called["port"] == _NAMES or not _is_this_machine(called["host"])):
             yield f"{called['host']}:{called['port']}"
+
+
+def _is_this_machine(host: str) -> bool:
+    return host.startswith(("127.", "::1", "::ffff:127."))
 
 
 def main() -> None:

@@ -62,20 +62,23 @@ def test_what_it_writes_in_its_places_is_not(tmp_path: Path) -> None:
 
 @needs_strace
 @pytest.mark.parametrize(
-    ("family", "host", "called"),
+    ("family", "host", "port", "called"),
     [
-        ("AF_INET", "192.0.2.1", ["192.0.2.1:9"]),
-        ("AF_INET6", "2001:db8::1", ["2001:db8::1:9"]),
-        ("AF_INET", "127.0.0.1", []),
-        ("AF_INET6", "::1", []),
+        ("AF_INET", "192.0.2.1", 9, ["192.0.2.1:9"]),
+        ("AF_INET6", "2001:db8::1", 9, ["2001:db8::1:9"]),
+        ("AF_INET", "127.0.0.1", 9, []),
+        ("AF_INET6", "::1", 9, []),
+        ("AF_INET", "127.0.0.53", 53, ["127.0.0.53:53"]),
     ],
 )
-def test_hosts_are_named_but_this_machine(tmp_path: Path, family: str, host: str, called: list[str]) -> None:
+def test_hosts_are_named_but_this_machine(
+    tmp_path: Path, family: str, host: str, port: int, called: list[str]
+) -> None:
     # Connecting a datagram socket sends nothing.
     program = f"""if True:
         import socket
         try:
-            socket.socket(socket.{family}, socket.SOCK_DGRAM).connect(({host!r}, 9))
+            socket.socket(socket.{family}, socket.SOCK_DGRAM).connect(({host!r}, {port}))
         except OSError as error:
             print(error)
         """
