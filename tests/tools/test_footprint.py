@@ -99,6 +99,17 @@ def test_onnx_runtime_leaves_nothing_in_the_home(tmp_path: Path) -> None:
 
 
 @needs_strace
+@pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="GStreamer is not installed")
+def test_gstreamer_leaves_nothing_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orc, which makes code for its conversions, writes it into the home where it is told of no other place."""
+    model = write_tiny_model(tmp_path / "model.onnx")
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    source = "gst:videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=160,height=120"
+    found = footprint_of([sys.executable, "-m", "pptsn", "stream", source, "--model", model], tmp_path)
+    assert (found.exit_code, found.written) == (0, []), found.output
+
+
+@needs_strace
 @pytest.mark.slow
 def test_nothing_is_left_or_called_from_training_to_the_stream(tmp_path: Path) -> None:
     """Each command from clips to live answers; ONNX Runtime's events would go out after ten seconds."""

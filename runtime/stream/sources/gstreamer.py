@@ -160,6 +160,17 @@ class TimedPipe:
         return os.read(self._descriptor, size)
 
 
+def _places() -> dict[str, str]:
+    """Return where GStreamer keeps its list of plugins, and Orc, for a moment each, the code that it makes.
+
+    Without a folder for the run of a session, as in a container, Orc's place would be the home.
+    """
+    folder = cache_folder("gstreamer")
+    with contextlib.suppress(OSError):  # each does without
+        folder.mkdir(parents=True, exist_ok=True)
+    return {"GST_REGISTRY": str(folder / "registry.bin"), "XDG_RUNTIME_DIR": str(folder)}
+
+
 class GstProgram(Closing):
     """A running `gst-launch-1.0`.
 
@@ -172,7 +183,7 @@ class GstProgram(Closing):
         try:
             self._process = subprocess.Popen(
                 [*arguments, f"fd={write_end}"],
-                env={"GST_REGISTRY": str(cache_folder("gstreamer") / "registry.bin"), **os.environ},
+                env={**_places(), **os.environ},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

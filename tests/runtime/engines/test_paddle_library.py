@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ with stoppable():
 
 
 def test_sigterm_is_still_the_programs_own() -> None:
-    pytest.importorskip("paddle")
+    if importlib.util.find_spec("paddle") is None:  # its import would leave a folder in the home
+        pytest.skip("Paddle is not installed")
     ended = subprocess.run(
         [sys.executable, "-c", STOPPED], capture_output=True, text=True, cwd=ROOT, check=False, timeout=120
     )

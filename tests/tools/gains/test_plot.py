@@ -4,7 +4,6 @@ from pathlib import Path
 
 import cv2
 import pytest
-from matplotlib.text import Text
 
 from pptsn.benchmarks.measure.documents import write_report
 from pptsn.runtime.base.errors import InputError
@@ -14,6 +13,8 @@ from tools.gains.plot import chart_of, draw, plot
 
 def test_a_rung_of_a_ladder_is_called_by_its_name() -> None:
     drawn = draw(chart_of(report([*live(), *gains()])))
+    from matplotlib.text import Text  # after what tells Matplotlib where it may write
+
     assert "windows, per-frame reuse" in [found.get_text() for found in drawn.findobj(Text)]
 
 
