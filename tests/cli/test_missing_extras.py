@@ -145,9 +145,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def needed() -> Iterator[tuple[str, str]]:
+def needed() -> Iterator[Any]:
+    """Every package of every command; those of which both were looked at before are slow."""
+    seen: set[str] = set()
     for command, (_, packages) in COMMANDS.items():
-        yield from ((command, package) for package in packages)
+        for package in packages:
+            yield pytest.param(command, package, marks=pytest.mark.slow if {command, package} <= seen else ())
+            seen |= {command, package}
 
 
 @pytest.mark.parametrize(("command", "package"), list(needed()))

@@ -73,9 +73,9 @@ def _leaves_nothing() -> Iterator[None]:
     """Whatever a test does to a pool: no process, no thread and no descriptor outlive it."""
     with a_pool([Job(0)], 1) as warm:  # the server itself stays
         list(warm)
-    threads, files, children = threading.active_count(), descriptors(), len(multiprocessing.active_children())
+    threads, files, children = set(threading.enumerate()), descriptors(), len(multiprocessing.active_children())
     yield
-    assert threading.active_count() == threads
+    assert set(threading.enumerate()) <= threads
     assert len(multiprocessing.active_children()) == children
     assert descriptors() == files
 
@@ -397,17 +397,23 @@ print(pool.get()[:2], flush=True)
 """
 
 
+ENDINGS = [
+    ("sys.exit()", None),  # without closing anything
+    ("raise SystemExit(pool.close())", None),
+    ("time.sleep(60)", signal.SIGTERM),
+    ("time.sleep(60)", signal.SIGKILL),
+    ("time.sleep(60)", signal.SIGINT),
+]
+
+
 @pytest.mark.parametrize(
-    ("ending", "number"),
+    ("ending", "number", "piped"),
     [
-        ("sys.exit()", None),  # without closing anything
-        ("raise SystemExit(pool.close())", None),
-        ("time.sleep(60)", signal.SIGTERM),
-        ("time.sleep(60)", signal.SIGKILL),
-        ("time.sleep(60)", signal.SIGINT),
+        pytest.param(*ending, piped, marks=() if piped == place % 2 else pytest.mark.slow)
+        for place, ending in enumerate(ENDINGS)
+        for piped in (True, False)
     ],
 )
-@pytest.mark.parametrize("piped", [True, False])
 def test_no_process_outlives_the_program(
     ending: str, number: signal.Signals | None, piped: bool, tmp_path: Path
 ) -> None:
@@ -451,8 +457,8 @@ def test_a_job_in_which_nothing_gets_on_is_ended_and_one_that_waits_for_room_is_
         return crashed(job, signal_name)
 
     waits_for_room, hangs = Job(0, items=2 * SLOTS), Job(1, pause_s=60)
-    with a_pool([waits_for_room, hangs], crashed=note_signal, silence_s=1.5) as pool:
-        time.sleep(3)  # with nobody to take the items of the first
+    with a_pool([waits_for_room, hangs], crashed=note_signal, silence_s=0.8) as pool:
+        time.sleep(1.6)  # with nobody to take the items of the first
         items = taken(pool)
     assert told == [STALLED]
     assert items[: 2 * SLOTS] == expected([waits_for_room])

@@ -39,10 +39,10 @@ def rate_of(*, decoders: int, devices: int, clips: int) -> float:
     ("decoders", "devices"),
     [
         (1, 1),
-        (8, 1),
+        (4, 1),
         pytest.param(8, 4, marks=pytest.mark.slow),
         pytest.param(2, 1, marks=pytest.mark.slow),
-        pytest.param(4, 1, marks=pytest.mark.slow),
+        pytest.param(8, 1, marks=pytest.mark.slow),
         pytest.param(8, 8, marks=pytest.mark.slow),
         pytest.param(1, 8, marks=pytest.mark.slow),
     ],

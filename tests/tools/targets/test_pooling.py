@@ -9,7 +9,7 @@ from tools.targets import pooling
 from tools.targets.pooling import measure_pool
 
 
-@pytest.mark.parametrize("batch_s", [1e-6, 0.5])
+@pytest.mark.parametrize("batch_s", [1e-6, 0.2])
 def test_the_share_is_of_the_slower_of_engine_and_decoders(tmp_path, monkeypatch, batch_s):
     monkeypatch.setattr(pooling, "BATCH_S", batch_s)
     monkeypatch.setattr(pooling, "BATCH_SIZE", 5)
@@ -21,4 +21,4 @@ def test_the_share_is_of_the_slower_of_engine_and_decoders(tmp_path, monkeypatch
     slower = [min(engine, (before + after) / 2) for before, after in pairwise(alone)]
     shares = [100 * rate / least for rate, least in zip(rates, slower, strict=True)]
     assert result["share_of_slower_percent"].repeats == pytest.approx(shares)
-    assert (slower[0] == engine) == (batch_s == 0.5)
+    assert (slower[0] == engine) == (batch_s == 0.2)

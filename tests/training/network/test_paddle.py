@@ -53,7 +53,11 @@ print(*(hex(ctypes.CDLL(library).mkl_serv_cbwr_get(-1)) for library in libraries
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="MKL is for x86-64 alone")
 @pytest.mark.parametrize(
     ("asked", "mode"),
-    [({}, 0x10002), ({"MKL_CBWR": "COMPATIBLE"}, 3), ({"MKL_CBWR": "COMPATIBLE,STRICT"}, 0x10003)],
+    [
+        ({}, 0x10002),
+        ({"MKL_CBWR": "COMPATIBLE"}, 3),
+        pytest.param({"MKL_CBWR": "COMPATIBLE,STRICT"}, 0x10003, marks=pytest.mark.slow),
+    ],
 )
 def test_products_add_up_in_a_fixed_order_or_as_the_environment_says(asked, mode):
     assert _run(_MODE, **asked) == hex(mode)

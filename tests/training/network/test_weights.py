@@ -32,7 +32,9 @@ def _backbone(state: dict[str, np.ndarray], **classifier: np.ndarray) -> dict[st
     return {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)} | classifier
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152, 200])
+@pytest.mark.parametrize(
+    "depth", [18, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (34, 101, 152)), 50, 200]
+)
 def test_depth_and_classes_are_told_from_the_shapes(depth):
     state = {name: np.zeros(value.shape, np.float32) for name, value in PPTSN(depth, 7).state_dict().items()}
     checkpoint = inspect_checkpoint(state, path="x")

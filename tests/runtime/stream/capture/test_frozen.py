@@ -76,7 +76,7 @@ def test_it_is_no_longer_frozen_once_it_changes_and_the_time_begins_anew() -> No
     ],
     ids=lambda options: "-".join(options.values()),
 )
-@pytest.mark.parametrize("step", [1, 8, 10])
+@pytest.mark.parametrize("step", [1, pytest.param(8, marks=pytest.mark.slow), 10])
 def test_what_an_encoder_makes_of_one_picture_is_frozen(options: dict[str, str], step: int) -> None:
     still = cv2.resize(scene(), (640, 360), interpolation=cv2.INTER_CUBIC)
     pictures = encoded([still] * 200, {"g": "12", **options})[24::step]

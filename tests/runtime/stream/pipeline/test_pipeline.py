@@ -288,7 +288,7 @@ def test_batches_are_filled_across_streams():
     settings = StreamSettings(window_s=0.4, segments=4, max_wait_s=0.1)
     with running(engine, settings) as (pipeline, keeper):
         for number in range(4):
-            pipeline.add(parse_source(f"synthetic:?seconds=5&fps=50&seed={number}"))
+            pipeline.add(parse_source(f"synthetic:?seconds=3&fps=50&seed={number}"))
         for number in range(4):
             keeper.wait_for(has_state("ended", stream=f"synthetic-{number + 1}" if number else "synthetic"))
     assert np.mean(engine.calls) > 3.5
@@ -316,9 +316,9 @@ def test_streams_come_and_go_while_others_run(model: Path):
 
 
 def test_one_that_stalls_and_one_that_is_corrupt_cost_the_others_nothing(model: Path, tmp_path: Path):
-    good = write_clip(tmp_path / "good.mp4", frames=75)
-    corrupt = write_clip(tmp_path / "corrupt.mp4", frames=75)
-    damage_packets(corrupt, range(10, 75, 3), wipe=True)
+    good = write_clip(tmp_path / "good.mp4", frames=50)
+    corrupt = write_clip(tmp_path / "corrupt.mp4", frames=50)
+    damage_packets(corrupt, range(10, 50, 3), wipe=True)
     settings = StreamSettings(window_s=0.4, segments=4, realtime=True, timeout_s=1, max_backoff_s=0.5)
     with Camera() as camera, running(model, settings) as (pipeline, keeper):
         camera.stalled = True
@@ -330,8 +330,8 @@ def test_one_that_stalls_and_one_that_is_corrupt_cost_the_others_nothing(model: 
             keeper.wait_for(has_state("ended", stream=name))
         health = {each.name: each for each in pipeline.health()}
     for name in ("one", "two"):
-        assert (health[name].sampled, health[name].inferred, health[name].dropped) == (30, 30, 0)
-        assert len([m for m in keeper.messages if is_prediction(name)(m)]) == 30
+        assert (health[name].sampled, health[name].inferred, health[name].dropped) == (20, 20, 0)
+        assert len([m for m in keeper.messages if is_prediction(name)(m)]) == 20
     assert keeper.notices("stalls")[1][0] == "retrying"
     assert health["corrupt"].decode_errors > 5
 
@@ -346,7 +346,7 @@ def test_threads_files_and_processes_end_where_they_began(model: Path):
         camera.cut()
         keeper.wait_for(lambda m: is_prediction(name)(m) and m.session == 1)
         before = resources()
-        for session in range(2, 7):
+        for session in range(2, 5):
             camera.cut()
             keeper.wait_for(lambda m, s=session: is_prediction(name)(m) and m.session >= s)
         time.sleep(0.3)
@@ -458,7 +458,7 @@ def test_a_file_from_the_network_loses_no_frame_though_its_name_does_not_tell_wh
     assert (health.decoded, health.sampled, health.inferred, health.dropped) == (100, 40, 40, 0)
 
 
-@pytest.mark.parametrize("policy", ["newest", "block"])
+@pytest.mark.parametrize("policy", [pytest.param("newest", marks=pytest.mark.slow), "block"])
 def test_a_decoder_that_hangs_is_noticed_under_every_policy(model: Path, policy: str):
     settings = StreamSettings(window_s=0.4, segments=4, timeout_s=0.5, policy=policy)
     with running(model, settings) as (pipeline, keeper):
@@ -476,7 +476,7 @@ def test_a_file_may_take_longer_than_the_timeout(model: Path, tmp_path: Path):
         keeper.wait_for(is_prediction(name))
         (pid,) = capture_pids()
         os.kill(pid, signal.SIGSTOP)  # as a disk that sleeps would
-        time.sleep(2)
+        time.sleep(1)
         os.kill(pid, signal.SIGCONT)
         keeper.wait_for(has_state("ended"))
         assert pipeline.health()[0].decoded == 40

@@ -336,7 +336,14 @@ def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
         assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-", "2</dev/null", "2>/dev/full"])
+@pytest.mark.parametrize(
+    "redirections",
+    [
+        "<&- >&- 2>&-",
+        "2>/dev/full",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (">&-", "2>&-", "2</dev/null")),
+    ],
+)
 def test_files_are_written_without_standard_streams(model: Path, tmp_path: Path, redirections: str):
     out = tmp_path / "out.jsonl"
     command = [

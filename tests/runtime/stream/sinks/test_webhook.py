@@ -162,7 +162,15 @@ def test_a_connection_that_is_never_taken_has_the_same_limit() -> None:
             sock.close()
 
 
-@pytest.mark.parametrize("script", [["hang"], ["trickle"], ["503"], ["429 Retry-After: 60"]])
+@pytest.mark.parametrize(
+    "script",
+    [
+        ["hang"],
+        ["429 Retry-After: 60"],
+        pytest.param(["trickle"], marks=pytest.mark.slow),
+        pytest.param(["503"], marks=pytest.mark.slow),
+    ],
+)
 def test_the_end_does_not_wait_for_a_bad_server(script: list[str]) -> None:
     with ScriptedServer(*script) as server:
         worker = SinkWorker(sink_for(server), report=lambda _: None)

@@ -203,7 +203,7 @@ def test_nothing_is_left_behind(pipeline: FakePipeline, monkeypatch: pytest.Monk
     before = left()
     gc.disable()  # what is held is to be given back, not found
     try:
-        for _ in range(3):
+        for _ in range(2):
             visit()
         eventually(lambda: left() <= before)
     finally:
