@@ -1,4 +1,4 @@
-"""A few training steps on the reference batch: python -m tests.training.reference_steps SHARED OUTPUT.npz."""
+"""Training steps on the reference batch: python -m tests.training.reference_steps COUNT SHARED OUTPUT.npz."""
 
 import json
 import sys
@@ -14,8 +14,8 @@ from pptsn.training.optimizer import RecipeOptimizer
 from tests.training.published import seeded_state
 
 
-def main(shared: Path, output: Path) -> None:
-    """Write the loss of each step, as `losses`, and all weights after the last by name."""
+def main(steps: int, shared: Path, output: Path) -> None:
+    """Write the losses before each step and after the last, as `losses`, and the last weights by name."""
     expected = json.loads((shared / "reference" / "reference.json").read_text())["train"]
     model = PPTSN(50, 400, drop_ratio=expected["drop_ratio"])
     model.set_state_dict(seeded_state(shared))
@@ -26,12 +26,14 @@ def main(shared: Path, output: Path) -> None:
         clips = paddle.to_tensor(stored["x"].astype(np.float32))
     labels = paddle.to_tensor(expected["labels"])
     losses = []
-    for _ in expected["loss_per_step"]:
+    for step in range(steps + 1):
+        after = state_of(model)  # before the loss, which moves the statistics of the batch norms
         loss = cross_entropy(model(clips), labels, smoothing=expected["label_smoothing"])
-        optimizer.step(loss)
         losses.append(float(loss))
-    np.savez(output, losses=np.array(losses), **state_of(model))
+        if step < steps:
+            optimizer.step(loss)
+    np.savez(output, losses=np.array(losses), **after)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
