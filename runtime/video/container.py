@@ -16,6 +16,7 @@ from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY
 from pptsn.runtime.frames.picture_size import check_size, picture_size
 from pptsn.runtime.video.formats import options_for_decoders, options_for_files, what_it_is
+from pptsn.runtime.video.wholeness.look import UNFINISHED, is_cut_off_early, lacks_its_index
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -110,7 +111,7 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     check_file(path)
     container = _opened(path, hwaccel)
     try:
-        stream, note = _video_stream(path, container)
+        stream, note = _stream_unless_unfinished(path, container)
         _check_pictures(path, stream)
         stream.codec_context.options = options_for_decoders()
         # Threads of FFmpeg's own make what comes out of a damaged file a matter of chance, and do not always tell
@@ -167,13 +168,33 @@ def _refusal(path: Path, error: Exception) -> tuple[str, str]:
     """Return why FFmpeg did not open a file, and the remedy."""
     if isinstance(error, av.error.ExitError):
         return f"took more than {READ_TIMEOUT_S:g} s to open", STALLED_REMEDY
-    known = what_it_is(path)
+    known = what_it_is(path) or _unfinished(path)
     if known is not None:
         return known
     if isinstance(error, av.error.ArgumentError):  # so FFmpeg says that a format is not among those allowed
         cause = "is not a video that can be opened, or in a format that opens other files"
         return cause, f"{_OTHER_FILE}, and that its name is no pattern (%03d)"
     return f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE
+
+
+def _unfinished(path: Path) -> tuple[str, str] | None:
+    """Return what is wrong with a file that ends before what is needed to show it, and the remedy; or None."""
+    if lacks_its_index(path):
+        return UNFINISHED
+    if is_cut_off_early(path):
+        return "ends early, before anything that can be shown", "get the whole file"
+    return None
+
+
+def _stream_unless_unfinished(path: Path, container: InputContainer) -> tuple[VideoStream, str]:
+    """Return what `_video_stream` does; raise its error where a part that the file lacks is not to blame."""
+    try:
+        return _video_stream(path, container)
+    except InputError:
+        unfinished = _unfinished(path)
+        if unfinished is None:
+            raise
+    raise InputError(path, *unfinished)
 
 
 def _video_stream(path: Path, container: InputContainer) -> tuple[VideoStream, str]:

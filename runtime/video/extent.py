@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.container import OpenVideo
-from pptsn.runtime.video.wholeness import is_cut_off
+from pptsn.runtime.video.wholeness.look import is_cut_off
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _MXF = "mxf"
 # Containers whose header states how long they are; in others FFmpeg makes it up of what is there.
-_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf", _MXF})
+_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf", "ivf", _MXF})
 # In these the header states the length of the longest stream alone.
 _STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf", _MXF})
 # What a muxer may round, or count of a last frame, in frames: of a file that is whole by its structure, and of one
@@ -23,7 +23,7 @@ _STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf", _MXF})
 _TOLERATED_FRAMES, _TOLERATED_FRAMES_IF_CUT = 1.5, 0.5
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _MICROSECONDS = 1_000_000
-_INSIDE_A_PACKET = "inside a packet"
+_INSIDE_A_PACKET, _A_PART_IS_MISSING = "inside a packet", "its last part is missing"
 # What is shorter shows better as a number of frames.
 _TOLD_IN_SECONDS_S = 0.1
 
@@ -100,15 +100,18 @@ class Extent:
             return ""
         stated_s = _own_end_s(self._video) or _stated_s(self._video)
         length_s = self.duration_s
+        inside_a_packet = self._partial and is_cut is not False
+        end = _INSIDE_A_PACKET if inside_a_packet else _A_PART_IS_MISSING if is_cut else ""
         if stated_s is None or length_s is None:
-            return _INSIDE_A_PACKET if is_cut else ""
+            return end
         # An MXF states how long its frames are shown, the others when the last one ends.
         begin_s = 0.0 if container == _MXF else float(self._first or 0) * self._tick_s
         end_s = max(length_s, begin_s + length_s, self._others_end_s)
         tolerated = _TOLERATED_FRAMES_IF_CUT if is_cut else _TOLERATED_FRAMES
         if end_s < stated_s - tolerated * self._mean_step * self._tick_s:
             return _of(length_s, stated_s)
-        return _INSIDE_A_PACKET if is_cut and self._partial else ""
+        # Of fragments FFmpeg may know no more than those that are there.
+        return end if inside_a_packet or container == _MOV else ""
 
     def _unindexed(self) -> str:
         """Return what is missing of the frames that the file's own table lists."""

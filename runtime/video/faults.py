@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY, beat
+from pptsn.runtime.video.wholeness.look import UNFINISHED, lacks_its_index
 
 # What PyAV, OpenCV and NumPy raise for a file that they cannot make frames of.  Mistakes in the program itself
 # (TypeError, AttributeError, ...) are not among them.
@@ -57,11 +58,17 @@ def input_errors_only(path: Path, cause: str = "cannot be decoded", remedy: str 
         raise InputError(path, f"{cause} ({_reason(error)})", remedy) from error
 
 
-def frameless(path: Path, *, lost: int, failure: Exception | None) -> InputError:
+def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: str) -> InputError:
     """Return the error for a file that gave no frame.
 
     lost: packets that could not be decoded; failure: what the decoder said of the last of them.
+    shortfall: how much shorter the file is than it says, in words; "" where it is all there.
     """
+    if shortfall:
+        cause = f"ends early, before a frame that can be decoded ({shortfall})"
+        return InputError(path, cause, "get the whole file")
+    if lacks_its_index(path):
+        return InputError(path, *UNFINISHED)
     if not lost:
         return InputError(path, "holds no frame", _CHECK)
     if _is_animated_webp(path):

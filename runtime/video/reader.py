@@ -278,7 +278,12 @@ class VideoReader(Closing):
     def _known_count(self) -> int:
         if not self._count:
             found = self._findings or Findings()
-            raise frameless(self.path, lost=found.lost or self._unmade, failure=found.failure)
+            raise frameless(
+                self.path,
+                lost=found.lost or self._unmade,
+                failure=found.failure,
+                shortfall=self._index.shortfall,
+            )
         return self._count
 
 

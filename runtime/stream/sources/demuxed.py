@@ -177,7 +177,8 @@ class DemuxedSource(OpenSource):
     def _frameless(self) -> InputError:
         file = self._kind.file_of(self._uri)
         if file is not None:
-            return frameless(file, lost=self.decode_errors, failure=self._failure)
+            shortfall = self._extent.shortfall()
+            return frameless(file, lost=self.decode_errors, failure=self._failure, shortfall=shortfall)
         if self.decode_errors:
             cause = f"holds no frame that can be decoded ({self.decode_errors} packets failed)"
         else:

@@ -85,7 +85,7 @@ def _null_in_name(folder: Path) -> Path:
         (_text_as_video, "is a text file"),
         (_text, "is a text file"),
         (_sound, "has no video stream"),
-        (_cut_before_its_index, "is not a video that can be opened"),
+        (_cut_before_its_index, "ends before its index, as a download or a recording that was not finished"),
         (_unknown_codec, "codec that this FFmpeg does not know"),
         (_no_frame_left, r"no frame that can be decoded \(48 packets failed\)"),
         (_a_pipe, "is a pipe, neither a file nor a folder"),

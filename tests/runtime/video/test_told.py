@@ -13,7 +13,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.damage import require_sound
-from pptsn.runtime.video.wholeness import is_cut_off
+from pptsn.runtime.video.wholeness.look import is_cut_off
 from tests.clips import X264, damage_packets, decode_plainly, packet_places, picture, write_clip
 
 _FRAMES = 40
@@ -140,6 +140,27 @@ def _copied(path: Path, target: Path, options: dict[str, str]) -> Path:
         ("a.ts", _silent),
         ("a.avi", _silent),
         ("a.mxf", lambda path: write_clip(path, frames=_FRAMES, codec="mpeg2video", options={})),
+        ("a.gif", lambda path: write_clip(path, frames=_FRAMES, codec="gif", options={}, pix_fmt="rgb8")),
+        ("a.y4m", lambda path: write_clip(path, frames=_FRAMES, codec="wrapped_avframe", options={})),
+        pytest.param("a.ivf", lambda path: _write_vp8(path), marks=pytest.mark.slow),
+        ("fragments.mp4", lambda path: _in_fragments(path, "frag_keyframe+empty_moov")),
+        pytest.param(
+            "segments.mp4",
+            lambda path: _in_fragments(path, "frag_keyframe+delay_moov+dash+global_sidx"),
+            marks=pytest.mark.slow,
+        ),
+        ("a.mpg", lambda path: write_clip(path, frames=_FRAMES, codec="mpeg2video", options={})),
+        pytest.param("a.apng", lambda path: _write_apng(path), marks=pytest.mark.slow),
+        pytest.param(
+            "a.ogv",
+            lambda path: write_clip(path, frames=_FRAMES, codec="libvpx", options={}, container_format="ogg"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "a.wmv",
+            lambda path: write_clip(path, frames=_FRAMES, codec="msmpeg4", options={}),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_file_cut_off_anywhere_is_told(name: str, write: Callable[[Path], Path], tmp_path: Path) -> None:
@@ -156,8 +177,35 @@ def test_a_file_cut_off_anywhere_is_told(name: str, write: Callable[[Path], Path
             _check_cut(path, name, len(whole))
 
 
+def _in_fragments(path: Path, flags: str) -> Path:
+    return _copied(_silent(path.with_name("w.mp4")), path, {"movflags": flags})
+
+
+def _write_apng(path: Path) -> Path:
+    return write_clip(path, frames=_FRAMES, codec="apng", options={}, pix_fmt="rgb24")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_a_file_cut_before_its_index_is_told_as_unfinished(name: str, tmp_path: Path) -> None:
+    path = _silent(tmp_path / name)
+    data = path.read_bytes()
+    for place in range(50):
+        path.write_bytes(data[: 64 + (len(data) - 65) * place // 49])
+        told = _told(path)
+        if told:
+            assert "ends before its index, as a download or a recording that was not finished" in told
+            continue
+        with open_video(path) as video:  # what is missing of its index tells nothing of pictures
+            assert (video.frame_count(), place > 45) == (_FRAMES, True)
+
+
 def _write_vp8(path: Path) -> Path:
     return write_clip(path, frames=_FRAMES, codec="libvpx", options={})
+
+
+# Those that say nothing of their end, and those that say nothing of their length.
+_CONTAINERS = {"a.ts": "mpegts", "a.y4m": "yuv4mpegpipe", "a.mpg": "mpeg"}
+_WITHOUT_LENGTH = frozenset({*_CONTAINERS, "a.gif", "fragments.mp4", "a.apng", "a.ogv", "a.wmv"})
 
 
 def _check_cut(path: Path, name: str, frames: int) -> None:
@@ -168,14 +216,14 @@ def _check_cut(path: Path, name: str, frames: int) -> None:
     except InputError:
         assert told.startswith("error: ")
         return
-    if name == "a.ts" and not is_cut_off(path, "mpegts"):
-        return  # cut between packets of 188 bytes it is as whole as any
+    if name in _CONTAINERS and not is_cut_off(path, _CONTAINERS[name]):
+        return  # cut between packets, or pictures, it is as whole as any
     if told.startswith("error: "):  # hardly a frame is left, and damaged
         assert left < 3
         return
     assert "ends early" in told, (left, told)
     found = re.search(r"ends early: ([\d.]+) of 1\.[67]\d* s", told)
-    if left < frames - 2 and name != "a.ts":
+    if left < frames - 2 and name not in _WITHOUT_LENGTH:
         assert found, (left, told)
         assert float(found[1]) == pytest.approx(length_s, abs=0.06), (left, told)
 

@@ -1,0 +1,68 @@
+"""Containers whose header says how long the file is, or where its end lies."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+_HEAD_BYTES = 4096
+EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+MXF_HEADER = bytes.fromhex("060e2b34020501010d01020101")
+_MXF_FOOTER_BYTES = 24  # after the length: versions, grid, and the offsets of this partition and the one before
+RIFF = b"RIFF"
+_SWF_PLAIN = b"FWS"
+
+
+def matroska(file: BinaryIO, size: int) -> bool:
+    """Return whether the file ends before its segment."""
+    head = file.read(_HEAD_BYTES)
+    if not head.startswith(EBML):
+        return False
+    length, at = _vint(head, len(EBML))
+    if length is None or head[(at := at + length) : at + len(_SEGMENT)] != _SEGMENT:
+        return False
+    length, at = _vint(head, at + len(_SEGMENT))
+    return length is not None and at + length > size
+
+
+def _vint(data: bytes, at: int) -> tuple[int | None, int]:
+    """Return the EBML number at `at`, None for "unknown", and the offset after it."""
+    first = data[at] if at < len(data) else 0
+    if not first:
+        return None, at
+    width = 9 - first.bit_length()
+    number = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
+    return (None if number == (1 << 7 * width) - 1 else number), at + width
+
+
+def riff(file: BinaryIO, size: int) -> bool:
+    """Return whether an AVI ends before its first RIFF chunk."""
+    head = file.read(8)
+    return head[:4] == RIFF and 8 + int.from_bytes(head[4:], "little") > size
+
+
+def asf(file: BinaryIO, size: int) -> bool:
+    """Return whether the file is shorter than its file properties say."""
+    head = file.read(_HEAD_BYTES)
+    at = head.find(_ASF_FILE_PROPERTIES)
+    if not head.startswith(ASF_HEADER) or at < 0 or at + 92 > len(head):
+        return False
+    stated = int.from_bytes(head[at + 40 : at + 48], "little")
+    is_broadcast = head[at + 88] & 1  # its size means nothing
+    return not is_broadcast and stated > size
+
+
+def mxf(file: BinaryIO, size: int) -> bool:
+    """Return whether the file ends before its footer, which its header tells of once the file is complete."""
+    head = file.read(_HEAD_BYTES)
+    if not head.startswith(MXF_HEADER):
+        return False
+    at = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0) + _MXF_FOOTER_BYTES
+    return int.from_bytes(head[at : at + 8], "big") >= size
+
+
+def swf(file: BinaryIO, size: int) -> bool:
+    """Return whether the file is shorter than its header says; of one that is compressed that is not known."""
+    head = file.read(8)
+    return head.startswith(_SWF_PLAIN) and int.from_bytes(head[4:], "little") > size

@@ -1,0 +1,75 @@
+"""Whether a file ends before its own structure does, whatever its container."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from pptsn.runtime.video.wholeness import headers, mp4, packets, pictures
+
+# What is wrong with a file that lacks its index, and the remedy.
+UNFINISHED = ("ends before its index, as a download or a recording that was not finished", "get the whole file")
+# Given an open file and its size in bytes.
+_Look: TypeAlias = Callable[[BinaryIO, int], bool]
+
+_LOOKS: dict[str, _Look] = {
+    "apng": pictures.png,
+    "asf": headers.asf,
+    "avi": headers.riff,
+    "dv": packets.dv,
+    "flv": packets.flv,
+    "gif": pictures.gif,
+    "matroska,webm": headers.matroska,
+    "mjpeg": pictures.jpegs,
+    "mov,mp4,m4a,3gp,3g2,mj2": mp4.fragments,
+    "mpeg": packets.program_stream,
+    "mpegts": packets.transport_stream,
+    "mxf": headers.mxf,
+    "ogg": packets.ogg,
+    "swf": headers.swf,
+    "yuv4mpegpipe": pictures.y4m,
+}
+# By the first bytes of a file in which FFmpeg found nothing.
+_BEGINNINGS: dict[bytes, _Look] = {
+    headers.ASF_HEADER: headers.asf,
+    headers.EBML: headers.matroska,
+    headers.MXF_HEADER: headers.mxf,
+    headers.RIFF: headers.riff,
+    packets.FLV: packets.flv,
+}
+_LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
+
+
+def is_cut_off(path: Path, container: str) -> bool | None:
+    """Return whether the file at `path` ends before its own structure does; None where that says nothing.
+
+    container: FFmpeg's name of its format.
+    """
+    look = _LOOKS.get(container)
+    return None if look is None else _says(look, path)
+
+
+def is_cut_off_early(path: Path) -> bool:
+    """Return whether a file that cannot be opened, or shows nothing, ends too early, by its first bytes."""
+    return _says(_by_beginning, path)
+
+
+def lacks_its_index(path: Path) -> bool:
+    """Return whether the file at `path` is an MP4 or QuickTime file that ends before its index, or inside it."""
+    return _says(mp4.lacks_its_index, path)
+
+
+def _says(look: _Look, path: Path) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return look(file, os.fstat(file.fileno()).st_size)
+    except OSError:  # whoever reads the frames will meet it, and say so
+        return False
+
+
+def _by_beginning(file: BinaryIO, size: int) -> bool:
+    head = file.read(_LONGEST_BEGINNING)
+    file.seek(0)
+    return any(head.startswith(beginning) and look(file, size) for beginning, look in _BEGINNINGS.items())

@@ -1,0 +1,87 @@
+"""MP4 and QuickTime: boxes in a row, of which one is the index of all, or fragments have one each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+_HEADER, _LARGE_HEADER = 8, 16
+_LARGE, _TO_THE_END = 1, 0
+_INDEX, _FRAGMENT, _DATA, _SEGMENTS = b"moov", b"moof", b"mdat", b"sidx"
+_FIRST = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+# One that is not whole lacks pictures, or where they are.
+_NEEDED = frozenset({_INDEX, _FRAGMENT, _DATA, _SEGMENTS, b"styp"})
+_MOST_BOXES = 1_000_000
+_MOST_SEGMENTS_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A box by its four letters, its offset, that of its content, and that of the next box."""
+
+    kind: bytes
+    begin: int
+    content: int
+    end: int
+
+
+def fragments(file: BinaryIO, size: int) -> bool:
+    """Return whether a file made of fragments ends inside one, or before those that its index lists."""
+    found: set[bytes] = set()
+    end, is_cut = 0, False
+    for box in _boxes(file, size):
+        found.add(box.kind)
+        end = box.end
+        is_cut |= box.end > size and box.kind in _NEEDED
+        if box.kind == _SEGMENTS and box.end <= size:
+            is_cut |= _segments_end(file, box) > size
+    # Fewer bytes than any box has are the beginning of another.
+    return _FRAGMENT in found and (is_cut or 0 < size - end < _HEADER)
+
+
+def lacks_its_index(file: BinaryIO, size: int) -> bool:
+    """Return whether this is an MP4 or QuickTime file that ends before its index, or inside it."""
+    has_index = begun = False
+    for box in _boxes(file, size):
+        if not begun and box.kind not in _FIRST:
+            return False
+        if box.kind == _FRAGMENT:  # of a file that has its index somewhere else
+            return False
+        begun = True
+        has_index |= box.kind == _INDEX and box.end <= size
+    return begun and not has_index
+
+
+def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:
+    """Yield the outermost boxes, the last of which may reach beyond the end of the file."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        if at + _HEADER > size:
+            return
+        file.seek(at)
+        header = file.read(_LARGE_HEADER)
+        length, content = int.from_bytes(header[:4], "big"), at + _HEADER
+        if length == _LARGE:
+            length, content = int.from_bytes(header[8:], "big"), at + _LARGE_HEADER
+        elif length == _TO_THE_END:
+            length = size - at
+        if length < content - at:  # no box
+            return
+        yield _Box(header[4:8], at, content, at + length)
+        at += length
+
+
+def _segments_end(file: BinaryIO, box: _Box) -> int:
+    """Return where the last of the segments ends that an index of them lists."""
+    file.seek(box.content)
+    data = file.read(min(box.end - box.content, _MOST_SEGMENTS_BYTES))
+    wide = 8 if data[:1] == b"\1" else 4  # bytes of the time, and of the offset of the first segment
+    count_at = 12 + 2 * wide + 2
+    entries = data[count_at + 2 :]
+    count = min(int.from_bytes(data[count_at : count_at + 2], "big"), len(entries) // 12)
+    first = box.end + int.from_bytes(data[12 + wide : 12 + 2 * wide], "big")
+    # The uppermost bit tells of another index in the place of a segment.
+    return first + sum(
+        int.from_bytes(entries[12 * entry : 12 * entry + 4], "big") & 0x7FFFFFFF for entry in range(count)
+    )
