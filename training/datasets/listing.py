@@ -79,7 +79,7 @@ def _add(made: ClipList, clip: Annotation, found: list[PurePath], line_of: Calla
     if len(found) > 1:
         made.doubled[clip.published] = [str(each) for each in found]
     is_elsewhere = len(path.parts) > 1 and not same_name(path.parent.name, clip.folder)
-    if bare_name(path) != clip.names[0] or is_elsewhere:
+    if bare_name(path.name) != clip.names[0] or is_elsewhere:
         made.renamed[clip.published] = str(path)
 
 

@@ -22,12 +22,11 @@ class StoredClips:
 
     def __init__(self, root: Path, *, format: str) -> None:
         self.root = root
-        self._exact: defaultdict[str, list[PurePath]] = defaultdict(list)
-        self._folded: defaultdict[str, list[PurePath]] = defaultdict(list)
+        # By the name without its suffix, whatever the case: texts, as there may be hundreds of thousands.
+        self._named: defaultdict[str, list[str]] = defaultdict(list)
         self.count = 0
         for path in sorted(_videos(root) if format == "videos" else _frame_folders(root)):
-            self._exact[bare_name(path)].append(path)
-            self._folded[bare_name(path).casefold()].append(path)
+            self._named[bare_name(path).casefold()].append(path)
             self.count += 1
         if not self.count:
             what = "video" if format == "videos" else "folder of frames (img_00001.jpg)"
@@ -40,18 +39,17 @@ class StoredClips:
         Where several have the name, those come first that lie in a folder called `folder`, up to spaces and
         underscores.
         """
-        for index, fold in ((self._exact, str), (self._folded, str.casefold)):
-            for name in names:
-                if found := index.get(fold(name)):
-                    return sorted(found, key=lambda path: not _lies_in(path, folder))
-        return []
+        alike = [(name, self._named.get(name.casefold(), [])) for name in names]
+        exact = ([path for path in paths if bare_name(path) == name] for name, paths in alike)
+        found = next(filter(None, exact), None) or next((paths for _, paths in alike if paths), [])
+        return [PurePath(path) for path in sorted(found, key=lambda path: not _lies_in(path, folder))]
 
 
-def bare_name(path: PurePath) -> str:
+def bare_name(path: str) -> str:
     """Return the name of a clip without the suffixes of videos: some tools leave `x.mp4.mkv`, or `x.mp4/`."""
-    name = path.name
+    name = path.rpartition("/")[2]
     while is_video(name):
-        name = PurePath(name).stem
+        name = name.rpartition(".")[0]
     return name
 
 
@@ -64,24 +62,27 @@ def _plain(name: str) -> str:
     return name.replace(" ", "_").casefold()
 
 
-def _lies_in(path: PurePath, folder: str) -> bool:
-    return same_name(path.parent.name, folder)
+def _lies_in(path: str, folder: str) -> bool:
+    return same_name(PurePath(path).parent.name, folder)
 
 
-def _videos(root: Path) -> Iterator[PurePath]:
+def _videos(root: Path) -> Iterator[str]:
     for place, _, files in _walk(root):
-        yield from (place / name for name in files if is_video(name) and not is_companion(name))
+        yield from (place + name for name in files if is_video(name) and not is_companion(name))
 
 
-def _frame_folders(root: Path) -> Iterator[PurePath]:
+def _frame_folders(root: Path) -> Iterator[str]:
     for place, folders, files in _walk(root):
         if any(map(is_numbered_frame, files)):
             folders.clear()
-            yield place
+            yield place.removesuffix("/")
 
 
-def _walk(root: Path) -> Iterator[tuple[PurePath, list[str], list[str]]]:
-    """Yield what `os.walk` does, with paths relative to `root`, each folder once, whatever links lead to it."""
+def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield what `os.walk` does, each folder once, whatever links lead to it.
+
+    Folders are relative to `root`, with a slash at the end where they are not `root` itself.
+    """
     seen: set[tuple[int, int]] = set()
 
     def complain(error: OSError) -> None:
@@ -95,4 +96,5 @@ def _walk(root: Path) -> Iterator[tuple[PurePath, list[str], list[str]]]:
             continue
         seen.add((there.st_dev, there.st_ino))
         folders[:] = sorted(name for name in folders if not (is_companion(name) or is_temporary(Path(name))))
-        yield PurePath(os.path.relpath(place, root)), folders, files
+        below = os.path.relpath(place, root)
+        yield "" if below == os.curdir else f"{below}/", folders, files

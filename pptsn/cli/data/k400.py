@@ -12,6 +12,7 @@ from pptsn.cli.data.options import (
     FormatOption,
     OutputOption,
     PrefixOption,
+    looking,
     note_shared,
     show_lists,
 )
@@ -43,8 +44,9 @@ def k400(
     from pptsn.training.datasets.stored import StoredClips
 
     check_list_format(format)
-    annotated = [clip for path in annotation_files(annotations) for clip in read_kinetics(path)]
-    made = list_clips(annotated, StoredClips(clips, format=format), format=format, prefix=prefix)
+    with looking():
+        annotated = [clip for path in annotation_files(annotations) for clip in read_kinetics(path)]
+        made = list_clips(annotated, StoredClips(clips, format=format), format=format, prefix=prefix)
     lists = {f"{split}.list": made[split] for split in ("train", "val", "test") if split in made}
     write_lists(output, lists, kinetics400())
     show_lists(output, lists, prefix or clips)

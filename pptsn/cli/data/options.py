@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +37,16 @@ ListPrefixOption = Annotated[
     ),
 ]
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="The folder of the lists.", metavar="DIR")]
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Show that clips are looked for, which takes its time with hundreds of thousands."""
+    from pptsn.runtime.base.progress import progress_bar
+
+    with progress_bar() as bar:
+        bar.add_task("looking for clips", total=None)
+        yield
 
 
 def show_lists(folder: Path, lists: dict[str, ClipList], prefix: Path) -> None:

@@ -12,6 +12,7 @@ from pptsn.cli.data.options import (
     FormatOption,
     OutputOption,
     PrefixOption,
+    looking,
     note_shared,
     show_lists,
 )
@@ -48,7 +49,8 @@ def ucf101(
     if len(classes) != annotated.CLASSES:
         print_note(f"{annotations}: names {len(classes)} classes, UCF-101 has {annotated.CLASSES}")
     folds = {fold: annotated.read_fold(annotations, fold, classes) for fold in annotated.FOLDS}
-    stored = StoredClips(clips, format=format)
+    with looking():
+        stored = StoredClips(clips, format=format)
     suffix = "videos" if format == "videos" else "rawframes"
     lists: dict[str, ClipList] = {}
     for fold, named in folds.items():

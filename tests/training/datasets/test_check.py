@@ -31,6 +31,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     early.write_bytes(early.read_bytes()[: early.stat().st_size // 2])
     write_sound(folder / "unreadable.mp4")
     (folder / "empty.mp4").touch()
+    (folder / "link.mp4").symlink_to("whole.mp4")
     return folder
 
 
@@ -47,6 +48,7 @@ LINES = (
     "a copy.mp4 3",
     "whole.mp4 one",
     "alone",
+    "link.mp4 0",
 )
 EXPECTED = {
     3: {"short"},
@@ -59,6 +61,7 @@ EXPECTED = {
     10: {"label", "duplicate"},
     11: {"line"},
     12: {"line"},
+    13: {"duplicate"},
 }
 
 
@@ -80,8 +83,8 @@ def test_every_fault_is_found_and_told_with_its_line(run, clips: Path, decoders:
     assert kinds.pop(5) - {"damaged"} == EXPECTED[5]
     assert kinds == {line: kind for line, kind in EXPECTED.items() if line != 5}
     assert set().union(*EXPECTED.values()) == set(KINDS)
-    assert found["per_class"] == {"0": 3, "1": 6, "3": 1}
-    assert found["lines"] == 12
+    assert found["per_class"] == {"0": 4, "1": 6, "3": 1}
+    assert found["lines"] == 13
     assert [finding["line"] for finding in found["findings"]] == sorted(f["line"] for f in found["findings"])
 
 
@@ -97,8 +100,8 @@ def test_a_finding_is_one_line_that_says_what_and_where(run, clips: Path) -> Non
     (early,) = (line for line in shown if "early.mkv: early: " in line)
     assert "the file ends early" in early
     summary = next(line for line in shown if line.startswith(f"{listed}: "))
-    assert summary.startswith(f"{listed}: lines: 12, classes: 3, ")
-    assert "2 line, 1 label, 2 duplicate, 3 unreadable" in summary
+    assert summary.startswith(f"{listed}: lines: 13, classes: 3, ")
+    assert "2 line, 1 label, 3 duplicate, 3 unreadable" in summary
     assert "1 short" in summary
 
 

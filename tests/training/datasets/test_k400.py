@@ -157,10 +157,9 @@ def test_folders_of_frames_make_lists_with_counts(tmp_path: Path, run, annotatio
     assert "frame number 2 is missing" in line
 
 
-def test_the_split_comes_from_the_file_where_no_column_says_it(tmp_path: Path, run) -> None:
-    file = write_csv(
-        tmp_path / "kinetics_val.csv", "archery,x,9,19", header="label,youtube_id,time_start,time_end"
-    )
+@pytest.mark.parametrize("name", ["kinetics_val.csv", "kinetics-400-Validation.csv", "val_2.csv"])
+def test_the_split_comes_from_the_file_where_no_column_says_it(tmp_path: Path, run, name: str) -> None:
+    file = write_csv(tmp_path / name, "archery,x,9,19", header="label,youtube_id,time_start,time_end")
     clips = touch(tmp_path / "videos", "x_000009_000019.mp4")
     assert run("data", "k400", file, "--clips", clips, "-o", tmp_path / "out").code == 0
     assert (tmp_path / "out" / "val.list").read_text() == "x_000009_000019.mp4 5\n"
