@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -277,7 +278,7 @@ def test_without_a_length_a_checksum_is_asked_for(
 def test_two_at_once_do_not_spoil_each_other(store: WeightStore, served: Served) -> None:
     store.folder.mkdir()
     waiting = subprocess.Popen(
-        ["flock", str(store.folder / ".best.pdparams.lock"), "sleep", "30"], stdout=subprocess.PIPE
+        ["flock", "--no-fork", str(store.folder / ".best.pdparams.lock"), "sleep", "30"], stdout=subprocess.PIPE
     )
     try:
         line = ""
@@ -285,6 +286,7 @@ def test_two_at_once_do_not_spoil_each_other(store: WeightStore, served: Served)
             try:
                 with lock_file(store.folder / ".best.pdparams.lock"):
                     pass
+                time.sleep(0.02)  # the other has not begun
             except BlockingIOError:
                 line = refused(store, served, UsageError)
                 break
