@@ -58,24 +58,31 @@ class RecipeOptimizer:
         """Set the learning rate of the next step."""
         self._momentum.set_lr(rate)
 
-    def step(self, loss: Any, *, scaler: Any = None) -> None:
-        """Change the parameters by the gradients of the scalar `loss`, averaged over the ranks; then drop them.
+    def add(self, loss: Any, *, of: int = 1, scaler: Any = None) -> None:
+        """Add the gradients of the scalar `loss` to those of the step to come, as one of `of` equal parts.
+
+        scaler: a `paddle.amp.GradScaler` for mixed precision, the same as in `step`.
+        """
+        part = loss / of
+        (part if scaler is None else scaler.scale(part)).backward()
+
+    def step(self, *, scaler: Any = None) -> None:
+        """Change the parameters by the gradients that were added, averaged over the ranks once; then drop them.
 
         scaler: a `paddle.amp.GradScaler` for mixed precision; it skips steps whose gradients overflow.
         """
+        # Still scaled: where the gradients of one rank overflow, so does the mean, and all skip the step.
+        self._ranks.average_gradients(self._parameters.values())
         if scaler is None:
-            loss.backward()
-            self._average()
             self._momentum.step()
         else:
-            scaler.scale(loss).backward()
-            self._average()  # still scaled: where one rank's overflow, so does the mean, and all skip the step
             scaler.step(self._momentum)
             scaler.update()
-        self._momentum.clear_grad()
+        self.drop()
 
-    def _average(self) -> None:
-        self._ranks.average_gradients(self._parameters.values())
+    def drop(self) -> None:
+        """Forget the gradients that were added since the last step."""
+        self._momentum.clear_grad()
 
     def state(self) -> dict[str, Array]:
         """Return copies of the velocities, float32, as `PARAMETER.velocity`; none before the first step."""

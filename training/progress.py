@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -52,3 +53,13 @@ class Bar:
     def advance(self, steps: int = 1, *, description: str | None = None) -> None:
         """Count `steps` more as done; `description` replaces the text before the bar."""
         self._progress.update(self._task, advance=steps, description=description)
+
+
+def epoch_line(values: Mapping[str, Any], epochs: int, unreadable: int) -> str:
+    """Return the line of an epoch: `values` are those of its record, `epochs` all, `unreadable` clips."""
+    text = (
+        f"epoch {values['epoch']:>3}/{epochs}  loss {values['train_loss']:.3f}  validation loss "
+        f"{values['val_loss']:.3f}  top-1 {100 * values['val_top1']:5.1f} %  top-5 "
+        f"{100 * values['val_top5']:5.1f} %  {values['duration_s']:.1f} s"
+    )
+    return text + (f"  {unreadable} clips unreadable" if unreadable else "")

@@ -8,12 +8,12 @@ matrix products add up in a fixed order (see `pptsn.runtime.engines.paddle.libra
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
 from pptsn.training.optimizer import RecipeOptimizer, learning_rate, load_scaling, loss_scaler, scaling_state
-from pptsn.training.progress import Bar, Display
+from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.ranks.joining import join
@@ -108,8 +108,9 @@ class Trainer:
         self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
         self._samples = samples
         self._data_digest = samples.digest()
-        clips_per_step = recipe.optimizer.batch_size * ranks.count
-        self._batches = batch_count(len(samples.train), mode="train", batch_size=clips_per_step)
+        self._accumulate = recipe.optimizer.accumulate
+        self._clips_per_step = recipe.optimizer.batch_size * self._accumulate * ranks.count
+        self._steps = self._steps_per_epoch()
         paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
         model = recipe.model
         self._model = build_network(
@@ -169,7 +170,7 @@ class Trainer:
         with (
             self._open_writer() as writer,
             Loader(settings, batch_size=size, workers=workers, seed=seed, member=member) as loader,
-            self._display.bar("training", total=epochs * self._batches, done=self.epoch * self._batches) as bar,
+            self._display.bar("training", total=epochs * self._steps, done=self.epoch * self._steps) as bar,
         ):
             while self.epoch < epochs:
                 self._run_epoch(loader, writer, bar)
@@ -217,44 +218,76 @@ class Trainer:
             writer.write("epoch", **values, unreadable=unreadable)
             self._commit(writer)
             writer.draw()
-        self._display.line(_summary(values, self._recipe.optimizer.epochs, len(unreadable)))
+        self._display.line(epoch_line(values, self._recipe.optimizer.epochs, len(unreadable)))
 
     def _train_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> tuple[float, list[str]]:
-        """Return the mean loss, and a line for each clip that could not be read, of all ranks."""
+        """Return the mean loss of the steps, and a line for each clip that could not be read, of all ranks."""
         self._model.train()
         paddle.seed(_seed(*self._ranks.stream(self._recipe.seed, _DROPOUT_STREAM, self.epoch)))
         losses: list[float] = []
+        group: list[float] = []  # the losses of the step's batches
+        clips: list[str] = []
         unreadable: list[str] = []
-        for batch in self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch)):
+        # Batches that fill no step are not even seen: they would move the statistics of batch norm.
+        batches = self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch))
+        for batch in itertools.islice(batches, self._steps * self._accumulate):
             unreadable += batch.unreadable
-            rate = self._rate(len(losses))
-            own_loss = self._step(batch, rate)
-            loss = float(np.mean(self._ranks.gather(own_loss)))
-            clips = [str(self._samples.train[index].path) for index in batch.indices]
-            place = f"epoch {self.epoch + 1}, iteration {self._iteration}{self._what_stays()}"
-            with self._ranks.together():
-                check_step(self._model, own_loss, clips=clips, place=place)
-                self._record(writer, bar, batch_number=len(losses), loss=loss, rate=rate)
-            losses.append(loss)
+            clips += [str(self._samples.train[index].path) for index in batch.indices]
+            group.append(self._add(batch, part=len(group)))
+            if len(group) == self._accumulate:
+                losses.append(self._step(writer, bar, number=len(losses), own_losses=group, clips=clips))
+                group, clips = [], []
+        self._optimizer.drop()  # of a last group that unreadable clips left incomplete
         if not losses:
-            raise UsageError("training list", "has fewer readable clips than one batch", "lower batch_size")
+            cause = "has fewer readable clips than one step takes"
+            raise UsageError("training list", cause, "lower optimizer.batch_size or optimizer.accumulate")
         return float(np.mean(losses)), [line for lines in self._ranks.gather(unreadable) for line in lines]
 
-    def _rate(self, batch_number: int) -> float:
+    def _steps_per_epoch(self) -> int:
+        """Return how many steps an epoch has; what does not fill one is left out."""
+        clips = len(self._samples.train)
+        steps = batch_count(clips, mode="train", batch_size=self._clips_per_step)
+        if not steps:
+            key = "accumulate" if self._accumulate > 1 else "batch_size"
+            cause = f"makes steps of {self._clips_per_step} clips, but the training list has {clips}"
+            raise UsageError(f"optimizer.{key}", cause, "lower it")
+        return steps
+
+    def _rate(self, number: int) -> float:
+        """Return the learning rate of the epoch's step `number`."""
         options = self._recipe.optimizer
+        factor = options.rate_factor(self._clips_per_step)
         return learning_rate(
-            self.epoch * self._batches + batch_number,
-            iterations_per_epoch=self._batches,
+            self.epoch * self._steps + number,
+            iterations_per_epoch=self._steps,
             epochs=options.epochs,
-            base_rate=options.base_rate,
+            base_rate=factor * options.base_rate,
             warmup_epochs=options.warmup_epochs,
-            warmup_rate=options.warmup_rate,
+            warmup_rate=factor * options.warmup_rate,
         )
 
-    def _step(self, batch: Batch, rate: float) -> float:
-        """Do one optimiser step and return its loss."""
+    def _step(
+        self, writer: RunWriter, bar: Bar, *, number: int, own_losses: list[float], clips: list[str]
+    ) -> float:
+        """Do the epoch's step `number` by the gradients added; return its loss, the mean over batches and ranks.
+
+        own_losses, clips: of this rank's batches.
+        """
+        rate, own_loss = self._rate(number), float(np.mean(own_losses))
+        self._optimizer.set_rate(rate)
+        self._optimizer.step(scaler=self._scaler)
+        loss = float(np.mean(self._ranks.gather(own_loss)))
+        place = f"epoch {self.epoch + 1}, iteration {self._iteration}{self._what_stays()}"
+        with self._ranks.together():
+            check_step(self._model, own_loss, clips=clips, place=place)
+            self._record(writer, bar, number=number, loss=loss, rate=rate)
+        return loss
+
+    def _add(self, batch: Batch, *, part: int) -> float:
+        """Add the gradients of `batch`, the step's batch number `part`, and return its loss."""
         augmentation = self._recipe.augmentation
-        rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, self._iteration, _MIXUP_STREAM))
+        number = self._iteration * self._accumulate + part
+        rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, number, _MIXUP_STREAM))
         mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
         labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
         with paddle.amp.auto_cast(enable=self._scaler is not None):
@@ -262,14 +295,13 @@ class Trainer:
         loss = mixup_cross_entropy(
             logits.astype("float32"), labels, partners, mix.share, smoothing=augmentation.label_smoothing
         )
-        self._optimizer.set_rate(rate)
-        self._optimizer.step(loss, scaler=self._scaler)
+        self._optimizer.add(loss, of=self._accumulate, scaler=self._scaler)
         return float(loss)
 
-    def _record(self, writer: RunWriter, bar: Bar, *, batch_number: int, loss: float, rate: float) -> None:
+    def _record(self, writer: RunWriter, bar: Bar, *, number: int, loss: float, rate: float) -> None:
         """Count one iteration, show it, and log some."""
         if self._iteration % self._recipe.log_every == 0:
-            fraction = self.epoch + batch_number / self._batches
+            fraction = self.epoch + number / self._steps
             writer.write("iteration", epoch=fraction, iteration=self._iteration, loss=loss, rate=rate)
         self._iteration += 1
         bar.advance(description=f"epoch {self.epoch + 1}, loss {loss:.3f}")
@@ -307,12 +339,3 @@ class Trainer:
 def _seed(*key: int) -> int:
     """Return a seed for Paddle that belongs to `key` alone."""
     return int(np.random.SeedSequence(key).generate_state(1)[0])
-
-
-def _summary(values: dict[str, Any], epochs: int, unreadable: int) -> str:
-    text = (
-        f"epoch {values['epoch']:>3}/{epochs}  loss {values['train_loss']:.3f}  validation loss "
-        f"{values['val_loss']:.3f}  top-1 {100 * values['val_top1']:5.1f} %  top-5 "
-        f"{100 * values['val_top5']:5.1f} %  {values['duration_s']:.1f} s"
-    )
-    return text + (f"  {unreadable} clips unreadable" if unreadable else "")

@@ -31,7 +31,8 @@ def main(steps: int, shared: Path, output: Path) -> None:
         loss = cross_entropy(model(clips), labels, smoothing=expected["label_smoothing"])
         losses.append(float(loss))
         if step < steps:
-            optimizer.step(loss)
+            optimizer.add(loss)
+            optimizer.step()
     np.savez(output, losses=np.array(losses), **after)
 
 

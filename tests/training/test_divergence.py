@@ -54,17 +54,17 @@ def test_a_rate_without_measure_ends_with_an_error_that_names_the_clips(
 def test_the_last_finite_epoch_stays_whenever_it_happens(
     lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, epoch: int, entry: str
 ) -> None:
-    step = Trainer._step
+    add = Trainer._add
 
-    def breaking(self, batch, rate):  # type: ignore[no-untyped-def]
-        loss = step(self, batch, rate)
+    def breaking(self, batch, *, part):  # type: ignore[no-untyped-def]
+        loss = add(self, batch, part=part)
         if self.epoch == epoch:
             state = self._model.state_dict()
             name = entry if entry in state else next(name for name in state if name.endswith("_variance"))
             state[name].set_value(np.full(state[name].shape, value, np.float32))
         return loss
 
-    monkeypatch.setattr(Trainer, "_step", breaking)
+    monkeypatch.setattr(Trainer, "_add", breaking)
     with pytest.raises(PptsnError, match=rf"diverged in epoch {epoch + 1}, .*: 1 of \d+ parameters") as caught:
         train(tiny_recipe(lists), tmp_path / "run")
     assert (f"the checkpoint of epoch {epoch} stays" in str(caught.value)) is (epoch > 0)

@@ -68,7 +68,8 @@ def test_three_steps_are_nesterov_momentum_by_hand():
             velocity[name] = 0.9 * velocity[name] + g
             expected[name] = value - rate * factor * (g + 0.9 * velocity[name])
         optimizer.set_rate(rate)
-        optimizer.step(loss)
+        optimizer.add(loss)
+        optimizer.step()
         for name, parameter in learned.items():
             assert parameter.numpy() == pytest.approx(expected[name], abs=1e-5), name
             assert parameter.grad is None or not parameter.grad.numpy().any()
@@ -79,17 +80,20 @@ def test_velocities_survive_a_change_of_the_process():
     first = RecipeOptimizer(model)
     assert first.state() == {}
     first.set_rate(0.1)
-    first.step(_loss(model))
+    first.add(_loss(model))
+    first.step()
     weights, velocities = state_of(model), first.state()
     assert set(velocities) == {f"{n}.velocity" for n, p in model.named_parameters() if not p.stop_gradient}
-    first.step(_loss(model))
+    first.add(_loss(model))
+    first.step()
 
     other = _Tiny()
     other.set_state_dict(weights)
     second = RecipeOptimizer(other)
     second.load_state(velocities, source="x")
     second.set_rate(0.1)
-    second.step(_loss(other))
+    second.add(_loss(other))
+    second.step()
     for name, value in state_of(model).items():
         assert np.array_equal(value, state_of(other)[name]), name
 

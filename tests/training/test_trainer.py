@@ -52,14 +52,14 @@ def _without_times(path: Path) -> list[dict]:
 
 def _interrupt_in(monkeypatch, *, epoch: int, step: int) -> None:
     """Make the training raise KeyboardInterrupt, as Ctrl-C does, at a step (from 0) of an epoch (from 0)."""
-    original = Trainer._step
+    original = Trainer._add
 
-    def interrupted(self, batch, rate):
+    def interrupted(self, batch, *, part):
         if (self.epoch, self._iteration % 2) == (epoch, step):
             raise KeyboardInterrupt
-        return original(self, batch, rate)
+        return original(self, batch, part=part)
 
-    monkeypatch.setattr(Trainer, "_step", interrupted)
+    monkeypatch.setattr(Trainer, "_add", interrupted)
 
 
 def test_a_run_leaves_weights_metrics_and_a_picture(uninterrupted):
@@ -166,7 +166,7 @@ def test_other_lists_are_refused_on_resuming(tmp_path, uninterrupted):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(lists, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "_step", lambda self, batch, rate: float("nan"))
+    monkeypatch.setattr(Trainer, "_add", lambda self, batch, *, part: float("nan"))
     with pytest.raises(PptsnError, match=r"in epoch 1, iteration 0: the loss became nan; .*; lower"):
         train(tiny_recipe(lists), tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -187,11 +187,11 @@ def test_training_starts_from_the_pretrained_weights(lists, tmp_path, monkeypatc
     recipe = _changed(tiny_recipe(lists), "model", pretrained=tmp_path / "start.pdparams")
     seen = []
 
-    def first_step(self, batch, rate):
+    def first_step(self, batch, *, part):
         seen.append(weights_digest(state_of(self._model)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_step", first_step)
+    monkeypatch.setattr(Trainer, "_add", first_step)
     with pytest.raises(PptsnError, match="interrupted"):
         train(recipe, tmp_path / "run")
     assert seen == [weights_digest(state)]
@@ -275,3 +275,58 @@ def test_ctrl_c_ends_with_one_line(lists, tmp_path):
     assert process.returncode == 1
     assert "interrupted in epoch" in lines[-1]
     assert "Traceback" not in message.decode()
+
+
+def _plain_losses(recipe: Recipe, run: Path, monkeypatch) -> list[float]:
+    """The losses of a run in which clips do not depend on each other: batch norm as in inference, no mixup."""
+    with monkeypatch.context() as patch:
+        patch.setattr(PPTSN, "train", PPTSN.eval)
+        train(recipe, run)
+    return [r["loss"] for r in read_metrics(run / "metrics.jsonl") if r["kind"] == "iteration"]
+
+
+def _without_chance(recipe: Recipe) -> Recipe:
+    return _changed(_changed(recipe, "augmentation", mixup_alpha=0.0), "model", drop_ratio=0.0)
+
+
+def test_four_batches_of_two_in_a_step_are_one_batch_of_eight(lists, tmp_path, monkeypatch):
+    at_once = _without_chance(tiny_recipe(lists, batch_size=8))
+    in_parts = _without_chance(tiny_recipe(lists, batch_size=2, accumulate=4))
+    expected = _plain_losses(at_once, tmp_path / "at once", monkeypatch)
+    found = _plain_losses(in_parts, tmp_path / "in parts", monkeypatch)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert len(found) == 3
+    assert len(set(expected)) == 3
+    one, other = (read_checkpoint(tmp_path / name / "last.pdparams").arrays for name in ("at once", "in parts"))
+    assert all(other[name] == pytest.approx(value, abs=1e-5) for name, value in one.items())
+
+
+def test_a_step_that_is_not_full_is_left_out_and_the_rates_are_those_of_steps(lists, tmp_path):
+    train(tiny_recipe(lists, batch_size=2, accumulate=3, epochs=2), tmp_path / "run")
+    steps = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "iteration"]
+    assert [record["iteration"] for record in steps] == [0, 1]
+    options = {"iterations_per_epoch": 1, "epochs": 2, "base_rate": 0.01, "warmup_epochs": 1, "warmup_rate": 0.005}
+    assert [record["rate"] for record in steps] == [learning_rate(number, **options) for number in range(2)]
+
+
+def test_rates_are_scaled_where_the_recipe_says_what_they_are_for(lists, tmp_path):
+    recipe = tiny_recipe(lists, batch_size=2, accumulate=2, rates_for=16, epochs=1, warmup_epochs=0)
+    train(recipe, tmp_path / "run")
+    rates = [r["rate"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "iteration"]
+    assert rates == pytest.approx([0.0025, 0.00125])
+
+
+def test_an_accumulating_run_goes_on_to_the_bit(lists, tmp_path, monkeypatch):
+    recipe = tiny_recipe(lists, batch_size=2, accumulate=2, epochs=2)
+    whole = train(recipe, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        _interrupt_in(patch, epoch=1, step=1)
+        with pytest.raises(PptsnError, match="interrupted in epoch 2"):
+            train(recipe, tmp_path / "run")
+    resumed = train(recipe, tmp_path / "run", resume=True)
+    assert _digest(resumed.last_weights) == _digest(whole.last_weights)
+
+
+def test_a_step_of_more_clips_than_the_list_has_is_refused(lists, tmp_path):
+    with pytest.raises(UsageError, match=r"optimizer\.accumulate: makes steps of 12 clips, but .* list has 8"):
+        train(tiny_recipe(lists, accumulate=3), tmp_path / "run")

@@ -1,0 +1,117 @@
+"""The sections of a recipe: what each key means, its default and its range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS, RESNET_VD
+
+
+class Section(BaseModel):
+    """What all sections are: without unknown keys, immutable, of finite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class ModelSection(Section):
+    """The network and the size of its input.
+
+    architecture, depth: one of those in `pptsn.runtime.model.spec.ARCHITECTURES`.
+    classes: None takes the number of labels in `data.labels`, or 400 where there are none.
+    pretrained: a `.pdparams` file to start from: a full checkpoint or a backbone.
+    pretrained_backbone_only: leave the classifier of a full checkpoint, to train other classes.
+    short_side, crop_size: of the resized frame and the crop, in pixels.
+    resize_rule: of the deployed model and the evaluation; training and validation keep the aspect.
+    """
+
+    architecture: str = RESNET_VD
+    depth: int = 50
+    classes: int | None = Field(default=None, ge=2, le=MOST_CLASSES)
+    drop_ratio: float = Field(default=0.4, ge=0, lt=1)
+    num_seg: int = Field(default=3, ge=1, le=MOST_SEGMENTS)
+    short_side: int = Field(default=256, ge=1, le=LARGEST_SIDE)
+    crop_size: int = Field(default=224, ge=1, le=LARGEST_SIDE)
+    resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] = "fixed_ratio"
+    pretrained: Path | None = None
+    pretrained_backbone_only: bool = False
+
+    @field_validator("architecture")
+    @classmethod
+    def _known_architecture(cls, architecture: str) -> str:
+        if architecture not in ARCHITECTURES:
+            raise ValueError(f"expected one of {', '.join(ARCHITECTURES)}")
+        return architecture
+
+    @field_validator("depth")
+    @classmethod
+    def _known_depth(cls, depth: int, info: ValidationInfo) -> int:
+        depths = ARCHITECTURES.get(info.data.get("architecture", ""), (depth,))
+        if depth not in depths:
+            raise ValueError(f"expected one of {', '.join(map(str, depths))}")
+        return depth
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> ModelSection:
+        if self.crop_size > self.short_side:
+            raise ValueError(f"crop_size {self.crop_size} exceeds short_side {self.short_side}")
+        return self
+
+
+class DataSection(Section):
+    """Where the clips are.  Paths are relative to the working folder.
+
+    train, val, test: list files.  prefix: the folder that paths in them are relative to; None is the list's own.
+    labels: file of class names.  workers: processes that load clips; 0 loads in the training process.
+    max_unreadable: share of a list, 0..1, that may be unreadable before the run fails.
+    """
+
+    train: Path
+    val: Path
+    test: Path | None = None
+    format: Literal["videos", "frames"] = "videos"
+    prefix: Path | None = None
+    labels: Path | None = None
+    workers: int = Field(default=2, ge=0, le=1024)
+    max_unreadable: float = Field(default=0.05, ge=0, le=1)
+
+
+class OptimizerSection(Section):
+    """Steps and rates: see `optimizer.learning_rate` and `optimizer.RecipeOptimizer`.
+
+    batch_size: clips that go through the network at once.  accumulate: batches whose gradients are averaged for
+    one step, so that a step sees batch_size * accumulate clips.
+    rates_for: clips a step that base_rate and warmup_rate are meant for: they are scaled by the clips that a step
+    does see.  None takes the rates as they are.
+    """
+
+    epochs: int = Field(default=100, ge=1, le=1_000_000)
+    batch_size: int = Field(default=32, ge=1, le=65_536)
+    accumulate: int = Field(default=1, ge=1, le=65_536)
+    rates_for: int | None = Field(default=None, ge=1, le=2**31)
+    base_rate: float = Field(default=0.01, gt=0)
+    warmup_epochs: float = Field(default=10, ge=0)
+    warmup_rate: float = Field(default=0.005, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+
+    def rate_factor(self, clips_per_step: int) -> float:
+        """Return what the rates are multiplied by where a step sees `clips_per_step` clips."""
+        return clips_per_step / self.rates_for if self.rates_for else 1.0
+
+
+class AugmentationSection(Section):
+    """mixup_alpha: of Beta(alpha, alpha), 0 for no mixup.  label_smoothing: share spread over all classes."""
+
+    mixup_alpha: float = Field(default=0.2, ge=0)
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+
+
+class EvaluationSection(Section):
+    """Views and frames a clip in `pptsn evaluate`.  batch_crops: crops that go through the network at once."""
+
+    views: Literal["ten", "three", "center"] = "ten"
+    segments: int = Field(default=25, ge=1, le=MOST_SEGMENTS)
+    batch_crops: int = Field(default=50, ge=1, le=65_536)
