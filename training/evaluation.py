@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
+from pptsn.runtime.frames.protocols import Protocol, name_of, protocol_called
 from pptsn.training.data.inputs import labels_of, lists_digest
 from pptsn.training.progress import Display
 from pptsn.training.ranks.agreement import require_alike
@@ -32,7 +33,8 @@ class Evaluation:
 
     top1, top5: shares (0..1) of right answers over all clips; a clip that could not be read is wrong.
     class_top1: top-1 of each class, in class order; None for a class without clips.
-    views, segments: how it was measured.  unreadable: a line for each clip that could not be read;
+    views, segments, sampling, resize_rule: how it was measured; protocol: the published protocol that this is, if
+    any.  unreadable: a line for each clip that could not be read;
     warned: one for each that was answered with warnings.
     labels: the class names, in class order.  engine: what ran the model; precision: of its weights.
     """
@@ -43,11 +45,25 @@ class Evaluation:
     class_top1: tuple[float | None, ...]
     views: str
     segments: int
+    sampling: str
+    resize_rule: str
     unreadable: tuple[str, ...]
     labels: tuple[str, ...]
     engine: str = field(compare=False)
     precision: str = field(compare=False)
     warned: tuple[str, ...] = ()
+
+    @property
+    def protocol(self) -> str | None:
+        """The name of the published protocol that it was measured by, see `PROTOCOLS`; None for any other way."""
+        return name_of(
+            Protocol(
+                sampling=self.sampling,
+                resize_rule=self.resize_rule,
+                segments=self.segments,
+                views=self.views,
+            )
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `pptsn evaluate --json` prints, without the weights' name."""
@@ -57,6 +73,9 @@ class Evaluation:
             "clips": self.clips,
             "segments": self.segments,
             "views": self.views,
+            "sampling": self.sampling,
+            "resize_rule": self.resize_rule,
+            "protocol": self.protocol,
             "top1": self.top1,
             "top5": self.top5,
             "class_top1": [
@@ -74,6 +93,8 @@ def evaluate(
     *,
     views: str | None = None,
     segments: int | None = None,
+    sampling: str | None = None,
+    protocol: str | None = None,
     backend: str = "auto",
     device: str | None = None,
     decoders: Decoders = AUTO,
@@ -81,19 +102,25 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate `weights`, a `.pdparams` checkpoint, an `.onnx` file or an `.engine`, on the recipe's test list.
 
-    views (ten, three, center) and segments (frames a clip) default to the recipe's, and so does device (auto,
-    cpu, cuda or cuda:N), but for an `.engine`, which takes the first GPU.  A checkpoint sees frames and crops of
-    the recipe's sizes, other models those of their own spec.
+    protocol: one of PROTOCOLS, in place of what the recipe says of evaluation.
+    views (ten, three, center), segments (frames a clip) and sampling (centre, linspace) default to the protocol's
+    or recipe's, device (auto, cpu, cuda or cuda:N) to the recipe's; for an `.engine` to the first GPU.
+    A checkpoint sees frames and crops of the recipe's sizes, other models those of their own spec.
     backend: what runs an `.onnx` file or an `.engine`, see `pptsn.runtime.engines.open_engine`.
     decoders: processes that decode, see `pptsn.runtime.decoding.decoders`.
     Raises UsageError without a test list and for a backend that is not Paddle's with a checkpoint, ModelError for
     weights of another depth or number of classes, and what `read_list` and `open_engine` raise; unreadable clips
     and those with warnings are counted and named.
     """
+    recipe = _with_protocol(recipe, protocol)
     if recipe.data.test is None:
         raise UsageError("data.test", "is not set, expected a list file", "pass --set data.test=LIST")
-    views, segments = views or recipe.evaluation.views, segments or recipe.evaluation.segments
-    settings = ClassifySettings(segments=segments, views=views, decoders=decoders)  # checked before any work
+    settings = ClassifySettings(  # checked before any work
+        segments=segments or recipe.evaluation.segments,
+        views=views or recipe.evaluation.views,
+        sampling=sampling or recipe.evaluation.sampling,
+        decoders=decoders,
+    )
     ranks = _ranks(device or recipe.device)
     display = display or Display.of_rank(ranks.member)
     with ranks.together():
@@ -116,12 +143,19 @@ def evaluate(
             classes=len(labels),
             crops=settings.crops(len(share)),
         )
+        if recipe.evaluation.resize_rule:
+            engine.spec = replace(engine.spec, resize_rule=recipe.evaluation.resize_rule)
         for note in engine.notes:
             display.line(note)
         with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(share)) as bar:
             sources = [source_of(sample) for sample in share]
             results = recognizer.classify_many(
-                sources, segments=segments, views=views, decoders=decoders, note=display.line
+                sources,
+                segments=settings.segments,
+                views=settings.views,
+                sampling=settings.sampling,
+                decoders=decoders,
+                note=display.line,
             )
             own = Answers.of(_counted(results, bar.advance))
     answers = _of_all(ranks, own)
@@ -131,14 +165,24 @@ def evaluate(
         top1=found.top1,
         top5=found.top5,
         class_top1=tuple(found.class_top1.get(label) for label in range(len(labels))),
-        views=views,
-        segments=segments,
+        views=settings.views,
+        segments=settings.segments,
+        sampling=settings.sampling,
+        resize_rule=engine.spec.resize_rule,
         unreadable=tuple(answers.unreadable.values()),
         labels=labels,
         engine=engine.description,
         precision=engine.spec.precision,
         warned=tuple(answers.warned.values()),
     )
+
+
+def _with_protocol(recipe: Recipe, name: str | None) -> Recipe:
+    """Return `recipe` with what the protocol `name` says of evaluation."""
+    if name is None:
+        return recipe
+    values = dataclasses.asdict(protocol_called(name))
+    return recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update=values)})
 
 
 def _ranks(device: str) -> Ranks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ _CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME, DIGESTS
 REFERENCE_CROPS = 6
 MOST_CLIPS = 10
 # What Paddle's own graph may differ from Paddle's layers by: the same kernels in another order.
-_TOLERANCE = 1e-3
+TOLERANCE = 1e-3
 
 
 def export_model(
@@ -62,17 +62,10 @@ def export_model(
     """
     options = options or ExportOptions()
     output = Path(output)
-    _check_output(output)
-    if isinstance(weights, Checkpoint):
-        checkpoint = weights
-    else:
-        checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
-    if checkpoint.classes is None:
-        raise ModelError(
-            checkpoint.path, "is a backbone without a classifier, expected a full checkpoint", "train it first"
-        )
+    check_output(output, contents=_CONTENTS)
+    checkpoint = checkpoint_of(weights, options)
     spec = spec_of(checkpoint, options)
-    model = _network(checkpoint)
+    model = network_of(checkpoint)
     crops = drawn_crops(REFERENCE_CROPS, spec.crop_size)
     if clips:
         crops = np.concatenate([crops, real_crops(clips[:MOST_CLIPS], spec)])
@@ -86,6 +79,19 @@ def export_model(
         (folder / SPEC_NAME).write_text(spec.to_json(), encoding="utf-8")
         np.savez(folder / REFERENCE_NAME, crops=crops, logits=logits, mirrored_logits=mirrored_logits)
     return spec
+
+
+def checkpoint_of(weights: str | Path | Checkpoint, options: ExportOptions) -> Checkpoint:
+    """Return the full checkpoint that `weights` are or name; raises InputError or ModelError for unusable ones."""
+    if isinstance(weights, Checkpoint):
+        checkpoint = weights
+    else:
+        checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
+    if checkpoint.classes is None:
+        raise ModelError(
+            checkpoint.path, "is a backbone without a classifier, expected a full checkpoint", "train it first"
+        )
+    return checkpoint
 
 
 def untrained_checkpoint(depth: int, classes: int, *, seed: int, architecture: str = RESNET_VD) -> Checkpoint:
@@ -180,14 +186,14 @@ def _published_labels(checkpoint: Checkpoint) -> tuple[str, ...]:
     return labels
 
 
-def _check_output(output: Path) -> None:
-    """Refuse to replace a folder that holds anything but an export."""
+def check_output(output: Path, *, contents: Collection[str]) -> None:
+    """Refuse to replace a folder that holds anything but an export, whose files are called `contents`."""
     if not output.exists():
         return
     if not output.is_dir():
         raise InputError(output, "is a file, expected a folder for the export", "choose another place")
     try:
-        other = sorted(path.name for path in output.iterdir() if path.name not in _CONTENTS or path.is_dir())
+        other = sorted(path.name for path in output.iterdir() if path.name not in contents or path.is_dir())
     except OSError as error:
         raise InputError(output, f"cannot be read ({error.strerror})", "choose a new folder") from error
     if other:
@@ -195,7 +201,7 @@ def _check_output(output: Path) -> None:
         raise UsageError(output, cause, "choose a new folder")
 
 
-def _network(checkpoint: Checkpoint) -> Any:
+def network_of(checkpoint: Checkpoint) -> Any:
     """Return the network of `checkpoint`."""
     model = build_network(checkpoint.architecture, depth=checkpoint.depth, classes=checkpoint.classes or 0)
     apply_checkpoint(model, checkpoint)
@@ -209,6 +215,6 @@ def _check_graph(prefix: Path, pixels: npt.NDArray[np.float32], logits: Logits) 
     with paddle.no_grad():
         written = graph(paddle.to_tensor(pixels)).numpy()
     difference = float(np.abs(written - logits).max())
-    if not difference <= _TOLERANCE:
-        cause = f"the written graph differs from the network by {difference:.3g}, expected at most {_TOLERANCE:g}"
+    if not difference <= TOLERANCE:
+        cause = f"the written graph differs from the network by {difference:.3g}, expected at most {TOLERANCE:g}"
         raise VerificationError("export", cause, "report it with the checkpoint's depth and Paddle's version")

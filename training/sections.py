@@ -110,8 +110,15 @@ class AugmentationSection(Section):
 
 
 class EvaluationSection(Section):
-    """Views and frames a clip in `pptsn evaluate`.  batch_crops: crops that go through the network at once."""
+    """How `pptsn evaluate` looks at clips.
+
+    views, segments: crops of a frame, and frames of a clip.  sampling: which frames.  resize_rule: None takes
+    `model.resize_rule` for a checkpoint, and for other models that of their own spec.
+    batch_crops: crops that go through the network at once.
+    """
 
     views: Literal["ten", "three", "center"] = "ten"
     segments: int = Field(default=25, ge=1, le=MOST_SEGMENTS)
+    sampling: Literal["centre", "linspace"] = "centre"
+    resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] | None = None
     batch_crops: int = Field(default=50, ge=1, le=65_536)

@@ -24,6 +24,11 @@ def evaluate(
     changes: RecipeChanges = None,
     views: Annotated[str | None, typer.Option(help="Crops of each frame: ten, three or center.")] = None,
     segments: Annotated[int | None, typer.Option(min=1, help="Frames to look at of each clip.")] = None,
+    sampling: Annotated[str | None, typer.Option(help="Which frames: centre or linspace.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="A published test: frames, videos or predict, in place of the recipe's evaluation."),
+    ] = None,
     backend: Annotated[str, typer.Option(help="What runs an .onnx file or an .engine, as in classify.")] = "auto",
     device: Annotated[
         str | None,
@@ -59,6 +64,8 @@ def evaluate(
         weights,
         views=views,
         segments=segments,
+        sampling=sampling,
+        protocol=protocol,
         backend=backend,
         device=device,
         decoders=read_decoders(decoders),
@@ -76,9 +83,11 @@ def evaluate(
 
 
 def _show_evaluation(weights: Path, result: Evaluation) -> None:
+    known = f", protocol {result.protocol}" if result.protocol else ""
     say(
         f"{weights}: top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.clips} clips "
-        f"({result.segments} segments, views {result.views}; {result.precision}, {result.engine})"
+        f"({result.segments} segments, views {result.views}, {result.sampling}, {result.resize_rule}{known}; "
+        f"{result.precision}, {result.engine})"
     )
     for label, share in zip(result.labels, result.class_top1, strict=True):
         if share is not None and len(result.labels) <= 20:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ from pptsn.cli.requirements import require
 from pptsn.training.export_options import ExportOptions
 
 if TYPE_CHECKING:
+    from pptsn.runtime.decoding.clips import Source
+    from pptsn.runtime.model.spec import ModelSpec
     from pptsn.training.network.weights import Checkpoint
 # What NumPy, too, would take for a seed.
 _LARGEST_SEED = 2**32 - 1
@@ -37,6 +40,10 @@ def export(
         list[str] | None,
         typer.Option(help="Videos, a frame of each of which goes into the reference (the first ten); repeatable."),
     ] = None,
+    clip_level: Annotated[
+        bool,
+        typer.Option("--clip-level", help="Instead, write the model that PaddleVideo's tools/predict.py reads."),
+    ] = False,
 ) -> None:
     """Export a checkpoint: its per-view network, its spec, and reference logits.
 
@@ -51,6 +58,8 @@ def export(
     from pptsn.runtime.classify.sources import expand_sources
     from pptsn.training.network.weights import read_checkpoint
 
+    if clip_level and clips:
+        raise UsageError("--clips", "has no place with --clip-level, which carries no reference", "leave it out")
     if (weights is None) == (untrained is None):
         raise UsageError("export", "takes either --weights FILE or --untrained SEED", "give one of them")
     with notes().status("exporting"):
@@ -59,13 +68,23 @@ def export(
             checkpoint = _untrained(options, untrained)
         else:  # read before Paddle is there: what is refused shall not cost its 300 MB
             checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
-        from pptsn.training.export import export_model
-
-        spec = export_model(checkpoint, output, options=options, clips=sources)
+        spec = _export(checkpoint, output, options, sources, clip_level=clip_level)
     say(
         f"exported {output}: ResNet{spec.depth}-vd, {spec.classes} classes, crops of {spec.crop_size} px "
         f"from frames of {spec.short_side} px ({spec.resize_rule})"
     )
+
+
+def _export(
+    checkpoint: Checkpoint, output: Path, options: ExportOptions, clips: Sequence[Source], *, clip_level: bool
+) -> ModelSpec:
+    if clip_level:
+        from pptsn.training.clip_level import export_clip_level
+
+        return export_clip_level(checkpoint, output, options=options)
+    from pptsn.training.export import export_model
+
+    return export_model(checkpoint, output, options=options, clips=clips)
 
 
 def _untrained(options: ExportOptions, seed: int | None) -> Checkpoint:

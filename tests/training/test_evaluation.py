@@ -206,3 +206,29 @@ def test_a_missing_list_is_told(lists, weights):
     recipe["data"]["test"] = "absent.txt"
     with pytest.raises(InputError, match=r"absent\.txt"):
         evaluate(parse_recipe(recipe, source="x"), weights)
+
+
+def test_a_protocol_says_how_clips_are_looked_at(lists, weights, converted):
+    for model in (weights, converted):
+        found = evaluate(tiny_recipe(lists), model, protocol="videos", segments=2)
+        assert (found.sampling, found.resize_rule, found.views) == ("linspace", "keep_aspect_floor", "ten")
+        assert (found.segments, found.protocol) == (2, None)
+    published = evaluate(tiny_recipe(lists), converted, protocol="videos")
+    assert published.segments == 25
+    assert published.to_dict()["protocol"] == "videos"
+
+
+def test_sampling_and_resizing_of_the_recipe_reach_the_clips(lists, weights, monkeypatch):
+    asked = []
+    original = Recognizer.classify_many
+
+    def recording(self, sources, **options):
+        asked.append((options["sampling"], self._engine.spec.resize_rule))
+        return original(self, sources, **options)
+
+    monkeypatch.setattr(Recognizer, "classify_many", recording)
+    content = tiny_recipe(lists).model_dump()
+    content["evaluation"] |= {"sampling": "linspace", "resize_rule": "keep_aspect_floor"}
+    evaluate(parse_recipe(content, source="x"), weights)
+    evaluate(parse_recipe(content, source="x"), weights, sampling="centre")
+    assert asked == [("linspace", "keep_aspect_floor"), ("centre", "keep_aspect_floor")]

@@ -40,6 +40,18 @@ def save_graph(model: Any, prefix: Path, *, crop_size: int) -> None:
         paddle.jit.save(paddle.jit.to_static(network, input_spec=[crops], full_graph=True), str(prefix))
 
 
+def save_clip_graph(model: Any, prefix: Path, *, crop_size: int) -> None:
+    """Write `PREFIX.pdmodel` and `PREFIX.pdiparams`: (N, T, 3, S, S) float32 → (N, C) float32, N and T dynamic.
+
+    In the format of Paddle 2, which Paddle 3 reads as well.
+    """
+    model.eval()
+    clips = paddle.static.InputSpec([None, None, 3, crop_size, crop_size], "float32", name="data_batch_0")
+    with passing_home(), paddle.pir_utils.OldIrGuard():
+        paddle.jit.save(paddle.jit.to_static(model, input_spec=[clips], full_graph=True), str(prefix))
+    prefix.with_suffix(".pdiparams.info").unlink(missing_ok=True)  # for training on, which has the checkpoint
+
+
 def eager_view_function(model: Any) -> ViewFunction:
     """Return the per-view function of `model`, layer by layer, on the current device."""
     model.eval()
