@@ -6,7 +6,7 @@ import difflib
 import importlib.resources
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
 from pptsn.runtime.base.files import read_small
@@ -37,7 +37,8 @@ class Recipe(Section):
     """A whole training run.
 
     seed: decides weights, order and augmentation.  device: auto, cpu, cuda or cuda:N.
-    amp: automatic mixed precision, on a GPU only.  log_every: iterations between lines of `metrics.jsonl`.
+    amp: automatic mixed precision, on GPUs only; amp_type: its 16-bit type.
+    log_every: iterations between lines of `metrics.jsonl`.
     """
 
     data: DataSection
@@ -48,6 +49,7 @@ class Recipe(Section):
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: bool = False
+    amp_type: Literal["float16", "bfloat16"] = "float16"
     log_every: int = Field(default=20, ge=1, lt=2**31)
 
     def to_yaml(self) -> str:

@@ -27,7 +27,8 @@ from pptsn.training.losses import draw_mix, mixup_cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
-from pptsn.training.optimizer import RecipeOptimizer, learning_rate, load_scaling, loss_scaler, scaling_state
+from pptsn.training.optimizer import RecipeOptimizer, learning_rate, load_scaling, scaling_state
+from pptsn.training.precision import Precision
 from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
@@ -72,6 +73,7 @@ def train(
     ranks = join(recipe.device)
     display = display or Display.of_rank(ranks.member)
     with ranks.together():
+        precision = Precision(recipe)
         labels = labels_of(recipe)
         samples = sample_lists(recipe, classes=len(labels))
     require_alike(ranks, recipe, samples.digest())
@@ -82,7 +84,9 @@ def train(
             if ranks.is_first:
                 held.enter_context(run.locked())
                 resumption = run.open(recipe, resume=resume)
-            trainer = Trainer(recipe, run, labels=labels, samples=samples, display=display, ranks=ranks)
+            trainer = Trainer(
+                recipe, run, labels=labels, samples=samples, display=display, ranks=ranks, precision=precision
+            )
         trainer.start(resumption, any_ranks=resume_ranks)
         try:
             return trainer.run_epochs()
@@ -103,6 +107,7 @@ class Trainer:
         samples: SampleLists,
         display: Display,
         ranks: Ranks,
+        precision: Precision,
     ) -> None:
         self._ranks = ranks
         self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
@@ -122,7 +127,7 @@ class Trainer:
             weight_decay=recipe.optimizer.weight_decay,
             ranks=ranks,
         )
-        self._scaler = loss_scaler() if recipe.amp and paddle.get_device().startswith("gpu") else None
+        self._precision, self._scaler = precision, precision.scaler
         self.epoch = 0
         self._iteration = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
@@ -290,7 +295,7 @@ class Trainer:
         rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, number, _MIXUP_STREAM))
         mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
         labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
-        with paddle.amp.auto_cast(enable=self._scaler is not None):
+        with self._precision.cast():
             logits = self._model(mix.apply(paddle.to_tensor(batch.crops)))
         loss = mixup_cross_entropy(
             logits.astype("float32"), labels, partners, mix.share, smoothing=augmentation.label_smoothing
