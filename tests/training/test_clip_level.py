@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.runtime.video import open_video
 from pptsn.training.checkpoint_engine import CheckpointEngine
 from pptsn.training.clip_level import export_clip_level
+from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.weights import save_weights
 from tests.training.checkpoints import network_state
@@ -30,7 +32,12 @@ def folder(tmp_path_factory):
     (lists / "labels.txt").write_text("a\nb\nc\n")
     sizes = ["--short-side", "36", "--crop-size", "32", "--labels", str(lists / "labels.txt")]
     weights = ["--weights", str(lists / "w.pdparams")]
-    assert main(["export", *weights, "--clip-level", "-o", str(lists / "inference"), *sizes]) == 0
+    command = ["pptsn", "export", *weights, "--clip-level", "-o", str(lists / "inference"), *sizes]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as ending:
+            main()
+    assert not ending.value.code
     return lists
 
 
@@ -59,5 +66,6 @@ def test_a_batch_of_clips_gives_the_answers_of_our_own_classifying(folder):
 
 def test_a_folder_with_other_content_is_left_alone(folder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
+    options = ExportOptions(labels=folder / "labels.txt", short_side=36, crop_size=32)
     with pytest.raises(UsageError, match=r"other content \(notes\.txt\)"):
-        export_clip_level(folder / "w.pdparams", tmp_path)
+        export_clip_level(folder / "w.pdparams", tmp_path, options=options)
