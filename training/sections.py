@@ -23,6 +23,7 @@ class ModelSection(Section):
     classes: None takes the number of labels in `data.labels`, or 400 where there are none.
     pretrained: a `.pdparams` file to start from: a full checkpoint or a backbone.
     pretrained_backbone_only: leave the classifier of a full checkpoint, to train other classes.
+    sync_batch_norm: count batch norm's statistics over all ranks, on GPUs; the published recipe counts by rank.
     short_side, crop_size: of the resized frame and the crop, in pixels.
     resize_rule: of the deployed model and the evaluation; training and validation keep the aspect.
     """
@@ -37,6 +38,7 @@ class ModelSection(Section):
     resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] = "fixed_ratio"
     pretrained: Path | None = None
     pretrained_backbone_only: bool = False
+    sync_batch_norm: bool = False
 
     @field_validator("architecture")
     @classmethod

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
@@ -31,6 +31,7 @@ from pptsn.training.optimizer import RecipeOptimizer, learning_rate, load_scalin
 from pptsn.training.precision import Precision
 from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
+from pptsn.training.ranks.batch_norm import synchronised
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.ranks.joining import join
 from pptsn.training.recipe import Recipe
@@ -92,7 +93,8 @@ def train(
             return trainer.run_epochs()
         except KeyboardInterrupt as error:
             cause = f"interrupted in epoch {trainer.epoch + 1} of {recipe.optimizer.epochs}"
-            raise PptsnError(output, cause, "go on with --resume") from error
+            ending = PptsnError if ranks.is_first else ToldElsewhereError
+            raise ending(output, cause, "go on with --resume") from error
 
 
 class Trainer:
@@ -121,6 +123,8 @@ class Trainer:
         self._model = build_network(
             model.architecture, depth=model.depth, classes=len(labels), drop_ratio=model.drop_ratio
         )
+        if model.sync_batch_norm:
+            self._model = synchronised(self._model)
         self._optimizer = RecipeOptimizer(
             self._model,
             momentum=recipe.optimizer.momentum,

@@ -9,7 +9,7 @@ it has such calls interrupted (`when_hurried`); then, `GRACE_S` after the signal
 done what must be done (`last_act`) and removed its temporary files. A second Ctrl-C ends it at once; further
 SIGTERMs do nothing: launchers do that.
 
-The exit code is 128 and the number of the signal, as shells have it.
+The exit code is 128 and the number of the signal, as shells have it, unless `stopped_with` says another.
 """
 
 from __future__ import annotations
@@ -55,18 +55,22 @@ class Stop:
 
     number: of the signal that told it to stop; None before.
     heeded: whether it then ended as if by itself, so that its exit code is its own.
+    code: the exit code of what was stopped, where it is not 128 and the signal's number.
     """
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.heeded = False
+        self.code: int | None = None
         self.said = False
         self.kept = ""
 
     @property
     def exit_code(self) -> int | None:
         """The exit code of a program that was stopped; None where it was not, or ended as if by itself."""
-        return None if self.number is None or self.heeded else 128 + self.number
+        if self.number is None or self.heeded:
+            return None
+        return 128 + self.number if self.code is None else self.code
 
 
 class _Watch:
@@ -164,7 +168,8 @@ class _Watch:
         with suppress(RuntimeError):  # no room for a thread
             acts.start()
             acts.join(_LAST_ACTS_S)
-        os._exit(128 + self.stop.number if self._code is None and self.stop.number else self._code or 0)
+        stopped = self.stop.exit_code or (128 + self.stop.number if self.stop.number else 0)
+        os._exit(stopped if self._code is None else self._code)
 
     def _do_last(self) -> None:
         _call_all([*_last_acts, remove_temporaries])
@@ -232,6 +237,18 @@ def _set(**values: Any) -> Iterator[None]:
         if watch is not None and watch.stop.number is None:
             for name, value in before.items():
                 setattr(watch, name, value)
+
+
+@contextmanager
+def stopped_with(code: int) -> Iterator[None]:
+    """Have the program end with `code` where the block is stopped, not with 128 and the signal's number."""
+    if _active is None:
+        yield
+        return
+    stop, before = _active.stop, _active.stop.code
+    stop.code = code
+    yield
+    stop.code = before  # not where it was stopped, or failed: that is how it ends
 
 
 @contextmanager

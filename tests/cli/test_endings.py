@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pptsn.runtime.base.errors import UNFINISHED
 from tests.cli.endings import start, stop, write_endless_model
 from tests.convert.precision_models import write_clips, write_residual_model
 from tests.models import write_tiny_model
@@ -142,7 +143,8 @@ def test_at_random_moments_a_command_ends(
         with start(*arguments) as process:
             time.sleep(chance.uniform(0.3, 4))
             ended = stop(process, number, whole_group=chance.random() < 0.5)
-        assert ended.code in (128 + number, 0), ended.errors
+        own = {UNFINISHED} if command.startswith("train") else set()
+        assert ended.code in {128 + number, 0, *own}, ended.errors
         assert "Traceback" not in ended.errors, ended.errors
         assert ended.took_s < (PUBLISHING_S if "bench" in command else SOON_S), ended.errors
 

@@ -48,7 +48,8 @@ def _of_code(command: Command, ending: str, ended: Ended) -> Iterator[str]:
     elif ending in SIGNALS and not ended.came_too_late:
         # Before Python has begun, and after it has ended, the signal itself ends the process: for shells the same.
         # A stream ends as if by itself.
-        expected = {128 + SIGNALS[ending], -SIGNALS[ending], *({DONE} if command.heeds else ())}
+        own = {DONE} if command.heeds else {command.stopped} - {None}
+        expected = {128 + SIGNALS[ending], -SIGNALS[ending], *own}
     elif ending in (CLOSED_PIPE, FULL_DISK):
         expected = {DONE, FAILED}
     if ended.code not in expected:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pptsn.runtime.base.errors import UNFINISHED
 from pptsn.training.synthetic.mp4 import write_mp4
 from tools.targets.tiny_model import write_tiny_model
 
@@ -28,6 +29,7 @@ class Command:
     arguments: made of the folder of inputs and the folder for outputs.
     rows: files of lines in that folder; "-": standard output has lines of JSON, "tabs": fields parted by tabs.
     heeds: whether it ends in order with a code of its own when it is told to stop.
+    stopped: the code that it has then, where it is not 128 and the signal's number, once its work has begun.
     again: what is added to run it a second time into the same folder.
     """
 
@@ -35,6 +37,7 @@ class Command:
     arguments: Callable[[Path, Path], list[str]]
     rows: tuple[str, ...] = ()
     heeds: bool = False
+    stopped: int | None = None
     again: tuple[str, ...] = ()
 
 
@@ -75,12 +78,13 @@ COMMANDS = (
     Command("stream to a table", _stream("-o", "OUT/s.csv", "--realtime"), rows=("s.csv",), heeds=True),
     Command("stream as JSON", _stream("-o", "-"), rows=("-",), heeds=True),
     Command("stream to videos", _stream("-o", "OUT/{stream}.mp4", "-o", "OUT/s.jsonl"), ("s.jsonl",), heeds=True),
-    Command("train", _TRAIN, rows=("run/metrics.jsonl",), again=("--resume",)),
+    Command("train", _TRAIN, rows=("run/metrics.jsonl",), again=("--resume",), stopped=UNFINISHED),
     Command(
         "train by two loaders",
         _with_model("train", "IN/recipe.yaml", "-o", "OUT/run", "--set", "data.workers=2"),
         rows=("run/metrics.jsonl",),
         again=("--resume",),
+        stopped=UNFINISHED,
     ),
     Command(
         "evaluate", _with_model("evaluate", "IN/recipe.yaml", "--weights", "IN/model.onnx", "--decoders", "2")

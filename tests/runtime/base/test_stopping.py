@@ -22,6 +22,7 @@ from pptsn.runtime.base.stopping import (
     say_stopped,
     stop_event,
     stoppable,
+    stopped_with,
     when_hurried,
 )
 
@@ -207,3 +208,15 @@ def test_a_hangup_that_is_ignored_stays_so() -> None:
         os.kill(process.pid, signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize(("inside", "code"), [(True, 5), (False, 128 + signal.SIGTERM)])
+def test_what_is_stopped_may_have_a_code_of_its_own(inside: bool, code: int) -> None:
+    with pytest.raises(Stopped), stoppable() as stop:
+        if inside:
+            with stopped_with(5):
+                signal.raise_signal(signal.SIGTERM)
+        with stopped_with(5):
+            pass
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.exit_code == code
