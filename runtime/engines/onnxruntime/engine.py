@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import MissingDependencyError, ModelError, install_command
+from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 from pptsn.runtime.base.stopping import when_hurried
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
@@ -20,7 +20,7 @@ from pptsn.runtime.engines.onnxruntime.providers import (
     new_engine_cache,
     tensorrt_providers,
 )
-from pptsn.runtime.engines.onnxruntime.sessions import Sessions, gpu_error
+from pptsn.runtime.engines.onnxruntime.sessions import Sessions, gpu_error, model_error
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.spec import CROPS, LOGITS
@@ -98,8 +98,8 @@ class OnnxRuntimeEngine(Engine):
         try:
             (logits,) = run_session(self._session, [LOGITS], {CROPS: np.ascontiguousarray(crops)})
         except Exception as error:  # onnxruntime's exceptions share no base class but this
-            cause = f"ONNX Runtime failed to run it ({error})"
-            raise ModelError(self._path, cause, "convert the model again, or take another backend") from error
+            remedy = "convert the model again, or take another backend"
+            raise model_error(self._path, error, "failed to run it", remedy) from error
         result: Logits = logits
         return result
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
+from pptsn.runtime.engines.onnxruntime.memory_bound import VARIABLE, bound_memory, over_bound
 from pptsn.runtime.engines.onnxruntime.providers import CUDA, TENSORRT, Provider, gpu_loading, require_provider
 from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
@@ -40,6 +41,7 @@ class Sessions:
             # A pattern is one block for each size of batch that comes, kept for good: a fifth of the memory that
             # INT8 takes, and nothing gained in speed.
             self._options.enable_mem_pattern = False
+            bound_memory(onnxruntime, self._options)
         if not optimise:
             self._options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._started = False
@@ -60,8 +62,7 @@ class Sessions:
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             if first in (CUDA, TENSORRT) and is_out_of_memory(str(error)):
                 raise gpu_error(self._device, str(error)) from error
-            cause = f"ONNX Runtime cannot load it ({error})"
-            raise ModelError(self._path, cause, "convert the model again") from error
+            raise model_error(self._path, error, "cannot load it", "convert the model again") from error
         require_provider(session, self._device, wanted=first, output=output.getvalue() if output else "")
         session.disable_fallback()  # which would go on with the CPU after an error of the GPU, in silence
         check_interface(session, self._path, self._spec)
@@ -94,6 +95,13 @@ class ShapeSessions:
         """Release all sessions."""
         with self._lock:
             self._opened.clear()
+
+
+def model_error(path: Path, error: Exception, what: str, remedy: str) -> ModelError:
+    """Return the error for what ONNX Runtime raised on the CPU.  what: what it cannot do."""
+    if asked := over_bound(str(error)):
+        return ModelError(path, asked, f"take a model that you trust, or allow more by {VARIABLE}=...")
+    return ModelError(path, f"ONNX Runtime {what} ({error})", remedy)
 
 
 def is_out_of_memory(text: str) -> bool:
