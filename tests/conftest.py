@@ -9,12 +9,15 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from pptsn.cli.program import main
 from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
+
+if TYPE_CHECKING:
+    from pptsn.training.synthetic.dataset import SyntheticSet
 
 # Tests import ONNX Runtime themselves as well.
 os.environ.update(WITHOUT_TELEMETRY)
@@ -49,6 +52,16 @@ def shared_dir() -> Path:
 def reference(shared_dir: Path) -> dict[str, Any]:
     """What the original implementation computes: see the README beside it."""
     return json.loads((shared_dir / "reference" / "reference.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def synthetic_set(tmp_path_factory: pytest.TempPathFactory) -> SyntheticSet:
+    """The data set of `make demo` with fewer clips for validation, which nothing may write into."""
+    from pptsn.training.synthetic.dataset import SyntheticSettings, make_dataset
+
+    return make_dataset(
+        tmp_path_factory.mktemp("set") / "set", settings=SyntheticSettings(val_per_class=2), workers=2
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

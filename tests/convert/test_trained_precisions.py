@@ -26,6 +26,7 @@ from pptsn.runtime.frames.preprocess import cut_crop, resize_frame
 from pptsn.runtime.frames.views import crop_views
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import open_video
+from pptsn.training.synthetic.dataset import SyntheticSet
 from tests.convert.int8.test_conversion import no_bar
 from tests.models import needs_openvino
 
@@ -33,21 +34,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, synthetic_set: SyntheticSet) -> Path:
     """The models of a network that was trained for some minutes, and the lists of its data set."""
     from pptsn.training.export import export_model
     from pptsn.training.recipe import load_recipe
-    from pptsn.training.synthetic.dataset import SyntheticSettings, make_dataset
     from pptsn.training.trainer import train
 
     folder = tmp_path_factory.mktemp("trained")
-    found = make_dataset(folder / "set", settings=SyntheticSettings(val_per_class=2), workers=2)
-    changes = [f"data.{split}={getattr(found, split)}" for split in ("train", "val", "test", "labels")]
+    (folder / "set").symlink_to(synthetic_set.root)
+    changes = [f"data.{split}={getattr(synthetic_set, split)}" for split in ("train", "val", "test", "labels")]
     changes += ["model.short_side=48", "model.crop_size=40"]
     recipe = load_recipe(Path(__file__).parents[2] / "configs" / "demo.yaml", changes)
     export_model(train(recipe, folder / "run").best_weights, folder / "export")
     convert_to_onnx(folder / "export", folder / "m.onnx")
-    clips = calibration_sources(str(found.train))
+    clips = calibration_sources(str(synthetic_set.train))
     convert_to_fp16(folder / "m.onnx", folder / "m.fp16.onnx", clips=clips)
     for target in ("tensorrt", "cpu"):
         options = Int8Options(target=target, cache=False)

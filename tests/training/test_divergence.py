@@ -49,7 +49,11 @@ def test_a_rate_without_measure_ends_with_an_error_that_names_the_clips(
 
 @pytest.mark.parametrize(
     ("entry", "value", "epoch"),
-    [("head.fc.bias", BROKEN[0], 0), ("a variance", BROKEN[1], 1), ("head.fc.bias", BROKEN[2], 2)],
+    [
+        pytest.param("head.fc.bias", BROKEN[0], 0, marks=pytest.mark.slow),
+        ("a variance", BROKEN[1], 1),
+        pytest.param("head.fc.bias", BROKEN[2], 2, marks=pytest.mark.slow),
+    ],
 )
 def test_the_last_finite_epoch_stays_whenever_it_happens(
     lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, epoch: int, entry: str

@@ -197,6 +197,7 @@ def test_training_starts_from_the_pretrained_weights(lists, tmp_path, monkeypatc
     assert seen == [weights_digest(state)]
 
 
+@pytest.mark.slow
 def test_the_network_learns(tmp_path):
     """Low rates, no dropout, twice as many clips: what is learnt does not hang on how a processor rounds."""
     recipe = tiny_recipe(

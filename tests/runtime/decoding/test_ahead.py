@@ -157,7 +157,10 @@ def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     lifted.set()
 
 
-@pytest.mark.parametrize("names", ["h", "ha", "ah", "haha", "ahhha", "aaa"])
+@pytest.mark.parametrize(
+    "names",
+    ["h", *(pytest.param(names, marks=pytest.mark.slow) for names in ("ha", "ah", "haha")), "ahhha", "aaa"],
+)
 def test_a_file_that_gives_nothing_is_an_error_and_the_others_go_on(
     names: str, tmp_path: Path, hanging: threading.Event
 ) -> None:
