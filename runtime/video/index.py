@@ -14,6 +14,7 @@ from av.format import Flags
 
 from pptsn.runtime.base.stages import DEMUX, stage, timed
 from pptsn.runtime.video.bitstream import PacketInspector
+from pptsn.runtime.video.clock import Clock, examine
 from pptsn.runtime.video.container import READ_TIMEOUT_S, OpenVideo, is_encrypted
 from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import StalledError, check_stop
@@ -56,6 +57,7 @@ class FrameIndex:
     promised: how many frames its packets promise, or None where they do not say.
     encrypted: how many of its packets are.
     duration_s: from the beginning of the first frame to the end of the last; None where there are no timestamps.
+    clock: what is wrong with its times, in words; empty where nothing is.
     """
 
     pts: npt.NDArray[np.int64]
@@ -70,6 +72,7 @@ class FrameIndex:
     promised: int | None = None
     encrypted: int = 0
     duration_s: float | None = None
+    clock: str = ""
     _positions: dict[int, int] = field(default_factory=dict, repr=False)
 
     @property
@@ -219,11 +222,20 @@ def build_index(video: OpenVideo, *, stop: threading.Event | None = None) -> Fra
     distrust = survey.distrust(video.container.format.name, video.codec.name)
     if cut_short and not distrust:
         distrust = "it ends early"
-    return _index_of(survey, extent, video.container.format, distrust, cut_short)
+    return _index_of(survey, extent, video.container.format, distrust, cut_short, _clock_of(survey, video))
+
+
+def _clock_of(survey: _Survey, video: OpenVideo) -> Clock:
+    """Return what is to be said of the frames' times, where the container has some."""
+    if video.container.format.name not in _TIMED_CONTAINERS:
+        return Clock()
+    tick_s, rate = float(video.stream.time_base or 0), video.codec.framerate or video.stream.average_rate
+    times = [pts * tick_s for position in survey.shown if (pts := survey.pts[position]) is not None]
+    return examine(times, rate=float(rate) if rate else None)
 
 
 def _index_of(
-    survey: _Survey, extent: Extent, container: ContainerFormat, distrust: str, cut_short: str
+    survey: _Survey, extent: Extent, container: ContainerFormat, distrust: str, cut_short: str, clock: Clock
 ) -> FrameIndex:
     timed: Sequence[int | None] = survey.pts if None not in survey.pts else [-1] * len(survey.pts)
     pts = np.array(timed, dtype=np.int64)
@@ -244,7 +256,8 @@ def _index_of(
         shortfall=extent.shortfall(),
         promised=None if distrust in _NO_PROMISE or container.flags & _NO_TIMESTAMPS else survey.pictures,
         encrypted=survey.encrypted,
-        duration_s=None if container.flags & _NO_TIMESTAMPS else extent.duration_s,
+        duration_s=None if container.flags & _NO_TIMESTAMPS else clock.duration_s or extent.duration_s,
+        clock=clock.trouble,
     )
 
 

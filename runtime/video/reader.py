@@ -99,6 +99,7 @@ class VideoReader(Closing):
             f"{found.damaged} of {_counted(found.frames, 'frame')} came out damaged{taken}": found.damaged,
             f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
             "the picture size changes on the way": len(found.sizes) > 1,
+            self._index.clock: self._index.clock,
             self._choice: self._choice,
         }
         return [warning for warning, met in warnings.items() if met]
