@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from pptsn.runtime.tune.run import Tuned
 
+_SECONDS_HELP = (
+    "About how long to measure. Opening and preparing engines comes on top, as do two batches of each size."
+)
 _DEVICE_HELP = "Where to measure: auto (a GPU if it works), cpu, cuda or cuda:N."
 _CLIP_HELP = "A clip like those to come, to try decoders with; 10 s of 340x256 are drawn if not given."
 _LONGEST_S = 3600
@@ -22,7 +25,7 @@ _LONGEST_S = 3600
 
 def tune(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
-    seconds: Annotated[float, typer.Option(min=0, max=_LONGEST_S, help="About how long to measure.")] = 30,
+    seconds: Annotated[float, typer.Option(min=0, max=_LONGEST_S, help=_SECONDS_HELP)] = 30,
     device: Annotated[str, typer.Option(help=_DEVICE_HELP)] = "auto",
     clip: Annotated[Path | None, typer.Option(help=_CLIP_HELP)] = None,
     segments: SegmentsOption = 25,
@@ -55,7 +58,7 @@ def tune(
     require_runner(model)
     require_place(claims_of(path).digest)
     console = notes()
-    with console.status("measuring"):
+    with console.status(f"measuring for about {seconds:g} s, besides opening and preparing engines"):
         found = run(
             TuneRun(
                 path=path,
