@@ -16,7 +16,7 @@ from pptsn.runtime.frames.stored import decoded_picture
 from pptsn.runtime.video.damage import Damage
 from pptsn.runtime.video.faults import check_stop, input_errors_only
 from pptsn.runtime.video.frame import Choose, Pixels, Restart, Transform, VideoFrame, gathered
-from pptsn.runtime.video.names import is_companion
+from pptsn.runtime.video.names import is_companion, some_of
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
@@ -34,13 +34,14 @@ class ImageFolderReader(Closing):
 
     Frames are the files `img_NNNNN.jpg` (or .png) in the order of their numbers, which must leave no gap; without
     any such file, all pictures in the order of their names, numbers in which count as numbers.  They have no
-    presentation times.
+    presentation times.  What else lies there is counted and named, but for hidden files; a picture that is not
+    asked for is not looked at.
     Raises InputError where there are no pictures, or a number is missing or there twice.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._files, self._ignored = _frame_files(self.path)
+        self._files, self._ignored, self._others = _frame_files(self.path)
         self._cut_short: set[int] = set()
         self._read_so_far: set[int] = set()
         self._closed = False
@@ -65,7 +66,10 @@ class ImageFolderReader(Closing):
     def warnings(self) -> list[str]:
         """What is wrong with the folder though it can be used, as far as known; one phrase each."""
         warnings = {
-            _counted(self._ignored, "without a number (img_00001.jpg) {} ignored"): self._ignored,
+            f"{_counted(len(self._ignored), 'without a number (img_00001.jpg) {} ignored')}: "
+            f"{some_of(self._ignored)}": self._ignored,
+            f"{len(self._others)} other {'file' if len(self._others) == 1 else 'files'} ignored: "
+            f"{some_of(self._others)}": self._others,
             f"{_counted(len(self._cut_short), '{} cut short')}, of {len(self._read_so_far)} read": self._cut_short,
         }
         return [warning for warning, met in warnings.items() if met]
@@ -186,17 +190,18 @@ def _by_number(file: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)], file.name
 
 
-def _frame_files(folder: Path) -> tuple[list[Path], int]:
-    """Return the pictures that are frames, in order, and how many others there are."""
-    files = _pictures(folder)
+def _frame_files(folder: Path) -> tuple[list[Path], list[str], list[str]]:
+    """Return the pictures that are frames, in order, and the names of other pictures and of other files."""
+    files, others = _pictures(folder)
     numbered = _numbered(folder, files)
     if not numbered:
-        return files, 0
+        return files, [], others
     numbers = sorted(numbered)
     for expected, number in enumerate(numbers, start=numbers[0]):
         if number != expected:
             raise InputError(folder, f"frame number {expected} is missing", _AGAIN)
-    return [numbered[number] for number in numbers], len(files) - len(numbered)
+    unnumbered = [file.name for file in files if _NUMBERED.fullmatch(file.name) is None]
+    return [numbered[number] for number in numbers], unnumbered, others
 
 
 def _numbered(folder: Path, files: Sequence[Path]) -> dict[int, Path]:
@@ -212,16 +217,17 @@ def _numbered(folder: Path, files: Sequence[Path]) -> dict[int, Path]:
     return numbered
 
 
-def _is_picture(entry: Path) -> bool:
-    return entry.suffix.lower() in _PICTURES and not is_companion(entry.name) and entry.is_file()
-
-
-def _pictures(folder: Path) -> list[Path]:
+def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the pictures of a folder, by their names, and the names of the other files that people put there."""
     try:
-        files = [entry for entry in folder.iterdir() if _is_picture(entry)]
+        own = [entry for entry in folder.iterdir() if not is_companion(entry.name) and entry.is_file()]
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(folder, f"cannot be read ({reason})", "check the path and its permissions") from error
+    files = [entry for entry in own if entry.suffix.lower() in _PICTURES]
     if not files:
         raise InputError(folder, "is a folder without pictures", "name a video file or a folder of frames")
-    return sorted(files, key=_by_number)
+    others = sorted(
+        entry.name for entry in own if entry.suffix.lower() not in _PICTURES and not entry.name.startswith(".")
+    )
+    return sorted(files, key=_by_number), others

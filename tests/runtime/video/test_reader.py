@@ -340,10 +340,25 @@ def test_pictures_that_are_left_aside_are_told(tmp_path: Path) -> None:
     _write_pictures(tmp_path / "f", ["img_00001.png", "cover.png"])
     with open_video(tmp_path / "f") as video:
         assert video.frame_count() == 1
-        assert video.warnings == ["1 picture without a number (img_00001.jpg) is ignored"]
+        assert video.warnings == ["1 picture without a number (img_00001.jpg) is ignored: cover.png"]
     _write_pictures(tmp_path / "f", ["img_00001.png", "cover.png", "img_2.bmp"])
     with open_video(tmp_path / "f") as video:
-        assert video.warnings == ["2 pictures without a number (img_00001.jpg) are ignored"]
+        assert video.warnings == ["2 pictures without a number (img_00001.jpg) are ignored: cover.png, img_2.bmp"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 8])
+def test_other_files_beside_pictures_are_counted_and_named(count: int, tmp_path: Path) -> None:
+    _write_pictures(tmp_path / "f", ["img_00001.png", "img_00002.png"])
+    others = ["label.txt", "img_00003.tif", "a.gif", *(f"z{number}.txt" for number in range(5))][:count]
+    for name in (*others, ".complete", "Thumbs.db"):
+        (tmp_path / "f" / name).write_bytes(b"?")
+    with open_video(tmp_path / "f") as video:
+        assert video.frame_count() == 2
+        told = "; ".join(video.warnings)
+    assert told.startswith(f"{count} other file" if count else "")
+    assert bool(told) is bool(count)
+    assert [name in told for name in sorted(others)[:5]] == [True] * min(count, 5)
+    assert ("and 3 more" in told) is (count == 8)
 
 
 def test_a_picture_whose_name_is_no_utf8_is_read(tmp_path: Path) -> None:
