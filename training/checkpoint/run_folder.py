@@ -85,16 +85,18 @@ class RunFolder:
         self.metrics = self.root / "metrics.jsonl"
         self.plot = self.root / "metrics.png"
         self._checkpoints = self.root / "checkpoints"
+        self._is_new = False
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other trainings out of the folder in the block, and make it if need be.
 
-        A process that was killed keeps nobody out.
+        A process that was killed keeps nobody out.  What a start wrote that failed before its first step is
+        removed: nothing can go on from it, and it would be in the way of the next try.
         Raises UsageError where another training runs in it, InputError where it cannot be written.
         """
         self._check_place()
-        with ExitStack() as held:
+        with self._removed_if_empty(), ExitStack() as held:
             try:
                 self.root.mkdir(parents=True, exist_ok=True)
                 held.enter_context(lock_file(self.root / _LOCK_NAME))
@@ -104,7 +106,30 @@ class RunFolder:
             except OSError as error:
                 cause = f"cannot be written ({reason_of(error)})"
                 raise InputError(self.root, cause, "choose a writable place with room") from error
+            try:
+                yield
+            except PptsnError:
+                self._undo_start()
+                raise
+
+    @contextmanager
+    def _removed_if_empty(self) -> Iterator[None]:
+        """Remove the folder after an error in the block, where it was made there and holds nothing."""
+        existed = self.root.exists()
+        try:
             yield
+        except PptsnError:
+            if not existed:
+                with suppress(OSError):  # it holds something
+                    self.root.rmdir()
+            raise
+
+    def _undo_start(self) -> None:
+        """Remove what was written since `open` made the folder ready for a new run, if no step was done."""
+        logged = self.metrics.exists() and self.metrics.stat().st_size > 0  # the first step is
+        if self._is_new and not logged and not self._epochs():
+            for path in (self.root / RECIPE_NAME, self.metrics, self.plot):
+                path.unlink(missing_ok=True)
 
     def _who_holds_it(self) -> str:
         with suppress(OSError, ValueError):  # it has just ended
@@ -131,6 +156,7 @@ class RunFolder:
         if content:
             self._check_recipe(recipe)
         else:
+            self._is_new = True
             write_text(self.root / RECIPE_NAME, recipe.to_yaml())
         for folder in (self.root, self._checkpoints):
             clear_leftovers(folder)

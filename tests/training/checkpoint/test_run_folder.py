@@ -102,6 +102,39 @@ def test_a_second_training_is_refused_while_the_first_runs(run):
     assert sorted(path.name for path in run.root.iterdir()) == ["recipe.yaml"]
 
 
+@pytest.mark.parametrize("existed", [False, True])
+@pytest.mark.parametrize("written", [(), ("metrics.jsonl",), ("metrics.jsonl", "metrics.png")])
+def test_a_start_that_fails_before_its_first_step_leaves_nothing(tmp_path, written, existed):
+    run = RunFolder(tmp_path / "run")
+    if existed:
+        run.root.mkdir()
+    with pytest.raises(InputError), run.locked():
+        run.open(RECIPE, resume=False)
+        for name in written:
+            (run.root / name).touch()
+        raise InputError("weights.pdparams", "cannot be read")
+    assert list(tmp_path.rglob("*")) == ([run.root] if existed else [])
+
+
+def test_a_run_that_fails_after_a_step_stays(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(InputError), run.locked():
+        run.open(RECIPE, resume=False)
+        run.metrics.write_text("{}\n")
+        raise InputError("clip.mp4", "cannot be read")
+    assert sorted(path.name for path in run.root.iterdir()) == ["metrics.jsonl", "recipe.yaml"]
+
+
+def test_a_failed_resumption_takes_nothing_away(run):
+    _commit(run, 1, best=1)
+    before = sorted(run.root.rglob("*"))
+    again = RunFolder(run.root)
+    with pytest.raises(InputError), again.locked():
+        again.open(RECIPE, resume=True)
+        raise InputError("clip.mp4", "cannot be read")
+    assert sorted(run.root.rglob("*")) == before
+
+
 def test_the_lock_of_a_killed_training_keeps_nobody_out(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").write_text("process 1 on this machine")
