@@ -87,6 +87,7 @@ class OptimizerSection(Section):
     one step, so that a step sees batch_size * accumulate clips.
     rates_for: clips a step that base_rate and warmup_rate are meant for: they are scaled by the clips that a step
     does see.  None takes the rates as they are.
+    clip_norm: the largest L2 norm of all gradients of a step together; None for any.
     """
 
     epochs: int = Field(default=100, ge=1, le=1_000_000)
@@ -98,6 +99,7 @@ class OptimizerSection(Section):
     warmup_rate: float = Field(default=0.005, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
+    clip_norm: float | None = Field(default=None, gt=0)
 
     def rate_factor(self, clips_per_step: int) -> float:
         """Return what the rates are multiplied by where a step sees `clips_per_step` clips."""

@@ -20,8 +20,15 @@ import numpy as np
 from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
-from pptsn.training.data.inputs import SampleLists, clip_settings, labels_of, model_spec, sample_lists
-from pptsn.training.data.loader import Batch, Loader, batch_count
+from pptsn.training.data.inputs import (
+    SampleLists,
+    clip_settings,
+    labels_of,
+    model_spec,
+    sample_lists,
+    steps_per_epoch,
+)
+from pptsn.training.data.loader import Batch, Loader
 from pptsn.training.divergence import check_step, require_finite
 from pptsn.training.losses import draw_mix, mixup_cross_entropy
 from pptsn.training.network._paddle import paddle
@@ -117,7 +124,7 @@ class Trainer:
         self._data_digest = samples.digest()
         self._accumulate = recipe.optimizer.accumulate
         self._clips_per_step = recipe.optimizer.batch_size * self._accumulate * ranks.count
-        self._steps = self._steps_per_epoch()
+        self._steps = steps_per_epoch(recipe, len(samples.train), clips_per_step=self._clips_per_step)
         paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
         model = recipe.model
         self._model = build_network(
@@ -129,6 +136,7 @@ class Trainer:
             self._model,
             momentum=recipe.optimizer.momentum,
             weight_decay=recipe.optimizer.weight_decay,
+            clip_norm=recipe.optimizer.clip_norm,
             ranks=ranks,
         )
         self._precision, self._scaler = precision, precision.scaler
@@ -251,16 +259,6 @@ class Trainer:
             cause = "has fewer readable clips than one step takes"
             raise UsageError("training list", cause, "lower optimizer.batch_size or optimizer.accumulate")
         return float(np.mean(losses)), [line for lines in self._ranks.gather(unreadable) for line in lines]
-
-    def _steps_per_epoch(self) -> int:
-        """Return how many steps an epoch has; what does not fill one is left out."""
-        clips = len(self._samples.train)
-        steps = batch_count(clips, mode="train", batch_size=self._clips_per_step)
-        if not steps:
-            key = "accumulate" if self._accumulate > 1 else "batch_size"
-            cause = f"makes steps of {self._clips_per_step} clips, but the training list has {clips}"
-            raise UsageError(f"optimizer.{key}", cause, "lower it")
-        return steps
 
     def _rate(self, number: int) -> float:
         """Return the learning rate of the epoch's step `number`."""

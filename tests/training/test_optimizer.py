@@ -52,19 +52,23 @@ def _loss(model):
     return cross_entropy(model(x), paddle.to_tensor(np.arange(6) % 5))
 
 
-def test_three_steps_are_nesterov_momentum_by_hand():
-    """Velocity v = 0.9 v + g; p -= rate * (g + 0.9 v), where g is the gradient plus decay * p."""
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+def test_three_steps_are_nesterov_momentum_by_hand(clip_norm):
+    """Velocity v = 0.9 v + g; p -= rate * (g + 0.9 v), where g is the (clipped) gradient plus decay * p."""
     model, decay, rate = _Tiny(), 0.03, 0.02
-    optimizer = RecipeOptimizer(model, weight_decay=decay)
+    optimizer = RecipeOptimizer(model, weight_decay=decay, clip_norm=clip_norm)
     learned = {name: p for name, p in model.named_parameters() if not p.stop_gradient}
     expected = {name: p.numpy().astype(np.float64) for name, p in learned.items()}
     velocity = {name: np.zeros_like(value) for name, value in expected.items()}
     for _ in range(3):
         loss = _loss(model)
-        gradients = paddle.grad(_loss(model), list(learned.values()))
+        gradients = [g.numpy() for g in paddle.grad(_loss(model), list(learned.values()))]
+        norm = math.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients))
+        share = 1.0 if clip_norm is None else clip_norm / norm
+        assert share <= 1
         for (name, value), gradient in zip(expected.items(), gradients, strict=True):
             factor, coefficient = parameter_rule(name, weight_decay=decay)
-            g = gradient.numpy() + coefficient * value
+            g = share * gradient + coefficient * value
             velocity[name] = 0.9 * velocity[name] + g
             expected[name] = value - rate * factor * (g + 0.9 * velocity[name])
         optimizer.set_rate(rate)

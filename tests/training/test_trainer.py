@@ -317,6 +317,7 @@ def test_rates_are_scaled_where_the_recipe_says_what_they_are_for(lists, tmp_pat
     assert rates == pytest.approx([0.0025, 0.00125])
 
 
+@pytest.mark.slow
 def test_an_accumulating_run_goes_on_to_the_bit(lists, tmp_path, monkeypatch):
     recipe = tiny_recipe(lists, batch_size=2, accumulate=2, epochs=2)
     whole = train(recipe, tmp_path / "whole")

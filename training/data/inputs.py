@@ -12,6 +12,7 @@ from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.model.labels import kinetics400, read_labels
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.dataset import ClipSettings
+from pptsn.training.data.loader import batch_count
 from pptsn.training.recipe import Recipe
 
 
@@ -73,6 +74,19 @@ def clip_settings(recipe: Recipe) -> ClipSettings:
         crop_size=recipe.model.crop_size,
         max_unreadable=recipe.data.max_unreadable,
     )
+
+
+def steps_per_epoch(recipe: Recipe, clips: int, *, clips_per_step: int) -> int:
+    """Return how many steps an epoch over `clips` has; what does not fill one is left out.
+
+    Raises UsageError where there is none.
+    """
+    steps = batch_count(clips, mode="train", batch_size=clips_per_step)
+    if not steps:
+        key = "accumulate" if recipe.optimizer.accumulate > 1 else "batch_size"
+        cause = f"makes steps of {clips_per_step} clips, but the training list has {clips}"
+        raise UsageError(f"optimizer.{key}", cause, "lower it")
+    return steps
 
 
 def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) -> ModelSpec:
