@@ -458,7 +458,7 @@ def test_a_job_in_which_nothing_gets_on_is_ended_and_one_that_waits_for_room_is_
 
     waits_for_room, hangs = Job(0, items=2 * SLOTS), Job(1, pause_s=60)
     with a_pool([waits_for_room, hangs], crashed=note_signal, silence_s=0.8) as pool:
-        time.sleep(1.6)  # with nobody to take the items of the first
+        time.sleep(2.5)  # with nobody to take the items of the first
         items = taken(pool)
     assert told == [STALLED]
     assert items[: 2 * SLOTS] == expected([waits_for_room])
