@@ -476,7 +476,7 @@ def test_a_file_may_take_longer_than_the_timeout(model: Path, tmp_path: Path):
         keeper.wait_for(is_prediction(name))
         (pid,) = capture_pids()
         os.kill(pid, signal.SIGSTOP)  # as a disk that sleeps would
-        time.sleep(1)
+        time.sleep(2)
         os.kill(pid, signal.SIGCONT)
         keeper.wait_for(has_state("ended"))
         assert pipeline.health()[0].decoded == 40
