@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from pptsn.training.data.loader import Loader, batch_order
 from pptsn.training.ranks.environment import Member
 from pptsn.training.recipe import load_recipe
 
+ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = ClipSettings(num_seg=1, short_side=4, crop_size=4)
 CARDS = 8
 
@@ -43,6 +46,15 @@ def test_the_published_recipe_makes_256_clips_a_step() -> None:
         clips = list(itertools.chain.from_iterable(batches[step] for batches in by_rank))
         assert len(clips) == 256
         assert sorted(clips) == sorted(order[256 * step : 256 * (step + 1)])
+
+
+def test_on_one_card_and_by_the_documented_command_for_eight_a_step_is_256_clips() -> None:
+    found = re.search(r"--gpus (\S+) \S+ \S+ \S+ train (\w+)(.*)", (ROOT / "docs/training.md").read_text("utf-8"))
+    assert found is not None
+    cards, changes = len(found[1].split(",")), re.findall(r"--set (\S+)", found[3])
+    for ranks, overrides in ((1, []), (cards, changes)):
+        options = load_recipe(found[2], overrides).optimizer
+        assert options.batch_size * options.accumulate * ranks == 256
 
 
 def test_a_validation_list_that_does_not_divide_is_seen_once_and_whole() -> None:
