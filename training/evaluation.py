@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -133,31 +134,32 @@ def evaluate(
             note=display.line,
         )
     require_alike(ranks, recipe, lists_digest(samples))
-    with ranks.together():
-        share = ranks.member.share_of(samples)
-        engine = _open_engine(
-            weights,
-            recipe,
-            backend=backend,
-            device=ranks.device or device,
-            classes=len(labels),
-            crops=settings.crops(len(share)),
-        )
-        if recipe.evaluation.resize_rule:
-            engine.spec = replace(engine.spec, resize_rule=recipe.evaluation.resize_rule)
-        for note in engine.notes:
-            display.line(note)
-        with Recognizer(engine) as recognizer, display.bar("evaluating", total=len(share)) as bar:
-            sources = [source_of(sample) for sample in share]
+    with ExitStack() as held:
+        with ranks.together():
+            share = ranks.member.share_of(samples)
+            engine = _open_engine(
+                weights,
+                recipe,
+                backend=backend,
+                device=ranks.device or device,
+                classes=len(labels),
+                crops=settings.crops(len(share)),
+            )
+            if recipe.evaluation.resize_rule:
+                engine.spec = replace(engine.spec, resize_rule=recipe.evaluation.resize_rule)
+            for note in engine.notes:
+                display.line(note)
+            recognizer = held.enter_context(Recognizer(engine))
             results = recognizer.classify_many(
-                sources,
+                [source_of(sample) for sample in share],
                 segments=settings.segments,
                 views=settings.views,
                 sampling=settings.sampling,
                 decoders=decoders,
                 note=display.line,
             )
-            own = Answers.of(_counted(results, bar.advance))
+        bar = held.enter_context(display.bar("evaluating", total=len(share)))
+        own = Answers.of(_counted(ranks.abreast(results), bar.advance))
     answers = _of_all(ranks, own)
     found = accuracy(answers.leading, [sample.label for sample in samples])
     return Evaluation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,8 +51,11 @@ def validate(
     ranks = ranks or Ranks()
     ranks.take_first_state(model)
     model.eval()
-    with ranks.together():
-        own = _counted(model, loader, samples, display, place)
+    own = _Counts()
+    with display.bar("validation", total=len(samples)) as bar:
+        for batch in ranks.abreast(_counted(model, loader, samples, place)):
+            own.add(batch)
+            bar.advance(batch.read)
     totals = [_Counts(**each) for each in ranks.gather(dataclasses.asdict(own))]
     right = np.sum([each.right for each in totals], axis=0) / len(samples)
     loss = sum(each.loss for each in totals) / max(sum(each.read for each in totals), 1)
@@ -62,27 +65,29 @@ def validate(
 
 @dataclass
 class _Counts:
-    """Of one rank: the sum of its clips' losses, clips read, how many are right first and among five."""
+    """Of a batch or a rank: the sum of its clips' losses, clips read, how many are right first and among five."""
 
     loss: float = 0.0
     read: int = 0
-    right: tuple[int, int] = (0, 0)
+    right: tuple[int, ...] = (0, 0)
     unreadable: list[str] = field(default_factory=list)
 
+    def add(self, other: _Counts) -> None:
+        """Count those of `other` as well."""
+        self.loss += other.loss
+        self.read += other.read
+        self.right = tuple(map(sum, zip(self.right, other.right, strict=True)))
+        self.unreadable += other.unreadable
 
-def _counted(model: Any, loader: Loader, samples: Sequence[Sample], display: Display, place: str) -> _Counts:
-    counts = _Counts()
-    with paddle.no_grad(), display.bar("validation", total=len(samples)) as bar:
-        for batch in loader.batches(samples, mode="val"):
-            counts.unreadable += batch.unreadable
-            if len(batch) == 0:
-                continue
-            logits = model(paddle.to_tensor(batch.crops))
-            loss = float(cross_entropy(logits, paddle.to_tensor(batch.labels)))
+
+def _counted(model: Any, loader: Loader, samples: Sequence[Sample], place: str) -> Iterator[_Counts]:
+    """Yield the counts of each batch."""
+    for batch in loader.batches(samples, mode="val"):
+        counts = _Counts(read=len(batch), unreadable=batch.unreadable)
+        if len(batch):
+            with paddle.no_grad():
+                logits = model(paddle.to_tensor(batch.crops))
+                loss = float(cross_entropy(logits, paddle.to_tensor(batch.labels)))
             check_loss(loss, clips=[samples[index].path for index in batch.indices], place=place)
-            counts.loss += loss * len(batch)
-            counts.read += len(batch)
-            found = correct_counts(logits.numpy(), batch.labels)
-            counts.right = (counts.right[0] + found[0], counts.right[1] + found[1])
-            bar.advance(len(batch))
-    return counts
+            counts.loss, counts.right = loss * len(batch), correct_counts(logits.numpy(), batch.labels)
+        yield counts

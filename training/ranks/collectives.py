@@ -70,9 +70,9 @@ class Collectives:
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Say in one line that another rank is gone: what Paddle raises is a stack of C++."""
+    """Say in one line that another rank is gone, or late: what Paddle raises is a stack of C++."""
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
-        cause = "lost the connection to another rank, which has ended"
+        cause = "lost the connection to another rank, which has ended, or was waited for too long (Gloo: 30 s)"
         raise PptsnError("ranks", cause, "see the ranks' logs for why; go on with --resume") from error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pptsn.training.ranks.collectives import Collectives
 
 _Item = TypeVar("_Item")
-_FAILED, _OVER, _GOES_ON = 0, 1, 2
+_FAILED, _OVER, _GOES_ON, _ALL_OVER = 0, 1, 2, 3
 
 
 class Ranks:
@@ -77,6 +77,21 @@ class Ranks:
             if batch is None or outcome.lowest == _OVER:
                 return
             yield batch
+
+    def abreast(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        """Yield all of `items`, of which ranks may have unlike numbers, none of them far ahead of another.
+
+        For work that takes long: Gloo gives up on a rank that comes 30 s later than others to what they do
+        together, and Paddle offers no other bound.  An error of one is every rank's end, see `together`.
+        """
+        while True:
+            with self._ending_together() as outcome:
+                item = next(items, None)
+                outcome.state = _ALL_OVER if item is None else _GOES_ON
+            if item is not None:
+                yield item
+            elif outcome.lowest == _ALL_OVER:
+                return
 
     @contextmanager
     def together(self) -> Iterator[None]:

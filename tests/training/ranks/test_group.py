@@ -107,14 +107,39 @@ def test_ranks_take_as_many_steps_as_the_one_with_the_fewest_batches(lengths: tu
     assert by_ranks(3, work) == [list(range(min(lengths)))] * 3
 
 
-def test_a_loader_that_fails_in_one_rank_ends_all() -> None:
+@pytest.mark.parametrize("lengths", [(4, 4, 4), (5, 4, 4), (0, 1, 3), (0, 0, 0)])
+def test_ranks_that_go_abreast_have_all_items_and_none_is_far_ahead(lengths: tuple[int, ...]) -> None:
+    yielded: list[int] = []
+
+    def work(ranks: Ranks) -> list[int]:
+        found = []
+        for item in ranks.abreast(iter(range(lengths[ranks.rank]))):
+            yielded.append(ranks.rank)
+            found.append(item)
+        return found
+
+    assert by_ranks(3, work) == [list(range(length)) for length in lengths]
+    for end in range(len(yielded)):
+        done = [yielded[:end].count(rank) for rank in range(3)]
+        behind = min(
+            (count for count, length in zip(done, lengths, strict=True) if count < length), default=max(done)
+        )
+        assert max(done) - behind <= 1
+
+
+def test_one_rank_alone_goes_through_all_items() -> None:
+    assert list(Ranks().abreast(iter("abc"))) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("way", [Ranks.in_step, Ranks.abreast])
+def test_a_loader_that_fails_in_one_rank_ends_all(way: Callable[[Ranks, Iterator[int]], Iterator[int]]) -> None:
     def batches(rank: int) -> Iterator[int]:
         yield 0
         if rank == 1:
             raise InputError("clip", "cannot be read")
         yield 1
 
-    first, second = by_ranks(2, lambda ranks: list(ranks.in_step(batches(ranks.rank))))
+    first, second = by_ranks(2, lambda ranks: list(way(ranks, batches(ranks.rank))))
     assert str(first) == "rank 1: clip: cannot be read"
     assert isinstance(second, ToldElsewhereError)
 
