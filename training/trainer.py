@@ -258,7 +258,7 @@ class Trainer:
         if not losses:
             cause = "has fewer readable clips than one step takes"
             raise UsageError("training list", cause, "lower optimizer.batch_size or optimizer.accumulate")
-        return float(np.mean(losses)), [line for lines in self._ranks.gather(unreadable) for line in lines]
+        return float(np.mean(losses)), loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
 
     def _rate(self, number: int) -> float:
         """Return the learning rate of the epoch's step `number`."""

@@ -46,7 +46,7 @@ def validate(
     No label smoothing; the clips' centre frames, as many as in training.
     place: what it is called in the error.  ranks: that have a share of `samples` each, by `loader`; the answer is
     that of all of them, by the statistics of rank 0's model, which the others take over.
-    Raises PptsnError for a loss that is no finite number.
+    Raises PptsnError for a loss that is no finite number, and where more clips than may cannot be read.
     """
     ranks = ranks or Ranks()
     ranks.take_first_state(model)
@@ -56,11 +56,11 @@ def validate(
         for batch in ranks.abreast(_counted(model, loader, samples, place)):
             own.add(batch)
             bar.advance(batch.read)
+    unreadable = loader.unreadable_of_all(own.unreadable, samples, ranks)
     totals = [_Counts(**each) for each in ranks.gather(dataclasses.asdict(own))]
     right = np.sum([each.right for each in totals], axis=0) / len(samples)
     loss = sum(each.loss for each in totals) / max(sum(each.read for each in totals), 1)
-    unreadable = tuple(line for each in totals for line in each.unreadable)
-    return Validation(loss=loss, top1=float(right[0]), top5=float(right[1]), unreadable=unreadable)
+    return Validation(loss=loss, top1=float(right[0]), top5=float(right[1]), unreadable=tuple(unreadable))
 
 
 @dataclass

@@ -22,6 +22,7 @@ from pptsn.runtime.workers.pool import Crew, WorkerPool
 from pptsn.runtime.workers.starting import STALLED
 from pptsn.training.data.dataset import MODES, ClipSettings, Crops, clip_crops
 from pptsn.training.ranks.environment import Member
+from pptsn.training.ranks.group import Ranks
 
 # So many batches are loaded ahead of the consumer: enough that it never waits for one, and a bound on memory.
 _BATCHES_AHEAD = 2
@@ -124,8 +125,9 @@ class Loader(Closing):
         In training the list is shuffled and a last batch that is not full is dropped.  A clip that cannot be
         read is left out and named; the clips after it move up.  Each rank has its share of the order; in training
         some may have one batch more than others.
-        Raises InputError once more than the share `max_unreadable` of the list cannot be read, PptsnError where a
-        process dies or none can be started, UsageError where a training list does not fill one batch.
+        Raises InputError once more than the share `max_unreadable` of the list cannot be read by this rank alone
+        (see `unreadable_of_all`), PptsnError where a process dies or none can be started, UsageError where a
+        training list does not fill one batch.
         """
         order = batch_order(len(samples), mode=mode, seed=self._seed, epoch=epoch)
         if mode == "train" and len(samples) < self._batch_size * self._member.count:
@@ -139,7 +141,7 @@ class Loader(Closing):
             if clip.crops is None:
                 count += 1
                 unreadable.append(clip.error)
-                self._check_share(count, len(order), unreadable)
+                self._check_share(count, len(samples), unreadable)
                 continue
             rows.append(clip)
             if len(rows) == self._batch_size:
@@ -147,6 +149,16 @@ class Loader(Closing):
                 rows, unreadable = [], []
         if mode == "val" and (rows or unreadable):
             yield self._collate(rows, samples, unreadable)
+
+    def unreadable_of_all(self, own: Sequence[str], samples: Sequence[Sample], ranks: Ranks) -> list[str]:
+        """Return the lines on clips of `samples` that any of `ranks` could not read; `own` are this one's.
+
+        Raises InputError, in all ranks, where they are more than the share `max_unreadable` of the list.
+        """
+        lines = [line for lines in ranks.gather(list(own)) for line in lines]
+        with ranks.together():
+            self._check_share(len(lines), len(samples), lines)
+        return lines
 
     def _load_ahead(
         self, samples: Sequence[Sample], order: npt.NDArray[np.int64], mode: str, epoch: int

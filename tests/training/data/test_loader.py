@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.base.errors import InputError, PptsnError, ToldElsewhereError, UsageError
 from pptsn.runtime.classify.lists import Sample
 from pptsn.training.data.dataset import ClipSettings
 from pptsn.training.data.loader import Batch, Loader, batch_count
+from pptsn.training.ranks.environment import Member
+from pptsn.training.ranks.group import Ranks
 from tests.training.clips import level_clips
+from tests.training.ranks.test_group import by_ranks
 
 SETTINGS = ClipSettings(num_seg=2, short_side=32, crop_size=24, max_unreadable=0.2)
 
@@ -130,6 +133,36 @@ def test_too_many_unreadable_clips_are_an_error_that_names_some(inline: Loader, 
     with pytest.raises(InputError, match=r"5 of 20 clips cannot be read, more than 20 %.*/missing/\d.mp4"):
         list(inline.batches(spoilt(samples, 0, 1, 2, 3, 4), mode="val"))
     assert len(list(inline.batches(spoilt(samples, 0, 1, 2, 3), mode="val"))) == 4
+
+
+@pytest.mark.parametrize(("missing", "may"), [((0, 4, 8, 12), True), ((0, 4, 8, 12, 16), False)])
+def test_what_may_be_unreadable_is_a_share_of_the_list_and_not_of_a_ranks_part(
+    samples: list[Sample], missing: tuple[int, ...], may: bool
+) -> None:
+    part = Loader(SETTINGS, batch_size=4, workers=0, seed=3, member=Member(0, 4))  # has each fourth clip
+    batches = part.batches(spoilt(samples, *missing), mode="val")
+    if may:
+        assert sum(len(batch.unreadable) for batch in batches) == 4
+        return
+    with pytest.raises(InputError, match=r"5 of 20 clips cannot be read, more than 20 %"):
+        list(batches)
+
+
+@pytest.mark.parametrize(("counts", "may"), [((2, 2), True), ((3, 2), False), ((0, 5), False)])
+def test_more_unreadable_clips_than_may_of_all_ranks_end_them(
+    samples: list[Sample], inline: Loader, counts: tuple[int, int], may: bool
+) -> None:
+    def lines_of(ranks: Ranks) -> list[str]:
+        own = [f"clip {number} of rank {ranks.rank}" for number in range(counts[ranks.rank])]
+        return inline.unreadable_of_all(own, samples, ranks)
+
+    first, second = by_ranks(2, lines_of)
+    if may:
+        assert first == second
+        assert len(first) == sum(counts)
+    else:
+        assert "5 of 20 clips cannot be read, more than 20 %" in str(first)
+        assert isinstance(second, ToldElsewhereError)
 
 
 def test_a_list_too_short_for_one_training_batch_is_refused(inline: Loader, samples: list[Sample]) -> None:
