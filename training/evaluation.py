@@ -18,9 +18,10 @@ from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
 from pptsn.runtime.frames.protocols import Protocol, name_of, protocol_called
+from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.inputs import labels_of, lists_digest
 from pptsn.training.progress import Display
-from pptsn.training.ranks.agreement import require_alike
+from pptsn.training.ranks.agreement import require_alike, require_same
 from pptsn.training.ranks.environment import member_of
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
@@ -158,6 +159,7 @@ def evaluate(
                 decoders=decoders,
                 note=display.line,
             )
+        require_same(ranks, _measured(settings, engine.spec))
         bar = held.enter_context(display.bar("evaluating", total=len(share)))
         own = Answers.of(_counted(ranks.abreast(results), bar.advance))
     answers = _of_all(ranks, own)
@@ -177,6 +179,20 @@ def evaluate(
         precision=engine.spec.precision,
         warned=tuple(answers.warned.values()),
     )
+
+
+def _measured(settings: ClassifySettings, spec: ModelSpec) -> dict[str, str | int]:
+    """Return what answers depend on beside the recipe and its lists, which ranks may have of their own."""
+    return {
+        "weights": spec.weights_digest,
+        "precision": spec.precision,
+        "short_side": spec.short_side,
+        "crop_size": spec.crop_size,
+        "resize_rule": spec.resize_rule,
+        "views": settings.views,
+        "segments": settings.segments,
+        "sampling": settings.sampling,
+    }
 
 
 def _with_protocol(recipe: Recipe, name: str | None) -> Recipe:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe, changed_keys, parse_recipe
@@ -21,3 +23,14 @@ def require_alike(ranks: Ranks, recipe: Recipe, lists_digest: str) -> None:
             if other["lists"] != lists_digest:
                 cause = "has other lists than rank 0"
                 raise UsageError(f"rank {rank}", cause, "give all machines the same lists, under the same paths")
+
+
+def require_same(ranks: Ranks, told: Mapping[str, str | int]) -> None:
+    """Raise UsageError, in rank 0, where what `told` names has another value in a rank than in rank 0."""
+    found = ranks.gather(dict(told))
+    with ranks.together():
+        for rank, other in enumerate(found):
+            changes = [f"{name} ({told[name]} → {other[name]})" for name in told if other[name] != told[name]]
+            if ranks.is_first and changes:
+                cause = f"differs from rank 0: {', '.join(changes)}"
+                raise UsageError(f"rank {rank}", cause, "start all ranks alike, with the same files")

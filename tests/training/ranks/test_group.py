@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import USAGE, InputError, PptsnError, ToldElsewhereError, UsageError
-from pptsn.training.ranks.agreement import require_alike
+from pptsn.training.ranks.agreement import require_alike, require_same
 from pptsn.training.ranks.environment import Member, member_of
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import parse_recipe
@@ -169,6 +169,22 @@ def test_ranks_with_other_recipes_or_lists_say_what_differs() -> None:
     assert "rank 2: was started with another recipe than rank 0: optimizer.base_rate (0.01 → 0.02)" in str(first)
     first, second, _ = by_ranks(3, work(lists={1: "other"}))
     assert "rank 1: has other lists than rank 0" in str(first)
+    assert isinstance(second, ToldElsewhereError)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [({}, ""), ({"weights": "def"}, "weights (abc → def)"), ({"segments": 3}, "segments (25 → 3)")],
+)
+def test_ranks_that_measure_another_model_or_otherwise_say_so(other: dict[str, str | int], said: str) -> None:
+    def compare(ranks: Ranks) -> None:
+        require_same(ranks, {"weights": "abc", "segments": 25, **(other if ranks.rank == 2 else {})})
+
+    first, second, _ = by_ranks(3, compare)
+    if not other:
+        assert (first, second) == (None, None)
+        return
+    assert str(first).startswith(f"rank 2: differs from rank 0: {said}; ")
     assert isinstance(second, ToldElsewhereError)
 
 
