@@ -224,7 +224,9 @@ class _Transfer:
     def _check_range(self, response: HTTPResponse) -> None:
         """Raise _CutError, to begin anew, where this is not the rest that was asked for."""
         found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-        origin = cast(_Origin, self._origin)
+        origin = self._origin
+        if origin is None:
+            raise _CutError("the server sends a part of it, though all was asked for")
         is_rest = found is not None and int(found[1]) == self._have and int(found[2]) == origin.total
         if not is_rest or _validator(response.headers) not in ("", origin.validator):
             self._drop()

@@ -15,6 +15,7 @@ class Served:
     """What the server sends, and what it was asked.
 
     cuts: after so many bytes of each of the next answers the connection ends.  ranges: whether it sends parts.
+    always_parts: whether it answers as if a part had been asked for.
     etag, modified: what tells that the file is the same.  says_length: whether it tells how long the file is.
     statuses: what the next answers are instead.  asked: the Range of each request, "" without one.
     """
@@ -23,6 +24,7 @@ class Served:
     etag: str = '"v1"'
     modified: str = ""
     ranges: bool = True
+    always_parts: bool = False
     says_length: bool = True
     chunked: bool = False
     kind: str = "application/octet-stream"
@@ -68,8 +70,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, start: int) -> None:
         served = self.server.served
-        self.send_response(206 if start else 200)
-        if start:
+        is_part = bool(start) or served.always_parts
+        self.send_response(206 if is_part else 200)
+        if is_part:
             end = len(served.content)
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
         if served.chunked:

@@ -111,6 +111,12 @@ def test_a_server_that_sends_parts_of_another_file_is_not_believed(store: Weight
     assert fetch(store, served).path.read_bytes() == served.content
 
 
+def test_a_part_that_nobody_asked_for_is_not_taken(store: WeightStore, served: Served) -> None:
+    served.always_parts = True
+    assert "the server sends a part of it, though all was asked for, 3 times in a row" in refused(store, served)
+    assert names(store) == set()
+
+
 @pytest.mark.parametrize("how", [{"ranges": False}, {"etag": ""}, {"etag": 'W/"v1"'}])
 def test_a_server_without_ranges_or_proof_of_sameness_sends_all_again(
     store: WeightStore, served: Served, how: dict[str, object]
