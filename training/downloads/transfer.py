@@ -6,6 +6,7 @@ when it was changed), so that the next try, or the next run, asks for the rest a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -70,10 +71,11 @@ class Limits:
 class _Origin:
     """What a part belongs to.  validator: what is the same as long as the file is; "" where nothing tells.
 
+    address: the SHA-256 of the address, which itself may hold a signature.
     total: its bytes; None where the server does not say.
     """
 
-    url: str
+    address: str
     validator: str
     total: int | None
 
@@ -218,7 +220,7 @@ class _Transfer:
         if self._have:
             print_note(f"{shown(self._url)}: the server sends it from the beginning")
         self._drop()
-        self._origin = _Origin(self._url, _validator(response.headers), total)
+        self._origin = _Origin(_digest_of(self._url), _validator(response.headers), total)
         write_text(_record_of(self._part), json.dumps(asdict(self._origin)))
 
     def _check_range(self, response: HTTPResponse) -> None:
@@ -322,4 +324,9 @@ def _read_origin(part: Path, url: str) -> _Origin | None:
         origin = _Origin(**json.loads(_record_of(part).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return origin if origin.url == url and isinstance(origin.validator, str) and origin.validator else None
+    is_of_url = origin.address == _digest_of(url)
+    return origin if is_of_url and isinstance(origin.validator, str) and origin.validator else None
+
+
+def _digest_of(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()

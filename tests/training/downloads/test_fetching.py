@@ -95,6 +95,18 @@ def test_the_next_run_goes_on_where_one_gave_up(store: WeightStore, served: Serv
     assert names(store) == {"best.pdparams", "best.pdparams.sha256"}
 
 
+def test_what_stays_of_a_cut_download_holds_no_signature_of_its_address(
+    store: WeightStore, served: Served
+) -> None:
+    served.url, served.cuts = f"{served.url}?signature=s3cret", [300_000, 0, 0]
+    assert "s3cret" not in refused(store, served)
+    assert names(store) == {"best.pdparams.part", "best.pdparams.part.json"}
+    assert "s3cret" not in (store.folder / "best.pdparams.part.json").read_text()
+    served.asked.clear()
+    assert fetch(store, served).path.read_bytes() == CONTENT
+    assert served.asked == ["bytes=300000-"]
+
+
 def test_a_file_that_was_changed_meanwhile_begins_anew(store: WeightStore, served: Served) -> None:
     served.cuts = [300_000, 0, 0]
     refused(store, served)
