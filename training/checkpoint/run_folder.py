@@ -108,7 +108,7 @@ class RunFolder:
                 raise InputError(self.root, cause, "choose a writable place with room") from error
             try:
                 yield
-            except PptsnError:
+            except BaseException:  # Ctrl-C, or a memory that is full, among them
                 self._undo_start()
                 raise
 
@@ -118,7 +118,7 @@ class RunFolder:
         existed = self.root.exists()
         try:
             yield
-        except PptsnError:
+        except BaseException:
             if not existed:
                 with suppress(OSError):  # it holds something
                     self.root.rmdir()

@@ -102,17 +102,20 @@ def test_a_second_training_is_refused_while_the_first_runs(run):
     assert sorted(path.name for path in run.root.iterdir()) == ["recipe.yaml"]
 
 
+@pytest.mark.parametrize(
+    "error", [InputError("weights.pdparams", "cannot be read"), KeyboardInterrupt(), MemoryError()]
+)
 @pytest.mark.parametrize("existed", [False, True])
 @pytest.mark.parametrize("written", [(), ("metrics.jsonl",), ("metrics.jsonl", "metrics.png")])
-def test_a_start_that_fails_before_its_first_step_leaves_nothing(tmp_path, written, existed):
+def test_a_start_that_fails_before_its_first_step_leaves_nothing(tmp_path, written, existed, error):
     run = RunFolder(tmp_path / "run")
     if existed:
         run.root.mkdir()
-    with pytest.raises(InputError), run.locked():
+    with pytest.raises(type(error)), run.locked():
         run.open(RECIPE, resume=False)
         for name in written:
             (run.root / name).touch()
-        raise InputError("weights.pdparams", "cannot be read")
+        raise error
     assert list(tmp_path.rglob("*")) == ([run.root] if existed else [])
 
 
