@@ -83,6 +83,19 @@ def read_kinds(text: str) -> tuple[str, ...]:
     return kinds
 
 
+def require_same_paths(listed: Path, output: Path, *, format: str) -> None:
+    """Raise UsageError where a new list `output`, with the paths of `listed`, would name other files.
+
+    Paths in a list are relative to its folder; in a prefix, which this is not for, it does not matter.
+    Raises InputError where the list cannot be read.
+    """
+    if output.parent.resolve() == listed.parent.resolve():
+        return
+    if any(not Path(line.text).is_absolute() for line in list_lines(listed, format=format)):
+        cause = f"would not lie where the paths in {listed} are relative to"
+        raise UsageError(output, cause, f"write it to {listed.parent}, or give --prefix {listed.parent}")
+
+
 def check_list(
     path: Path,
     *,

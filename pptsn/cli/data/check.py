@@ -65,12 +65,14 @@ def check(
     from pptsn.runtime.base.progress import steps_bar
     from pptsn.runtime.decoding.decoders import read_decoders
     from pptsn.runtime.model.labels import read_labels
-    from pptsn.training.datasets.check import Expected, check_list, read_kinds
+    from pptsn.training.datasets.check import Expected, check_list, read_kinds, require_same_paths
 
     dropped = read_kinds(drop) if output is not None else ()
     if output is not None:
         refuse_overwriting(output, [list_file])
         require_writable(output)
+        if prefix is None:
+            require_same_paths(list_file, output, format=format)
     names = () if labels is None else read_labels(labels)
     expected = Expected(classes=len(names) or classes, segments=segments)
     with steps_bar("decoding") as progress:

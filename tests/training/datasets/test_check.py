@@ -120,17 +120,32 @@ def test_a_sound_list_has_code_0(run, clips: Path) -> None:
 
 def test_what_is_dropped_is_not_in_the_new_list_and_the_rest_as_it_was(run, clips: Path, tmp_path: Path) -> None:
     listed, new = write_list(clips, *LINES), tmp_path / "new.list"
-    ending = run("data", "check", listed, "--classes", 3, "-o", new)
+    ending = run("data", "check", listed, "--prefix", clips, "--classes", 3, "-o", new)
     assert ending.code == 1, "what is short, damaged and cut off stays"
     assert new.read_text().splitlines() == list(LINES[:5])
-    ending = run(
-        "data", "check", listed, "--classes", 3, "-o", new, "--drop", "line,label,duplicate,unreadable,short"
-    )
+    kinds = "line,label,duplicate,unreadable,short"
+    ending = run("data", "check", listed, "--prefix", clips, "--classes", 3, "-o", new, "--drop", kinds)
     assert new.read_text().splitlines() == ["whole.mp4 0", "a copy.mp4 1", "damaged.mp4 1", "early.mkv 0"]
     everything = ",".join(KINDS)
-    ending = run("data", "check", listed, "--classes", 3, "-o", new, "--drop", everything)
+    ending = run("data", "check", listed, "--prefix", clips, "--classes", 3, "-o", new, "--drop", everything)
     assert ending.code == 0
     assert new.read_text().splitlines() == ["whole.mp4 0", "a copy.mp4 1"]
+
+
+def test_a_new_list_elsewhere_is_refused_where_its_paths_would_name_other_files(
+    run, clips: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new.list"
+    listed = write_list(clips, "whole.mp4 0")
+    ending = run("data", "check", listed, "-o", new)
+    assert ending.code == 2
+    assert ending.err.splitlines() == [
+        f"pptsn: error: {new}: would not lie where the paths in {listed} are relative to; "
+        f"write it to {clips}, or give --prefix {clips}"
+    ]
+    assert not new.exists()
+    assert run("data", "check", listed, "-o", clips / "beside.list").code == 0
+    assert run("data", "check", write_list(clips, f"{clips / 'whole.mp4'} 0"), "-o", new).code == 0
 
 
 def test_folders_of_frames_are_looked_at_too(run, tmp_path: Path) -> None:
