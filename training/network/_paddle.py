@@ -18,6 +18,16 @@ warnings.filterwarnings("ignore", message="When training, we now always track gl
 def select_device(name: str) -> str:
     """Make `name` (auto, cpu, cuda or cuda:N) the device of what follows, and return it as Paddle calls it.
 
+    See `found_device`, which says what it is and raises.
+    """
+    device = found_device(name)
+    paddle.set_device(device)
+    return device
+
+
+def found_device(name: str) -> str:
+    """Return what the device `name` (auto, cpu, cuda or cuda:N) is to Paddle: cpu or gpu:N.
+
     auto is the first GPU where there is one that this Paddle can use, else the CPU.
     Raises MissingDependencyError for a GPU that is not there.
     """
@@ -29,6 +39,4 @@ def select_device(name: str) -> str:
         found = f"Paddle finds {gpus} GPUs" if paddle.device.is_compiled_with_cuda() else "this Paddle has no CUDA"
         remedy = f"install paddlepaddle-gpu ({PADDLE_GPU_INSTALL}), or use device=cpu"
         raise MissingDependencyError(f"device {name}", found, remedy)
-    device = "cpu" if kind == "cpu" else f"gpu:{index or 0}"
-    paddle.set_device(device)
-    return device
+    return "cpu" if kind == "cpu" else f"gpu:{index or 0}"

@@ -11,7 +11,7 @@ import warnings
 
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
 from pptsn.runtime.base.progress import notes
-from pptsn.training.network._paddle import paddle, select_device
+from pptsn.training.network._paddle import found_device, paddle, select_device
 from pptsn.training.ranks.collectives import Collectives
 from pptsn.training.ranks.environment import Member, member_of
 from pptsn.training.ranks.group import Ranks
@@ -26,7 +26,8 @@ def join(device: str) -> Ranks:
     """Return the ranks that this process is one of, with its device selected; without a launcher it is alone.
 
     device: as in recipes: of several ranks, auto and cuda are each one's own card, and cpu joins by Gloo.
-    Raises PptsnError where rank 0 cannot be reached or its port is in use, UsageError for a card by number.
+    Raises PptsnError where rank 0 cannot be reached or its port is in use, UsageError for a card by number,
+    MissingDependencyError for cards that are not there.
     """
     member = member_of()
     if member.is_alone:
@@ -35,7 +36,7 @@ def join(device: str) -> Ranks:
     if device.startswith("cuda:"):
         cause = f"names one card, and there are {member.count} ranks"
         raise UsageError(f"device {device}", cause, "use cuda: the launcher gives each rank its card")
-    if device == "cpu" or not paddle.device.is_compiled_with_cuda():
+    if found_device(device) == "cpu":
         os.environ["PADDLE_DISTRI_BACKEND"] = _GLOO
     _meet(member)
     _connect(member)
