@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS, RESNET_VD
 
 
@@ -85,6 +86,8 @@ class OptimizerSection(Section):
 
     batch_size: clips that go through the network at once.  accumulate: batches whose gradients are averaged for
     one step, so that a step sees batch_size * accumulate clips.
+    clips_per_step: of all ranks together; accumulates as many batches as make so many, whatever the number of
+    ranks, in place of `accumulate`.
     rates_for: clips a step that base_rate and warmup_rate are meant for: they are scaled by the clips that a step
     does see.  None takes the rates as they are.
     clip_norm: the largest L2 norm of all gradients of a step together; None for any.
@@ -93,6 +96,7 @@ class OptimizerSection(Section):
     epochs: int = Field(default=100, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=65_536)
     accumulate: int = Field(default=1, ge=1, le=65_536)
+    clips_per_step: int | None = Field(default=None, ge=1, le=2**31)
     rates_for: int | None = Field(default=None, ge=1, le=2**31)
     base_rate: float = Field(default=0.01, gt=0)
     warmup_epochs: float = Field(default=10, ge=0)
@@ -100,6 +104,23 @@ class OptimizerSection(Section):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
+
+    def batches_per_step(self, ranks: int) -> int:
+        """Return how many batches each of `ranks` accumulates for a step.
+
+        Raises UsageError where no whole number of them makes `clips_per_step`, or where both keys are set.
+        """
+        if self.clips_per_step is None:
+            return self.accumulate
+        if self.accumulate > 1:
+            cause = f"and accumulate ({self.accumulate}) are both set"
+            raise UsageError("optimizer.clips_per_step", cause, "leave one of them out")
+        batches, rest = divmod(self.clips_per_step, self.batch_size * ranks)
+        if rest or not batches:
+            of_ranks = f" on each of {ranks} ranks" if ranks > 1 else ""
+            cause = f"is {self.clips_per_step}, which batches of {self.batch_size}{of_ranks} do not make"
+            raise UsageError("optimizer.clips_per_step", cause, "choose a batch_size that divides it")
+        return batches
 
     def rate_factor(self, clips_per_step: int) -> float:
         """Return what the rates are multiplied by where a step sees `clips_per_step` clips."""

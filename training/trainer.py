@@ -122,7 +122,7 @@ class Trainer:
         self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
         self._samples = samples
         self._data_digest = samples.digest()
-        self._accumulate = recipe.optimizer.accumulate
+        self._accumulate = recipe.optimizer.batches_per_step(ranks.count)
         self._clips_per_step = recipe.optimizer.batch_size * self._accumulate * ranks.count
         self._steps = steps_per_epoch(recipe, len(samples.train), clips_per_step=self._clips_per_step)
         paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))

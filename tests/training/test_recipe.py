@@ -19,14 +19,33 @@ def test_the_recipes_of_the_project_are_read(config):
     assert parse_recipe(recipe.model_dump(), source="x") == recipe
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 4, 8])
+def test_a_published_step_has_256_clips_on_any_number_of_cards(ranks):
+    optimizer = load_recipe(CONFIGS / "kinetics400.yaml").optimizer
+    assert optimizer.batches_per_step(ranks) * optimizer.batch_size * ranks == 256
+
+
+@pytest.mark.parametrize(
+    ("overrides", "ranks", "said"),
+    [
+        ({"clips_per_step": 256}, 3, "is 256, which batches of 32 on each of 3 ranks do not make"),
+        ({"clips_per_step": 16}, 1, "is 16, which batches of 32 do not make"),
+        ({"clips_per_step": 64, "accumulate": 2}, 1, r"and accumulate \(2\) are both set"),
+    ],
+)
+def test_steps_that_no_batches_make_are_refused(overrides, ranks, said):
+    optimizer = parse_recipe({**LISTS, "optimizer": overrides}, source="x").optimizer
+    with pytest.raises(UsageError, match=rf"^optimizer\.clips_per_step: {said}"):
+        optimizer.batches_per_step(ranks)
+
+
 @pytest.mark.parametrize("name", ["kinetics400", "kinetics400_frames", "ucf101", "ucf101_frames"])
 def test_the_defaults_are_the_published_recipe(name):
     recipe = parse_recipe(LISTS, source="x")
     published = load_recipe(CONFIGS / f"{name}.yaml")
     assert published.model.pretrained.name == "ResNet50_vd_ssld_v2_pretrained.pdparams"
     assert published.data.format == ("frames" if name.endswith("frames") else "videos")
-    assert published.optimizer.batch_size * published.optimizer.accumulate == 256
-    assert recipe.optimizer == published.optimizer.model_copy(update={"accumulate": 1})
+    assert recipe.optimizer == published.optimizer.model_copy(update={"clips_per_step": None})
     assert recipe.augmentation == published.augmentation
     frames = published.data.format == "frames"
     rule = None if frames else "keep_aspect_floor"

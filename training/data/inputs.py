@@ -83,7 +83,14 @@ def steps_per_epoch(recipe: Recipe, clips: int, *, clips_per_step: int) -> int:
     """
     steps = batch_count(clips, mode="train", batch_size=clips_per_step)
     if not steps:
-        key = "accumulate" if recipe.optimizer.accumulate > 1 else "batch_size"
+        options = recipe.optimizer
+        key = (
+            "accumulate"
+            if options.accumulate > 1
+            else "clips_per_step"
+            if options.clips_per_step
+            else "batch_size"
+        )
         cause = f"makes steps of {clips_per_step} clips, but the training list has {clips}"
         raise UsageError(f"optimizer.{key}", cause, "lower it")
     return steps

@@ -39,6 +39,7 @@ def batches_of(rank: int, samples: list[Sample], *, size: int, mode: str) -> Ite
 
 def test_the_published_recipe_makes_256_clips_a_step() -> None:
     options = load_recipe("kinetics400").optimizer
+    assert options.batches_per_step(CARDS) == 1
     samples = [Sample(str(index), 0) for index in range(600)]
     by_rank = [list(batches_of(rank, samples, size=options.batch_size, mode="train")) for rank in range(CARDS)]
     order = batch_order(len(samples), mode="train", seed=3, epoch=1).tolist()
@@ -54,7 +55,7 @@ def test_on_one_card_and_by_the_documented_command_for_eight_a_step_is_256_clips
     cards, changes = len(found[1].split(",")), re.findall(r"--set (\S+)", found[3])
     for ranks, overrides in ((1, []), (cards, changes)):
         options = load_recipe(found[2], overrides).optimizer
-        assert options.batch_size * options.accumulate * ranks == 256
+        assert options.batch_size * options.batches_per_step(ranks) * ranks == 256
 
 
 def test_a_validation_list_that_does_not_divide_is_seen_once_and_whole() -> None:
