@@ -181,6 +181,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_site_is_built_and_asks_no_other_host_for_anything(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     run = subprocess.run(

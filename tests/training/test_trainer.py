@@ -290,6 +290,7 @@ def _without_chance(recipe: Recipe) -> Recipe:
     return _changed(_changed(recipe, "augmentation", mixup_alpha=0.0), "model", drop_ratio=0.0)
 
 
+@pytest.mark.slow
 def test_four_batches_of_two_in_a_step_are_one_batch_of_eight(lists, tmp_path, monkeypatch):
     at_once = _without_chance(tiny_recipe(lists, batch_size=8))
     in_parts = _without_chance(tiny_recipe(lists, batch_size=2, accumulate=4))

@@ -161,6 +161,7 @@ def test_a_bound_that_cannot_be_held_is_said_and_no_figure_invented() -> None:
     assert result.error == ""
 
 
+@pytest.mark.slow
 def test_server_reports_the_run_that_verified_its_rate() -> None:
     engine, method = SleepingEngine(0.004, batch_size=4), quick_method()
     for _ in range(3):  # other programs may keep the processors for longer than the bound

@@ -29,6 +29,7 @@ def sweep(cells: list[Cell], *, list_path: Path, method: Method) -> list[Result]
     return results_of(list(run.run_cells(cells, clips, method=method)), clips)
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_says_why_and_the_others_go_on(
     clips_folder: Path, tmp_path: Path, quick: Method, unruly_cells: None
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_peak_is_linux_s_high_water_mark(tmp_path: Path) -> None:
     assert peak_memory_mb(status) == 256.0
 
 
+@pytest.mark.slow
 def test_the_peak_stays_after_memory_is_given_back() -> None:
     block = np.ones(int(peak_memory_mb()) * 130_000)  # a little more than the peak so far
     assert block[-1] == 1

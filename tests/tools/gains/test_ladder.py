@@ -109,6 +109,7 @@ def test_speedups_are_of_the_same_repeat_and_of_one_piece_of_work(classifier: Sw
     assert best.sentence.endswith("with 'best, of two clips', 4.00 times as fast as the plain way.")
 
 
+@pytest.mark.slow
 def test_a_planted_delay_of_the_plain_way_shows_as_the_gain_of_the_switch_that_leaves_it_out(
     classifier: SwitchedClassifier, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ def _die_at(call: int, root, recipe: Recipe, epoch: int) -> None:
     os._exit(0)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_of_a_commit_leaves_the_old_or_the_new_checkpoint(run):
     _commit(run, 1, best=1)
     start = run.root.with_name("start")

@@ -204,7 +204,7 @@ def _wait_for_an_epoch(run: Path, processes: list) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("ending", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
 def test_a_job_that_is_stopped_or_loses_a_rank_ends_and_goes_on(
     lists: Path, tmp_path: Path, ending: signal.Signals
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_pipeline_that_sends_nothing_times_out_and_is_ended():
     assert not pipelines()
 
 
+@pytest.mark.slow
 @needs_gstreamer
 def test_a_pipeline_that_stalls_is_an_error_after_its_frames():
     with opened(f"gst[timeout=0.5]:{CAMERA}") as source:
