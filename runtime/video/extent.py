@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
-_MXF = "mxf"
+_MXF, _IVF = "mxf", "ivf"
 # Containers whose header states how long they are; in others FFmpeg makes it up of what is there.
-_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf", "ivf", _MXF})
+_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf", _IVF, _MXF})
 # In these the header states the length of the longest stream alone.
 _STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf", _MXF})
 # What a muxer may round, or count of a last frame, in frames: of a file that is whole by its structure, and of one
@@ -24,6 +24,9 @@ _TOLERATED_FRAMES, _TOLERATED_FRAMES_IF_CUT = 1.5, 0.5
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _MICROSECONDS = 1_000_000
 _INSIDE_A_PACKET, _A_PART_IS_MISSING = "inside a packet", "its last part is missing"
+# What FFmpeg writes for a length that it fills in at the end, which it cannot do in a pipe: in an AVI's frames,
+# and in an IVF's ticks.
+_AVI_TO_FILL_IN, _IVF_TO_FILL_IN = 1 << 30, 0xFFFFFFFF
 # What is shorter shows better as a number of frames.
 _TOLD_IN_SECONDS_S = 0.1
 
@@ -98,11 +101,14 @@ class Extent:
         is_cut = is_cut_off(Path(self._video.container.name), container)
         if container == _MXF and not is_cut:  # of one that is still written FFmpeg makes the length up
             return ""
+        if container == _IVF and is_cut is False:  # the length that it states is one in packets
+            return ""
         stated_s = _own_end_s(self._video) or _stated_s(self._video)
         length_s = self.duration_s
         inside_a_packet = self._partial and is_cut is not False
         end = _INSIDE_A_PACKET if inside_a_packet else _A_PART_IS_MISSING if is_cut else ""
-        if stated_s is None or length_s is None:
+        one_frame_alone = not self._mean_step and not is_cut  # for how long it is shown nobody knows
+        if stated_s is None or length_s is None or one_frame_alone:
             return end
         # An MXF states how long its frames are shown, the others when the last one ends.
         begin_s = 0.0 if container == _MXF else float(self._first or 0) * self._tick_s
@@ -143,7 +149,7 @@ def _listed_packets(video: OpenVideo, *, at_least: int) -> int:
 def _own_end_s(video: OpenVideo) -> float | None:
     """Return when the video stream ends as the file states it, or None where it tells of all streams together."""
     stream = video.stream
-    if stream.frames and stream.time_base and video.container.format.name == "avi":
+    if 0 < stream.frames < _AVI_TO_FILL_IN and stream.time_base and video.container.format.name == "avi":
         return float(stream.frames * stream.time_base)  # of one that was cut off FFmpeg guesses the duration
     clock = _CLOCK.match(stream.metadata.get("DURATION", ""))
     if clock and video.container.format.name == "matroska,webm":
@@ -154,5 +160,9 @@ def _own_end_s(video: OpenVideo) -> float | None:
 def _stated_s(video: OpenVideo) -> float | None:
     container = video.container
     if container.format.name not in _STATE_LENGTH or not container.duration or container.duration < 0:
+        return None
+    if container.format.name == _IVF and video.stream.duration == _IVF_TO_FILL_IN:
+        return None
+    if container.format.name == "avi" and video.stream.frames >= _AVI_TO_FILL_IN:
         return None
     return container.duration / _MICROSECONDS

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import BinaryIO
 
 _HEAD_BYTES = 4096
-EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+_LONGEST_ID, _LONGEST_LENGTH = 4, 8
+_MOST_PARTS = 1_000_000  # of a file are walked through
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MXF_HEADER = bytes.fromhex("060e2b34020501010d01020101")
 _MXF_FOOTER_BYTES = 24  # after the length: versions, grid, and the offsets of this partition and the one before
 RIFF = b"RIFF"
+_RIFF_UNKNOWN = (0, 0xFFFFFFFF)  # of a file that was written in one go
+_IVF_HEADER, _IVF_PACKET_HEADER = 32, 12
 _SWF_PLAIN = b"FWS"
 
 
-def matroska(file: BinaryIO, size: int) -> bool:
-    """Return whether the file ends before its segment."""
+def matroska(file: BinaryIO, size: int) -> bool | None:
+    """Return whether the file ends before its segment, or inside an element of one whose length nobody knew."""
     head = file.read(_HEAD_BYTES)
     if not head.startswith(EBML):
         return False
@@ -23,7 +27,26 @@ def matroska(file: BinaryIO, size: int) -> bool:
     if length is None or head[(at := at + length) : at + len(_SEGMENT)] != _SEGMENT:
         return False
     length, at = _vint(head, at + len(_SEGMENT))
-    return length is not None and at + length > size
+    return _ends_inside_an_element(file, at, size) if length is None else at + length > size
+
+
+def _ends_inside_an_element(file: BinaryIO, at: int, size: int) -> bool | None:
+    """Return whether the last of the elements from `at` on is not whole; None where that cannot be told."""
+    for _ in range(_MOST_PARTS):
+        if at >= size:
+            return at > size
+        file.seek(at)
+        head = file.read(_LONGEST_ID + _LONGEST_LENGTH)
+        id_bytes = 9 - head[0].bit_length()
+        length, begin = _vint(head, id_bytes)
+        if id_bytes > _LONGEST_ID or (begin == id_bytes < len(head)):  # no element
+            return None
+        if begin == id_bytes or begin > len(head):
+            return True
+        if length is None and head[:id_bytes] != _CLUSTER:
+            return None
+        at += begin + (length or 0)  # what is in a cluster of unknown length follows like elements beside it
+    return None
 
 
 def _vint(data: bytes, at: int) -> tuple[int | None, int]:
@@ -36,10 +59,29 @@ def _vint(data: bytes, at: int) -> tuple[int | None, int]:
     return (None if number == (1 << 7 * width) - 1 else number), at + width
 
 
-def riff(file: BinaryIO, size: int) -> bool:
-    """Return whether an AVI ends before its first RIFF chunk."""
+def riff(file: BinaryIO, size: int) -> bool | None:
+    """Return whether an AVI ends before its first RIFF chunk; None where the length of that is not known."""
     head = file.read(8)
-    return head[:4] == RIFF and 8 + int.from_bytes(head[4:], "little") > size
+    length = int.from_bytes(head[4:], "little")
+    if head[:4] == RIFF and length in _RIFF_UNKNOWN:
+        return None
+    return head[:4] == RIFF and 8 + length > size
+
+
+def ivf(file: BinaryIO, size: int) -> bool | None:
+    """Return whether the last packet is not whole; None where the header may tell of more packets.
+
+    It tells how many there are, or how long all take, or nothing.
+    """
+    header = file.read(_IVF_HEADER)
+    at, packets = int.from_bytes(header[6:8], "little") or _IVF_HEADER, 0
+    while at + _IVF_PACKET_HEADER <= size and packets < _MOST_PARTS:
+        file.seek(at)
+        at += _IVF_PACKET_HEADER + int.from_bytes(file.read(4), "little")
+        packets += 1
+    if packets < _MOST_PARTS and at != size:
+        return True
+    return False if packets >= int.from_bytes(header[24:28], "little") else None
 
 
 def asf(file: BinaryIO, size: int) -> bool:

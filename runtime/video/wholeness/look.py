@@ -12,7 +12,7 @@ from pptsn.runtime.video.wholeness import headers, mp4, packets, pictures
 # What is wrong with a file that lacks its index, and the remedy.
 UNFINISHED = ("ends before its index, as a download or a recording that was not finished", "get the whole file")
 # Given an open file and its size in bytes.
-_Look: TypeAlias = Callable[[BinaryIO, int], bool]
+_Look: TypeAlias = Callable[[BinaryIO, int], bool | None]
 
 _LOOKS: dict[str, _Look] = {
     "apng": pictures.png,
@@ -21,6 +21,7 @@ _LOOKS: dict[str, _Look] = {
     "dv": packets.dv,
     "flv": packets.flv,
     "gif": pictures.gif,
+    "ivf": headers.ivf,
     "matroska,webm": headers.matroska,
     "mjpeg": pictures.jpegs,
     "mov,mp4,m4a,3gp,3g2,mj2": mp4.fragments,
@@ -53,15 +54,15 @@ def is_cut_off(path: Path, container: str) -> bool | None:
 
 def is_cut_off_early(path: Path) -> bool:
     """Return whether a file that cannot be opened, or shows nothing, ends too early, by its first bytes."""
-    return _says(_by_beginning, path)
+    return bool(_says(_by_beginning, path))
 
 
 def lacks_its_index(path: Path) -> bool:
     """Return whether the file at `path` is an MP4 or QuickTime file that ends before its index, or inside it."""
-    return _says(mp4.lacks_its_index, path)
+    return bool(_says(mp4.lacks_its_index, path))
 
 
-def _says(look: _Look, path: Path) -> bool:
+def _says(look: _Look, path: Path) -> bool | None:
     try:
         with open(path, "rb") as file:
             return look(file, os.fstat(file.fileno()).st_size)

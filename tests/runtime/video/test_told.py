@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -201,6 +202,78 @@ def test_a_file_cut_before_its_index_is_told_as_unfinished(name: str, tmp_path: 
 
 def _write_vp8(path: Path) -> Path:
     return write_clip(path, frames=_FRAMES, codec="libvpx", options={})
+
+
+def _in_one_go(path: Path, codec: str) -> Path:
+    """Write a clip as into a pipe, where no length can be filled in at the end."""
+    whole = write_clip(path.with_name(f"whole{path.suffix}"), frames=_FRAMES, codec=codec, options={"g": "8"})
+    with open(path, "wb") as file, av.open(str(whole)) as source:
+        form = {".mkv": "matroska"}.get(path.suffix, path.suffix[1:])
+        with av.open(_Pipe(file.write), "w", format=form) as copy:
+            stream = copy.add_stream_from_template(source.streams.video[0])
+            for packet in source.demux(source.streams.video[0]):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    copy.mux(packet)
+    return path
+
+
+@dataclass(frozen=True)
+class _Pipe:
+    write: Callable[[bytes], int]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mkv", "mpeg4"), ("a.webm", "libvpx"), ("a.avi", "mpeg4"), ("a.ivf", "libvpx"), ("a.flv", "flv")],
+)
+def test_a_file_that_knew_no_length_when_it_was_begun_is_whole_or_told(
+    name: str, codec: str, tmp_path: Path
+) -> None:
+    path = _in_one_go(tmp_path / name, codec)
+    assert _told(path) == "", "whole"
+    data, places = path.read_bytes(), packet_places(path)
+    for offset, length in places[1::3]:
+        path.write_bytes(data[: offset + length // 2])
+        told = _told(path)
+        assert "ends early" in told, (offset, told)
+        assert "000" not in told, "the length that was to be filled in"
+
+
+def test_live_clusters_of_unknown_length_are_walked_through(tmp_path: Path) -> None:
+    path = _in_one_go(tmp_path / "a.mkv", "mpeg4")
+    data, cluster = path.read_bytes(), bytes.fromhex("1f43b675")
+    places = packet_places(path)
+    for at in [found.start() for found in re.finditer(re.escape(cluster), data)]:
+        width = 9 - data[at + 4].bit_length()
+        unknown = bytes([(2 << 8 - width) - 1]) + b"\xff" * (width - 1)
+        data = data[: at + 4] + unknown + data[at + 4 + width :]
+    path.write_bytes(data)
+    assert _told(path) == "", "whole"
+    for offset, length in places[1::3]:
+        path.write_bytes(data[: offset + length // 2])
+        assert "ends early" in _told(path), offset
+
+
+def test_an_ivf_that_states_its_packets_is_whole_where_some_are_not_shown_for_long(tmp_path: Path) -> None:
+    path = _write_vp8(tmp_path / "a.ivf")
+    data = bytearray(path.read_bytes())
+    at, tick = 32, 0
+    while at < len(data):  # two packets a tick now and then, as of pictures that are only referred to
+        data[at + 4 : at + 12] = (tick - tick // 5).to_bytes(8, "little")
+        at, tick = at + 12 + int.from_bytes(data[at : at + 4], "little"), tick + 1
+    data[24:28] = tick.to_bytes(4, "little")
+    path.write_bytes(data)
+    assert _told(path) == ""
+    path.write_bytes(data[: len(data) // 2])
+    assert "ends early" in _told(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.wmv", "wmv2"), ("a.avi", "mpeg4"), ("a.mkv", "mpeg4"), ("a.flv", "flv")]
+)
+def test_one_frame_alone_does_not_end_early(name: str, codec: str, tmp_path: Path) -> None:
+    assert _told(write_clip(tmp_path / name, frames=1, codec=codec, options={})) == ""
 
 
 # Those that say nothing of their end, and those that say nothing of their length.
