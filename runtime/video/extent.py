@@ -93,6 +93,11 @@ class Extent:
             return 1 / float(rate) / self._tick_s if rate and self._tick_s else 0.0
         return (self._last - self._first) / (self._shown - 1)
 
+    @property
+    def _tolerated_if_cut(self) -> float:
+        """Ticks; a gap between frames makes the mean step no measure of what is missing after it."""
+        return _TOLERATED_FRAMES_IF_CUT * min(self._last_duration or self._mean_step, self._mean_step)
+
     def shortfall(self) -> str:
         """Return how much shorter the file is than it says, in words; "" where it is all there."""
         container = self._video.container.format.name
@@ -113,8 +118,8 @@ class Extent:
         # An MXF states how long its frames are shown, the others when the last one ends.
         begin_s = 0.0 if container == _MXF else float(self._first or 0) * self._tick_s
         end_s = max(length_s, begin_s + length_s, self._others_end_s)
-        tolerated = _TOLERATED_FRAMES_IF_CUT if is_cut else _TOLERATED_FRAMES
-        if end_s < stated_s - tolerated * self._mean_step * self._tick_s:
+        tolerated = self._tolerated_if_cut if is_cut else _TOLERATED_FRAMES * self._mean_step
+        if end_s < stated_s - tolerated * self._tick_s:
             return _of(length_s, stated_s)
         # Of fragments FFmpeg may know no more than those that are there.
         return end if inside_a_packet or container == _MOV else ""
