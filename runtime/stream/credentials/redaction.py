@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 MASK = "***"
@@ -23,8 +23,10 @@ _SECRET_PARTS = (
 _WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
 # User info ends at the last @ before the path.
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s\"']*@")
-# Some cameras take `user=...` in the path of the URL, so a parameter may stand anywhere.
-_PARAMETER = re.compile(r"([^?&;,#=/\s!\"']+)=(\"[^\"]*\"|'[^']*'|[^&;#\s]*)")
+# Some cameras take `user=...` in the path of the URL, so a parameter may stand anywhere.  Where its name begins is
+# stated lest each of the letters of a long word be tried for that.
+_PARAMETER = re.compile(r"(?<![^?&;,#=/\s!\"'])([^?&;,#=/\s!\"']+)=")
+_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'|[^&;#\s]*")
 # A variable of the environment, as an address has it.
 VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 # A secret shorter than this would blot out half of any message.
@@ -38,7 +40,12 @@ def redacted(text: str, *, secrets: Iterable[str] = ()) -> str:
     """
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
-    return _PARAMETER.sub(_without_value, _USER_INFO.sub("", text))
+    text = _USER_INFO.sub("", text)
+    shown, at = "", 0
+    for value in _secret_values(text):
+        shown += f"{text[at : value.start()]}{MASK}"
+        at = value.end()
+    return shown + text[at:]
 
 
 def secrets_in(text: str, *, besides: Iterable[str] = ()) -> frozenset[str]:
@@ -47,7 +54,7 @@ def secrets_in(text: str, *, besides: Iterable[str] = ()) -> frozenset[str]:
     besides: other secrets, which are taken as they stand; what is too short to be masked is left out of all.
     """
     found = [part for info in _USER_INFO.findall(text) for part in (info[:-1], *info[:-1].split(":", 1))]
-    found += [value.strip("\"'") for name, value in _PARAMETER.findall(text) if _is_secret(name)]
+    found += [value[0].strip("\"'") for value in _secret_values(text)]
     forms = [*besides, *(form for part in found for form in (part, unquote(part)))]
     return frozenset(form for form in forms if len(form) >= _SHORTEST_SECRET)
 
@@ -56,7 +63,7 @@ def holds_password(text: str) -> bool:
     """Whether a password or a key stands in `text`; a variable that stands for one, `${CAM1}`, is none."""
     plain = VARIABLE.sub("", text)
     given = [info[:-1].partition(":")[2] for info in _USER_INFO.findall(plain)]
-    given += [value.strip("\"'") for name, value in _PARAMETER.findall(plain) if _is_secret(name)]
+    given += [value[0].strip("\"'") for value in _secret_values(plain)]
     return any(given)
 
 
@@ -69,12 +76,14 @@ def advice_on_passwords(arguments: Iterable[str]) -> str:
     return f"{holders}, and `ps` shows it to all; write ${{NAME}} in its place, or give @FILE with mode 600"
 
 
-def _without_value(parameter: re.Match[str]) -> str:
-    name, value = parameter.groups()
-    if _is_secret(name):
-        return f"{name}={MASK}"
-    # A value may be an URL with parameters of its own, as in `location=rtsp://host/?token=...`.
-    return f"{name}={_PARAMETER.sub(_without_value, value)}"
+def _secret_values(text: str) -> Iterator[re.Match[str]]:
+    """Yield the values of secret parameters, whatever they stand in, as in `location=rtsp://host/?token=...`."""
+    at = 0
+    while name := _PARAMETER.search(text, at):
+        at = name.end()
+        if _is_secret(name[1]) and (value := _VALUE.match(text, at)):
+            yield value
+            at = value.end()
 
 
 def _is_secret(name: str) -> bool:
