@@ -27,6 +27,7 @@ from pptsn.runtime.stream.sinks.text import file_name_of
 STREAM = "{stream}"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
+_HOST_END = re.compile(r"[/?#]")
 _QUERY = re.compile(r"\?(?=[A-Za-z_]+=)")
 
 
@@ -213,7 +214,7 @@ def _url_and_options(text: str, options_after: str) -> tuple[Address, str]:
     if not host or port == 0:
         remedy = "expected [USER:PASSWORD@]HOST[:PORT]/..., with / ? # @ : in USER and PASSWORD as %2F and so on"
         raise UsageError("--output", f"no valid address after {scheme}://", remedy)
-    written = location.partition("://")[2].partition("/")[0].rpartition("@")[2]
+    written = _HOST_END.split(location.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
     name = f"{scheme}://{written if '${' in written else host_and_port(host, port)}"
     if "#" in text and options_after != "#":
         raise UsageError(name, "has a part after #", "options follow a ?; # in a password is %23")

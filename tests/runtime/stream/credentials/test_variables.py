@@ -109,6 +109,12 @@ def test_a_webhook_gets_the_values_and_does_not_show_them() -> None:
     assert sink.name == "https://${HOST}"
 
 
+@pytest.mark.parametrize("rest", ["", "/", "/sesame", "?token=sesame", "?a=/sesame", "#tries=1"])
+def test_a_webhook_is_called_by_its_host_alone(rest: str) -> None:
+    sink = parse_destination(f"https://u:${{CAM1}}@${{HOST}}:81{rest}", top=1)
+    assert getattr(sink, "sink", sink).name == "https://${HOST}:81"
+
+
 def test_a_broker_gets_the_values_and_does_not_show_them() -> None:
     sink = parse_destination("mqtt://u:${CAM1}@${HOST}/top?qos=2", top=1)
     assert isinstance(sink, MqttSink)
