@@ -22,7 +22,8 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)")
 # What does not belong to a source at both ends of its line.
 _BLANKS = " \t"
 _YAML_SUFFIXES = frozenset({".yaml", ".yml"})
-_ITEM = re.compile(r"""-[ \t]+(?:"([^"\\]+)"|'((?:[^']|'')+)'|([^"'\s].*?))(?:[ \t]+#.*)?""")
+# A comment is looked for where blanks begin alone: a line may hold any number of them.
+_ITEM = re.compile(r"""-[ \t]+(?:"([^"\\]+)"|'((?:[^']|'')+)'|([^"'\s].*?))(?:(?<![ \t])[ \t]+#.*)?""")
 
 
 def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str | InputError]:

@@ -13,6 +13,7 @@ import pytest
 
 from pptsn.cli.unexpected import told_and_reported
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.classify.sources import list_entries
 from pptsn.runtime.stream.credentials.variables import filled
 from pptsn.runtime.stream.sinks.mqtt import MqttSink
 from pptsn.runtime.stream.sinks.registry import parse_destination
@@ -159,6 +160,13 @@ def test_a_yaml_file_that_is_no_list_is_told_by_its_line(tmp_path: Path) -> None
     path.write_text("- 0\ncameras: rtsp://u:sesame@h/1\n")
     (error,), _ = listed(path)
     assert str(error) == f"@{path}:2: is no item of a list; expected lines of the form - SOURCE"
+
+
+def test_a_line_of_any_number_of_blanks_is_read_in_one_go(tmp_path: Path) -> None:
+    path = tmp_path / "cameras.yaml"
+    blanks = " " * 200_000
+    path.write_text(f"- a{blanks}b.mp4{blanks}# the {blanks} door\n")
+    assert list_entries(path) == [(1, f"a{blanks}b.mp4")]
 
 
 def test_the_report_of_what_nobody_foresaw_holds_no_value() -> None:
