@@ -16,7 +16,7 @@ from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages, lost_recordings
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
-from pptsn.runtime.stream.run.settings import LiveRun
+from pptsn.runtime.stream.run.settings import TOKEN_VARIABLE, LiveRun
 from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 from pptsn.runtime.stream.sinks.terminal import print_line
 from pptsn.runtime.stream.sources.base import SourceUri
@@ -52,7 +52,7 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                 expand_stream_sources(run.sources, note=lambda text: reporter.note(f"note: {text}"))
             )
         )
-        if advice := advice_on_passwords([*run.sources, *run.outputs.outputs]):
+        for advice in _advice(run):
             reporter.note(f"note: {advice}")
         uris = [uri for uri in named if not isinstance(uri, InputError)]
         unusable = [error for error in named if isinstance(error, InputError)]
@@ -89,6 +89,15 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                 reporter.note(line)
             _check_engine(pipeline, run.model)
     return pipeline.exit_code or int(bool(unusable or losses))
+
+
+def _advice(run: LiveRun) -> Iterator[str]:
+    """Yield what to do about passwords in the program's arguments."""
+    if advice := advice_on_passwords([*run.sources, *run.outputs.outputs]):
+        yield advice
+    token = run.outputs.http_token
+    if token and token != os.environ.get(TOKEN_VARIABLE):
+        yield f"--http-token is a password, and `ps` shows it to all; set {TOKEN_VARIABLE} in its place"
 
 
 def _files_of(run: LiveRun, uris: Sequence[SourceUri]) -> list[str]:

@@ -11,6 +11,8 @@ from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
 _PANEL = "Outputs"
+# Gives the password of the page where no argument does, which `ps` would show.
+TOKEN_VARIABLE = "PPTSN_HTTP_TOKEN"  # noqa: S105 - a name
 
 
 def _outputs_help() -> str:
@@ -33,7 +35,7 @@ class OutputSettings:
         "Password of the page; needed where other machines can reach it.",
         default=None,
         panel=_PANEL,
-        envvar="PPTSN_HTTP_TOKEN",
+        envvar=TOKEN_VARIABLE,
     )
     top: int = option("Classes to show of each prediction.", default=3, panel=_PANEL, least=1)
 

@@ -206,6 +206,18 @@ def test_passwords_in_arguments_are_advised_against(run, tmp_path: Path) -> None
     assert "sesame" not in ending.err
 
 
+@pytest.mark.parametrize("argument", [True, False])
+def test_the_token_of_the_page_is_one_of_them(run, argument: bool, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    word = "sesame-sesame-sesame"
+    if not argument:
+        monkeypatch.setenv("PPTSN_HTTP_TOKEN", word)
+    given = ["--http-token", word] if argument else []
+    model = write_tiny_model(tmp_path / "model.onnx")
+    ending = run("stream", "synthetic:?frames=3", "--model", model, *given)
+    assert ("note: --http-token is a password, and `ps` shows it to all; set PPTSN" in ending.err) == argument
+    assert word not in ending.err
+
+
 def test_no_password_is_asked_of_a_plain_error() -> None:
     with pytest.raises(PptsnError, match=r"https://\$\{HOST\}: unknown option"):
         parse_destination("https://${HOST}/#colour=1", top=1)
