@@ -17,6 +17,9 @@ from pptsn.runtime.base.temporary import moved_away, temporary_file, temporary_f
 
 # What a library leaves of a disk that it has filled.
 _FULL_BYTES = 64 * 1024
+_BLOCK_BYTES = 1 << 20
+# A list of millions of clips is smaller; what is no list, as a video or a device, may be endless.
+_MOST_LIST_BYTES = 256 << 20
 
 
 def _flush_folder(folder: Path) -> None:
@@ -138,10 +141,16 @@ def lines_of(path: str | Path) -> list[str]:
     """Return the lines of a text file in UTF-8, with or without a mark of its byte order.
 
     They end with a line feed, or carriage return and line feed, and with nothing else: a name may hold whatever
-    else is called a line's end in Unicode.  Raises OSError and UnicodeDecodeError.
+    else is called a line's end in Unicode.  A pipe is read to its end.
+    Raises UnicodeDecodeError, and OSError for a file of more than 256 MiB, too.
     """
-    text = Path(path).read_bytes().decode("utf-8-sig")
-    return [line.removesuffix("\r") for line in text.split("\n")]
+    content = bytearray()
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            content += block
+            if len(content) > _MOST_LIST_BYTES:
+                raise OSError(errno.EFBIG, f"it has more than {_MOST_LIST_BYTES} bytes")
+    return [line.removesuffix("\r") for line in content.decode("utf-8-sig").split("\n")]
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -158,7 +167,7 @@ def sha256_of(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
 

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.base.files import atomic_file, atomic_folder, sha256_of, write_text
+from pptsn.runtime.base.files import atomic_file, atomic_folder, lines_of, sha256_of, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -111,3 +112,23 @@ def test_a_library_that_says_something_else_of_a_full_disk_is_not_believed(
     with pytest.raises(InputError, match="b: is empty"), write(tmp_path / "a"):
         raise InputError("b", "is empty")
     assert names(tmp_path) == []
+
+
+def test_a_list_may_be_long_or_come_through_a_pipe_but_not_be_endless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pptsn.runtime.base.files._MOST_LIST_BYTES", 3_000_000)
+    lines = ["clip.mp4"] * 333_000
+    (tmp_path / "a.txt").write_text("\n".join(lines))
+    assert lines_of(tmp_path / "a.txt") == lines
+    (tmp_path / "a.txt").write_text("\n".join(lines + lines))
+    for endless in (tmp_path / "a.txt", "/dev/zero"):
+        with pytest.raises(OSError, match="more than 3000000 bytes"):
+            lines_of(endless)
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, b"\xef\xbb\xbfone.mp4\r\ntwo.mp4")
+        os.close(writing)
+        assert lines_of(f"/dev/fd/{reading}") == ["one.mp4", "two.mp4"]
+    finally:
+        os.close(reading)
