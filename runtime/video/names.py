@@ -9,10 +9,10 @@ from pathlib import PurePath
 # Names that mean something else just as often (.avs, .dat, .mpl, .ogg, .swf, .yuv) are left out.
 # fmt: off
 VIDEO_SUFFIXES = frozenset((
-    ".264", ".265", ".266", ".3g2", ".3gp", ".3gp2", ".3gpp", ".amv", ".apv", ".asf", ".avc", ".avi", ".avs2",
-    ".avs3", ".bik", ".dav", ".dif", ".divx", ".drc", ".dv", ".dvr-ms", ".evc", ".f4v", ".flc", ".fli", ".flv",
-    ".gif", ".gxf", ".h261", ".h263", ".h264", ".h265", ".h266", ".h26l", ".hevc", ".ismv", ".ivf", ".m1v", ".m2t",
-    ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mod", ".moflex", ".mov", ".mp4",
+    ".264", ".265", ".266", ".3g2", ".3gp", ".3gp2", ".3gpp", ".amv", ".apng", ".apv", ".asf", ".avc", ".avi",
+    ".avs2", ".avs3", ".bik", ".dav", ".dif", ".divx", ".drc", ".dv", ".dvr-ms", ".evc", ".f4v", ".flc", ".fli",
+    ".flv", ".gif", ".gxf", ".h261", ".h263", ".h264", ".h265", ".h266", ".h26l", ".hevc", ".ismv", ".ivf", ".m1v",
+    ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mod", ".moflex", ".mov", ".mp4",
     ".mp4v", ".mpe", ".mpeg", ".mpg", ".mpv", ".mqv", ".mts", ".mxf", ".mxg", ".nsv", ".nut", ".obu", ".ogm",
     ".ogv", ".ps", ".psp", ".qt", ".rcv", ".rm", ".rmvb", ".roq", ".smk", ".tod", ".tp", ".trp", ".ts", ".ty",
     ".vc1", ".viv", ".vob", ".vro", ".vvc", ".webm", ".wmv", ".wtv", ".xmv", ".y4m",

@@ -20,7 +20,7 @@ _NOT_OF_VIDEOS_ALONE = frozenset((
 ))
 _CALLED_VIDEOS = (
     "3g2", "M2V", "f4v", "mpe", "qt", "ogm", "divx", "dv", "y4m", "mxf", "mp4", "mkv", "webm", "avi", "ts", "m2ts",
-    "wmv", "mov", "3gp", "flv", "gif", "vob",
+    "wmv", "mov", "3gp", "flv", "gif", "apng", "vob",
 )
 # fmt: on
 
