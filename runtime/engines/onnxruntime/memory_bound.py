@@ -14,9 +14,8 @@ from typing import Any
 
 from pptsn.runtime.base.errors import UsageError
 
-# What the models of a process may take, in megabytes, if not set otherwise: ResNet-50 takes 1500 for 125 crops.
+# What the models of a process may take, in megabytes; half of the machine's memory if not set.
 VARIABLE = "PPTSN_MAX_MODEL_MB"
-DEFAULT_MB = 4000
 _LEAST_MB, _LARGEST_MB = 100, 10_000_000
 _MB = 1_000_000
 # Of one constant; the largest of ResNet-200's weights have 38 MB.
@@ -55,7 +54,9 @@ def over_bound(text: str) -> str:
 
 
 def _most_bytes() -> int:
-    text = os.environ.get(VARIABLE, "") or str(DEFAULT_MB)
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     if not (text.isascii() and text.isdigit() and _LEAST_MB <= int(text[:9]) <= _LARGEST_MB):
         raise UsageError(VARIABLE, f"is {text!r}", f"expected {_LEAST_MB} to {_LARGEST_MB} megabytes")
     return int(text) * _MB

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pptsn.runtime.engines.onnxruntime.memory_bound import over_bound
 from tests.models import CROP_SIZE, LABELS, write_crafted_model
 
 LIMIT_MB = 100
@@ -58,6 +59,15 @@ def write_bomb(path: Path, way: str, values: int) -> Path:
             logits = MatMul(upright, row)
         }}""",
     )
+
+
+def test_half_of_the_machine_s_memory_is_for_models_if_nothing_else_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2_000_000}
+    monkeypatch.setattr(os, "sysconf", pages.__getitem__)
+    monkeypatch.delenv("PPTSN_MAX_MODEL_MB", raising=False)
+    assert over_bound("bad_alloc") == "needs more memory than the 4096 MB that models may take"
 
 
 @pytest.mark.parametrize("way", WAYS)
