@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -240,27 +240,26 @@ def _set(**values: Any) -> Iterator[None]:
 
 
 @contextmanager
-def stopped_with(code: int) -> Iterator[None]:
+def _ending(**values: Any) -> Iterator[None]:
+    """Set attributes of how the program ends for the block; they stay where it is stopped or fails."""
+    if _active is None:
+        yield
+        return
+    stop = _active.stop
+    before = {name: getattr(stop, name) for name in values}
+    vars(stop).update(values)
+    yield
+    vars(stop).update(before)
+
+
+def stopped_with(code: int) -> AbstractContextManager[None]:
     """Have the program end with `code` where the block is stopped, not with 128 and the signal's number."""
-    if _active is None:
-        yield
-        return
-    stop, before = _active.stop, _active.stop.code
-    stop.code = code
-    yield
-    stop.code = before  # not where it was stopped, or failed: that is how it ends
+    return _ending(code=code)
 
 
-@contextmanager
-def keeping(kept: str) -> Iterator[None]:
+def keeping(kept: str) -> AbstractContextManager[None]:
     """Have it said, where the block is stopped, what is kept of it."""
-    if _active is None:
-        yield
-        return
-    stop, before = _active.stop, _active.stop.kept
-    stop.kept = kept
-    yield
-    stop.kept = before  # not where it was stopped: it is yet to be said
+    return _ending(kept=kept)
 
 
 def say_stopped(kept: str = "") -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pptsn.runtime.base.caches import FileCache
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
+from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.lending import BatchPool, infer_through
 from pptsn.runtime.engines.openvino.batch import OpenVinoBatch
 from pptsn.runtime.engines.openvino.compiling import Compilation, Compiled, compile_model, last_line
@@ -81,11 +81,8 @@ class OpenVinoEngine(Engine):
             cause = f"takes {inputs} and gives {outputs}, expected {expected} and its spec's classes"
             raise ModelError(self._path, cause)
 
-    def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
+    def _new_batches(self, batch_size: int) -> tuple[OpenVinoBatch, ...]:
         """Lend a batch for each stream; beside several, one more, which waits, filled, for the first free one."""
-        return self._lend(batch_size)
-
-    def _lend(self, batch_size: int) -> tuple[OpenVinoBatch, ...]:
         lent = self._pool.lend(1 if self._streams == 1 else self._streams + 1)
         for batch in lent:
             batch.take_rows(batch_size)
@@ -109,7 +106,9 @@ class OpenVinoEngine(Engine):
     def _infer(self, crops: Frame) -> Logits:
         # In pieces, so that memory stays bounded.
         with ExitStack() as lent:
-            return infer_through([lent.enter_context(batch) for batch in self._lend(self.batch_size)], crops)
+            return infer_through(
+                [lent.enter_context(batch) for batch in self._new_batches(self.batch_size)], crops
+            )
 
     def close(self) -> None:
         """Cut work in flight short, and release the model; a later `infer` raises ValueError."""
