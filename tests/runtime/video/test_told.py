@@ -119,13 +119,18 @@ def _silent_faststart(path: Path) -> Path:
 
 def _copied(path: Path, target: Path, options: dict[str, str]) -> Path:
     """Write the packets of `path` into another file, whose muxer gets `options`."""
-    with av.open(str(path)) as source, av.open(str(target), "w", options=options) as copy:
+    with av.open(str(target), "w", options=options) as copy:
+        _copy(path, copy)
+    return target
+
+
+def _copy(path: Path, copy: av.container.OutputContainer) -> None:
+    with av.open(str(path)) as source:
         stream = copy.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(source.streams.video[0]):
             if packet.dts is not None:
                 packet.stream = stream
                 copy.mux(packet)
-    return target
 
 
 @pytest.mark.parametrize(
@@ -207,14 +212,9 @@ def _write_vp8(path: Path) -> Path:
 def _in_one_go(path: Path, codec: str) -> Path:
     """Write a clip as into a pipe, where no length can be filled in at the end."""
     whole = write_clip(path.with_name(f"whole{path.suffix}"), frames=_FRAMES, codec=codec, options={"g": "8"})
-    with open(path, "wb") as file, av.open(str(whole)) as source:
-        form = {".mkv": "matroska"}.get(path.suffix, path.suffix[1:])
-        with av.open(_Pipe(file.write), "w", format=form) as copy:
-            stream = copy.add_stream_from_template(source.streams.video[0])
-            for packet in source.demux(source.streams.video[0]):
-                if packet.dts is not None:
-                    packet.stream = stream
-                    copy.mux(packet)
+    form = {".mkv": "matroska"}.get(path.suffix, path.suffix[1:])
+    with open(path, "wb") as file, av.open(_Pipe(file.write), "w", format=form) as copy:
+        _copy(whole, copy)
     return path
 
 

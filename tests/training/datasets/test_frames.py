@@ -20,6 +20,7 @@ from pptsn.runtime.frames.preprocess import resize_frame
 from pptsn.runtime.video import ImageFolderReader
 from pptsn.training.datasets import extraction
 from tests.clips import ORIENTATIONS, decode_plainly, turn_mp4, write_clip
+from tests.disks import small_disk
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -184,15 +185,10 @@ def test_a_full_disk_ends_it_in_a_line_and_leaves_whole_folders_alone(
     assert "3 of 3 videos (1 were there)" in extract(run, videos, "--decoders", 0).out
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("needs to mount a file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True, capture_output=True)
+@pytest.fixture(name="small_disk")
+def small_disk_of_128_kb(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", kilobytes=128) as place:
+        yield place
 
 
 def test_a_disk_that_is_full_in_a_decoder_is_a_line_too(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from pptsn.training.downloads import transfer
 from pptsn.training.downloads.catalogue import PUBLISHED, Weights, weights_of
 from pptsn.training.downloads.store import Fetched, WeightStore, found_weights
 from pptsn.training.downloads.transfer import Limits
+from tests.disks import small_disk
 from tests.training.downloads.serving import Served, serving
 
 CONTENT = bytes(range(256)) * 4000
@@ -227,16 +227,10 @@ def test_a_disk_that_has_no_room_for_it_is_told_before(
     assert "1.0 MB are to come, 0.0 MB are free; make room" in refused(store, served)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for 512 kB, where the machine lets one be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("needs to mount a file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True, capture_output=True)
+@pytest.fixture(name="small_disk")
+def small_disk_of_512_kb(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", kilobytes=512) as place:
+        yield place
 
 
 def test_a_disk_that_fills_up_keeps_what_came_for_the_next_run(
