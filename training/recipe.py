@@ -169,7 +169,11 @@ def _near(key: str) -> str:
     known = list(_known_keys(Recipe))
     by_last_part = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
     near = by_last_part or difflib.get_close_matches(key, known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    section = key.partition(".")[0] + "."
+    beside = [name for name in known if name.startswith(section)] or [*Recipe.model_fields]
+    return f"known are {', '.join(beside)}"
 
 
 def _known_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:

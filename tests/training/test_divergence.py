@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import PptsnError
-from pptsn.training import trainer
+from pptsn.training import learner
 from pptsn.training.divergence import check_step, require_finite
+from pptsn.training.learner import Learner
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import read_checkpoint
-from pptsn.training.trainer import Trainer, train
+from pptsn.training.trainer import train
 from tests.training.runs import make_lists, tiny_recipe
 
 BROKEN = (float("nan"), float("inf"), -float("inf"))
@@ -58,17 +59,17 @@ def test_a_rate_without_measure_ends_with_an_error_that_names_the_clips(
 def test_the_last_finite_epoch_stays_whenever_it_happens(
     lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: float, epoch: int, entry: str
 ) -> None:
-    add = Trainer._add
+    add = Learner.add
 
     def breaking(self, batch, *, part):  # type: ignore[no-untyped-def]
         loss = add(self, batch, part=part)
-        if self.epoch == epoch:
-            state = self._model.state_dict()
+        if int(self.epoch) == epoch:
+            state = self.model.state_dict()
             name = entry if entry in state else next(name for name in state if name.endswith("_variance"))
             state[name].set_value(np.full(state[name].shape, value, np.float32))
         return loss
 
-    monkeypatch.setattr(Trainer, "_add", breaking)
+    monkeypatch.setattr(Learner, "add", breaking)
     with pytest.raises(PptsnError, match=rf"diverged in epoch {epoch + 1}, .*: 1 of \d+ parameters") as caught:
         train(tiny_recipe(lists), tmp_path / "run")
     assert (f"the checkpoint of epoch {epoch} stays" in str(caught.value)) is (epoch > 0)
@@ -127,7 +128,7 @@ def test_nothing_but_finite_numbers_is_committed(
         return
     with pytest.raises(PptsnError, match=r"diverged by x: 1 of 2 .*\(b\.velocity\)"):
         require_finite(state, place="x")
-    optimizer = trainer.RecipeOptimizer
+    optimizer = learner.RecipeOptimizer
     monkeypatch.setattr(optimizer, "state", lambda self: {"w.velocity": np.full(1, value, np.float32)})
     with pytest.raises(PptsnError, match=r"diverged by the end of epoch 1: 1 of \d+ .*\(w\.velocity\)"):
         train(tiny_recipe(lists, epochs=1), tmp_path / "run")

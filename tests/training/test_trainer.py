@@ -12,6 +12,7 @@ from rich.console import Console
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder
+from pptsn.training.learner import Learner
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
@@ -19,7 +20,7 @@ from pptsn.training.network.weights import read_checkpoint, save_weights, state_
 from pptsn.training.optimizer import learning_rate
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe
-from pptsn.training.trainer import Trainer, TrainingResult, train
+from pptsn.training.trainer import TrainingResult, train
 from pptsn.training.validation import Validation
 from tests.training.runs import make_lists, start_training, tiny_recipe
 
@@ -52,14 +53,14 @@ def _without_times(path: Path) -> list[dict]:
 
 def _interrupt_in(monkeypatch, *, epoch: int, step: int) -> None:
     """Make the training raise KeyboardInterrupt, as Ctrl-C does, at a step (from 0) of an epoch (from 0)."""
-    original = Trainer._add
+    original = Learner.add
 
     def interrupted(self, batch, *, part):
-        if (self.epoch, self._iteration % 2) == (epoch, step):
+        if (int(self.epoch), self.iteration % 2) == (epoch, step):
             raise KeyboardInterrupt
         return original(self, batch, part=part)
 
-    monkeypatch.setattr(Trainer, "_add", interrupted)
+    monkeypatch.setattr(Learner, "add", interrupted)
 
 
 def test_a_run_leaves_weights_metrics_and_a_picture(uninterrupted):
@@ -166,7 +167,7 @@ def test_other_lists_are_refused_on_resuming(tmp_path, uninterrupted):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(lists, tmp_path, monkeypatch):
-    monkeypatch.setattr(Trainer, "_add", lambda self, batch, *, part: float("nan"))
+    monkeypatch.setattr(Learner, "add", lambda self, batch, *, part: float("nan"))
     with pytest.raises(PptsnError, match=r"in epoch 1, iteration 0: the loss became nan; .*; lower"):
         train(tiny_recipe(lists), tmp_path / "run")
     assert not (tmp_path / "run" / "checkpoints").exists()
@@ -188,10 +189,10 @@ def test_training_starts_from_the_pretrained_weights(lists, tmp_path, monkeypatc
     seen = []
 
     def first_step(self, batch, *, part):
-        seen.append(weights_digest(state_of(self._model)))
+        seen.append(weights_digest(state_of(self.model)))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_add", first_step)
+    monkeypatch.setattr(Learner, "add", first_step)
     with pytest.raises(PptsnError, match="interrupted"):
         train(recipe, tmp_path / "run")
     assert seen == [weights_digest(state)]

@@ -31,16 +31,16 @@ from tests.training.runs import make_lists, tiny_recipe
 
 # Batch norm by its running statistics, so that a step does not depend on how its clips are shared out.
 FIXED_STATISTICS = f"""
-from pptsn.training import trainer
+from pptsn.training import learner
 from pptsn.training.network._paddle import nn
-build = trainer.build_network
+build = learner.build_network
 def build_fixed(*arguments, **options):
     model = build(*arguments, **options)
     for layer in model.sublayers():
         if isinstance(layer, nn.BatchNorm2D):
             layer._use_global_stats = True
     return model
-trainer.build_network = build_fixed
+learner.build_network = build_fixed
 {COMMAND}
 """
 PLAIN = ("--set", "augmentation.mixup_alpha=0", "--set", "model.drop_ratio=0")

@@ -1,0 +1,118 @@
+"""The network and what changes it: gradients of batches, added up to steps at the recipe's rates.
+
+What is drawn at random follows from (seed, epoch, iteration) alone, as in all of a run (see `trainer`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pptsn.training.data.loader import Batch
+from pptsn.training.losses import draw_mix, mixup_cross_entropy
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.architectures import build_network
+from pptsn.training.optimizer import RecipeOptimizer, learning_rate
+from pptsn.training.precision import Precision
+from pptsn.training.ranks.batch_norm import synchronised
+from pptsn.training.ranks.group import Ranks
+from pptsn.training.recipe import Recipe
+
+# Streams of random numbers, so that none of them repeats another: the loader draws from (seed, epoch, ...) itself.
+_WEIGHTS_STREAM, _DROPOUT_STREAM, _MIXUP_STREAM = 101, 102, 103
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a step takes, and how many make an epoch.
+
+    batches: of each rank, whose gradients are added up.  clips: of all ranks.  per_epoch: steps.
+    """
+
+    batches: int
+    clips: int
+    per_epoch: int
+
+
+class Learner:
+    """The network of `recipe` with its optimiser: `begin_epoch`, then for each step `add` its batches and `step`.
+
+    model: a Paddle layer, newly drawn from the recipe's seed.  optimizer, scaler: their state belongs to a
+    checkpoint.  iteration: the steps done in all, which a resumed run sets.
+    """
+
+    def __init__(self, recipe: Recipe, *, classes: int, steps: Steps, ranks: Ranks, precision: Precision) -> None:
+        self._recipe, self._ranks, self._precision = recipe, ranks, precision
+        self.steps = steps
+        paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
+        model = recipe.model
+        network = build_network(
+            model.architecture, depth=model.depth, classes=classes, drop_ratio=model.drop_ratio
+        )
+        self.model = synchronised(network) if model.sync_batch_norm else network
+        self.optimizer = RecipeOptimizer(
+            self.model,
+            momentum=recipe.optimizer.momentum,
+            weight_decay=recipe.optimizer.weight_decay,
+            clip_norm=recipe.optimizer.clip_norm,
+            ranks=ranks,
+        )
+        self.scaler = precision.scaler
+        self.iteration = 0
+        self._epoch = self._number = 0
+
+    @property
+    def epoch(self) -> float:
+        """The epochs done, from 0, the share of the running one included."""
+        return self._epoch + self._number / self.steps.per_epoch
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Make ready for the steps of `epoch`, from 0."""
+        self._epoch, self._number = epoch, 0
+        self.model.train()
+        paddle.seed(_seed(*self._ranks.stream(self._recipe.seed, _DROPOUT_STREAM, epoch)))
+
+    def add(self, batch: Batch, *, part: int) -> float:
+        """Add the gradients of `batch`, the coming step's batch number `part`, and return its loss."""
+        augmentation = self._recipe.augmentation
+        number = self.iteration * self.steps.batches + part
+        rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, number, _MIXUP_STREAM))
+        mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
+        labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
+        with self._precision.cast():
+            logits = self.model(mix.apply(paddle.to_tensor(batch.crops)))
+        loss = mixup_cross_entropy(
+            logits.astype("float32"), labels, partners, mix.share, smoothing=augmentation.label_smoothing
+        )
+        self.optimizer.add(loss, of=self.steps.batches, scaler=self.scaler)
+        return float(loss)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the coming step."""
+        options = self._recipe.optimizer
+        factor = options.rate_factor(self.steps.clips)
+        return learning_rate(
+            self._epoch * self.steps.per_epoch + self._number,
+            iterations_per_epoch=self.steps.per_epoch,
+            epochs=options.epochs,
+            base_rate=factor * options.base_rate,
+            warmup_epochs=options.warmup_epochs,
+            warmup_rate=factor * options.warmup_rate,
+        )
+
+    def step(self) -> None:
+        """Change the weights by the gradients added, averaged over the ranks."""
+        self.optimizer.set_rate(self.rate)
+        self.optimizer.step(scaler=self.scaler)
+
+    def count_step(self) -> None:
+        """Go on to the next step."""
+        self.iteration += 1
+        self._number += 1
+
+
+def _seed(*key: int) -> int:
+    """Return a seed for Paddle that belongs to `key` alone."""
+    return int(np.random.SeedSequence(key).generate_state(1)[0])
