@@ -29,12 +29,12 @@ from pptsn.training.data.inputs import (
     steps_per_epoch,
 )
 from pptsn.training.data.loader import Loader
-from pptsn.training.divergence import check_step, require_finite
-from pptsn.training.learner import Learner, Steps
+from pptsn.training.learning.divergence import check_step, require_finite
+from pptsn.training.learning.learner import Learner, Steps
+from pptsn.training.learning.optimizer import load_scaling, scaling_state
+from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
-from pptsn.training.optimizer import load_scaling, scaling_state
-from pptsn.training.precision import Precision
 from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks

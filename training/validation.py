@@ -12,8 +12,8 @@ import numpy as np
 from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.training.data.loader import Loader
-from pptsn.training.divergence import check_loss
-from pptsn.training.losses import cross_entropy
+from pptsn.training.learning.divergence import check_loss
+from pptsn.training.learning.losses import cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.progress import Display
 from pptsn.training.ranks.group import Ranks

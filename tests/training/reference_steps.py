@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.training.losses import cross_entropy
+from pptsn.training.learning.losses import cross_entropy
+from pptsn.training.learning.optimizer import RecipeOptimizer
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import state_of
-from pptsn.training.optimizer import RecipeOptimizer
 from tests.training.published import seeded_state
 
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder
-from pptsn.training.learner import Learner
+from pptsn.training.learning.learner import Learner
+from pptsn.training.learning.optimizer import learning_rate
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
-from pptsn.training.optimizer import learning_rate
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train

@@ -3,7 +3,7 @@ import pytest
 
 from pptsn.runtime.classify.lists import Sample
 from pptsn.training.data.loader import Batch
-from pptsn.training.losses import cross_entropy
+from pptsn.training.learning.losses import cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.progress import Display
 from pptsn.training.validation import validate

@@ -11,7 +11,7 @@ import numpy as np
 from pptsn.benchmarks.measure.method import Method, timed_ms
 from pptsn.benchmarks.measure.percentiles import over_repeats, percentile
 from pptsn.benchmarks.measure.results import Result
-from pptsn.training.losses import cross_entropy
+from pptsn.training.learning.losses import cross_entropy
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network._paddle import paddle, select_device
 from pptsn.training.network.architectures import build_network

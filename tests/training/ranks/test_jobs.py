@@ -31,7 +31,7 @@ from tests.training.runs import make_lists, tiny_recipe
 
 # Batch norm by its running statistics, so that a step does not depend on how its clips are shared out.
 FIXED_STATISTICS = f"""
-from pptsn.training import learner
+from pptsn.training.learning import learner
 from pptsn.training.network._paddle import nn
 build = learner.build_network
 def build_fixed(*arguments, **options):

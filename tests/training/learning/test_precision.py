@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
-from pptsn.training.precision import Precision
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import train
 from tests.training.runs import make_lists, tiny_recipe

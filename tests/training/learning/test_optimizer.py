@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import ModelError
-from pptsn.training.losses import cross_entropy
+from pptsn.training.learning.losses import cross_entropy
+from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate, parameter_rule
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.weights import state_of
-from pptsn.training.optimizer import RecipeOptimizer, learning_rate, parameter_rule
 from tests.training.published import seeded_state
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pptsn.training.losses import Mix, cross_entropy, draw_mix, mixup_cross_entropy
+from pptsn.training.learning.losses import Mix, cross_entropy, draw_mix, mixup_cross_entropy
 from pptsn.training.network._paddle import paddle
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import PptsnError
-from pptsn.training import learner
-from pptsn.training.divergence import check_step, require_finite
-from pptsn.training.learner import Learner
+from pptsn.training.learning import learner
+from pptsn.training.learning.divergence import check_step, require_finite
+from pptsn.training.learning.learner import Learner
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.resnet_vd import PPTSN
 from pptsn.training.network.weights import read_checkpoint

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pptsn.training.data.loader import Batch
-from pptsn.training.losses import draw_mix, mixup_cross_entropy
+from pptsn.training.learning.losses import draw_mix, mixup_cross_entropy
+from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
+from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
-from pptsn.training.optimizer import RecipeOptimizer, learning_rate
-from pptsn.training.precision import Precision
 from pptsn.training.ranks.batch_norm import synchronised
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe

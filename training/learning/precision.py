@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.training.learning.optimizer import loss_scaler
 from pptsn.training.network._paddle import paddle
-from pptsn.training.optimizer import loss_scaler
 from pptsn.training.recipe import Recipe
 
 
