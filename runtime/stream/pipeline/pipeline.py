@@ -152,9 +152,11 @@ class StreamPipeline(Closing):
     def health(self, *, whole_run: bool = False) -> tuple[StreamHealth, ...]:
         """Return how each stream is doing, in the order in which they were added.
 
-        whole_run: with the latencies of the whole run, rather than of the last minute.
+        whole_run: with the latencies of the whole run, rather than of the last minute, and with one more, the sums
+        of those that ended so long ago that they are not remembered.
         """
-        return tuple(stream.stats.health(whole_run=whole_run) for stream in self._roster.streams())
+        remembered = tuple(stream.stats.health(whole_run=whole_run) for stream in self._roster.streams())
+        return remembered + self._roster.forgotten.health() if whole_run else remembered
 
     def sinks(self) -> tuple[SinkHealth, ...]:
         """Return how each sink is doing."""

@@ -13,6 +13,7 @@ from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.capture.protocol import CaptureJob
+from pptsn.runtime.stream.health.forgotten import Forgotten
 from pptsn.runtime.stream.pipeline.queues import FrameQueues, Outcome, QueueItem, WaitingFrame
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.pipeline.stream import Phase, Stream
@@ -55,6 +56,7 @@ class StreamRoster:
         self._turns: deque[Stream] = deque()  # those that wait, in the order of their turns
         self._over: deque[Stream] = deque()  # those that have ended, the oldest first
         self._supervisors: list[StreamSupervisor] = []
+        self.forgotten = Forgotten()  # of those that ended before them
         self._wants_pictures = False
         self._closed = False
         self._exit_code = 0
@@ -113,7 +115,7 @@ class StreamRoster:
                 raise KeyError(name)
             if stream.phase is Phase.OVER:
                 self._over.remove(stream)
-                del self._streams[stream.number]
+                self._forget(stream)
             elif stream.supervisor is not None:
                 stream.supervisor.stop("removed")
             else:
@@ -131,13 +133,17 @@ class StreamRoster:
             self._exit_code = self._exit_code or outcome.exit_code
             self._over.append(stream)
             if len(self._over) > _KEPT_ENDED:
-                del self._streams[self._over.popleft().number]
+                self._forget(self._over.popleft())
         for item in self._queues.close(stream.number):
             if isinstance(item, WaitingFrame):
                 item.release()
         for message in messages:
             self._emit(message)
         self._start_next()
+
+    def _forget(self, stream: Stream) -> None:
+        del self._streams[stream.number]
+        self.forgotten.add(stream.stats.health())
 
     def close(self) -> None:
         """Take no more streams; end those that wait, and ask those that run to finish.  Returns at once."""

@@ -13,7 +13,13 @@ from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.stream.credentials.redaction import advice_on_passwords
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
-from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages, lost_recordings
+from pptsn.runtime.stream.run.losses import (
+    events_that_did_not_come,
+    idle_outputs,
+    lines_left_out,
+    lost_messages,
+    lost_recordings,
+)
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
 from pptsn.runtime.stream.run.settings import TOKEN_VARIABLE, LiveRun
@@ -80,12 +86,13 @@ def _classify(run: LiveRun, reporter: Reporter) -> int:
                     outputs.open(pipeline, reporter.note)
                     gone = reader_watch() if outputs.need_reader else lambda: False
                     _run_streams(pipeline, uris, stop, gone, notes)
+            streams, sinks = pipeline.health(whole_run=True), pipeline.sinks()
             if not progress.QUIET:
-                reporter.do(lambda: write_summary(pipeline.health(whole_run=True), pipeline.sinks()))
-            losses = [*lost_messages(pipeline.sinks()), *lost_recordings(pipeline.health())]
-            for line in losses:
+                reporter.do(lambda: write_summary(streams, sinks))
+            losses = [*lost_messages(sinks), *lost_recordings(streams)]
+            for line in (*losses, *lines_left_out(sinks)):
                 reporter.line(line)
-            for line in (*idle_outputs(outputs.sinks, rules), *events_that_did_not_come(pipeline.health(), rules)):
+            for line in (*idle_outputs(outputs.sinks, rules), *events_that_did_not_come(streams, rules)):
                 reporter.note(line)
             _check_engine(pipeline, run.model)
     return pipeline.exit_code or int(bool(unusable or losses))

@@ -8,6 +8,7 @@ from pptsn.runtime.base.lines import ReaderGoneError, StandardOutput
 from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.base import Only, Sink
+from pptsn.runtime.stream.sinks.terminal import NewsLines
 
 _EVENTS = frozenset({"events"})
 
@@ -18,6 +19,12 @@ def lost_messages(sinks: Sequence[SinkHealth]) -> list[str]:
     Standard output is none whose reader is slow or has gone, which is the reader's affair; one on a full disk is.
     """
     return [_loss(sink) for sink in sinks if sink.keeps_results and sink.lost and not _is_readers_affair(sink)]
+
+
+def lines_left_out(sinks: Sequence[SinkHealth]) -> list[str]:
+    """Return a line where news or errors did not reach standard error, which was read too slowly."""
+    count = sum(sink.dropped for sink in sinks if sink.name == NewsLines.name)
+    return [f"{count} lines are left out: {NewsLines.name} was read too slowly"] if count else []
 
 
 def _is_readers_affair(sink: SinkHealth) -> bool:

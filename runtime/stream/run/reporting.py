@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-import queue
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -19,7 +20,10 @@ from pptsn.runtime.stream.actions.messages import STAGES
 from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.live_table import STATE_STYLES
 
-_MOST_WAITING = 1000
+# Notes that wait for a slow reader; errors wait in any number.
+_MOST_NOTES = 1000
+# How often it is looked whether lines are taken.
+_POLL_S = 0.1
 _MIN_NAME_WIDTH = 10
 _TEXT_COLUMNS = ("state", "why", "last error")
 
@@ -32,35 +36,81 @@ class Reporter:
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
         self._print_line = print_line
-        self._waiting: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_WAITING)
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()  # over all below, and the above
+        self._closing = False
+        self._notes = self._left_out = 0  # of those that wait, and of those that found no room since one did
+        self._printed = 0
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
         self._thread.start()
 
     def line(self, text: str) -> None:
-        """Print `text`, soon; what a reader that has stopped leaves no room for is lost."""
+        """Print `text`, soon, however many lines wait."""
         self.do(lambda: self._print_line(text))
 
     def note(self, text: str) -> None:
-        """Print `text` as `line` does, unless the user wants no notes."""
-        if not progress.QUIET:
-            self.line(text)
+        """Print `text` as `line` does, unless the user wants no notes.
+
+        Where a thousand notes wait for a slow reader, it is left out, and a line in its place says how many were.
+        """
+        if progress.QUIET:
+            return
+        with self._changed:
+            if self._notes == _MOST_NOTES:
+                self._left_out += 1
+                return
+            self._tell_left_out()
+            self._notes += 1
+            self._put(lambda: self._print_note(text))
 
     def do(self, action: Callable[[], None]) -> None:
         """Run `action`, which prints, after what was given before."""
-        with suppress(queue.Full):
-            self._waiting.put_nowait(action)
+        with self._changed:
+            self._tell_left_out()
+            self._put(action)
 
     def close(self, timeout_s: float) -> bool:
-        """Print what waits; return whether that was done in time."""
-        with suppress(queue.Full):
-            self._waiting.put_nowait(None)
-        self._thread.join(timeout_s)
+        """Print what waits; return whether that was done, giving up where no line is taken for `timeout_s`."""
+        with self._changed:
+            self._tell_left_out()
+            self._closing = True
+            self._changed.notify()
+        printed, since_s = -1, time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - since_s < timeout_s:
+            if self._printed != printed:
+                printed, since_s = self._printed, time.monotonic()
+            self._thread.join(min(timeout_s, _POLL_S))
         return not self._thread.is_alive()
 
+    def _tell_left_out(self) -> None:
+        if self._left_out:
+            text = f"note: {self._left_out} notes are left out: standard error was read too slowly"
+            self._left_out = 0
+            self._put(lambda: self._print_line(text))
+
+    def _put(self, action: Callable[[], None]) -> None:
+        self._waiting.append(action)
+        self._changed.notify()
+
+    def _print_note(self, text: str) -> None:
+        with self._changed:
+            self._notes -= 1
+        self._print_line(text)
+
     def _run(self) -> None:
-        while (action := self._waiting.get()) is not None:
+        while (action := self._next()) is not None:
             with suppress(OSError, ValueError):  # nobody reads it any more
                 action()
+            self._printed += 1
+
+    def _next(self) -> Callable[[], None] | None:
+        """Wait for what is to be printed; return None where all is done."""
+        with self._changed:
+            while not self._waiting:
+                if self._closing:
+                    return None
+                self._changed.wait()
+            return self._waiting.popleft()
 
 
 def write_summary(streams: Sequence[StreamHealth], sinks: Sequence[SinkHealth]) -> None:

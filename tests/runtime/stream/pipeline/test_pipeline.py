@@ -515,5 +515,7 @@ def test_streams_that_have_ended_leave_little_behind(model: Path, monkeypatch: p
     monkeypatch.setattr("pptsn.runtime.stream.pipeline.roster._KEPT_ENDED", 3)
     settings = StreamSettings(window_s=0.4, segments=4, at_once=1)
     run = run_streams(model, [f"synthetic:?frames=2&name=s{i}" for i in range(9)], settings)
-    assert [health.name for health in run.health] == ["s6", "s7", "s8"]
+    assert [health.name for health in run.health] == ["s6", "s7", "s8", "6 others"]
+    assert run.health[-1].predictions == sum(len(run.predictions(f"s{i}")) for i in range(6))
+    assert run.health[-1].decoded == 12
     assert all(run.predictions(f"s{i}") for i in range(9))

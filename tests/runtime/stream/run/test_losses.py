@@ -8,7 +8,13 @@ import pytest
 
 from pptsn.runtime.stream.actions.thresholds import DecisionRules, Threshold
 from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
-from pptsn.runtime.stream.run.losses import events_that_did_not_come, idle_outputs, lost_messages, lost_recordings
+from pptsn.runtime.stream.run.losses import (
+    events_that_did_not_come,
+    idle_outputs,
+    lines_left_out,
+    lost_messages,
+    lost_recordings,
+)
 from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.registry import parse_destination
 from tests.models import write_tiny_model
@@ -45,6 +51,16 @@ def test_an_output_that_lost_messages_is_named(sink: SinkHealth, said: list[str]
     assert lost_messages([SinkHealth("b.csv", written=1), sink]) == said
 
 
+@pytest.mark.parametrize("dropped", [0, 1, 2000])
+def test_lines_that_standard_error_was_too_slow_for_are_counted(dropped: int) -> None:
+    sinks = [
+        SinkHealth("web page", 9, 7, keeps_results=False),
+        SinkHealth("standard error", 4096, dropped, keeps_results=False),
+    ]
+    expected = [f"{dropped} lines are left out: standard error was read too slowly"] if dropped else []
+    assert lines_left_out(sinks) == expected
+
+
 def test_an_output_that_waits_for_events_without_a_threshold_is_named(tmp_path) -> None:
     sinks = [parse_destination(f"{tmp_path}/{text}", top=3) for text in ("a.jsonl", "b.jsonl?only=events")]
     assert all(isinstance(sink, Sink) for sink in sinks)
@@ -79,6 +95,17 @@ def test_a_stream_whose_recordings_lack_something_is_named(losses: int, more: li
         StreamHealth("b", "b", "ended", losses=losses, loss="b.mp4: cut"),
     )
     assert lost_recordings([whole, torn]) == ["".join(["error: b: b.mp4: cut", *more])]
+
+
+def test_every_line_of_a_long_list_of_unusable_sources_is_told(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    count, model, cameras = 3000, write_tiny_model(tmp_path / "model.onnx"), tmp_path / "cameras.txt"
+    cameras.write_text("rtsp://:554/x\n" * count)
+    ending = run("--quiet", "stream", f"@{cameras}", "--model", model)
+    assert ending.code == 1
+    lines = ending.err.splitlines()
+    assert [line.partition(": rtsp")[0] for line in lines] == [
+        f"pptsn: error: @{cameras}:{number}" for number in range(1, count + 1)
+    ]
 
 
 @pytest.mark.parametrize("full", [0, 1, 2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 
 import pytest
 from rich.cells import cell_len
@@ -50,9 +51,47 @@ def test_a_reader_that_has_stopped_holds_nobody() -> None:
     release = threading.Event()
     reporter = Reporter(lambda line: release.wait(10) and None)
     for number in range(5000):
-        reporter.line(str(number))
+        reporter.note(str(number))
     assert not reporter.close(0.1)
     release.set()
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 5000])
+def test_notes_that_find_no_room_are_counted_and_errors_are_never_left_out(count: int) -> None:
+    release, lines = threading.Event(), []
+
+    def read(line: str) -> None:
+        release.wait(10)
+        lines.append(line)
+
+    reporter = Reporter(read)
+    reporter.do(lambda: None)
+    for number in range(count):
+        reporter.note(f"note {number}")
+    for number in range(count):
+        reporter.line(f"error {number}")
+    release.set()
+    assert reporter.close(5)
+    notes = sum(line.startswith("note ") for line in lines)
+    assert [line for line in lines if line.startswith("error ")] == [f"error {number}" for number in range(count)]
+    assert notes >= min(count, 1000)
+    said = [line for line in lines if line.startswith("note: ")]
+    left_out = count - notes
+    assert said == ([f"note: {left_out} notes are left out: standard error was read too slowly"] * bool(left_out))
+
+
+def test_a_slow_reader_gets_all_while_it_reads_on() -> None:
+    lines: list[str] = []
+
+    def read(line: str) -> None:
+        time.sleep(0.2)
+        lines.append(line)
+
+    reporter = Reporter(read)
+    for number in range(6):
+        reporter.line(str(number))
+    assert reporter.close(0.8)
+    assert len(lines) == 6
 
 
 def test_a_reader_that_has_gone_is_no_trouble() -> None:
