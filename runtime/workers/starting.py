@@ -159,25 +159,48 @@ def _run_server() -> None:
     Signals that are meant for the program as a whole end neither the server, which is needed to the last, nor a
     process that is about to be told what to do.
     """
-    _place_sockets()
+    folder = _place_sockets()
     resource_tracker.ensure_running()  # first: starting it would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
-        forkserver.ensure_running()
+        with _sockets_in(folder):
+            forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @cache
-def _place_sockets() -> None:
-    """Have multiprocessing put its socket into a folder that is found again where this process is killed.
+def _place_sockets() -> str:
+    """Return a short name of the folder for multiprocessing's socket, found again where this process is killed.
 
-    The name is multiprocessing's own; without it, it makes a folder `pymp-...`, which nobody could tell from those
-    of other programs.
+    The folder's own name is for whatever else multiprocessing puts there; without it, it makes a folder
+    `pymp-...`, which nobody could tell from those of other programs.
+    The path of a socket has a hundred bytes, and that of the temporary folder may have more; so the short name is
+    that of a descriptor of the folder, which stays open as the socket is connected to with each start.
     """
-    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config")  # noqa: B009 - it is private
-    config.setdefault("tempdir", str(folder_until_exit()))
+    folder: str = _config().setdefault("tempdir", str(folder_until_exit()))
     Finalize(None, remove_temporaries, exitpriority=_LAST)
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        return folder
+    return str(descriptors / str(os.open(folder, os.O_DIRECTORY | os.O_CLOEXEC)))
+
+
+@contextmanager
+def _sockets_in(folder: str) -> Iterator[None]:
+    """Have multiprocessing make its socket in `folder`, whose name means something to this process alone."""
+    config = _config()
+    before = config["tempdir"]
+    config["tempdir"] = folder
+    try:
+        yield
+    finally:
+        config["tempdir"] = before
+
+
+def _config() -> dict[str, Any]:
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config")  # noqa: B009 - it is private
+    return config
 
 
 @contextmanager

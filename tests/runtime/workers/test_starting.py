@@ -35,9 +35,12 @@ def start(how: str, place: Path) -> str:
     return held
 
 
-@pytest.mark.parametrize("before", ["ended", "killed"])
-def test_the_socket_of_multiprocessing_stays_nowhere(tmp_path: Path, before: str) -> None:
-    assert "pymp" not in start(before, tmp_path)
-    assert len(list(tmp_path.iterdir())) == (before == "killed")
-    assert start("ended", tmp_path).count(".pptsn.tmp-") == 1
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(("before", "name"), [("ended", "short"), ("killed", "long é" * 25)])
+def test_the_socket_of_multiprocessing_stays_nowhere(tmp_path: Path, before: str, name: str) -> None:
+    """However long the path of the temporary folder is: that of a socket may have 107 bytes."""
+    place = tmp_path / name
+    place.mkdir()
+    assert "pymp" not in start(before, place)
+    assert len(list(place.iterdir())) == (before == "killed")
+    assert start("ended", place).count(".pptsn.tmp-") == 1
+    assert list(place.iterdir()) == []
