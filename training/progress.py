@@ -57,8 +57,9 @@ class Bar:
 
 def epoch_line(values: Mapping[str, Any], epochs: int, unreadable: int) -> str:
     """Return the line of an epoch: `values` are those of its record, `epochs` all, `unreadable` clips."""
+    validation = "validation of the averaged weights" if values["val_averaged"] else "validation"
     text = (
-        f"epoch {values['epoch']:>3}/{epochs}  loss {values['train_loss']:.3f}  validation loss "
+        f"epoch {values['epoch']:>3}/{epochs}  loss {values['train_loss']:.3f}  {validation}: loss "
         f"{values['val_loss']:.3f}  top-1 {100 * values['val_top1']:5.1f} %  top-5 "
         f"{100 * values['val_top5']:5.1f} %  {values['duration_s']:.1f} s"
     )

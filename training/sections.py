@@ -91,6 +91,8 @@ class OptimizerSection(Section):
     rates_for: clips a step that base_rate and warmup_rate are meant for: they are scaled by the clips that a step
     does see.  None takes the rates as they are.
     clip_norm: the largest L2 norm of all gradients of a step together; None for any.
+    ema_decay: of an exponential moving average of the weights, which is validated and saved in their place; None
+    for no average.
     """
 
     epochs: int = Field(default=100, ge=1, le=1_000_000)
@@ -104,6 +106,7 @@ class OptimizerSection(Section):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
 
     def batches_per_step(self, ranks: int) -> int:
         """Return how many batches each of `ranks` accumulates for a step.

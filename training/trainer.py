@@ -34,7 +34,7 @@ from pptsn.training.learning.learner import Learner, Steps
 from pptsn.training.learning.optimizer import load_scaling, scaling_state
 from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.weights import apply_checkpoint, load_weights, state_of, weights_digest
+from pptsn.training.network.weights import apply_checkpoint, load_weights, weights_digest
 from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
@@ -138,10 +138,11 @@ class Trainer:
                     any_ranks=any_ranks,
                     display=self._display,
                 )
-                apply_checkpoint(self._learner.model, resumption.weights)
+                apply_checkpoint(self._learner.model, resumption.unaveraged or resumption.weights)
             elif self._ranks.is_first and self._recipe.model.pretrained is not None:
                 self._begin_with(self._recipe.model.pretrained)
-        self._ranks.take_first_state(self._learner.model)
+            self._learner.begin_average(resumption.weights if resumption else None)
+        self._learner.take_first_state()
         (state, *_) = self._ranks.gather(dataclasses.asdict(resumption.state) if resumption else None)
         if state is not None:
             self._go_on_from(TrainingState(**state))
@@ -196,9 +197,16 @@ class Trainer:
         train_loss, unreadable = self._train_epoch(loader, writer, bar)
         training_s = time.monotonic() - started
         place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
-        validation = validate(
-            self._learner.model, loader, self._samples.val, display=self._display, place=place, ranks=self._ranks
-        )
+        self._learner.take_first_state()
+        with self._learner.validated():
+            validation = validate(
+                self._learner.model,
+                loader,
+                self._samples.val,
+                display=self._display,
+                place=place,
+                ranks=self._ranks,
+            )
         unreadable += validation.unreadable
         self.epoch += 1
         # Among equals the surer one: on a small list many epochs get as many clips right.
@@ -211,6 +219,7 @@ class Trainer:
             "val_loss": validation.loss,
             "val_top1": validation.top1,
             "val_top5": validation.top5,
+            "val_averaged": self._learner.average is not None,
             "best_epoch": self._best_epoch,
             "clips_per_s": len(self._samples.train) / training_s,
             "duration_s": time.monotonic() - started,
@@ -268,8 +277,9 @@ class Trainer:
     def _commit(self, writer: RunWriter) -> None:
         if not self._ranks.is_first:
             return
-        weights, optimizer = state_of(self._learner.model), self._learner.optimizer.state()
-        require_finite(weights | optimizer, place=f"the end of epoch {self.epoch}")
+        (weights, unaveraged), optimizer = self._learner.states(), self._learner.optimizer.state()
+        for values in (weights, unaveraged, optimizer):
+            require_finite(values, place=f"the end of epoch {self.epoch}")
         state = TrainingState(
             epoch=self.epoch,
             iteration=self._learner.iteration,
@@ -281,9 +291,10 @@ class Trainer:
             loss_scaling=scaling_state(self._learner.scaler),
             arithmetic=arithmetic(paddle),
             ranks=self._ranks.count,
+            unaveraged_digest=weights_digest(unaveraged) if unaveraged else "",
         )
         spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
-        writer.commit(state, weights=weights, optimizer=optimizer, spec=spec)
+        writer.commit(state, weights=weights, unaveraged=unaveraged, optimizer=optimizer, spec=spec)
 
     def _go_on_from(self, state: TrainingState) -> None:
         load_scaling(self._learner.scaler, state.loss_scaling)

@@ -44,12 +44,11 @@ def validate(
     """Return how `model` does on the centre crops of `samples`; leaves it in evaluation mode.
 
     No label smoothing; the clips' centre frames, as many as in training.
-    place: what it is called in the error.  ranks: that have a share of `samples` each, by `loader`; the answer is
-    that of all of them, by the statistics of rank 0's model, which the others take over.
+    place: what it is called in the error.  ranks: that have a share of `samples` each, by `loader`, and the same
+    weights and statistics; the answer is that of all of them.
     Raises PptsnError for a loss that is no finite number, and where more clips than may cannot be read.
     """
     ranks = ranks or Ranks()
-    ranks.take_first_state(model)
     model.eval()
     own = _Counts()
     with display.bar("validation", total=len(samples)) as bar:

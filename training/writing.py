@@ -40,13 +40,14 @@ class RunWriter(Closing):
         state: TrainingState,
         *,
         weights: Mapping[str, Array],
+        unaveraged: Mapping[str, Array],
         optimizer: Mapping[str, Array],
         spec: ModelSpec,
     ) -> None:
         """Make the checkpoint of `state`, which is given the length that the metrics have on the disk."""
         if self._log is not None:
             state = replace(state, metrics_bytes=self._log.durable_bytes())
-            self._run.commit(state, weights=weights, optimizer=optimizer, spec=spec)
+            self._run.commit(state, weights=weights, unaveraged=unaveraged, optimizer=optimizer, spec=spec)
 
     def close(self) -> None:
         """Close the metrics."""

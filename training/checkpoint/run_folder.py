@@ -3,7 +3,8 @@
     OUTPUT/recipe.yaml              the recipe, defaults included
     OUTPUT/.lock                    while a training runs
     OUTPUT/metrics.jsonl, metrics.png
-    OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json
+    OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json,
+                                    where weights are averaged weights.unaveraged.pdparams
     OUTPUT/best, OUTPUT/last        links to folders in checkpoints/
     OUTPUT/best.pdparams, best.spec.json, last.pdparams, last.spec.json    links through those two
 
@@ -35,6 +36,7 @@ from pptsn.training.recipe import Recipe, changed_keys, load_recipe
 
 RECIPE_NAME = "recipe.yaml"
 WEIGHTS_NAME = "weights.pdparams"
+_UNAVERAGED_NAME = "weights.unaveraged.pdparams"
 _OPTIMIZER_NAME = "weights.pdopt"
 _SPEC_NAME = "weights.spec.json"
 _STATE_NAME = "state.json"
@@ -51,6 +53,8 @@ class TrainingState:
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
     loss_scaling: of automatic mixed precision; empty without it.
     ranks: how many trained it.
+    unaveraged_digest: of the weights that steps go on with, where those of the checkpoint are a moving average of
+    them; "" where they are the same.
     arithmetic: what the last bits depend on, see `pptsn.runtime.engines.paddle.library`; empty in older runs.
     Random numbers are not part of it: all of them follow from (seed, epoch, iteration or place in the list).
     """
@@ -65,14 +69,20 @@ class TrainingState:
     loss_scaling: Mapping[str, float]
     arithmetic: Mapping[str, str] = field(default_factory=dict)
     ranks: int = 1
+    unaveraged_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resumption:
-    """A checkpoint to go on from: `optimizer` holds the velocities as `RecipeOptimizer.state` gave them."""
+    """A checkpoint to go on from.
+
+    weights: what was validated.  unaveraged: what steps go on with, where that is something else.
+    optimizer: the velocities as `RecipeOptimizer.state` gave them.
+    """
 
     state: TrainingState
     weights: Checkpoint
+    unaveraged: Checkpoint | None
     optimizer: Mapping[str, Array]
     folder: Path
 
@@ -174,10 +184,16 @@ class RunFolder:
         weights: Mapping[str, Array],
         optimizer: Mapping[str, Array],
         spec: ModelSpec,
+        unaveraged: Mapping[str, Array] | None = None,
     ) -> None:
-        """Write the checkpoint of `state.epoch`, point `last` and `best` where `state` says, drop all others."""
+        """Write the checkpoint of `state.epoch`, point `last` and `best` where `state` says, drop all others.
+
+        unaveraged: what steps go on with, where `weights` are a moving average of them.
+        """
         with atomic_folder(self._folder(state.epoch)) as folder:
             save_weights(weights, folder / WEIGHTS_NAME)
+            if unaveraged:
+                save_weights(unaveraged, folder / _UNAVERAGED_NAME)
             save_weights(optimizer, folder / _OPTIMIZER_NAME)
             write_text(folder / _SPEC_NAME, spec.to_json())
             write_text(folder / _STATE_NAME, json.dumps(dataclasses.asdict(state), indent=1))
@@ -222,14 +238,17 @@ class RunFolder:
             text = read_small(folder / _SPEC_NAME, MOST_SPEC_BYTES)
             spec = ModelSpec.from_json(text, source=folder / _SPEC_NAME)
             weights = read_checkpoint(folder / WEIGHTS_NAME)
+            unaveraged = read_checkpoint(folder / _UNAVERAGED_NAME) if state.unaveraged_digest else None
             optimizer = read_pickle(folder / _OPTIMIZER_NAME)
         except (OSError, RecursionError, ValueError, TypeError) as error:
             raise ModelError(folder, f"is a damaged checkpoint ({error})", remedy) from error
         except PptsnError as error:
             raise ModelError(folder, f"is a damaged checkpoint ({error.thing}: {error.cause})", remedy) from error
-        if weights_digest(weights.arrays) != spec.weights_digest:
-            raise ModelError(folder, "its weights are not those that were saved (their digest differs)", remedy)
-        return Resumption(state=state, weights=weights, optimizer=optimizer, folder=folder)
+        for found, digest in ((weights, spec.weights_digest), (unaveraged, state.unaveraged_digest)):
+            if found is not None and weights_digest(found.arrays) != digest:
+                cause = f"its {found.path.name} is not what was saved (the digest differs)"
+                raise ModelError(folder, cause, remedy)
+        return Resumption(state=state, weights=weights, unaveraged=unaveraged, optimizer=optimizer, folder=folder)
 
     def _point(self, *, last: int, best: int) -> None:
         """Link `last` and `best` to their checkpoints; then no other is needed, so the others go."""

@@ -5,16 +5,20 @@ What is drawn at random follows from (seed, epoch, iteration) alone, as in all o
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
+from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.data.loader import Batch
+from pptsn.training.learning.averaging import WeightAverage
 from pptsn.training.learning.losses import draw_mix, mixup_cross_entropy
 from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
 from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
+from pptsn.training.network.weights import Checkpoint, apply_checkpoint, state_of
 from pptsn.training.ranks.batch_norm import synchronised
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
@@ -40,6 +44,7 @@ class Learner:
 
     model: a Paddle layer, newly drawn from the recipe's seed.  optimizer, scaler: their state belongs to a
     checkpoint.  iteration: the steps done in all, which a resumed run sets.
+    average: of the weights, from `begin_average` on, where the recipe asks for it.
     """
 
     def __init__(self, recipe: Recipe, *, classes: int, steps: Steps, ranks: Ranks, precision: Precision) -> None:
@@ -59,8 +64,38 @@ class Learner:
             ranks=ranks,
         )
         self.scaler = precision.scaler
+        self.average: WeightAverage | None = None
         self.iteration = 0
         self._epoch = self._number = 0
+
+    def begin_average(self, averages: Checkpoint | None = None) -> None:
+        """Begin the moving average that the recipe asks for, if any: with the weights as they are, or `averages`.
+
+        Raises ModelError where those do not fit.
+        """
+        decay = self._recipe.optimizer.ema_decay
+        if decay is None:
+            return
+        self.average = WeightAverage(self.model, decay=decay)
+        if averages is not None:
+            with self.average.in_place():
+                apply_checkpoint(self.model, averages)
+
+    def take_first_state(self) -> None:
+        """Take over the parameters, statistics and averages of rank 0."""
+        self._ranks.take_first_state(self.model)
+        if self.average is not None:
+            with self.average.in_place():
+                self._ranks.take_first_state(self.model)
+
+    def validated(self) -> AbstractContextManager[None]:
+        """Return the context in which the model has the weights that are validated and saved: averages, if any."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def states(self) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Return the weights that are validated, and where those are averages what steps go on with as well."""
+        own = state_of(self.model)
+        return (own, {}) if self.average is None else (self.average.state(), own)
 
     @property
     def epoch(self) -> float:
@@ -103,9 +138,11 @@ class Learner:
         )
 
     def step(self) -> None:
-        """Change the weights by the gradients added, averaged over the ranks."""
+        """Change the weights by the gradients added, averaged over the ranks, and their moving average by them."""
         self.optimizer.set_rate(self.rate)
         self.optimizer.step(scaler=self.scaler)
+        if self.average is not None:
+            self.average.update(self.iteration)
 
     def count_step(self) -> None:
         """Go on to the next step."""

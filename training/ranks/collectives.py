@@ -19,22 +19,22 @@ class Collectives:
     def __init__(self, count: int) -> None:
         self._count = count
 
-    def average(self, gradients: Iterable[Any]) -> None:
-        """Replace each of `gradients` by its mean over the ranks: one sum for all of a type."""
+    def average(self, tensors: Iterable[Any]) -> None:
+        """Replace each of `tensors` by its mean over the ranks: one sum for all of a type."""
         by_type: dict[str, list[Any]] = {}
-        for gradient in gradients:
-            by_type.setdefault(str(gradient.dtype), []).append(gradient)
+        for tensor in tensors:
+            by_type.setdefault(str(tensor.dtype), []).append(tensor)
         for alike in by_type.values():
             self._average(alike)
 
-    def _average(self, gradients: Sequence[Any]) -> None:
+    def _average(self, tensors: Sequence[Any]) -> None:
         with paddle.no_grad(), _connected():
-            flat = paddle.concat([gradient.flatten() for gradient in gradients])
+            flat = paddle.concat([tensor.flatten() for tensor in tensors])
             paddle.distributed.all_reduce(flat)
             flat.scale_(1.0 / self._count)
-            pieces = paddle.split(flat, [int(gradient.size) for gradient in gradients])
-            for gradient, piece in zip(gradients, pieces, strict=True):
-                gradient.set_value(piece.reshape(gradient.shape))
+            pieces = paddle.split(flat, [int(tensor.size) for tensor in tensors])
+            for tensor, piece in zip(tensors, pieces, strict=True):
+                tensor.set_value(piece.reshape(tensor.shape))
 
     def lowest(self, value: int) -> int:
         """Return the lowest `value` of all ranks."""

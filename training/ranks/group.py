@@ -46,9 +46,13 @@ class Ranks:
 
         Parameters without a gradient have none in any rank.
         """
+        gradients = (parameter.grad for parameter in parameters)
+        self.average(gradient for gradient in gradients if gradient is not None)
+
+    def average(self, tensors: Iterable[Any]) -> None:
+        """Replace each of `tensors` by its mean over the ranks."""
         if self._collectives is not None:
-            gradients = (parameter.grad for parameter in parameters)
-            self._collectives.average(gradient for gradient in gradients if gradient is not None)
+            self._collectives.average(tensors)
 
     def gather(self, value: Any) -> list[Any]:
         """Return the `value` of each rank, in their order; values are what JSON can say."""

@@ -17,9 +17,10 @@ RECIPE = parse_recipe({"data": {"train": "a", "val": "b"}}, source="x")
 OTHER = parse_recipe({"data": {"train": "a", "val": "b"}, "seed": 4, "optimizer": {"epochs": 7}}, source="x")
 
 
-def _commit(run: RunFolder, epoch: int, *, best: int) -> None:
-    """A checkpoint whose numbers all say its epoch."""
+def _commit(run: RunFolder, epoch: int, *, best: int, averaged: bool = False) -> None:
+    """A checkpoint whose numbers all say its epoch; where they are averages, steps go on with their negatives."""
     weights = named_state(value=epoch)
+    unaveraged = named_state(value=-epoch) if averaged else {}
     state = TrainingState(
         epoch=epoch,
         iteration=10 * epoch,
@@ -29,9 +30,11 @@ def _commit(run: RunFolder, epoch: int, *, best: int) -> None:
         metrics_bytes=0,
         data_digest="d",
         loss_scaling={},
+        unaveraged_digest=weights_digest(unaveraged) if averaged else "",
     )
     spec = ModelSpec(depth=18, labels=("a", "b", "c"), weights_digest=weights_digest(weights))
-    run.commit(state, weights=weights, optimizer={"v": np.full(3, epoch, np.float32)}, spec=spec)
+    velocities = {"v": np.full(3, epoch, np.float32)}
+    run.commit(state, weights=weights, unaveraged=unaveraged, optimizer=velocities, spec=spec)
 
 
 def _epoch_of(weights) -> int:
@@ -62,13 +65,34 @@ def test_a_checkpoint_comes_back_whole(run):
     assert np.array_equal(resumption.optimizer["v"], np.ones(3))
 
 
-def test_a_checkpoint_of_before_arithmetic_was_recorded_comes_back(run):
+def test_a_checkpoint_of_before_arithmetic_and_averages_were_recorded_comes_back(run):
     _commit(run, 1, best=1)
     (file,) = run.root.glob("checkpoints/*/state.json")
     state = json.loads(file.read_text())
     assert state.pop("arithmetic") == {}
+    assert state.pop("unaveraged_digest") == ""
     file.write_text(json.dumps(state))
     assert RunFolder(run.root).open(RECIPE, resume=True).state.epoch == 1
+
+
+def test_what_steps_go_on_with_comes_back_beside_the_averages(run):
+    _commit(run, 2, best=2, averaged=True)
+    resumption = RunFolder(run.root).open(RECIPE, resume=True)
+    assert weights_digest(resumption.weights.arrays) == weights_digest(named_state(value=2))
+    assert weights_digest(resumption.unaveraged.arrays) == weights_digest(named_state(value=-2))
+    assert _epoch_of(run.last_weights) == 2
+
+
+@pytest.mark.parametrize("damage", ["missing", "other"])
+def test_averages_without_what_steps_go_on_with_are_refused(run, damage):
+    _commit(run, 2, best=2, averaged=True)
+    (weights,) = run.root.rglob("weights.unaveraged.pdparams")
+    if damage == "missing":
+        weights.unlink()
+    else:
+        shutil.copy(weights.with_name(WEIGHTS_NAME), weights)
+    with pytest.raises(ModelError, match=r"weights\.unaveraged\.pdparams.*; remove this folder to go on"):
+        RunFolder(run.root).open(RECIPE, resume=True)
 
 
 def test_best_and_last_are_kept_and_no_others(run):

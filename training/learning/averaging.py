@@ -1,0 +1,64 @@
+"""An exponential moving average of the weights: what is validated and saved in place of the last.
+
+Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992, is the mean of all; that recent
+weights count more, and that the decay warms up, is as in TensorFlow's `ExponentialMovingAverage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pptsn.training.checkpoint.pickles import Array
+from pptsn.training.network._paddle import paddle
+
+# After t steps the decay is (1 + t) / (10 + t) at most, so that the first weights are soon forgotten.
+_WARM_UP = 10.0
+
+
+def decay_after(steps: int, *, decay: float) -> float:
+    """Return the decay of the step that follows `steps` others: `decay`, or less in the first ones."""
+    return min(decay, (1.0 + steps) / (_WARM_UP + steps))
+
+
+class WeightAverage:
+    """The average of the parameters and statistics of `model`: a = d * a + (1 - d) * w after every step.
+
+    The statistics of batch norm are averaged like the weights: those of the model belong to its last weights, and
+    the average is of weights from before.  Counting them anew (see `statistics`) is exact, and can be had as well.
+    It begins with the model as it is.
+    """
+
+    def __init__(self, model: Any, *, decay: float) -> None:
+        self._model, self._decay = model, decay
+        self._averages = {name: paddle.assign(value) for name, value in model.state_dict().items()}
+
+    def update(self, steps: int) -> None:
+        """Take in the model's weights after a step that followed `steps` others."""
+        share = 1.0 - decay_after(steps, decay=self._decay)
+        with paddle.no_grad():
+            for name, value in self._model.state_dict().items():
+                self._averages[name].lerp_(value, share)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Give the model its averages in the block; what the block makes of them stays in the average."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        with paddle.no_grad():
+            for name, value in self._model.state_dict().items():
+                held = paddle.assign(value)
+                value.set_value(self._averages[name])
+                self._averages[name] = held
+
+    def state(self) -> dict[str, Array]:
+        """Return copies of the averages, float32, under the names of a checkpoint."""
+        return {name: np.array(value.numpy()) for name, value in self._averages.items()}
