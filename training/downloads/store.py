@@ -14,6 +14,7 @@ from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.base.files import read_small, sha256_of, write_text
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.base.temporary import lock_file
+from pptsn.training.checkpoint.pickles import read_pickle
 from pptsn.training.downloads.catalogue import Weights, published
 from pptsn.training.downloads.transfer import Limits, download, forget
 
@@ -51,8 +52,8 @@ class WeightStore:
         """Have `weights` in the folder, fetching what is not there.
 
         sha256: what the file must have, in hexadecimal; without it, what it had when it was first fetched.
-        Raises InputError where it cannot be had or written, ModelError where it has another checksum, UsageError
-        for a `sha256` that is none, and while another process fetches the same.
+        Raises InputError where it cannot be had or written, ModelError where it has another checksum or holds no
+        weights, UsageError for a `sha256` that is none, and while another process fetches the same.
         """
         path = self.folder / weights.file
         expected = self.recorded(path) if sha256 is None else checked_sha256(sha256)
@@ -64,7 +65,7 @@ class WeightStore:
             return self._record(part, path, expected, was_there=False)
 
     def _record(self, file: Path, path: Path, expected: str | None, *, was_there: bool) -> Fetched:
-        """Give `file` its name `path`, once its checksum is the expected one and is recorded."""
+        """Give `file` its name `path`, once it is weights of the expected checksum, and that is recorded."""
         found = sha256_of(file)
         if expected not in (None, found):
             remedy = f"remove it and fetch it again, or give --sha256 {found} to take it as it is"
@@ -74,6 +75,7 @@ class WeightStore:
             raise ModelError(
                 path, f"{'' if was_there else 'what came '}has the SHA-256 {found}, expected {expected}", remedy
             )
+        self._require_weights(file, path, was_there=was_there)
         try:
             write_text(path.with_name(path.name + _SUM), f"{found}  {path.name}\n")
             if not was_there:
@@ -84,6 +86,19 @@ class WeightStore:
         except OSError as error:
             raise InputError(path, f"cannot be written ({error.strerror})", "make room, then try again") from error
         return Fetched(path, found, was_there, expected is not None)
+
+    def _require_weights(self, file: Path, path: Path, *, was_there: bool) -> None:
+        """Raise ModelError where `file`, which is or shall be called `path`, holds no arrays."""
+        try:
+            cause = "" if read_pickle(file) else "holds no array"
+        except ModelError as error:
+            cause = error.cause.replace("refused: it holds", "holds")
+        if not cause:
+            return
+        if was_there:
+            raise ModelError(path, cause, "remove it and fetch it again")
+        forget(file)
+        raise ModelError(path, f"no weights came: the file {cause}", "it was thrown away; check the address")
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:

@@ -13,7 +13,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
@@ -35,13 +35,15 @@ from urllib.request import (
 from pptsn.runtime.base import __version__
 from pptsn.runtime.base.backoff import Backoff
 from pptsn.runtime.base.errors import InputError, UsageError, reason_of
-from pptsn.runtime.base.files import write_text
+from pptsn.runtime.base.files import read_small, write_text
 from pptsn.runtime.base.progress import Steps, print_note
 from pptsn.training.downloads.catalogue import check_address, shown
 
 _BLOCK_BYTES = 1 << 18
 _MB = 1_000_000
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+# Numbers that fit 64 bits: Python reads none of thousands of digits.
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})", re.ASCII)
+_MOST_RECORD_BYTES = 1 << 20
 # Answers that may be others a little later.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Answers that say what to do about them.
@@ -169,7 +171,7 @@ class _Transfer:
         try:
             response = _opener().open(Request(self._url, headers=headers), timeout=self._limits.timeout_s)  # noqa: S310
         except HTTPError as error:
-            with error:
+            with closing(error):
                 raise self._refusal(error) from error
         except URLError as error:
             raise self._unreached(error.reason) from error
@@ -184,7 +186,7 @@ class _Transfer:
             self._drop()
             return _CutError("the file has changed")
         if 300 <= error.code < 400:
-            return InputError(shown(self._url), "the server leads elsewhere than to the web", "check the address")
+            return InputError(shown(self._url), "the server leads to no file on the web", "check the address")
         if error.code in _PASSING:
             self._is_reached = True
             return _CutError(f"the server answers {said}")
@@ -207,8 +209,9 @@ class _Transfer:
             raise InputError(shown(self._url), "comes compressed by the server", "fetch it with another program")
 
     def _begin_anew(self, response: HTTPResponse) -> None:
-        length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isascii() and length.isdecimal() else None
+        total = response.length
+        if total == 0:
+            raise InputError(shown(self._url), "the server sends an empty file", "check the address")
         if total is None and not self._is_proven:
             cause = "the server does not say how long it is, so that a cut could not be told"
             raise InputError(shown(self._url), cause, "give its checksum with --sha256")
@@ -283,6 +286,7 @@ class _Redirects(HTTPRedirectHandler):
     """Follows what leads to another http(s) address, and from https to https alone."""
 
     def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        fp.close()  # or all that comes with the redirection would be read, however much it is
         try:
             check_address(newurl)
         except UsageError as error:
@@ -321,11 +325,12 @@ def _record_of(part: Path) -> Path:
 def _read_origin(part: Path, url: str) -> _Origin | None:
     """Return what `part` belongs to; None where it is not of `url`, or nothing tells."""
     try:
-        origin = _Origin(**json.loads(_record_of(part).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        origin = _Origin(**json.loads(read_small(_record_of(part), _MOST_RECORD_BYTES)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    is_record = isinstance(origin.validator, str) and isinstance(origin.total, int | None)
     is_of_url = origin.address == _digest_of(url)
-    return origin if is_of_url and isinstance(origin.validator, str) and origin.validator else None
+    return origin if is_record and is_of_url and origin.validator else None
 
 
 def _digest_of(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,7 +17,9 @@ class Served:
     cuts: after so many bytes of each of the next answers the connection ends.  ranges: whether it sends parts.
     always_parts: whether it answers as if a part had been asked for.
     etag, modified: what tells that the file is the same.  says_length: whether it tells how long the file is.
-    statuses: what the next answers are instead.  asked: the Range of each request, "" without one.
+    statuses: what the next answers are instead.  status_bytes: that come with each; status_sent: that were taken.
+    length, content_range: what the server says of them, whatever is true.
+    asked: the Range of each request, "" without one.
     """
 
     content: bytes = b""
@@ -31,6 +33,10 @@ class Served:
     location: str = ""
     cuts: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    status_bytes: int = 0
+    status_sent: int = 0
+    length: str = ""
+    content_range: str = ""
     asked: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -52,8 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(served.statuses.pop(0))
             if served.location:
                 self.send_header("Location", served.location)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(served.status_bytes))
             self.end_headers()
+            self._send_zeros(served.status_bytes)
             return
         start = self._start(wanted)
         self._send_head(start)
@@ -61,6 +68,11 @@ class _Handler(BaseHTTPRequestHandler):
         if served.chunked:
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         self.wfile.write(body[: served.cuts.pop(0)] if served.cuts else body)
+
+    def _send_zeros(self, count: int) -> None:
+        with suppress(OSError):  # nobody takes more
+            while self.server.served.status_sent < count:
+                self.server.served.status_sent += self.wfile.write(bytes(min(count, 1 << 16)))
 
     def _start(self, wanted: str) -> int:
         served = self.server.served
@@ -74,11 +86,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(206 if is_part else 200)
         if is_part:
             end = len(served.content)
-            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{end}")
+            self.send_header("Content-Range", served.content_range or f"bytes {start}-{end - 1}/{end}")
         if served.chunked:
             self.send_header("Transfer-Encoding", "chunked")
         elif served.says_length:
-            self.send_header("Content-Length", str(len(served.content) - start))
+            self.send_header("Content-Length", served.length or str(len(served.content) - start))
         for name, value in (
             ("ETag", served.etag), ("Last-Modified", served.modified), ("Content-Type", served.kind),
         ):  # fmt: skip

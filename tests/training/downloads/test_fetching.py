@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import pickle
 import shutil
 import socket
 import subprocess
@@ -11,6 +13,7 @@ from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
@@ -22,7 +25,13 @@ from pptsn.training.downloads.transfer import Limits
 from tests.disks import small_disk
 from tests.training.downloads.serving import Served, serving
 
-CONTENT = bytes(range(256)) * 4000
+
+def weights_file(value: int, count: int = 1_024_000) -> bytes:
+    """A checkpoint of so many bytes, and a few more."""
+    return pickle.dumps({"w": np.full(count, value, np.uint8)}, protocol=4)
+
+
+CONTENT, OTHER = weights_file(1), weights_file(2)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 QUICK = Limits(timeout_s=5, tries=3, first_wait_s=0.001, longest_wait_s=0.002)
 _Usage = namedtuple("_Usage", ["total", "used", "free"])
@@ -110,8 +119,8 @@ def test_what_stays_of_a_cut_download_holds_no_signature_of_its_address(
 def test_a_file_that_was_changed_meanwhile_begins_anew(store: WeightStore, served: Served) -> None:
     served.cuts = [300_000, 0, 0]
     refused(store, served)
-    served.content, served.etag = CONTENT[::-1], '"v2"'
-    assert fetch(store, served).path.read_bytes() == CONTENT[::-1]
+    served.content, served.etag = OTHER, '"v2"'
+    assert fetch(store, served).path.read_bytes() == OTHER
 
 
 def test_a_server_that_sends_parts_of_another_file_is_not_believed(store: WeightStore, served: Served) -> None:
@@ -119,7 +128,7 @@ def test_a_server_that_sends_parts_of_another_file_is_not_believed(store: Weight
     served.etag = ""
     served.cuts = [300_000, 0, 0]
     refused(store, served)
-    served.content = CONTENT[::-1] + b"x"  # changed, but not its time: only its length tells
+    served.content = weights_file(2, 1_024_001)  # changed, but not its time: only its length tells
     assert fetch(store, served).path.read_bytes() == served.content
 
 
@@ -165,6 +174,77 @@ def test_a_web_page_in_its_place_is_refused(store: WeightStore, served: Served) 
     assert names(store) == set()
 
 
+@pytest.mark.parametrize("is_given", [False, True])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the server sends an empty file; check the address"),
+        (b"<p>Not found", "no weights came: the file is no readable pickle of arrays"),
+        (b"\x08\x07model", "no weights came: the file is an ONNX model, expected a checkpoint"),
+        (CONTENT[:-10], "no weights came: the file is no readable pickle of arrays"),
+        (pickle.dumps({}), "no weights came: the file holds no array"),
+        (pickle.dumps([1.0]), "no weights came: the file holds a list"),
+        (b"cos\nsystem\n(S'true'\ntR.", "no weights came: the file holds os.system"),
+    ],
+)
+def test_what_is_no_weights_is_neither_kept_nor_recorded(
+    store: WeightStore, served: Served, content: bytes, said: str, is_given: bool
+) -> None:
+    served.content = content
+    digest = hashlib.sha256(content).hexdigest() if is_given else None
+    assert said in refused(store, served, PptsnError, sha256=digest)
+    assert names(store) == set()
+    served.content = CONTENT
+    assert fetch(store, served).sha256 == DIGEST
+
+
+def test_an_answer_without_content_is_no_file_and_spoils_none(store: WeightStore, served: Served) -> None:
+    served.cuts = [300_000, 0, 0]
+    refused(store, served)
+    served.statuses = [204]
+    assert "the server sends an empty file" in refused(store, served)
+    served.asked.clear()
+    assert fetch(store, served).path.read_bytes() == CONTENT
+    assert served.asked == ["bytes=300000-"]
+
+
+def test_a_file_put_there_by_hand_is_recorded_where_it_is_weights(store: WeightStore, served: Served) -> None:
+    store.folder.mkdir()
+    path = store.folder / "best.pdparams"
+    path.write_bytes(b"a page that says: not found")
+    assert "is no readable pickle of arrays" in refused(store, served, ModelError)
+    assert names(store) == {"best.pdparams"}
+    path.write_bytes(OTHER)
+    assert fetch(store, served).sha256 == hashlib.sha256(OTHER).hexdigest()
+    assert served.asked == []
+
+
+def test_numbers_without_end_are_no_numbers(store: WeightStore, served: Served) -> None:
+    """Python reads none of more than 4300 digits."""
+    served.length = "9" * 5000
+    assert "does not say how long it is" in refused(store, served)
+    served.length, served.cuts = "", [300_000]
+    served.content_range = f"bytes 300000-{'9' * 5000}/{'9' * 5000}"
+    assert fetch(store, served).path.read_bytes() == CONTENT
+    assert served.asked[1:] == ["", "bytes=300000-", ""]
+
+
+@pytest.mark.parametrize(
+    "damage", [{"validator": 1}, {"total": "1024"}, {"total": [1]}, {"validator": ""}, {"more": 1}, None]
+)
+def test_a_part_whose_record_is_damaged_counts_for_nothing(
+    store: WeightStore, served: Served, damage: dict[str, object] | None
+) -> None:
+    served.cuts = [300_000, 0, 0]
+    refused(store, served)
+    record = store.folder / "best.pdparams.part.json"
+    known = json.loads(record.read_text())
+    record.write_text("[" * 100_000 if damage is None else json.dumps(known | damage))
+    served.asked.clear()
+    assert fetch(store, served).path.read_bytes() == CONTENT
+    assert served.asked == [""]
+
+
 def test_no_network_is_a_line_at_once(store: WeightStore, served: Served) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -193,11 +273,11 @@ def test_the_first_checksum_is_enforced_afterwards(store: WeightStore, served: S
     path = fetch(store, served).path
     assert fetch(store, served).was_there
     path.unlink()
-    served.content, served.etag = b"other", '"v2"'
-    other = hashlib.sha256(b"other").hexdigest()
+    served.content, served.etag = OTHER, '"v2"'
+    other = hashlib.sha256(OTHER).hexdigest()
     assert f"what came has the SHA-256 {other}, expected {DIGEST}" in refused(store, served, ModelError)
     assert not path.exists()
-    assert fetch(store, served, sha256=other).path.read_bytes() == b"other"
+    assert fetch(store, served, sha256=other).path.read_bytes() == OTHER
     assert store.recorded(path) == other
 
 
@@ -314,9 +394,16 @@ def test_a_redirection_is_followed_to_addresses_of_the_web_alone(
     with serving(Served(statuses=[302], location=served.url)) as other:
         assert fetch(store, other).path.read_bytes() == CONTENT
     (tmp_path / "secret").write_text("x")
-    with serving(Served(statuses=[302], location=f"file://{tmp_path}/secret")) as other:
-        line = refused(WeightStore(tmp_path / "other"), other)
-        assert "the server leads elsewhere than to the web" in line
+    for location in (f"file://{tmp_path}/secret", "", "/"):  # the last leads to itself
+        with serving(Served(statuses=[302] * 20, location=location)) as other:
+            line = refused(WeightStore(tmp_path / "other"), other)
+            assert "the server leads to no file on the web; check the address" in line
+
+
+def test_what_comes_with_a_redirection_is_not_read(store: WeightStore, served: Served) -> None:
+    with serving(Served(statuses=[302], location=served.url, status_bytes=100_000_000)) as other:
+        assert fetch(store, other).path.read_bytes() == CONTENT
+    assert other.status_sent < other.status_bytes, "or it is as much as the server likes"
 
 
 @pytest.mark.parametrize(
