@@ -25,8 +25,9 @@ from pptsn.runtime.base.errors import DONE
 from pptsn.runtime.base.stopping import stoppable
 from pptsn.runtime.base.temporary import temporary_folder
 from tools.endings.checks import complaints, leftovers
-from tools.endings.commands import COMMANDS, Command, make_inputs
+from tools.endings.commands import ADDRESS, COMMANDS, Command, make_inputs
 from tools.endings.ending import CLOSED_PIPE, ENDINGS, FULL_DISK, SIGNALS, Ended, Place, run, small_disk
+from tools.endings.serving import serving
 from tools.program import run as run_program
 from tools.program import tell
 
@@ -58,11 +59,13 @@ def end_all(
     inputs = folder / "inputs"
     inputs.mkdir()
     make_inputs(inputs)
-    return [
-        f"{command.name}, {line}"
-        for command in commands
-        for line in _Trials(command, inputs, folder / "run", rng).all(endings, rounds)
-    ]
+    with serving(inputs) as address:
+        (inputs / ADDRESS).write_text(address)
+        return [
+            f"{command.name}, {line}"
+            for command in commands
+            for line in _Trials(command, inputs, folder / "run", rng).all(endings, rounds)
+        ]
 
 
 class _Trials:

@@ -11,9 +11,11 @@ from pathlib import Path
 from pptsn.runtime.base.errors import DONE, EXIT_CODES, FAILED, PptsnError
 from pptsn.runtime.model.export_folder import read_export_spec
 from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.video import ImageFolderReader
+from pptsn.training.checkpoint.pickles import read_pickle
 from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.network.weights import read_checkpoint
-from tools.endings.commands import Command
+from tools.endings.commands import FRAMES, Command
 from tools.endings.ending import CLOSED_PIPE, FULL_DISK, SIGNALS, Ended, Place
 
 # 3 s on a machine that is not busy.
@@ -102,16 +104,26 @@ def _is_whole(line: str, kind: str) -> bool:
 def _of_files(place: Place) -> Iterator[str]:
     """Complain about files that were made whole or not at all, and are neither."""
     for path in sorted(place.output.rglob("*")):
-        if path.name.startswith("."):
-            continue
         try:
-            if path.suffix == ".onnx":
-                ModelFile.open(path)
-            elif path.suffix == ".json" and path.parent == place.output:
-                json.loads(path.read_text(encoding="utf-8"))
-            elif path.name == "export":
-                read_export_spec(path)
-            elif path == RunFolder(place.output / "run").last_weights and path.exists():
-                read_checkpoint(path)
+            if not path.name.startswith("."):
+                _require_whole(path, place)
         except (PptsnError, ValueError, OSError) as error:
             yield f"{path.name} is not whole: {error}"
+
+
+def _require_whole(path: Path, place: Place) -> None:
+    """Raise one of several errors where `path` is half of something."""
+    if path.suffix == ".onnx":
+        ModelFile.open(path)
+    elif path.suffix == ".json" and path.parent == place.output:
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.name == "export":
+        read_export_spec(path)
+    elif path == RunFolder(place.output / "run").last_weights and path.exists():
+        read_checkpoint(path)
+    elif path.suffix == ".pdparams" and path.exists():
+        read_pickle(path)
+    elif path.suffix in (".list", ".txt") and not path.read_text(encoding="utf-8").endswith("\n"):
+        raise ValueError("it ends within a line")
+    elif path.suffix == ".mp4" and path.is_dir() and ImageFolderReader(path).frame_count() != FRAMES:
+        raise ValueError("frames are missing")

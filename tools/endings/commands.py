@@ -12,14 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from pptsn.runtime.base.errors import UNFINISHED
+from pptsn.training.network.weights import save_weights
 from pptsn.training.synthetic.mp4 import write_mp4
 from tools.targets.tiny_model import write_tiny_model
 
 PPTSN = (sys.executable, "-m", "pptsn")
 _CLIPS = {"train": 8, "val": 4, "test": 12}
-_FRAMES, _WIDTH, _HEIGHT, _FPS = 20, 40, 36, 10
+FRAMES, _WIDTH, _HEIGHT, _FPS = 20, 40, 36, 10
 _LABELS = ("red", "green", "blue")
 _SIZE = ("--depth", "18", "--crop-size", "32", "--short-side", "40")
+_ANNOTATED = 2000
+_WEIGHTS, _WEIGHTS_NUMBERS = "weights.pdparams", 500_000
+# What has the address of the folder of inputs.
+ADDRESS = "address.txt"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,10 @@ def _with_model(*words: str) -> Callable[[Path, Path], list[str]]:
     return lambda inputs, output: [
         word.replace("IN/", f"{inputs}/").replace("OUT/", f"{output}/") for word in words
     ]
+
+
+def _fetch(inputs: Path, output: Path) -> list[str]:
+    return ["weights", "fetch", f"{(inputs / ADDRESS).read_text()}/{_WEIGHTS}"]
 
 
 _INT8 = ("--target", "cpu", "--calibration", "IN/test.txt", "--method", "min-max", "--frames", "24")
@@ -115,6 +124,17 @@ COMMANDS = (
             *("--seconds", "0.2", "-o", "OUT/sweep.json"),
         ),
     ),
+    Command(
+        "data frames",
+        _with_model("data", "frames", "IN/test.txt", "--prefix", "IN/", "-o", "OUT/frames", "--decoders", "2"),
+    ),
+    Command(
+        "data check",
+        _with_model("data", "check", "IN/test.txt", "--prefix", "IN/", "-o", "OUT/sound.list", "--json"),
+        rows=("-",),
+    ),
+    Command("data k400", _with_model("data", "k400", "IN/k400", "--clips", "IN/k400", "-o", "OUT/lists")),
+    Command("weights fetch", _fetch),
     Command("doctor", _with_model("doctor")),
 )
 
@@ -128,6 +148,8 @@ def make_inputs(folder: Path) -> None:
         (folder / f"{name}.txt").write_text("".join(lines))
     (folder / "many.txt").write_text("".join(f"test{i % 12:02}.mp4\n" for i in range(600)))
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in _LABELS))
+    _write_data_set(folder / "k400")
+    save_weights({"w": np.zeros(_WEIGHTS_NUMBERS, np.float32)}, folder / _WEIGHTS)
     (folder / "recipe.yaml").write_text(json.dumps(_recipe(folder)))  # JSON is YAML
     write_tiny_model(folder / "tiny.onnx")
     size = ("--crop-size", "32", "--short-side", "40")
@@ -147,8 +169,19 @@ def make_inputs(folder: Path) -> None:
 
 
 def _write_clip(path: Path, *, level: int) -> None:
-    frames = (np.full((_HEIGHT, _WIDTH, 3), level + 2 * i, np.uint8) for i in range(_FRAMES))
+    frames = (np.full((_HEIGHT, _WIDTH, 3), level + 2 * i, np.uint8) for i in range(FRAMES))
     write_mp4(path, frames, fps=_FPS)
+
+
+def _write_data_set(folder: Path) -> None:
+    """Write annotations as of Kinetics-400, and empty files in place of their clips, of which one is missing."""
+    clips = folder / "archery"
+    clips.mkdir(parents=True)
+    names = [f"clip{number:07}" for number in range(_ANNOTATED)]
+    rows = "".join(f"archery,{name},1,11,train,0\n" for name in names)
+    (folder / "train.csv").write_text(f"label,youtube_id,time_start,time_end,split,is_cc\n{rows}")
+    for name in names[1:]:
+        (clips / f"{name}_000001_000011.mp4").touch()
 
 
 def _recipe(folder: Path) -> dict[str, object]:

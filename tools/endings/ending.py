@@ -37,6 +37,11 @@ class Place:
         return self.root / "output"
 
     @property
+    def cache(self) -> Path:
+        """In place of the user's folder of caches; on the disk that fills."""
+        return self.output / "cache"
+
+    @property
     def temporary(self) -> Path:
         """In place of the system's folder of temporary files."""
         return self.root / "temporary"
@@ -78,7 +83,7 @@ def run(
     after: seconds, or for a closed pipe the bytes that its reader takes.
     """
     mark = uuid.uuid4().hex
-    places = {"TMPDIR": str(place.temporary), "XDG_CACHE_HOME": str(place.root / "cache")}
+    places = {"TMPDIR": str(place.temporary), "XDG_CACHE_HOME": str(place.cache)}
     environment = {**os.environ, **places, _MARK: mark}
     line = [*PPTSN, *command.arguments(inputs, place.output), *(command.again if again else ())]
     piped = ending == CLOSED_PIPE

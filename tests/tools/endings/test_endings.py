@@ -10,7 +10,7 @@ import pytest
 
 from tools.endings.__main__ import end_all
 from tools.endings.checks import complaints, leftovers
-from tools.endings.commands import COMMANDS, Command
+from tools.endings.commands import COMMANDS, FRAMES, Command
 from tools.endings.ending import ENDINGS, Ended, Place
 
 CLASSIFY = Command("classify", lambda inputs, output: [], rows=("rows.jsonl", "tabs"))
@@ -27,8 +27,8 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
-def test_there_are_twenty_commands_and_five_endings() -> None:
-    assert (len(COMMANDS), len({command.name for command in COMMANDS}), len(ENDINGS)) == (20, 20, 5)
+def test_there_are_24_commands_and_five_endings() -> None:
+    assert (len(COMMANDS), len({command.name for command in COMMANDS}), len(ENDINGS)) == (24, 24, 5)
 
 
 def test_nothing_is_said_where_all_is_right(place: Place) -> None:
@@ -64,6 +64,8 @@ def test_how_it_ended_is_judged(place: Place, change: dict, cause: str) -> None:
         ("../temporary/pymp-x", "", "left behind: temporary/pymp-x"),
         ("model.onnx", "half", "model.onnx is not whole"),
         ("report.json", "{", "report.json is not whole"),
+        ("sound.list", "a.mp4 0\nb.m", "sound.list is not whole: it ends within a line"),
+        ("w.pdparams", "half", "w.pdparams is not whole"),
     ],
 )
 def test_what_it_leaves_is_judged(place: Place, name: str, content: str, cause: str) -> None:
@@ -72,6 +74,16 @@ def test_what_it_leaves_is_judged(place: Place, name: str, content: str, cause: 
     assert found
     assert all(cause.split()[0] in line for line in found)
     assert any(cause in line for line in found)
+
+
+def test_a_folder_of_frames_is_whole_or_not_there(place: Place) -> None:
+    folder = place.output / "frames" / "x.mp4"
+    folder.mkdir(parents=True)
+    for number in range(1, FRAMES + 1):
+        (folder / f"img_{number:05}.jpg").touch()
+    assert complaints(CLASSIFY, place, "SIGTERM", STOPPED) == []
+    (folder / f"img_{FRAMES:05}.jpg").unlink()
+    assert complaints(CLASSIFY, place, "SIGTERM", STOPPED) == ["x.mp4 is not whole: frames are missing"]
 
 
 def test_what_a_kill_leaves_is_for_the_next_run_to_clear(place: Place) -> None:
