@@ -96,7 +96,7 @@ demo: demo-weights  ## Train, export, convert, verify and classify on real video
 	$(PPTSN) convert onnx $(DEMO)/export -o $(DEMO)/model.onnx
 	$(PPTSN) verify $(DEMO)/model.onnx --reference $(DEMO)/export
 	$(PPTSN) evaluate demo --weights $(DEMO)/model.onnx
-	$(PPTSN) classify '$(DEMO)/data/test/0000*.mp4' --model $(DEMO)/model.onnx --segments 3 --top 1 \
+	$(PPTSN) classify '$(DEMO)/data/test/0000*.mp4' --model $(DEMO)/model.onnx --top 1 \
 	  --output $(DEMO)/answers.jsonl
 	@echo "Each file is named after what it shows.  The answers are in $(DEMO)/answers.jsonl,"
 	@echo "the training plot is $(DEMO)/train/metrics.png."

@@ -17,7 +17,9 @@ from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy
-from pptsn.runtime.frames.protocols import Protocol, name_of, protocol_called
+from pptsn.runtime.frames.protocols import PUBLISHED, Protocol, name_of, protocol_called
+from pptsn.runtime.model.file import protocol_of
+from pptsn.runtime.model.manifest import PLAN_SUFFIX
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.inputs import labels_of, lists_digest
 from pptsn.training.progress import Display
@@ -35,8 +37,7 @@ class Evaluation:
 
     top1, top5: shares (0..1) of right answers over all clips; a clip that could not be read is wrong.
     class_top1: top-1 of each class, in class order; None for a class without clips.
-    views, segments, sampling, resize_rule: how it was measured; protocol: the published protocol that this is, if
-    any.  unreadable: a line for each clip that could not be read;
+    looked_at: how it was measured.  unreadable: a line for each clip that could not be read;
     warned: one for each that was answered with warnings.
     labels: the class names, in class order.  engine: what ran the model; precision: of its weights.
     """
@@ -45,10 +46,7 @@ class Evaluation:
     top1: float
     top5: float
     class_top1: tuple[float | None, ...]
-    views: str
-    segments: int
-    sampling: str
-    resize_rule: str
+    looked_at: Protocol
     unreadable: tuple[str, ...]
     labels: tuple[str, ...]
     engine: str = field(compare=False)
@@ -58,14 +56,7 @@ class Evaluation:
     @property
     def protocol(self) -> str | None:
         """The name of the published protocol that it was measured by, see `PROTOCOLS`; None for any other way."""
-        return name_of(
-            Protocol(
-                sampling=self.sampling,
-                resize_rule=self.resize_rule,
-                segments=self.segments,
-                views=self.views,
-            )
-        )
+        return name_of(self.looked_at)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `pptsn evaluate --json` prints, without the weights' name."""
@@ -73,10 +64,7 @@ class Evaluation:
             "engine": self.engine,
             "precision": self.precision,
             "clips": self.clips,
-            "segments": self.segments,
-            "views": self.views,
-            "sampling": self.sampling,
-            "resize_rule": self.resize_rule,
+            **dataclasses.asdict(self.looked_at),
             "protocol": self.protocol,
             "top1": self.top1,
             "top5": self.top5,
@@ -105,8 +93,9 @@ def evaluate(
     """Evaluate `weights`, a `.pdparams` checkpoint, an `.onnx` file or an `.engine`, on the recipe's test list.
 
     protocol: one of PROTOCOLS, in place of what the recipe says of evaluation.
-    views (ten, three, center), segments (frames a clip) and sampling (centre, linspace) default to the protocol's
-    or recipe's, device (auto, cpu, cuda or cuda:N) to the recipe's; for an `.engine` to the first GPU.
+    views (ten, three, center), segments (frames a clip) and sampling (centre, linspace) default to the
+    protocol's, the recipe's, the model's own, in this order; device (auto, cpu, cuda or cuda:N) to the recipe's,
+    for an `.engine` to the first GPU.
     A checkpoint sees frames and crops of the recipe's sizes, other models those of their own spec.
     backend: what runs an `.onnx` file or an `.engine`, see `pptsn.runtime.engines.open_engine`.
     decoders: processes that decode, see `pptsn.runtime.decoding.decoders`.
@@ -123,6 +112,7 @@ def evaluate(
         sampling=sampling or recipe.evaluation.sampling,
         decoders=decoders,
     )
+    looked_at = settings.changing(protocol_of(weights) if _is_model(weights) else PUBLISHED)
     ranks = _ranks(device or recipe.device)
     display = display or Display.of_rank(ranks.member)
     with ranks.together():
@@ -144,22 +134,23 @@ def evaluate(
                 backend=backend,
                 device=ranks.device or device,
                 classes=len(labels),
-                crops=settings.crops(len(share)),
+                crops=looked_at.crops(len(share)),
             )
             if recipe.evaluation.resize_rule:
                 engine.spec = replace(engine.spec, resize_rule=recipe.evaluation.resize_rule)
+            looked_at = settings.changing(engine.spec.protocol)
             for note in engine.notes:
                 display.line(note)
             recognizer = held.enter_context(Recognizer(engine))
             results = recognizer.classify_many(
                 [source_of(sample) for sample in share],
-                segments=settings.segments,
-                views=settings.views,
-                sampling=settings.sampling,
+                segments=looked_at.segments,
+                views=looked_at.views,
+                sampling=looked_at.sampling,
                 decoders=decoders,
                 note=display.line,
             )
-        require_same(ranks, _measured(settings, engine.spec))
+        require_same(ranks, _measured(looked_at, engine.spec))
         bar = held.enter_context(display.bar("evaluating", total=len(share)))
         own = Answers.of(_counted(ranks.abreast(results), bar.advance))
     answers = _of_all(ranks, own)
@@ -169,10 +160,7 @@ def evaluate(
         top1=found.top1,
         top5=found.top5,
         class_top1=tuple(found.class_top1.get(label) for label in range(len(labels))),
-        views=settings.views,
-        segments=settings.segments,
-        sampling=settings.sampling,
-        resize_rule=engine.spec.resize_rule,
+        looked_at=looked_at,
         unreadable=tuple(answers.unreadable.values()),
         labels=labels,
         engine=engine.description,
@@ -181,17 +169,14 @@ def evaluate(
     )
 
 
-def _measured(settings: ClassifySettings, spec: ModelSpec) -> dict[str, str | int]:
+def _measured(looked_at: Protocol, spec: ModelSpec) -> dict[str, str | int]:
     """Return what answers depend on beside the recipe and its lists, which ranks may have of their own."""
     return {
         "weights": spec.weights_digest,
         "precision": spec.precision,
         "short_side": spec.short_side,
         "crop_size": spec.crop_size,
-        "resize_rule": spec.resize_rule,
-        "views": settings.views,
-        "segments": settings.segments,
-        "sampling": settings.sampling,
+        **dataclasses.asdict(looked_at),
     }
 
 
@@ -223,6 +208,11 @@ def _of_all(ranks: Ranks, own: Answers) -> Answers:
     return Answers(*(dict(sorted(found.items())) for found in merged))
 
 
+def _is_model(weights: str | Path) -> bool:
+    """Whether `weights` is named as a converted model is, which says itself what it is."""
+    return Path(weights).suffix.lower() in (".onnx", PLAN_SUFFIX)
+
+
 def _counted(results: Iterable[_Result], advance: Callable[[], object]) -> Iterator[_Result]:
     for result in results:
         yield result
@@ -238,10 +228,9 @@ def _open_engine(
     classes: int,
     crops: int,
 ) -> Engine:
-    suffix = Path(weights).suffix.lower()
-    if suffix in (".onnx", ".engine"):
+    if _is_model(weights):
         # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
-        where = device or ("auto" if suffix == ".engine" else recipe.device)
+        where = device or ("auto" if Path(weights).suffix.lower() == PLAN_SUFFIX else recipe.device)
         engine = open_engine(weights, backend=backend, device=where, tuning="auto", crops=crops)
         if engine.spec.classes != classes:
             engine.close()

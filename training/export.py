@@ -149,7 +149,7 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
         )
     changes: dict[str, Any] = {
         name: value
-        for name in ("short_side", "crop_size", "resize_rule", "num_seg")
+        for name in ("short_side", "crop_size", "resize_rule", "num_seg", "segments", "views", "sampling")
         if (value := getattr(options, name)) is not None
     }
     if options.labels is not None:

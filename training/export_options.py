@@ -8,11 +8,15 @@ from pathlib import Path
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.options import option
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
+from pptsn.runtime.frames.sampling import SAMPLING_RULES
+from pptsn.runtime.frames.views import VIEW_PLANS
 from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS
 
 _MOST = {
     "classes": MOST_CLASSES, "short_side": LARGEST_SIDE, "crop_size": LARGEST_SIDE, "num_seg": MOST_SEGMENTS,
+    "segments": MOST_SEGMENTS,
 }  # fmt: skip
+_NAMES = {"resize_rule": RESIZE_RULES, "views": VIEW_PLANS, "sampling": SAMPLING_RULES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,9 @@ class ExportOptions:
     short_side: int | None = option("Short side of the resized frame, in pixels.", default=None)
     crop_size: int | None = option("Side of a crop, in pixels.", default=None)
     resize_rule: str | None = option("fixed_ratio, keep_aspect or keep_aspect_floor.", default=None)
+    segments: int | None = option("Frames to look at of each clip, where classify is not told.", default=None)
+    views: str | None = option("Crops of each frame: ten, three or center.", default=None)
+    sampling: str | None = option("Which frames: centre or linspace.", default=None)
     num_seg: int | None = None
 
     def __post_init__(self) -> None:
@@ -44,9 +51,11 @@ class ExportOptions:
         depths = sorted({depth for depths in ARCHITECTURES.values() for depth in depths})
         if self.depth not in (None, *depths):
             raise UsageError("--depth", f"is {self.depth}", f"choose one of {', '.join(map(str, depths))}")
-        if self.resize_rule not in (None, *RESIZE_RULES):
-            known = ", ".join(RESIZE_RULES)
-            raise UsageError("--resize-rule", f"is {self.resize_rule!r}", f"choose one of {known}")
+        for name, known in _NAMES.items():
+            value = getattr(self, name)
+            if value not in (None, *known):
+                option_name = f"--{name.replace('_', '-')}"
+                raise UsageError(option_name, f"is {value!r}", f"choose one of {', '.join(known)}")
         if self.crop_size and self.short_side and self.crop_size > self.short_side:
             cause = f"is {self.crop_size}, more than the short side of a frame, {self.short_side}"
             raise UsageError("--crop-size", cause, "choose a smaller one, or a larger --short-side")

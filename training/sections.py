@@ -140,13 +140,14 @@ class AugmentationSection(Section):
 class EvaluationSection(Section):
     """How `pptsn evaluate` looks at clips.
 
-    views, segments: crops of a frame, and frames of a clip.  sampling: which frames.  resize_rule: None takes
-    `model.resize_rule` for a checkpoint, and for other models that of their own spec.
+    views, segments: crops of a frame, and frames of a clip.  sampling: which frames.  resize_rule: how they are
+    resized.  They go into the spec of what is trained.  None is 25 segments, ten views, centre and
+    `model.resize_rule` for a checkpoint, and for other models what their own spec says.
     batch_crops: crops that go through the network at once.
     """
 
-    views: Literal["ten", "three", "center"] = "ten"
-    segments: int = Field(default=25, ge=1, le=MOST_SEGMENTS)
-    sampling: Literal["centre", "linspace"] = "centre"
+    views: Literal["ten", "three", "center"] | None = None
+    segments: int | None = Field(default=None, ge=1, le=MOST_SEGMENTS)
+    sampling: Literal["centre", "linspace"] | None = None
     resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] | None = None
     batch_crops: int = Field(default=50, ge=1, le=65_536)

@@ -32,8 +32,8 @@ from pptsn.benchmarks.scenarios.summarising import (
 )
 from pptsn.benchmarks.scenarios.system import SampleLibrary, SystemFailure, SystemUnderTest
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.sampling import check_segments
 
 DRIVERS = (OWN, LOADGEN, "both", "auto")
@@ -70,7 +70,7 @@ class Case:
     method: Method
     model: str = ""
     batch: int | None = None
-    segments: int = ClassifySettings.segments
+    segments: int = PUBLISHED.segments
     bound_ms: float = 100.0
     search_s: float = SEARCH_S
     each_repeat: int = 0

@@ -16,10 +16,10 @@ from pptsn.runtime.base.stages import EMIT, listening, stage
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks import JsonLines
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.frames.protocols import PUBLISHED
 
 _TOP = 5
 
@@ -43,8 +43,8 @@ def measure_stages(
     subject: Subject,
     *,
     method: Method,
-    segments: int = ClassifySettings.segments,
-    views: str = ClassifySettings.views,
+    segments: int = PUBLISHED.segments,
+    views: str = PUBLISHED.views,
 ) -> Result:
     """Return where the time goes when `subject` is classified; see `measure_stages_in_turn`."""
     return measure_stages_in_turn({"": subject}, method=method, segments=segments, views=views)[""]
@@ -54,8 +54,8 @@ def measure_stages_in_turn(
     subjects: Mapping[str, Subject],
     *,
     method: Method,
-    segments: int = ClassifySettings.segments,
-    views: str = ClassifySettings.views,
+    segments: int = PUBLISHED.segments,
+    views: str = PUBLISHED.views,
 ) -> dict[str, Result]:
     """Return where the time of each of `subjects` goes, by their names, measured in turn on this machine.
 

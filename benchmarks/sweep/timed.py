@@ -15,10 +15,10 @@ from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import leading
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.frames.views import view_count
 
@@ -177,7 +177,7 @@ class _Runner:
 
     def _crops_of(self, clip: Clip, result: Classification) -> int:
         """Return the crops that the engine got of a clip: a frame that is chosen twice is inferred once."""
-        rule = sampling_rule(ClassifySettings.sampling)
+        rule = sampling_rule(PUBLISHED.sampling)
         chosen: Sequence[int] = rule(clip.frames or result.frames, self._job.cell.segments)
         return len(set(chosen)) * view_count(self._job.cell.views, mirror_in_graph=self._spec.mirror)
 

@@ -133,6 +133,7 @@ def verify_chain(
         raise UsageError("--max-drop", "needs to know the right answers", "name a list by --labelled LIST")
     with opened(models, runs) as engines:
         _check_classes(models, engines, labels)
+        runs = runs.seen_as_by(engines[0].spec)
         chosen = evenly(range(len(sources)), len(sources) if limit is None else limit)
         found, skipped, warned = clip_logits(engines, [sources[clip] for clip in chosen], runs)
         if not found:

@@ -114,7 +114,12 @@ def clip_logits(engines: Sequence[Engine], sources: Sequence[Source], runs: Runs
         for group in groups:
             together = SideBySide([engines[index] for index in group])
             results = Recognizer(together).classify_many(
-                sources, segments=runs.segments, views=runs.views, decoders=runs.decoders, note=print_note
+                sources,
+                segments=runs.segments,
+                views=runs.views,
+                sampling=runs.sampling,
+                decoders=runs.decoders,
+                note=print_note,
             )
             for clip, result in enumerate(results):
                 bar.advance(task)

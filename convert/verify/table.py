@@ -66,7 +66,7 @@ def print_chain(chain: Chain) -> None:
     console = results()
     columns = _columns(chain)
     table = Table(
-        title=f"{_clips(chain)}, {chain.runs.segments} segments, views {chain.runs.views}; "
+        title=f"{_clips(chain)}, {chain.runs.segments} segments, views {chain.runs.views}, {chain.runs.sampling}; "
         "figures against the first model",
         title_justify="left",
         box=SIMPLE,

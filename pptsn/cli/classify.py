@@ -53,12 +53,14 @@ def classify(
     from pptsn.runtime.base.stopping import keeping
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sources import expand_sources
+    from pptsn.runtime.model.file import protocol_of
 
     return_freed_memory()
     names = expand_sources(sources, note=print_note)
     if output:
         refuse_overwriting(output, [model, *sources, *names])
-    with Recognizer(runner.open(model, crops=settings.crops(len(names)))) as recognizer:
+    protocol = settings.changing(protocol_of(model))
+    with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
         results = recognizer.classify_many(
             names,
             segments=settings.segments,
@@ -74,6 +76,7 @@ def classify(
                 failed = _show(told, len(names), sinks)
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
+        print_detail(f"looked at by {protocol}")
         for detail in recognizer.details:
             print_detail(detail)
     if failed:

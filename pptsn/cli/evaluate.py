@@ -83,11 +83,9 @@ def evaluate(
 
 
 def _show_evaluation(weights: Path, result: Evaluation) -> None:
-    known = f", protocol {result.protocol}" if result.protocol else ""
     say(
         f"{weights}: top-1 {result.top1:.2%}, top-5 {result.top5:.2%} of {result.clips} clips "
-        f"({result.segments} segments, views {result.views}, {result.sampling}, {result.resize_rule}{known}; "
-        f"{result.precision}, {result.engine})"
+        f"({result.looked_at}; {result.precision}, {result.engine})"
     )
     for label, share in zip(result.labels, result.class_top1, strict=True):
         if share is not None and len(result.labels) <= 20:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pptsn.cli.device_options import MODEL_HELP, SegmentsOption, ViewsOption
+from pptsn.cli.device_options import MODEL_HELP
 from pptsn.cli.requirements import require_runner
 
 if TYPE_CHECKING:
@@ -28,8 +28,12 @@ def tune(
     seconds: Annotated[float, typer.Option(min=0, max=_LONGEST_S, help=_SECONDS_HELP)] = 30,
     device: Annotated[str, typer.Option(help=_DEVICE_HELP)] = "auto",
     clip: Annotated[Path | None, typer.Option(help=_CLIP_HELP)] = None,
-    segments: SegmentsOption = 25,
-    views: ViewsOption = "ten",
+    segments: Annotated[
+        int | None, typer.Option(help="Frames to look at; if not given, as the model says.")
+    ] = None,
+    views: Annotated[
+        str | None, typer.Option(help="Crops of each frame, as in classify; else the model's.")
+    ] = None,
 ) -> None:
     """Find out how a model runs fastest on this machine, and keep it.
 
@@ -45,7 +49,7 @@ def tune(
     from pptsn.runtime.engines.device import named_devices
     from pptsn.runtime.engines.registry import AUTO
     from pptsn.runtime.engines.tuned import keep, require_place
-    from pptsn.runtime.model.file import claims_of
+    from pptsn.runtime.model.file import claims_of, protocol_of
     from pptsn.runtime.tune.run import TuneRun
     from pptsn.runtime.tune.run import tune as run
 
@@ -54,7 +58,7 @@ def tune(
         raise UsageError("tune", f"chooses what runs .onnx files, {model} is none", "a plan runs by what built it")
     if device != AUTO and len(named_devices(device)) > 1:
         raise UsageError("--device", f"tune measures on one device, {device!r} names several", "name one of them")
-    looked_at = ClassifySettings(segments=segments, views=views)
+    looked_at = ClassifySettings(segments=segments, views=views).changing(protocol_of(path))
     require_runner(model)
     require_place(claims_of(path).digest)
     console = notes()

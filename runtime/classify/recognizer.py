@@ -20,6 +20,7 @@ from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import require_engine
 from pptsn.runtime.engines.tuning import FAST
+from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Exhausted, Feed
 
@@ -80,9 +81,9 @@ class Recognizer(Closing):
         self,
         source: str | Path,
         *,
-        segments: int = ClassifySettings.segments,
-        views: str = ClassifySettings.views,
-        sampling: str = ClassifySettings.sampling,
+        segments: int | None = None,
+        views: str | None = None,
+        sampling: str | None = None,
         accept_damaged: bool = ClassifySettings.accept_damaged,
     ) -> Classification:
         """Return the answer for one video file or folder of extracted frames.
@@ -106,9 +107,9 @@ class Recognizer(Closing):
         self,
         sources: Iterable[Source],
         *,
-        segments: int = ClassifySettings.segments,
-        views: str = ClassifySettings.views,
-        sampling: str = ClassifySettings.sampling,
+        segments: int | None = None,
+        views: str | None = None,
+        sampling: str | None = None,
         decoders: Decoders = ClassifySettings.decoders,
         accept_damaged: bool = ClassifySettings.accept_damaged,
         note: Callable[[str], None] | None = None,
@@ -124,10 +125,14 @@ class Recognizer(Closing):
         settings = ClassifySettings(
             segments=segments, views=views, sampling=sampling, decoders=decoders, accept_damaged=accept_damaged
         )
-        return self._results(sources, settings, note)
+        return self._results(sources, settings, settings.changing(self.spec.protocol), note)
 
     def _results(
-        self, sources: Iterable[Source], settings: ClassifySettings, note: Callable[[str], None] | None
+        self,
+        sources: Iterable[Source],
+        settings: ClassifySettings,
+        protocol: Protocol,
+        note: Callable[[str], None] | None,
     ) -> Iterator[Classification | Failure]:
         ended: deque[ClipEnd] = deque()
         found = self._engine.decoding
@@ -135,16 +140,16 @@ class Recognizer(Closing):
             settings.decoders,
             sources,
             busy_cores=self._busy_cores(),
-            found=None if found is None else found.for_clips_of(settings.crops(1)),
+            found=None if found is None else found.for_clips_of(protocol.crops(1)),
             note=note,
         )
         with (
-            CropBatcher(self._engine, views=settings.views, batch_size=self._batch_size) as batcher,
+            CropBatcher(self._engine, views=protocol.views, batch_size=self._batch_size) as batcher,
             decoded_ahead(
                 sources,
                 self.spec,
-                segments=settings.segments,
-                rule=settings.sampling,
+                segments=protocol.segments,
+                rule=protocol.sampling,
                 accept_damaged=settings.accept_damaged,
                 decoders=decoders,
                 note=note,
@@ -154,7 +159,7 @@ class Recognizer(Closing):
             while not exhausted:
                 exhausted = self._take_next(frames, batcher, ended)
                 while ended and batcher.is_complete(ended[0].clip):
-                    yield self._result(ended.popleft(), batcher, settings)
+                    yield self._result(ended.popleft(), batcher, protocol)
 
     def _busy_cores(self) -> int:
         """Return the cores that inference keeps busy: on a GPU, the one of the thread that feeds it."""
@@ -181,7 +186,7 @@ class Recognizer(Closing):
                 batcher.take(item.clip)  # what was gathered of its first frames, and is not wanted
         return False
 
-    def _result(self, end: ClipEnd, batcher: CropBatcher, settings: ClassifySettings) -> Classification | Failure:
+    def _result(self, end: ClipEnd, batcher: CropBatcher, protocol: Protocol) -> Classification | Failure:
         gathered = batcher.take(end.clip)
         if end.error is not None:
             return Failure(end.source, end.error)
@@ -194,8 +199,7 @@ class Recognizer(Closing):
             source=end.source,
             frames=end.frames,
             duration_s=end.duration_s,
-            segments=settings.segments,
-            views=settings.views,
+            protocol=protocol,
             logits=gathered.mean(),
             labels=self.spec.labels,
             timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),

@@ -12,6 +12,7 @@ from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.protocols import Protocol
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Timing:
 class Classification:
     """The answer for one source.
 
-    frames: how many frames the source has; segments, views: what was looked at.
+    frames: how many frames the source has.  protocol: how it was looked at.
     logits: (C,) float32, the mean over frames and views; scores: their softmax, (C,) float32.
     duration_s: None where the source does not tell.
     lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
@@ -61,13 +62,22 @@ class Classification:
     source: str
     frames: int
     duration_s: float | None
-    segments: int
-    views: str
+    protocol: Protocol
     logits: Logits
     labels: tuple[str, ...]
     timing: Timing
     lost_frames: int = 0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def segments(self) -> int:
+        """The frames that were looked at."""
+        return self.protocol.segments
+
+    @property
+    def views(self) -> str:
+        """Which crops of each were looked at."""
+        return self.protocol.views
 
     @property
     def scores(self) -> Logits:
@@ -91,6 +101,8 @@ class Classification:
             "duration_s": None if self.duration_s is None else round(self.duration_s, 3),
             "segments": self.segments,
             "views": self.views,
+            "sampling": self.protocol.sampling,
+            "resize_rule": self.protocol.resize_rule,
             "top": [p.to_dict() for p in self.top(top)],
             "timing_ms": self.timing.to_dict(),
         }

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from pptsn.runtime.base.options import option
 from pptsn.runtime.decoding.decoders import Decoders, check_decoders, decoders_option
+from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.frames.sampling import check_segments, sampling_rule
-from pptsn.runtime.frames.views import check_views, view_count
+from pptsn.runtime.frames.views import check_views
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,23 +18,26 @@ class ClassifySettings:
     Raises UsageError for an unknown name and a number out of range.
 
     segments: frames to look at.  views: crops of each, a name in VIEW_PLANS.  sampling: which frames, a name in
-    SAMPLING_RULES.  Their defaults are those of the published inference.
+    SAMPLING_RULES.  None leaves each to the model, see `ModelSpec.protocol`.
     decoders: processes that decode, 0 for none but this one, or "auto", see `decoder_count`.
     accept_damaged: whether a source of which nearly all pictures are damaged gets an answer, with a warning.
     """
 
-    segments: int = option("Frames to look at; the published inference takes 25.", default=25)
-    views: str = option("Crops of each frame: ten, three or center.", default="ten")
-    sampling: str = option("Which frames: centre (published inference) or linspace.", default="centre")
+    segments: int | None = option("Frames to look at; if not given, as many as the model says.", default=None)
+    views: str | None = option("Crops of each frame: ten, three or center; else the model's.", default=None)
+    sampling: str | None = option("Which frames: centre or linspace; else the model's.", default=None)
     decoders: Decoders = decoders_option()
     accept_damaged: bool = option("Answer for videos of which nearly all pictures are damaged.", default=False)
 
     def __post_init__(self) -> None:
-        check_views(self.views)
-        check_segments(self.segments)
-        sampling_rule(self.sampling)
+        if self.views is not None:
+            check_views(self.views)
+        if self.segments is not None:
+            check_segments(self.segments)
+        if self.sampling is not None:
+            sampling_rule(self.sampling)
         check_decoders(self.decoders)
 
-    def crops(self, clips: int) -> int:
-        """Return about how many crops the network sees of `clips` clips; short clips give fewer."""
-        return clips * self.segments * view_count(self.views, mirror_in_graph=True)
+    def changing(self, protocol: Protocol) -> Protocol:
+        """Return how clips are looked at by these settings, by a model that looks at them by `protocol`."""
+        return protocol.but(segments=self.segments, views=self.views, sampling=self.sampling)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.frames.views import view_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,22 @@ class Protocol:
     segments: int = 25
     views: str = "ten"
 
+    def __str__(self) -> str:
+        name = name_of(self)
+        known = f", protocol {name}" if name else ""
+        return f"{self.segments} segments, views {self.views}, {self.sampling}, {self.resize_rule}{known}"
+
+    def but(
+        self, *, segments: int | None = None, views: str | None = None, sampling: str | None = None
+    ) -> Protocol:
+        """Return it with what is given in place of its own."""
+        given = {"segments": segments, "views": views, "sampling": sampling}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+    def crops(self, clips: int) -> int:
+        """Return about how many crops a network sees of `clips` clips; short clips give fewer."""
+        return clips * self.segments * view_count(self.views, mirror_in_graph=True)
+
 
 # Of the original: its test configurations for extracted frames and for video files, and its prediction of a file.
 PROTOCOLS = {
@@ -27,6 +44,7 @@ PROTOCOLS = {
     "videos": Protocol(sampling="linspace", resize_rule="keep_aspect_floor"),
     "predict": Protocol(sampling="centre", resize_rule="fixed_ratio"),
 }
+PUBLISHED = PROTOCOLS["predict"]
 
 
 def protocol_called(name: str) -> Protocol:

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.errors import ModelError, PptsnError
+from pptsn.runtime.frames.protocols import PUBLISHED, Protocol
 from pptsn.runtime.model.contents import unfit_content
 from pptsn.runtime.model.kinds import MODEL, PLAN, refuse_others
 from pptsn.runtime.model.manifest import PLAN_SUFFIX, Manifest, read_manifest, read_plan
@@ -142,6 +143,19 @@ def claims_of(path: Path) -> Claims:
         digest=metadata.get(_DIGEST_KEY, b"").decode(errors="replace"),
         quantization=_quantization(path, metadata.get(_QUANTIZATION_KEY)),
     )
+
+
+def protocol_of(path: str | Path) -> Protocol:
+    """Return how the model at `path` looks at clips, without opening it; as published where it does not say.
+
+    What is wrong with the file is for who opens it to say.
+    """
+    path = Path(path)
+    try:
+        spec = read_manifest(path).spec if path.suffix.lower() == PLAN_SUFFIX else claims_of(path).spec
+    except PptsnError:
+        return PUBLISHED
+    return spec.protocol
 
 
 def sealed(

@@ -12,8 +12,11 @@ from msgspec import Meta
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.fields import SWITCH, as_fields, exactly, one_of, shortened, wrong_field, wrong_names
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
+from pptsn.runtime.frames.protocols import Protocol
+from pptsn.runtime.frames.sampling import SAMPLING_RULES
+from pptsn.runtime.frames.views import VIEW_PLANS
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # What the deployment graph takes, (N, S, S, 3) uint8, and gives, (N, C) float32, as its files call them.
 CROPS, LOGITS = "crops", "logits"
 # The networks that a spec can name, and the depths that each comes in.
@@ -27,6 +30,7 @@ _DIGEST = Meta(min_length=64, max_length=64, pattern="^[0-9a-fA-F]*$", descripti
 # What a spec may ask for: far more than any network of these takes, and no more than a small device can hold.
 MOST_CLASSES, LONGEST_LABEL = 65_536, 200
 LARGEST_SIDE, MOST_SEGMENTS = 1024, 1000
+_SINCE_VERSION_3 = ("segments", "views", "sampling")
 # As JSON.
 MOST_SPEC_BYTES = 4_000_000
 _PIXELS = Meta(gt=0, le=LARGEST_SIDE, description=f"1 to {LARGEST_SIDE} pixels")
@@ -34,7 +38,7 @@ _Label = Annotated[str, Meta(max_length=LONGEST_LABEL)]
 # Bounds that no mean or deviation of colours comes near, and that NaN is not in.
 _Mean = Annotated[float, Meta(ge=-1000, le=1000)]
 _Deviation = Annotated[float, Meta(ge=1e-6, le=1000)]
-_READABLE_VERSIONS = (1, FORMAT_VERSION)
+_READABLE_VERSIONS = (1, 2, FORMAT_VERSION)
 _REMEDY = "export the model again"
 _OTHER_RELEASE = f"install the pptsn release that wrote it, or {_REMEDY}"
 
@@ -51,6 +55,8 @@ class ModelSpec:
     mirror: whether the deployment graph averages each crop with its mirror image.
     mean, std: of RGB in 0..1, subtracted and divided inside the graph.
     num_seg: frames a clip in training.
+    segments, views, sampling: how clips are looked at where nobody says otherwise: frames of each, crops of them
+        (a name in VIEW_PLANS), which frames (one in SAMPLING_RULES).
     precision: of the weights and activations, one of PRECISIONS.
     weights_digest: SHA-256 of the trained parameters, the same in every file made from them.
     """
@@ -75,6 +81,9 @@ class ModelSpec:
         IMAGENET_STD
     )
     num_seg: Annotated[int, Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")] = 3
+    segments: Annotated[int, Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")] = 25
+    views: Annotated[str, one_of(VIEW_PLANS)] = "ten"
+    sampling: Annotated[str, one_of(SAMPLING_RULES)] = "centre"
     precision: Annotated[str, one_of(PRECISIONS)] = "fp32"
     format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
 
@@ -91,6 +100,13 @@ class ModelSpec:
     def classes(self) -> int:
         """The number of classes."""
         return len(self.labels)
+
+    @property
+    def protocol(self) -> Protocol:
+        """How the model looks at clips where nobody says otherwise."""
+        return Protocol(
+            sampling=self.sampling, resize_rule=self.resize_rule, segments=self.segments, views=self.views
+        )
 
     def to_json(self) -> str:
         """Return the spec as JSON text."""
@@ -129,15 +145,18 @@ def _check_version(version: object, source: object) -> None:
         cause = f"its model spec has format_version {shortened(version)}, expected a number"
         raise ModelError(source, cause, _REMEDY)
     if version not in _READABLE_VERSIONS:
-        readable = " and ".join(map(str, _READABLE_VERSIONS))
+        readable = f"{_READABLE_VERSIONS[0]} to {FORMAT_VERSION}"
         cause = f"its model spec has format version {shortened(version)}, this program reads versions {readable}"
         raise ModelError(source, cause, _OTHER_RELEASE)
 
 
 def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a spec of any readable version as this version has them."""
-    if values["format_version"] == 1 and "architecture" not in values:  # when there was one network
+    version = values["format_version"]
+    if version == 1 and "architecture" not in values:  # when there was one network
         values = values | {"architecture": RESNET_VD}
+    if version < 3:  # when every model was looked at as in the published inference
+        values = {name: getattr(ModelSpec, name) for name in _SINCE_VERSION_3} | values
     return values | {"format_version": FORMAT_VERSION}
 
 

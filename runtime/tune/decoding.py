@@ -10,7 +10,7 @@ from pathlib import Path
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
-from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.tune.measuring import Clock
 from pptsn.runtime.video.drawn import FPS, Scene, write_drawn
 
@@ -84,7 +84,13 @@ def numbers_of_decoders() -> list[int]:
 
 
 def seconds_for_folder(
-    recognizer: Recognizer, clip: Path, settings: ClassifySettings, *, clips: int, clock: Clock = time.perf_counter
+    recognizer: Recognizer,
+    clip: Path,
+    protocol: Protocol,
+    *,
+    decoders: int,
+    clips: int,
+    clock: Clock = time.perf_counter,
 ) -> float:
     """Return how long a folder of so many times the same clip takes, from when the first decoder is there.
 
@@ -99,10 +105,10 @@ def seconds_for_folder(
 
     for result in recognizer.classify_many(
         sources(),
-        segments=settings.segments,
-        views=settings.views,
-        sampling=settings.sampling,
-        decoders=settings.decoders,
+        segments=protocol.segments,
+        views=protocol.views,
+        sampling=protocol.sampling,
+        decoders=decoders,
     ):
         if isinstance(result, Failure):
             raise result.error

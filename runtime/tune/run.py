@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.base.processor_time import ProcessorWatch
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines.registry import AUTO, open_engine
 from pptsn.runtime.engines.tuned import DecodersFound, Measured, Setting, Tuning, surroundings
+from pptsn.runtime.frames.protocols import PUBLISHED, Protocol
 from pptsn.runtime.model.file import claims_of
 from pptsn.runtime.tune.decoding import (
     DecoderSearch,
@@ -45,7 +44,7 @@ class TuneRun:
     seconds: float
     device: str = AUTO
     clip: Path | None = None
-    looked_at: ClassifySettings = dataclasses.field(default_factory=ClassifySettings)
+    looked_at: Protocol = PUBLISHED
     unusable: Callable[[str, PptsnError], object] = lambda *_: None
 
 
@@ -127,8 +126,7 @@ def folder_timer(run: TuneRun, setting: Setting) -> Iterator[Callable[[int, int]
         clip = run.clip or write_clip(folder / "clip.mp4")
 
         def seconds_for(clips: int, decoders: int) -> float:
-            settings = dataclasses.replace(run.looked_at, decoders=decoders)
-            return seconds_for_folder(recognizer, clip, settings, clips=clips)
+            return seconds_for_folder(recognizer, clip, run.looked_at, decoders=decoders, clips=clips)
 
         seconds_for(1, 0)  # whatever the engine prepares for these batches
         yield seconds_for

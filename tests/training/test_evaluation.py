@@ -1,15 +1,20 @@
+import dataclasses
 import json
 import sys
 
 import numpy as np
+import onnx
 import pytest
 
 from pptsn.cli.program import main
 from pptsn.convert.graph.conversion import convert_to_onnx
+from pptsn.convert.graph.files import write_model
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
+from pptsn.runtime.frames.protocols import PROTOCOLS, Protocol
 from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.runtime.video import open_video
 from pptsn.training import evaluation
@@ -59,7 +64,7 @@ def test_it_counts_the_answers_that_the_definition_gives(lists, weights, logits_
     labels = np.arange(6) % 3
     right = logits_by_definition.argmax(axis=1) == labels
     result = evaluate(tiny_recipe(lists), weights)
-    assert (result.clips, result.views, result.segments) == (6, "ten", 2)
+    assert (result.clips, result.looked_at.views, result.looked_at.segments) == (6, "ten", 2)
     assert result.top1 == pytest.approx(right.mean())
     assert result.top5 == 1.0
     assert result.class_top1 == pytest.approx([right[labels == label].mean() for label in range(3)])
@@ -172,7 +177,7 @@ def test_a_converted_model_of_other_classes_is_refused(lists, tmp_path):
 
 def test_views_and_segments_can_be_chosen(lists, weights):
     result = evaluate(tiny_recipe(lists), weights, views="center", segments=1)
-    assert (result.views, result.segments) == ("center", 1)
+    assert (result.looked_at.views, result.looked_at.segments) == ("center", 1)
     with pytest.raises(UsageError, match="unknown plan 'five'"):
         evaluate(tiny_recipe(lists), weights, views="five")
 
@@ -211,11 +216,23 @@ def test_a_missing_list_is_told(lists, weights):
 def test_a_protocol_says_how_clips_are_looked_at(lists, weights, converted):
     for model in (weights, converted):
         found = evaluate(tiny_recipe(lists), model, protocol="videos", segments=2)
-        assert (found.sampling, found.resize_rule, found.views) == ("linspace", "keep_aspect_floor", "ten")
-        assert (found.segments, found.protocol) == (2, None)
+        assert found.looked_at == PROTOCOLS["videos"].but(segments=2)
+        assert found.protocol is None
     published = evaluate(tiny_recipe(lists), converted, protocol="videos")
-    assert published.segments == 25
+    assert published.looked_at == PROTOCOLS["videos"]
     assert published.to_dict()["protocol"] == "videos"
+
+
+@pytest.mark.parametrize("said", [{}, {"segments": 4}, {"views": "three", "sampling": "centre"}])
+def test_what_the_recipe_leaves_open_is_as_the_model_says(lists, converted, tmp_path, said):
+    own = Protocol(segments=2, views="center", sampling="linspace", resize_rule="keep_aspect")
+    model = tmp_path / "m.onnx"
+    spec = dataclasses.replace(ModelFile.open(converted).spec, **dataclasses.asdict(own))
+    write_model(onnx.load(converted), spec, model)
+    content = tiny_recipe(lists).model_dump() | {"evaluation": said}
+    recipe = parse_recipe(content, source="x")
+    assert evaluate(recipe, model).looked_at == own.but(**said)
+    assert evaluate(recipe, model, segments=1).looked_at == own.but(**said | {"segments": 1})
 
 
 def test_sampling_and_resizing_of_the_recipe_reach_the_clips(lists, weights, monkeypatch):

@@ -18,9 +18,9 @@ from pptsn.benchmarks.measure.publishing import check_outputs
 from pptsn.benchmarks.measure.results import Result
 from pptsn.cli.bench.options import OutputOption, RepeatsOption
 from pptsn.runtime.base.errors import PptsnError, UsageError
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sources import expand_sources
 from pptsn.runtime.engines import Engine, open_engine
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.model.file import ModelFile
 from tools.gains.ladder import measure_gains
 from tools.program import publish_as_they_come, run, tell
@@ -90,7 +90,7 @@ def _memory(options: Options, method: Method) -> Iterator[Result]:
 
 
 def _folder(options: Options, method: Method) -> Iterator[Result]:
-    work = ClassifySettings(segments=_SEGMENTS, views=_VIEWS).crops(_CLIPS)
+    work = PUBLISHED.but(segments=_SEGMENTS, views=_VIEWS).crops(_CLIPS)
     with open_engine(options.int8, device="cpu", crops=work) as engine:
         found = [Path(name) for name in expand_sources([options.folder]) if isinstance(name, str)]
         clips = readable_clips(found, engine)[:_CLIPS]

@@ -14,12 +14,12 @@ from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.clips import ClipEnd, clip_frames
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.lending import infer_through
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.frames.views import view_count
 from tools.targets.target import Target
@@ -104,14 +104,14 @@ class _Run:
 
     def _crops_of(self, result: Classification) -> int:
         """Return the crops that the engine got: a frame that is chosen several times is inferred once."""
-        chosen = sampling_rule(ClassifySettings.sampling)(result.frames, self._segments)
+        chosen = sampling_rule(PUBLISHED.sampling)(result.frames, self._segments)
         return len(set(chosen)) * view_count(self._views, mirror_in_graph=self._engine.spec.mirror)
 
 
 def processor_s(clips: Sequence[Path], engine: Engine, *, segments: int) -> float:
     """Return the processor seconds, of all threads, that decoding, sampling and resizing `clips` take alone."""
     started_s = time.process_time()
-    for _ in clip_frames(clips, engine.spec, segments=segments, rule=ClassifySettings.sampling):
+    for _ in clip_frames(clips, engine.spec, segments=segments, rule=PUBLISHED.sampling):
         pass
     return time.process_time() - started_s
 
@@ -120,7 +120,7 @@ def readable_clips(clips: Sequence[Path], engine: Engine) -> list[Path]:
     """Return those of `clips` that can be read."""
     ends = (
         item
-        for item in clip_frames(clips, engine.spec, segments=1, rule=ClassifySettings.sampling)
+        for item in clip_frames(clips, engine.spec, segments=1, rule=PUBLISHED.sampling)
         if isinstance(item, ClipEnd)
     )
     return [clips[end.clip] for end in ends if end.error is None]

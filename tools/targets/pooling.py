@@ -11,9 +11,9 @@ from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
-from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipEnd
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.views import view_count
 from pptsn.runtime.model.spec import ModelSpec
 from tools.pacing.stand_in import StandInEngine
@@ -62,8 +62,6 @@ def measure_pool(
 def _decoding_rate(spec: ModelSpec, sources: Sequence[Path], decoders: int, segments: int) -> float:
     """Return the clips that `decoders` decode a second while nothing else is done."""
     started_s = time.perf_counter()
-    with decoded_ahead(
-        sources, spec, segments=segments, rule=ClassifySettings.sampling, decoders=decoders
-    ) as decoded:
+    with decoded_ahead(sources, spec, segments=segments, rule=PUBLISHED.sampling, decoders=decoders) as decoded:
         ended = sum(isinstance(item, ClipEnd) for item in decoded)
     return ended / (time.perf_counter() - started_s)

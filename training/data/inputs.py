@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.lists import Sample, read_list
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.model.labels import kinetics400, read_labels
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.dataset import ClipSettings
@@ -99,6 +100,7 @@ def steps_per_epoch(recipe: Recipe, clips: int, *, clips_per_step: int) -> int:
 def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) -> ModelSpec:
     """Return the spec of a model trained by `recipe`."""
     model = recipe.model
+    looked_at = PUBLISHED.but(**recipe.evaluation.model_dump(include={"segments", "views", "sampling"}))
     return ModelSpec(
         architecture=model.architecture,
         depth=model.depth,
@@ -106,6 +108,9 @@ def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) 
         weights_digest=weights_digest,
         short_side=model.short_side,
         crop_size=model.crop_size,
-        resize_rule=model.resize_rule,
+        resize_rule=recipe.evaluation.resize_rule or model.resize_rule,
         num_seg=model.num_seg,
+        segments=looked_at.segments,
+        views=looked_at.views,
+        sampling=looked_at.sampling,
     )

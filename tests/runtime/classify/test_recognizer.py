@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def test_the_answer_is_the_published_one(model: Path, clips: list[Path], segment
         for clip in clips:
             result = recognizer.classify(clip, segments=segments)
             np.testing.assert_allclose(result.logits, plain_logits(clip, segments), atol=1e-4)
+
+
+@pytest.mark.parametrize("given", [{}, {"segments": 2}, {"views": "ten", "sampling": "centre"}])
+def test_a_model_says_how_clips_are_looked_at_where_nobody_else_does(
+    tmp_path: Path, clips: list[Path], given: dict[str, Any]
+) -> None:
+    own = {"segments": 3, "views": "center", "sampling": "linspace"}
+    model = write_tiny_model(tmp_path / "m.onnx", **own)
+    with Recognizer.open(model) as recognizer:
+        left, told = recognizer.classify(clips[0], **given), recognizer.classify(clips[0], **(own | given))
+    assert left.protocol == told.protocol == tiny_spec(**own).protocol.but(**given)
+    np.testing.assert_array_equal(left.logits, told.logits)
 
 
 def test_a_result_says_what_was_looked_at(model: Path, clips: list[Path]) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.results import Classification, Failure, Timing, softmax
+from pptsn.runtime.frames.protocols import PUBLISHED
 
 
 def classification(**changes: object) -> Classification:
@@ -9,8 +10,7 @@ def classification(**changes: object) -> Classification:
         "source": "a.mp4",
         "frames": 131,
         "duration_s": 5.24,
-        "segments": 25,
-        "views": "ten",
+        "protocol": PUBLISHED,
         "logits": np.float32([0, 2, 1]),
         "labels": ("x", "y", "z"),
         "timing": Timing(1.234, 5.678, 9.0),
@@ -36,7 +36,9 @@ def test_ties_are_ordered_by_class() -> None:
 
 def test_a_result_as_json_has_the_documented_fields() -> None:
     fields = classification().to_dict(top=1)
-    assert list(fields) == ["source", "frames", "duration_s", "segments", "views", "top", "timing_ms"]
+    assert list(fields) == [
+        "source", "frames", "duration_s", "segments", "views", "sampling", "resize_rule", "top", "timing_ms",
+    ]  # fmt: skip
     assert fields["top"] == [{"class_id": 1, "label": "y", "score": 0.665241}]
     assert fields["timing_ms"] == {"decode": 1.23, "inference": 5.68, "total": 9.0}
 

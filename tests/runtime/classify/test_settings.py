@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.frames.protocols import PROTOCOLS
 
 
-def test_the_defaults_are_those_of_the_published_inference():
-    assert ClassifySettings() == ClassifySettings(segments=25, views="ten", sampling="centre")
+@pytest.mark.parametrize(
+    "given", [{}, {"views": "center"}, {"segments": 1, "views": "three", "sampling": "centre"}]
+)
+def test_what_is_not_given_is_left_to_the_model(given: dict[str, Any]):
+    for own in PROTOCOLS.values():
+        assert ClassifySettings(**given).changing(own) == dataclasses.replace(own, **given)
 
 
 @pytest.mark.parametrize(

@@ -26,17 +26,18 @@ def _read(**changes: object) -> ModelSpec:
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: f"{number:.0e}" if number < 1e300 else "1e400")
-@pytest.mark.parametrize("field", ["crop_size", "short_side", "num_seg", "depth", "format_version"])
+@pytest.mark.parametrize("field", ["crop_size", "short_side", "num_seg", "segments", "depth", "format_version"])
 def test_integers_of_a_spec_are_bounded(field: str, number: int) -> None:
     fits = {
         "crop_size": 1 <= number <= 40,
         "short_side": 32 <= number <= LARGEST_SIDE,
         "num_seg": 1 <= number <= MOST_SEGMENTS,
+        "segments": 1 <= number <= MOST_SEGMENTS,
         "depth": False,
-        "format_version": number in (1, 2),
+        "format_version": number in (1, 3),
     }[field]
     if fits:
-        assert getattr(_read(**{field: number}), field) in (number, 2)
+        assert getattr(_read(**{field: number}), field) in (number, 3)
         return
     with pytest.raises(ModelError) as caught:
         _read(**{field: number})

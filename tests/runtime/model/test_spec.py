@@ -4,6 +4,7 @@ import json
 import pytest
 
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.model.spec import ModelSpec
 from tests.models import tiny_spec
 
@@ -52,14 +53,23 @@ def changed(**changes: object) -> str:
 
 
 def test_a_newer_version_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ModelError, match=r"m\.onnx: .* version 3, this program reads versions 1 and 2; install"):
-        ModelSpec.from_json(changed(format_version=3, new_field=1), source="m.onnx")
+    with pytest.raises(ModelError, match=r"m\.onnx: .* version 4, this program reads versions 1 to 3; install"):
+        ModelSpec.from_json(changed(format_version=4, new_field=1), source="m.onnx")
 
 
 def test_a_spec_of_the_first_release_opens_as_the_network_that_there_was() -> None:
     values = json.loads(changed(format_version=1))
     del values["architecture"]
     assert ModelSpec.from_json(json.dumps(values), source="m.onnx") == tiny_spec(architecture="pptsn-resnet_vd")
+
+
+@pytest.mark.parametrize("missing", [(), ("views",), ("segments", "views", "sampling")])
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_spec_of_older_releases_looks_at_clips_as_published(version: int, missing: tuple[str, ...]) -> None:
+    values = json.loads(changed(format_version=version))
+    for name in missing:
+        del values[name]
+    assert ModelSpec.from_json(json.dumps(values), source="m.onnx").protocol == PUBLISHED
 
 
 def test_a_spec_of_this_version_names_its_architecture() -> None:

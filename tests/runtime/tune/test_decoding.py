@@ -10,7 +10,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.tune import decoding
 from pptsn.runtime.tune.decoding import (
     DecoderSearch,
@@ -121,16 +121,16 @@ def stand_in() -> Recognizer:
 @pytest.mark.parametrize("decoders", [0, 1])
 def test_a_folder_is_all_clips_of_it(tmp_path: Path, decoders: int) -> None:
     clip = write_small_clip(tmp_path / "clip.mp4", frames=10)
-    settings = ClassifySettings(segments=2, views="center", decoders=decoders)
+    protocol = PUBLISHED.but(segments=2, views="center")
     with StandInEngine(tiny_spec(), batch_s=0.0, batch_size=8) as engine, Recognizer(engine) as recognizer:
-        assert seconds_for_folder(recognizer, clip, settings, clips=5) > 0
+        assert seconds_for_folder(recognizer, clip, protocol, decoders=decoders, clips=5) > 0
         assert sum(engine.calls) == 10
 
 
 def test_a_clip_that_cannot_be_read_is_its_error(tmp_path: Path) -> None:
     (tmp_path / "clip.mp4").write_text("no video")
     with stand_in() as recognizer, pytest.raises(InputError, match=r"clip\.mp4: "):
-        seconds_for_folder(recognizer, tmp_path / "clip.mp4", ClassifySettings(decoders=0), clips=2)
+        seconds_for_folder(recognizer, tmp_path / "clip.mp4", PUBLISHED, decoders=0, clips=2)
 
 
 def test_the_clip_that_is_drawn_is_ten_seconds_that_move(tmp_path: Path) -> None:
