@@ -10,6 +10,7 @@ from pathlib import Path
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.training.clips import level_frame
+from tests.training.narrow import NARROWING
 
 LEVELS = (30, 120, 220)
 
@@ -46,8 +47,11 @@ def tiny_recipe(folder: Path, **optimizer: object) -> Recipe:
 
 
 def start_training(recipe_file: Path, output: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """Train in a process of its own, resuming whatever is there; `environment` is added to this process's."""
-    code = (
+    """Train in a process of its own, resuming whatever is there; `environment` is added to this process's.
+
+    The network is narrow, as that of its comparison in this process.
+    """
+    code = NARROWING + (
         "import sys; from pptsn.training.recipe import load_recipe; from pptsn.training.trainer import train\n"
         "from pptsn.runtime.base.errors import PptsnError\n"
         "try: train(load_recipe(sys.argv[1]), sys.argv[2], resume=True)\n"

@@ -24,6 +24,8 @@ from pptsn.training.network.weights import save_weights
 from tests.training.checkpoints import network_state
 from tests.training.runs import make_lists, tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -31,6 +31,8 @@ from tests.models import write_tiny_model
 from tests.training.checkpoints import network_state
 from tests.training.runs import make_lists, tiny_recipe
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 @pytest.fixture(scope="module")
 def lists(tmp_path_factory):

@@ -18,6 +18,8 @@ from tests.clips import decode_plainly, write_clip
 from tests.models import tiny_spec
 from tests.training.checkpoints import network_state
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):

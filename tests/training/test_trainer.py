@@ -2,6 +2,7 @@ import io
 import json
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train
 from pptsn.training.validation import Validation
 from tests.training.runs import make_lists, start_training, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture(scope="module")
@@ -230,19 +233,29 @@ def _check_readable(run: Path) -> None:
             read_checkpoint(run / name / WEIGHTS_NAME)
 
 
+def _kill(process: subprocess.Popen[bytes], metrics: Path, chance: random.Random) -> None:
+    """Kill it while it starts, or at a random moment of its next steps, however fast they are."""
+    before, steps = _steps(metrics), chance.randrange(4)
+    if steps == 0:
+        time.sleep(chance.uniform(0.5, 3))
+    while _steps(metrics) < before + steps and process.poll() is None:
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0, 0.2))
+    process.kill()
+    process.communicate()
+
+
+def _steps(metrics: Path) -> int:
+    return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
+
+
 def _kill_and_resume(recipe: Recipe, folder: Path, *, kills: int, seed: int) -> Path:
     """Run `recipe` with SIGKILL at `kills` random moments, then to its end; return its last weights."""
-    moments = random.Random(seed)
+    chance = random.Random(seed)
     run = folder / "run"
     (folder / "recipe.yaml").write_text(recipe.to_yaml())
     for _ in range(kills):
-        process = start_training(folder / "recipe.yaml", run)
-        while not (run / "metrics.jsonl").exists() and process.poll() is None:
-            time.sleep(0.05)
-        # From the imports (of a later start) to beyond an epoch.
-        time.sleep(moments.uniform(0.5, 6))
-        process.kill()
-        process.communicate()
+        _kill(start_training(folder / "recipe.yaml", run), run / "metrics.jsonl", chance)
         _check_readable(run)
     process = start_training(folder / "recipe.yaml", run)
     _, message = process.communicate(timeout=300)
@@ -258,7 +271,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(lists, tmp_pa
 
 @pytest.mark.slow
 def test_killed_at_ten_random_moments_a_run_ends_with_the_same_weights(lists, tmp_path):
-    recipe = tiny_recipe(lists, epochs=12)
+    recipe = tiny_recipe(lists, epochs=20)
     whole = train(recipe, tmp_path / "whole")
     weights = _kill_and_resume(recipe, tmp_path, kills=10, seed=2)
     assert _digest(weights) == _digest(whole.last_weights)
