@@ -38,6 +38,14 @@ def is_temporary(path: Path) -> bool:
     return _NAME.fullmatch(path.name) is not None
 
 
+def unnamed_file(name: str) -> int:
+    """Return a descriptor of memory, called `name` where descriptors are listed, or else of a deleted file."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(name)
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
 @contextmanager
 def temporary_file(target: Path) -> Iterator[Path]:
     """Yield an empty file beside `target`, to be renamed to it; what has its name at the end is removed."""

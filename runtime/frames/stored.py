@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -9,17 +12,40 @@ import numpy as np
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import COLOUR, DECODE, stage
+from pptsn.runtime.frames.library_lines import caught_lines
 from pptsn.runtime.frames.picture_size import check_size, picture_size
 from pptsn.runtime.frames.preprocess import Frame
 
-# A chunk has its length, its name, so many bytes of data, and a checksum.
 # What libjpeg takes.
 _LARGEST_JPEG_PX = 65_500
+# A chunk has its length, its name, so many bytes of data, and a checksum.
 _PNG_START, _PNG_LAST, _PNG_AROUND_DATA = b"\x89PNG\r\n\x1a\n", b"IEND", 12
+# What libjpeg and libpng say of pictures.
+_SAID = re.compile(
+    r"libpng (?:error|warning): .*|Corrupt JPEG data: .*|Premature end of JPEG file|Inconsistent progression .*|"
+    r"Invalid SOS parameters .*|Unknown Adobe color transform .*|Warning: unknown JFIF revision .*|"
+    r"Application transferred too many scanlines|Invalid crop request"
+)
+_SAYS_SO = re.compile(r"(?:libpng (?:error|warning)|Corrupt JPEG data|Warning): ")
+# Of these the pixels may be whole: some cameras fill a picture up before its end.
+_MAY_BE_WHOLE = re.compile(r"[0-9]+ extraneous bytes before marker 0xd9|unknown .*")
 
 
-def decoded_picture(content: bytes, *, thing: object) -> Frame | None:
-    """Return the picture that the bytes of a file hold, (H, W, 3) uint8 RGB; None where they hold none.
+@dataclass(frozen=True)
+class StoredPicture:
+    """What the bytes of a file hold.
+
+    pixels: (H, W, 3) uint8 RGB; None where they hold no picture.
+    trouble: what its library says is wrong with it, or "".  damaged: whether some of the pixels are made up.
+    """
+
+    pixels: Frame | None
+    trouble: str = ""
+    damaged: bool = False
+
+
+def decoded_picture(content: bytes, *, thing: object) -> StoredPicture:
+    """Return the picture that the bytes of a file hold; nothing is printed, whatever is wrong with it.
 
     It stands upright where EXIF tells how it is held.  Of the kinds that OpenCV decodes, these are the ones whose
     size can be told beforehand: JPEG, PNG, BMP and WebP.
@@ -28,20 +54,31 @@ def decoded_picture(content: bytes, *, thing: object) -> Frame | None:
     import cv2
 
     _silence_opencv()
-    # Of the one OpenCV would make an exception, of the other libpng a line.
+    # Of the one OpenCV would make an exception, of the other none can tell what is there.
     if not content or _is_cut_png(content):
-        return None
+        return StoredPicture(None)
     size = picture_size(content)
     if size is None:
-        return None
+        return StoredPicture(None)
     check_size(thing, *size)
-    with stage(DECODE):
+    with stage(DECODE), caught_lines(_is_said_of_pictures) as lines:
         picture: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    trouble = _trouble(lines)
     if picture is None:
-        return None
+        return StoredPicture(None, trouble)
     with stage(COLOUR):
         pixels: Frame = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    return pixels
+    return StoredPicture(pixels, trouble, bool(trouble) and _MAY_BE_WHOLE.fullmatch(trouble) is None)
+
+
+def _is_said_of_pictures(line: str) -> bool:
+    return _SAID.fullmatch(line) is not None
+
+
+def _trouble(lines: Sequence[str]) -> str:
+    """Return the first of the causes that `lines` tell which makes a picture a damaged one, or else the first."""
+    causes = [_SAYS_SO.sub("", line, count=1) for line in lines]
+    return next((cause for cause in causes if _MAY_BE_WHOLE.fullmatch(cause) is None), (causes or [""])[0])
 
 
 def encoded_jpeg(pixels: Frame, *, quality: int, thing: object) -> bytes:

@@ -92,7 +92,7 @@ class Reference:
         content = _bytes(self.crops_png, source)
         width, height = picture_size(content) or (0, 0)
         fits = width == size and height <= _MOST_CROPS * size
-        picture = decoded_picture(content, thing=source) if fits else None
+        picture = decoded_picture(content, thing=source).pixels if fits else None
         if picture is None or picture.shape[1] != size or len(picture) % size:
             raise ModelError(source, f"the crops of its reference are none of {size} px", _REMEDY)
         return picture.reshape(-1, size, size, 3)

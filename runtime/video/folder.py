@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
@@ -12,15 +13,15 @@ from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import read_small
 from pptsn.runtime.base.stages import DEMUX, stage
 from pptsn.runtime.frames.picture_size import most_bytes
-from pptsn.runtime.frames.stored import decoded_picture
+from pptsn.runtime.frames.stored import StoredPicture, decoded_picture
 from pptsn.runtime.video.damage import Damage
 from pptsn.runtime.video.faults import check_stop, input_errors_only
 from pptsn.runtime.video.frame import Choose, Pixels, Restart, Transform, VideoFrame, gathered
-from pptsn.runtime.video.names import is_companion, some_of
+from pptsn.runtime.video.names import NAMED, is_companion, some_of
+from pptsn.runtime.video.numbering import NUMBER, missing_among
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
-_NUMBER = re.compile(r"([0-9]+)")
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MARKER, _START_OF_SCAN = 0xFF, 0xDA
@@ -33,16 +34,19 @@ class ImageFolderReader(Closing):
     """A folder of extracted frames; implements FrameSource, which documents its methods.
 
     Frames are the files `img_NNNNN.jpg` (or .png) in the order of their numbers, which must leave no gap; without
-    any such file, all pictures in the order of their names, numbers in which count as numbers.  They have no
-    presentation times.  What else lies there is counted and named, but for hidden files; a picture that is not
-    asked for is not looked at.
+    any such file, all pictures in the order of their names, numbers in which count as numbers: those that are
+    missing between them are told, and the others go on.  They have no presentation times.  What else lies there is
+    counted and named, but for hidden files; a picture that is not asked for is not looked at.
     Raises InputError where there are no pictures, or a number is missing or there twice.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._files, self._ignored, self._others = _frame_files(self.path)
+        self._missing = missing_among([file.name for file in self._files], named=NAMED)
         self._cut_short: set[int] = set()
+        self._damaged: dict[int, str] = {}
+        self._odd: dict[int, str] = {}
         self._read_so_far: set[int] = set()
         self._closed = False
 
@@ -53,9 +57,9 @@ class ImageFolderReader(Closing):
 
     @property
     def damage(self) -> Damage:
-        """How many pictures were found to be cut short, of those that were read so far."""
-        read, cut_short = len(self._read_so_far), len(self._cut_short)
-        return Damage(decoded=read, damaged=cut_short, sampled=read, sampled_damaged=cut_short)
+        """How many pictures were found to be cut short or damaged, of those that were read so far."""
+        read, damaged = len(self._read_so_far), len(self._cut_short | self._damaged.keys())
+        return Damage(decoded=read, damaged=damaged, sampled=read, sampled_damaged=damaged)
 
     @property
     def ends_early(self) -> bool:
@@ -70,7 +74,13 @@ class ImageFolderReader(Closing):
             f"{some_of(self._ignored)}": self._ignored,
             f"{len(self._others)} other {'file' if len(self._others) == 1 else 'files'} ignored: "
             f"{some_of(self._others)}": self._others,
+            f"{_counted(self._missing.count, '{} missing by the numbers of the others')}: "
+            f"{some_of(self._missing.first, of=self._missing.count)}": self._missing.count,
             f"{_counted(len(self._cut_short), '{} cut short')}, of {len(self._read_so_far)} read": self._cut_short,
+            f"{_counted(len(self._damaged), '{} damaged')}, of {len(self._read_so_far)} read: "
+            f"{self._named(self._damaged)}": self._damaged,
+            f"{_counted(len(self._odd), '{} odd and may be damaged')}, of {len(self._read_so_far)} read: "
+            f"{self._named(self._odd)}": self._odd,
         }
         return [warning for warning, met in warnings.items() if met]
 
@@ -135,13 +145,21 @@ class ImageFolderReader(Closing):
                 data = read_small(file, 2 * most_bytes())  # nothing takes more as it is stored, or not by much
             cut_short = _is_cut_jpeg(data)
             # Decoders take a JPEG from memory only with its end, and fill up with grey what is not there.
-            pixels = _decoded(file, data + _JPEG_END if cut_short else data)
+            pixels, found = _decoded(file, data + _JPEG_END if cut_short else data)
             if transform is not None:
                 pixels = transform(pixels)
+        self._note(index, found, cut_short=cut_short)
+        return VideoFrame(pixels, index, None, str(self.path))
+
+    def _note(self, index: int, found: StoredPicture, *, cut_short: bool) -> None:
         self._read_so_far.add(index)
         if cut_short:
             self._cut_short.add(index)
-        return VideoFrame(pixels, index, None, str(self.path))
+        elif found.trouble:
+            (self._damaged if found.damaged else self._odd)[index] = found.trouble
+
+    def _named(self, troubles: dict[int, str]) -> str:
+        return some_of([f"{self._files[index].name} ({troubles[index].lower()})" for index in sorted(troubles)])
 
 
 def is_numbered_frame(name: str) -> bool:
@@ -149,13 +167,12 @@ def is_numbered_frame(name: str) -> bool:
     return _NUMBERED.fullmatch(name) is not None
 
 
-def _decoded(file: Path, content: bytes) -> Pixels:
-    pixels = decoded_picture(
-        content, thing=file
-    )  # of bytes: OpenCV would crash the process for a name that is no UTF-8
-    if pixels is None:
-        raise InputError(file, _UNREADABLE, _AGAIN)
-    return pixels
+def _decoded(file: Path, content: bytes) -> tuple[Pixels, StoredPicture]:
+    # Of bytes: OpenCV would crash the process for a name that is no UTF-8.
+    found = decoded_picture(content, thing=file)
+    if found.pixels is None:
+        raise InputError(file, f"{_UNREADABLE}{f' ({found.trouble})' if found.trouble else ''}", _AGAIN)
+    return found.pixels, found
 
 
 def _is_cut_jpeg(data: bytes) -> bool:
@@ -186,7 +203,7 @@ def _counted(pictures: int, phrase: str) -> str:
 
 def _by_number(file: Path) -> tuple[list[tuple[int, str]], str]:
     """Return what sorts names as people do: frame2 before frame10."""
-    parts = _NUMBER.split(file.stem)
+    parts = NUMBER.split(file.stem)
     return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)], file.name
 
 
@@ -197,9 +214,12 @@ def _frame_files(folder: Path) -> tuple[list[Path], list[str], list[str]]:
     if not numbered:
         return files, [], others
     numbers = sorted(numbered)
-    for expected, number in enumerate(numbers, start=numbers[0]):
-        if number != expected:
-            raise InputError(folder, f"frame number {expected} is missing", _AGAIN)
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    if missing:
+        first = islice((n for n in range(numbers[0], numbers[-1]) if n not in numbered), NAMED)
+        which = some_of([str(number) for number in first], of=missing)
+        cause = f"frame number {which} is missing" if missing == 1 else f"frame numbers {which} are missing"
+        raise InputError(folder, cause, _AGAIN)
     unnumbered = [file.name for file in files if _NUMBERED.fullmatch(file.name) is None]
     return [numbered[number] for number in numbers], unnumbered, others
 

@@ -29,7 +29,7 @@ _COMPANIONS = frozenset((
 ))
 # fmt: on
 # So many names are told in one line.
-_NAMED = 5
+NAMED = 5
 
 
 def is_video(name: str) -> bool:
@@ -45,7 +45,7 @@ def is_companion(path: str | PurePath) -> bool:
     )
 
 
-def some_of(names: Sequence[str]) -> str:
-    """Return the first of `names`, and how many more there are."""
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+def some_of(names: Sequence[str], *, of: int | None = None) -> str:
+    """Return the first of `names`, and how many more there are: of `of`, where these are but some."""
+    more = (len(names) if of is None else of) - min(len(names), NAMED)
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -10,24 +10,16 @@ import errno
 import mmap
 import os
 import select
-import tempfile
 import threading
 from multiprocessing.reduction import DupFd
 
 import numpy as np
 
 from pptsn.runtime.base.closing import Closing
+from pptsn.runtime.base.temporary import unnamed_file
 from pptsn.runtime.frames.preprocess import Frame
 
 _FREE, _TAKEN = 0, 1
-
-
-def _unnamed_file() -> int:
-    """Return a descriptor of memory without a name, or where Python was built without it, of a deleted file."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("pptsn-frames")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 class FrameSlots(Closing):
@@ -48,7 +40,7 @@ class FrameSlots(Closing):
         self.count, self.slot_bytes = count, slot_bytes
         self._standing = count if standing is None else min(standing, count)
         self._closing = threading.Lock()  # a descriptor that is closed may soon be somebody else's
-        self._memory_fd = _unnamed_file()
+        self._memory_fd = unnamed_file("pptsn-frames")
         self._free_fd = -1
         try:
             os.posix_fallocate(self._memory_fd, count * slot_bytes, count)

@@ -148,7 +148,7 @@ class Capture:
             self._tell_notes(source)
             for note in timeline.notes():
                 self._remark(note)
-            self._damage.add(corrupt=captured.frame.is_corrupt, lost=source.decode_errors)
+            self._damage.add(corrupt=captured.is_damaged, lost=source.decode_errors)
             self._decode_errors = source.decode_errors + self._damage.damaged
             self._pictures.saw(captured.frame)
             self._take(captured, time_s, captured_s, timeline)

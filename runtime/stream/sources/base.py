@@ -30,11 +30,18 @@ class Captured:
     frame: as the decoder gave it, not yet upright or RGB.
     pts_s: presentation time in seconds on the source's own clock, as stated, or by arrival where it has none.
     captured_s: `time.monotonic()` when the packet that the frame came out with had arrived.
+    damaged: whether its source knows that it is, though the frame is not marked so.
     """
 
     frame: av.VideoFrame
     pts_s: float
     captured_s: float
+    damaged: bool = False
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether some of it is made up."""
+        return self.damaged or bool(self.frame.is_corrupt)
 
 
 class OpenSource(Closing, ABC):

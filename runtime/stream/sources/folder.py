@@ -54,13 +54,14 @@ class PictureSource(OpenSource):
         self._reader = ImageFolderReader(folder)
         self.frame_rate: float = frame_rate
         self.duration_s: float = self._reader.frame_count() / frame_rate
+        self.notes = tuple(self._reader.warnings)
 
     def frames(self) -> Iterator[Captured]:
         """Yield the pictures; those that cannot be read are counted, and leave a gap."""
         import av
 
         trouble: InputError | None = None
-        count = self._reader.frame_count()
+        count, damaged_before = self._reader.frame_count(), 0
         for index in range(count):
             try:
                 pixels = self._reader.read([index])[0].pixels
@@ -69,7 +70,10 @@ class PictureSource(OpenSource):
                 trouble = error
                 continue
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            yield Captured(frame, index / self.frame_rate, time.monotonic())
+            damaged = self._reader.damage.damaged
+            yield Captured(frame, index / self.frame_rate, time.monotonic(), damaged > damaged_before)
+            damaged_before = damaged
+        self.notes += tuple(warning for warning in self._reader.warnings if warning not in self.notes)
         if trouble is not None and self.decode_errors == count:
             raise trouble
 

@@ -134,6 +134,20 @@ def test_a_picture_that_cannot_be_read_leaves_a_gap(tmp_path: Path):
         assert source.decode_errors == 1
 
 
+def test_what_a_folder_of_frames_lacks_is_told(tmp_path: Path):
+    folder = write_pictures(tmp_path / "frames", 4)
+    for number, name in enumerate(("1.jpg", "2.jpg", "4.jpg")):
+        cv2.imwrite(str(folder / name), picture(number)[:, :, ::-1])
+        (folder / f"img_{number:05d}.png").unlink()
+    (folder / "img_00003.png").unlink()
+    whole = (folder / "4.jpg").read_bytes()
+    (folder / "4.jpg").write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
+    with opened(folder) as source:
+        assert source.notes == ("1 picture is missing by the numbers of the others: 3.jpg",)
+        assert [captured.is_damaged for captured in source.frames()] == [False, False, True]
+        assert source.notes[1:] == ("1 picture is damaged, of 3 read: 4.jpg (premature end of data segment)",)
+
+
 def test_a_folder_without_a_readable_picture_is_an_input_error(tmp_path: Path):
     folder = write_pictures(tmp_path / "frames", 1)
     (folder / "img_00000.png").write_bytes(b"no picture")
