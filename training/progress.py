@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
 from pptsn.training.ranks.environment import Member
+
+_Item = TypeVar("_Item")
 
 
 class Display:
@@ -53,6 +55,12 @@ class Bar:
     def advance(self, steps: int = 1, *, description: str | None = None) -> None:
         """Count `steps` more as done; `description` replaces the text before the bar."""
         self._progress.update(self._task, advance=steps, description=description)
+
+    def each(self, items: Iterable[_Item]) -> Iterator[_Item]:
+        """Yield `items`, and count each as done once the next is asked for."""
+        for item in items:
+            yield item
+            self.advance()
 
 
 def epoch_line(values: Mapping[str, Any], epochs: int, unreadable: int) -> str:

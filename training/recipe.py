@@ -30,7 +30,7 @@ except ImportError as error:
     ) from error
 
 # What may differ between a run and its resumption, because the weights do not depend on it.
-NEUTRAL = ("data.workers", "data.test", "evaluation.")
+NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience")
 
 
 class Recipe(Section):

@@ -25,6 +25,10 @@ class ModelSection(Section):
     pretrained: a `.pdparams` file to start from: a full checkpoint or a backbone.
     pretrained_backbone_only: leave the classifier of a full checkpoint, to train other classes.
     sync_batch_norm: count batch norm's statistics over all ranks, on GPUs; the published recipe counts by rank.
+    precise_batch_norm: count batch norm's statistics anew before each validation, over so many clips of the
+    training list (of all ranks together, in whole batches, an epoch at most), see `learning.statistics`.
+    freeze: the last stage of the backbone that keeps its pretrained weights, with all before it: stem, res2, ...
+    res5; None for none.
     short_side, crop_size: of the resized frame and the crop, in pixels.
     resize_rule: of the deployed model and the evaluation; training and validation keep the aspect.
     """
@@ -40,6 +44,8 @@ class ModelSection(Section):
     pretrained: Path | None = None
     pretrained_backbone_only: bool = False
     sync_batch_norm: bool = False
+    precise_batch_norm: int | None = Field(default=None, ge=1, le=2**31)
+    freeze: str | None = None
 
     @field_validator("architecture")
     @classmethod
@@ -60,6 +66,12 @@ class ModelSection(Section):
     def _crop_fits(self) -> ModelSection:
         if self.crop_size > self.short_side:
             raise ValueError(f"crop_size {self.crop_size} exceeds short_side {self.short_side}")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_freeze(self) -> ModelSection:
+        if self.freeze and self.pretrained is None:
+            raise ValueError("freeze needs pretrained: random weights are nothing to keep")
         return self
 
 
@@ -93,6 +105,7 @@ class OptimizerSection(Section):
     clip_norm: the largest L2 norm of all gradients of a step together; None for any.
     ema_decay: of an exponential moving average of the weights, which is validated and saved in their place; None
     for no average.
+    patience: epochs without a better validation after which training ends; None trains all `epochs`.
     """
 
     epochs: int = Field(default=100, ge=1, le=1_000_000)
@@ -107,6 +120,7 @@ class OptimizerSection(Section):
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    patience: int | None = Field(default=None, ge=1, le=1_000_000)
 
     def batches_per_step(self, ranks: int) -> int:
         """Return how many batches each of `ranks` accumulates for a step.

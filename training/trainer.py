@@ -47,9 +47,13 @@ from pptsn.training.writing import RunWriter
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """What a run ended with: epochs done, the best of them (from 1) with its validation top-1 (0..1), weights."""
+    """What a run ended with: epochs done, the best of them (from 1) with its validation top-1 (0..1), weights.
+
+    stopped_early: before the recipe's last epoch, as its patience was over.
+    """
 
     epochs: int
+    stopped_early: bool
     best_epoch: int
     best_top1: float
     best_weights: Path
@@ -174,15 +178,25 @@ class Trainer:
                 done=self.epoch * self._steps.per_epoch,
             ) as bar,
         ):
-            while self.epoch < epochs:
+            while self.epoch < epochs and not self._out_of_patience():
                 self._run_epoch(loader, writer, bar)
         return TrainingResult(
             epochs=self.epoch,
+            stopped_early=self.epoch < epochs,
             best_epoch=self._best_epoch,
             best_top1=self._best_top1,
             best_weights=self._run.best_weights,
             last_weights=self._run.last_weights,
         )
+
+    def _out_of_patience(self) -> bool:
+        """Whether no epoch was better for as long as rank 0 waits, and say so."""
+        patience = self._recipe.optimizer.patience
+        over, *_ = self._ranks.gather(patience is not None and self.epoch - self._best_epoch >= patience)
+        if over:
+            waited = f"{patience} epochs without a better validation (optimizer.patience)"
+            self._display.line(f"stopped after epoch {self.epoch} of {self._recipe.optimizer.epochs}: {waited}")
+        return bool(over)
 
     def _open_writer(self) -> RunWriter:
         model, first = self._recipe.model, self._ranks.is_first
@@ -199,6 +213,7 @@ class Trainer:
         place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
         self._learner.take_first_state()
         with self._learner.validated():
+            self._count_statistics(loader)
             validation = validate(
                 self._learner.model,
                 loader,
@@ -229,6 +244,16 @@ class Trainer:
             self._commit(writer)
             writer.draw()
         self._display.line(epoch_line(values, self._recipe.optimizer.epochs, len(unreadable)))
+
+    def _count_statistics(self, loader: Loader) -> None:
+        """Count the statistics of batch norm anew, where the recipe says so, over clips as the epoch saw them."""
+        clips = self._recipe.model.precise_batch_norm
+        if clips is None:
+            return
+        count = -(-clips // (self._recipe.optimizer.batch_size * self._ranks.count))
+        batches = self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch))
+        with self._display.bar("statistics of batch norm", total=count) as bar:
+            self._learner.count_statistics(bar.each(itertools.islice(batches, count)))
 
     def _train_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> tuple[float, list[str]]:
         """Return the mean loss of the steps, and a line for each clip that could not be read, of all ranks."""

@@ -47,7 +47,8 @@ def train(
         result = run(recipe, output, resume=resume, resume_ranks=resume_ranks)
     if not member_of().is_first:  # rank 0 tells it
         return
+    early = ", and stopped early" if result.stopped_early else ""
     say(
-        f"trained {result.epochs} epochs; best validation top-1 {result.best_top1:.1%} "
+        f"trained {result.epochs} epochs{early}; best validation top-1 {result.best_top1:.1%} "
         f"in epoch {result.best_epoch}: {result.best_weights}"
     )

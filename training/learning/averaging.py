@@ -34,7 +34,7 @@ class WeightAverage:
 
     def __init__(self, model: Any, *, decay: float) -> None:
         self._model, self._decay = model, decay
-        self._averages = {name: paddle.assign(value) for name, value in model.state_dict().items()}
+        self._averages = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     def update(self, steps: int) -> None:
         """Take in the model's weights after a step that followed `steps` others."""
@@ -46,18 +46,17 @@ class WeightAverage:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Give the model its averages in the block; what the block makes of them stays in the average."""
-        self._exchange()
+        own = {}
+        for name, value in self._model.state_dict().items():
+            own[name] = value.detach().clone()
+            value.set_value(self._averages[name].astype(value.dtype))
         try:
             yield
         finally:
-            self._exchange()
-
-    def _exchange(self) -> None:
-        with paddle.no_grad():
             for name, value in self._model.state_dict().items():
-                held = paddle.assign(value)
-                value.set_value(self._averages[name])
-                self._averages[name] = held
+                if value.dtype == self._averages[name].dtype:  # else it was rounded
+                    self._averages[name].set_value(value)
+                value.set_value(own[name])
 
     def state(self) -> dict[str, Array]:
         """Return copies of the averages, float32, under the names of a checkpoint."""

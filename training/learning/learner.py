@@ -5,19 +5,23 @@ What is drawn at random follows from (seed, epoch, iteration) alone, as in all o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
+from pptsn.runtime.base.errors import UsageError
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.data.loader import Batch
 from pptsn.training.learning.averaging import WeightAverage
 from pptsn.training.learning.losses import draw_mix, mixup_cross_entropy
 from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
 from pptsn.training.learning.precision import Precision
+from pptsn.training.learning.statistics import batch_norms, count_statistics
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
+from pptsn.training.network.freezing import freeze
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint, state_of
 from pptsn.training.ranks.batch_norm import synchronised
 from pptsn.training.ranks.group import Ranks
@@ -56,6 +60,8 @@ class Learner:
             model.architecture, depth=model.depth, classes=classes, drop_ratio=model.drop_ratio
         )
         self.model = synchronised(network) if model.sync_batch_norm else network
+        self._frozen = freeze(self.model, model.freeze) if model.freeze else []
+        self._require_batch_norms()
         self.optimizer = RecipeOptimizer(
             self.model,
             momentum=recipe.optimizer.momentum,
@@ -105,8 +111,27 @@ class Learner:
     def begin_epoch(self, epoch: int) -> None:
         """Make ready for the steps of `epoch`, from 0."""
         self._epoch, self._number = epoch, 0
-        self.model.train()
+        self._train_mode()
         paddle.seed(_seed(*self._ranks.stream(self._recipe.seed, _DROPOUT_STREAM, epoch)))
+
+    def _train_mode(self) -> None:
+        self.model.train()
+        for layer in self._frozen:
+            layer.eval()
+
+    def _require_batch_norms(self) -> None:
+        self._train_mode()
+        if self._recipe.model.precise_batch_norm and not batch_norms(self.model):
+            cause = (
+                f"has nothing to count, as model.freeze {self._recipe.model.freeze} leaves no batch norm to learn"
+            )
+            raise UsageError("model.precise_batch_norm", cause, "leave one of them out")
+
+    def count_statistics(self, batches: Iterable[Batch]) -> None:
+        """Count the statistics of batch norm anew, of the weights as they are, see `statistics`."""
+        self._train_mode()
+        inputs = (paddle.to_tensor(batch.crops) for batch in batches)
+        count_statistics(self.model, inputs, ranks=self._ranks)
 
     def add(self, batch: Batch, *, part: int) -> float:
         """Add the gradients of `batch`, the coming step's batch number `part`, and return its loss."""

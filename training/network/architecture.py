@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ class Architecture:
         `classes`.
     depth_of: the depth of a backbone, by the names of its entries; None for those of another architecture.
     mismatch: why names are not this architecture's, for an error.
+    stages: what the names of the entries of each stage begin with, by its name, from the input on.
     backbone_parts: what the names of a backbone's entries begin with; others in its file are its own classifier.
 
     Entries are named as in published checkpoints: `backbone.` before those of the backbone, `head.fc.weight` and
@@ -28,3 +29,4 @@ class Architecture:
     depth_of: Callable[[set[str]], int | None]
     mismatch: Callable[[set[str]], str]
     backbone_parts: tuple[str, ...]
+    stages: Mapping[str, str]

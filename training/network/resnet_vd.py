@@ -216,4 +216,6 @@ ARCHITECTURE = Architecture(
     depth_of=_depth_of,
     mismatch=_mismatch,
     backbone_parts=("bb_", "conv1_"),
+    # As the paper on residual networks calls them: the stem is its first stage.
+    stages={"stem": "conv1_", "res2": "bb_0_", "res3": "bb_1_", "res4": "bb_2_", "res5": "bb_3_"},
 )
