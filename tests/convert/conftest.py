@@ -12,23 +12,26 @@ from pptsn.runtime.base.files import write_text
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export folder: depth 18, 3 classes, crops of 32 px, weights drawn from a seed."""
+    """An export folder: depth 18 with few channels, 3 classes, crops of 32 px, weights drawn from a seed."""
     if importlib.util.find_spec("paddle") is None:
         pytest.skip("Paddle is not installed")
     from pptsn.training.export import ExportOptions, export_model
     from pptsn.training.network._paddle import paddle
     from pptsn.training.network.resnet_vd import PPTSN
     from pptsn.training.network.weights import save_weights
+    from tests.training.narrow import narrow_networks
 
     folder = tmp_path_factory.mktemp("export")
     paddle.seed(0)
-    state = {name: value.numpy() for name, value in PPTSN(18, 3).state_dict().items()}
+    with narrow_networks(shallow=False):
+        state = {name: value.numpy() for name, value in PPTSN(18, 3).state_dict().items()}
     # The classifier starts near zero; larger weights make classes that differ.
     state["head.fc.weight"] *= 100
     save_weights(state, folder / "w.pdparams")
     write_text(folder / "labels.txt", "red\ngreen\nblue\n")
     options = ExportOptions(labels=folder / "labels.txt", crop_size=32, short_side=40)
-    export_model(folder / "w.pdparams", folder / "export", options=options)
+    with narrow_networks(shallow=False):
+        export_model(folder / "w.pdparams", folder / "export", options=options)
     return folder / "export"
 
 

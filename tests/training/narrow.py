@@ -23,10 +23,11 @@ resnet_vd.BLOCK_COUNTS[{_DEPTH}] = {_BLOCKS}
 
 
 @contextmanager
-def narrow_networks() -> Iterator[None]:
-    """Let every network that is built have few channels, and that of the least depth a block a stage."""
+def narrow_networks(*, shallow: bool = True) -> Iterator[None]:
+    """Let networks that are built have few channels; `shallow`: and that of the least depth a block a stage."""
     with pytest.MonkeyPatch.context() as patch:
         for name, widths in _WIDTHS.items():
             patch.setattr(resnet_vd, name, widths)
-        patch.setitem(resnet_vd.BLOCK_COUNTS, _DEPTH, _BLOCKS)
+        if shallow:
+            patch.setitem(resnet_vd.BLOCK_COUNTS, _DEPTH, _BLOCKS)
         yield

@@ -91,10 +91,7 @@ def test_our_own_quantization_of_a_real_network_builds_all_its_convolutions_in_i
     assert Counter((report.precisions or {}).values()) == {"int8": 23}
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [pytest.param(each, marks=pytest.mark.slow if each in ("fp32", "fp16") else ()) for each in VARIANTS],
-)
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_every_convolution_of_a_real_network_has_the_precision_of_its_file(
     variant: str, resnet: tuple[onnx.ModelProto, ModelSpec], tmp_path: Path
 ) -> None:
