@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.classify.lists import evenly, read_any_list
-from pptsn.runtime.classify.sources import expand_sources, list_entries
+from pptsn.runtime.classify.source_lists import list_entries
+from pptsn.runtime.classify.sources import expand_sources
 from pptsn.runtime.decoding.clips import Excerpt, Source
 
 # Lines to look at for whether a list has labels; the clips that the first ones name may be missing.

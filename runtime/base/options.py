@@ -115,7 +115,8 @@ def parse_options(
 
     thing: what errors are about; it holds no credentials.  may_be_secret: a part that is no plain `name=value` is
     not shown, as it may be a piece of a password.
-    Raises UsageError for a name that is unknown or given twice, and for a value that makes no sense.
+    Raises UsageError for a name that is unknown or given twice, for a value that makes no sense, and for one with
+    a variable, `${NAME}`, set or not: the values of variables are hidden, those of options are shown.
     """
     known = options_of(settings)
     values: dict[str, Any] = {}
@@ -128,6 +129,9 @@ def parse_options(
             remedy = f"expected one of {', '.join(sorted(known))}" if known else "it takes none"
             raise UsageError(thing, shown, remedy)
         field, about = known[name]
+        if "${" in text:
+            cause = f"variables of the environment are not filled in here, got {name}={text}"
+            raise UsageError(thing, cause, "write the value itself; %24{ is a ${ that stands for no variable")
         if field.name in values:
             raise UsageError(thing, f"the option {name} is given twice", "give it once")
         try:

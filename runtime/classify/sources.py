@@ -11,19 +11,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.files import lines_of, printable
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.classify.source_lists import list_entries
 from pptsn.runtime.video.names import is_companion, is_video, some_of
 
 # Told what a user should know of what was found.
 _Note: TypeAlias = "Callable[[str], None] | None"
 # Its scheme and host alone are kept: what stands before the host and in the query may be credentials.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)")
-
-# What does not belong to a source at both ends of its line.
-_BLANKS = " \t"
-_YAML_SUFFIXES = frozenset({".yaml", ".yml"})
-# A comment is looked for where blanks begin alone: a line may hold any number of them.
-_ITEM = re.compile(r"""-[ \t]+(?:"([^"\\]+)"|'((?:[^']|'')+)'|([^"'\s].*?))(?:(?<![ \t])[ \t]+#.*)?""")
 
 
 def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str | InputError]:
@@ -130,35 +125,6 @@ def _in_folder(folder: Path, note: _Note) -> list[str | InputError]:
 
 def _files(count: int) -> str:
     return "1 file is" if count == 1 else f"{count} files are"
-
-
-def list_entries(path: Path) -> list[tuple[int, str]]:
-    """Return the sources that the list at `path` names, each with the number of its line.
-
-    In a file called .yaml or .yml, each is an item of a list, `- SOURCE`, in quotes or without.
-    Raises InputError for a list that cannot be read, or names nothing.
-    """
-    try:
-        lines = lines_of(path)
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        raise InputError(f"@{path}", f"the list cannot be read ({cause})", "expected one source a line") from error
-    entries = [(number, line.strip(_BLANKS)) for number, line in enumerate(lines, 1)]
-    entries = [(number, entry) for number, entry in entries if entry and not entry.startswith("#")]
-    if path.suffix.lower() in _YAML_SUFFIXES:
-        entries = [(number, _item(entry, f"@{path}:{number}")) for number, entry in entries if entry != "---"]
-    if not entries:
-        raise InputError(f"@{path}", "the list names no source", "expected one source a line")
-    return entries
-
-
-def _item(entry: str, where: str) -> str:
-    """Return the text of an item of YAML's simplest list."""
-    found = _ITEM.fullmatch(entry)
-    if found is None:  # the line itself may hold a password
-        raise InputError(where, "is no item of a list", "expected lines of the form - SOURCE")
-    double, single, plain = found.groups()
-    return double or (single or "").replace("''", "'") or plain or ""
 
 
 def _list_lines(path: Path, note: _Note) -> list[str]:

@@ -84,7 +84,6 @@ class NetworkKind(SourceKind[_Options]):
 
     def parse(self, text: str) -> SourceUri:
         """Return the URL, with our options taken out of its query."""
-        _check_host(self.fill(text).text)
         known = options_of(self.options)
         scheme, separator, location = text.partition("://")
         # FFmpeg knows its protocols in small letters alone.
@@ -95,6 +94,7 @@ class NetworkKind(SourceKind[_Options]):
         others = [part.removeprefix(_FOR_SERVER) for part in parts if part.partition("=")[0] not in known]
         kept = "&".join(others)
         target = address + (question if kept or not own else "") + kept + hash_sign + fragment
+        _check_host(self.fill(target).text)
         return self.uri(target, "&".join(own), display=printable(redacted(target)))
 
     def stream_name(self, uri: SourceUri) -> str:

@@ -27,7 +27,8 @@ from typing import TypeAlias
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.plugins import PluginError
-from pptsn.runtime.classify.sources import expand_sources, list_entries, list_named
+from pptsn.runtime.classify.source_lists import list_entries
+from pptsn.runtime.classify.sources import expand_sources, list_named
 from pptsn.runtime.stream.credentials.redaction import VARIABLE, holds_password
 from pptsn.runtime.stream.sources.base import AnyKind, SourceUri
 from pptsn.runtime.stream.sources.on_disk import split_path

@@ -8,12 +8,13 @@ import pickle
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from pptsn.cli.unexpected import told_and_reported
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
-from pptsn.runtime.classify.sources import list_entries
+from pptsn.runtime.classify.source_lists import list_entries
 from pptsn.runtime.stream.credentials.variables import filled
 from pptsn.runtime.stream.sinks.mqtt import MqttSink
 from pptsn.runtime.stream.sinks.registry import parse_destination
@@ -63,6 +64,60 @@ def test_a_variable_without_a_value_is_named(address: str, name: str, cause: str
     with pytest.raises(UsageError, match=cause) as refused:
         parse_source(text) if address[0] in "rg" else parse_destination(text, top=1)
     assert str(refused.value).startswith(f"${{{name}}}: ")
+
+
+@pytest.mark.parametrize("name", ["HOST", "CAM1", "EMPTY", "GONE", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://h/x?{}",
+        "http://h/x?a=${HOST}&{}",
+        "RTMP://h/x?{}&b=1#c",
+        "gst[{}]:videotestsrc",
+        "synthetic:?{}",
+        "stdin:?{}",
+        "clip.mp4?{}",
+    ],
+)
+def test_options_take_no_variable_set_or_not(text: str, name: str) -> None:
+    for option in ("name", "timeout") if text[:2] in ("rt", "ht", "RT", "gs") else ("name",):
+        written = f"{option}=${{{name}}}"
+        with pytest.raises(UsageError, match="variables of the environment are not filled in here") as refused:
+            parse_source(text.replace("{}", written))
+        assert f"got {written}; write the value itself" in str(refused.value)
+        assert "s3s" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["mqtt://h/t?qos=${GONE}", "https://h/x?a=${HOST}#tries=${HOST}", "x.csv?keep=${X}"]
+)
+def test_options_of_outputs_take_none_either(text: str) -> None:
+    with pytest.raises(UsageError, match="variables of the environment are not filled in here"):
+        parse_destination(text, top=1)
+
+
+def test_an_option_may_hold_what_looks_like_a_variable() -> None:
+    assert parse_source("rtsp://h/x?name=%24{HOST}").options.name == "${HOST}"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "rtsp://{}@h/p",
+        "rtsp://{}:w@h/p",
+        "rtsp://u:{}@h/p",
+        "rtsp://{}:{}@h/p?{}",
+        "http://h/p?k={}",
+        "http://h/p?k={}&l={}",
+        "http://u:{}@h/p?server.name={}",
+    ],
+)
+def test_any_value_stands_in_any_part_of_an_address_as_often_as_it_is_named(form: str) -> None:
+    uri = parse_source(form.replace("{}", "${CAM1}"))
+    info, at, rest = form.rpartition("@")
+    expected = info.replace("{}", quote(VALUE, safe=":")) + at + rest.replace("{}", quote(VALUE, safe=""))
+    assert uri.target == expected.replace("server.", "")
+    assert "s3s" not in uri.display
 
 
 @pytest.mark.parametrize(
@@ -159,7 +214,8 @@ def test_a_yaml_file_that_is_no_list_is_told_by_its_line(tmp_path: Path) -> None
     path = tmp_path / "cameras.yml"
     path.write_text("- 0\ncameras: rtsp://u:sesame@h/1\n")
     (error,), _ = listed(path)
-    assert str(error) == f"@{path}:2: is no item of a list; expected lines of the form - SOURCE"
+    remedy = "expected lines of the form - SOURCE, in quotes where it has signs of YAML's"
+    assert str(error) == f"@{path}:2: is no item of a list; {remedy}"
 
 
 def test_a_line_of_any_number_of_blanks_is_read_in_one_go(tmp_path: Path) -> None:
