@@ -100,7 +100,12 @@ def changed_keys(old: Recipe, new: Recipe) -> list[str]:
     """Return `key (old value → new value)` for what differs, leaving out what the weights do not depend on."""
     before, after = dict(_flat(old.model_dump(mode="json"))), dict(_flat(new.model_dump(mode="json")))
     differing = [key for key in after if before.get(key) != after[key] and not key.startswith(NEUTRAL)]
-    return [f"{key} ({before.get(key)} → {after[key]})" for key in differing]
+    return [f"{key} ({_told(before.get(key))} → {_told(after[key])})" for key in differing]
+
+
+def _told(value: object) -> str:
+    """Return a value as it stands in errors: lists may have a number for each of hundreds of classes."""
+    return _shortened(str(value)) if isinstance(value, list) else str(value)
 
 
 def packaged_recipes() -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS, RESNET_VD
+
+INVERSE_FREQUENCY = "inverse_frequency"
 
 
 class Section(BaseModel):
@@ -105,6 +108,8 @@ class OptimizerSection(Section):
     clip_norm: the largest L2 norm of all gradients of a step together; None for any.
     ema_decay: of an exponential moving average of the weights, which is validated and saved in their place; None
     for no average.
+    class_weights: of the losses of clips in training, by their class: inverse_frequency, by the training list, or
+    a number for each class, whose ratios alone count; None weighs all clips alike.
     patience: epochs without a better validation after which training ends; None trains all `epochs`.
     """
 
@@ -120,7 +125,21 @@ class OptimizerSection(Section):
     weight_decay: float = Field(default=1e-4, ge=0)
     clip_norm: float | None = Field(default=None, gt=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    class_weights: str | tuple[float, ...] | None = None
     patience: int | None = Field(default=None, ge=1, le=1_000_000)
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _names_or_numbers(cls, weights: object) -> object:
+        if weights is None or weights == INVERSE_FREQUENCY:
+            return weights
+        try:
+            numbers = tuple(map(float, weights)) if isinstance(weights, list | tuple) else ()
+        except (OverflowError, TypeError, ValueError):
+            numbers = ()
+        if not numbers or not all(0 < number < math.inf for number in numbers):
+            raise ValueError(f"expected {INVERSE_FREQUENCY}, or a list of numbers greater than 0")
+        return numbers
 
     def batches_per_step(self, ranks: int) -> int:
         """Return how many batches each of `ranks` accumulates for a step.

@@ -122,7 +122,8 @@ class Trainer:
         self._samples = samples
         self._data_digest = samples.digest()
         self._steps = _steps(recipe, len(samples.train), ranks=ranks.count)
-        self._learner = Learner(recipe, classes=len(labels), steps=self._steps, ranks=ranks, precision=precision)
+        counts = np.bincount([sample.label for sample in samples.train], minlength=len(labels))
+        self._learner = Learner(recipe, counts=counts, steps=self._steps, ranks=ranks, precision=precision)
         self.epoch = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0

@@ -23,7 +23,7 @@ from tests.training.runs import make_lists, tiny_recipe
 
 EXTRAS: dict[str, dict[str, object]] = {
     "model": {"precise_batch_norm": 7, "freeze": "res2"},
-    "optimizer": {"ema_decay": 0.8, "patience": 3},
+    "optimizer": {"ema_decay": 0.8, "patience": 3, "class_weights": "inverse_frequency"},
 }
 
 

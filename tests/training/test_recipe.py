@@ -79,6 +79,10 @@ def test_overrides_replace_values():
         ("model.crop_size=300", "crop_size 300 exceeds short_side 256"),
         ("model.resize_rule=squash", "'fixed_ratio', 'keep_aspect' or 'keep_aspect_floor'"),
         ("device=tpu", "device is 'tpu'"),
+        ("optimizer.class_weights=by_size", "expected inverse_frequency, or a list of numbers greater than 0"),
+        ("optimizer.class_weights=[1, 0]", "optimizer.class_weights is [1, 0]: expected inverse_frequency, or"),
+        ("optimizer.ema_decay=1", "optimizer.ema_decay is 1: input should be less than 1"),
+        ("optimizer.patience=0", "optimizer.patience is 0: input should be greater"),
         ("foo", "expected KEY=VALUE"),
         ("seed.a=1", "seed is no section"),
         ("amp=[1", "its value is no YAML"),
@@ -146,3 +150,12 @@ def test_recipes_lists_and_pickles_do_not_need_paddle():
     code += "import sys; print('paddle' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_change_of_hundreds_of_numbers_is_told_in_short():
+    numbers = [f"optimizer.class_weights={[1.0] * 400}"]
+    old, new = (load_recipe(CONFIGS / "kinetics400.yaml", overrides) for overrides in ([], numbers))
+    assert parse_recipe(new.model_dump(mode="json"), source="x") == new
+    (change,) = changed_keys(old, new)
+    assert change.startswith("optimizer.class_weights (None → [1.0, 1.0")
+    assert len(change) < 150

@@ -10,12 +10,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.data.loader import Batch
 from pptsn.training.learning.averaging import WeightAverage
-from pptsn.training.learning.losses import draw_mix, mixup_cross_entropy
+from pptsn.training.learning.losses import class_weights, draw_mix, mixup_cross_entropy
 from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
 from pptsn.training.learning.precision import Precision
 from pptsn.training.learning.statistics import batch_norms, count_statistics
@@ -46,18 +47,27 @@ class Steps:
 class Learner:
     """The network of `recipe` with its optimiser: `begin_epoch`, then for each step `add` its batches and `step`.
 
+    counts: (C,) clips of each class in the training list.
     model: a Paddle layer, newly drawn from the recipe's seed.  optimizer, scaler: their state belongs to a
     checkpoint.  iteration: the steps done in all, which a resumed run sets.
     average: of the weights, from `begin_average` on, where the recipe asks for it.
     """
 
-    def __init__(self, recipe: Recipe, *, classes: int, steps: Steps, ranks: Ranks, precision: Precision) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        counts: npt.NDArray[np.int64],
+        steps: Steps,
+        ranks: Ranks,
+        precision: Precision,
+    ) -> None:
         self._recipe, self._ranks, self._precision = recipe, ranks, precision
         self.steps = steps
         paddle.seed(_seed(recipe.seed, _WEIGHTS_STREAM))
         model = recipe.model
         network = build_network(
-            model.architecture, depth=model.depth, classes=classes, drop_ratio=model.drop_ratio
+            model.architecture, depth=model.depth, classes=len(counts), drop_ratio=model.drop_ratio
         )
         self.model = synchronised(network) if model.sync_batch_norm else network
         self._frozen = freeze(self.model, model.freeze) if model.freeze else []
@@ -70,6 +80,8 @@ class Learner:
             ranks=ranks,
         )
         self.scaler = precision.scaler
+        asked = recipe.optimizer.class_weights
+        self._class_weights = None if asked is None else paddle.to_tensor(class_weights(asked, counts))
         self.average: WeightAverage | None = None
         self.iteration = 0
         self._epoch = self._number = 0
@@ -143,7 +155,12 @@ class Learner:
         with self._precision.cast():
             logits = self.model(mix.apply(paddle.to_tensor(batch.crops)))
         loss = mixup_cross_entropy(
-            logits.astype("float32"), labels, partners, mix.share, smoothing=augmentation.label_smoothing
+            logits.astype("float32"),
+            labels,
+            partners,
+            mix.share,
+            smoothing=augmentation.label_smoothing,
+            weights=self._class_weights,
         )
         self.optimizer.add(loss, of=self.steps.batches, scaler=self.scaler)
         return float(loss)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pptsn.training.learning.losses import Mix, cross_entropy, draw_mix, mixup_cross_entropy
+from pptsn.runtime.base.errors import UsageError
+from pptsn.training.learning.losses import Mix, class_weights, cross_entropy, draw_mix, mixup_cross_entropy
 from pptsn.training.network._paddle import paddle
 
 
@@ -10,10 +11,11 @@ def scores() -> np.ndarray:
     return np.random.default_rng(1).normal(size=(5, 7)).astype(np.float32)
 
 
-def _by_hand(scores: np.ndarray, labels: np.ndarray, smoothing: float) -> float:
+def _by_hand(scores: np.ndarray, labels: np.ndarray, smoothing: float, weights: np.ndarray | None = None) -> float:
     log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
     hit = log_p[np.arange(len(labels)), labels]
-    return float(-((1 - smoothing) * hit + smoothing * log_p.mean(axis=1)).mean())
+    losses = -((1 - smoothing) * hit + smoothing * log_p.mean(axis=1))
+    return float((losses if weights is None else weights[labels] * losses).mean())
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -31,6 +33,55 @@ def test_mixup_weighs_the_two_label_sets(scores):
     )
     expected = 0.3 * _by_hand(scores, first, 0.1) + 0.7 * _by_hand(scores, second, 0.1)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+WEIGHTS = np.array([0.5, 2, 1, 0.25, 3, 1, 0.1], np.float32)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_clips_are_weighted_by_the_class_of_their_label_whatever_mixup_and_smoothing_do(scores, smoothing):
+    first, second = np.array([0, 1, 2, 3, 4]), np.array([6, 5, 4, 3, 2])
+    loss = mixup_cross_entropy(
+        *map(paddle.to_tensor, (scores, first, second)),
+        0.3,
+        smoothing=smoothing,
+        weights=paddle.to_tensor(WEIGHTS),
+    )
+    expected = 0.3 * _by_hand(scores, first, smoothing, WEIGHTS) + 0.7 * _by_hand(
+        scores, second, smoothing, WEIGHTS
+    )
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_parts_of_a_batch_have_the_weighted_loss_of_the_whole(scores):
+    labels, weights = np.array([0, 1, 2, 3]), paddle.to_tensor(WEIGHTS)
+
+    def loss(rows: slice) -> float:
+        tensors = (paddle.to_tensor(array[rows]) for array in (scores[:4], labels))
+        return float(cross_entropy(*tensors, weights=weights))
+
+    assert (loss(slice(2)) + loss(slice(2, 4))) / 2 == pytest.approx(loss(slice(4)), rel=1e-6)
+
+
+def test_by_inverse_frequency_all_classes_that_have_clips_count_alike():
+    counts = np.array([1, 3, 0, 4])
+    weights = class_weights("inverse_frequency", counts)
+    assert weights.tolist() == pytest.approx([8 / 3, 8 / 9, 0, 8 / 12])
+    assert (weights * counts).tolist() == pytest.approx([8 / 3, 8 / 3, 0, 8 / 3])
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_of_numbers_by_class_the_ratios_count(scale):
+    weights = class_weights((1.0 * scale, 3.0 * scale, 2.0 * scale), np.array([5, 1, 2]))
+    assert weights.tolist() == pytest.approx([8 / 12, 2, 16 / 12])
+
+
+def test_as_many_numbers_as_classes_are_wanted():
+    message = (
+        r"^optimizer\.class_weights: has 2 numbers, and there are 3 classes; give one for each class, or inverse"
+    )
+    with pytest.raises(UsageError, match=message):
+        class_weights((1.0, 2.0), np.array([5, 1, 2]))
 
 
 @pytest.mark.shared
