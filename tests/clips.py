@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -100,6 +101,17 @@ def turn_mp4(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     a, b, c, d = (value << 16 for value in matrix)
     data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
+    return path
+
+
+def turn_by_message(path: Path) -> Path:
+    """Have the first picture of a raw H.264 or HEVC stream say, for all, that it is held at 90 degrees (SEI)."""
+    data, orientation = path.read_bytes(), bytes([47, 3, 8, 0, 9, 0x80])
+    hevc = path.suffix == ".hevc"
+    unit = b"\0\0\1" + (b"\x4e\1" if hevc else b"\6") + orientation
+    first = re.search(rb"\0\0\x01[\x26\x28\x2a]\x01" if hevc else rb"\0\0\x01\x65", data)
+    assert first, "no picture at which decoding begins"
+    path.write_bytes(data[: first.start()] + unit + data[first.start() :])
     return path
 
 

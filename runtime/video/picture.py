@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 
 from pptsn.runtime.base.stages import COLOUR, stage
 from pptsn.runtime.video.frame import Transform, VideoFrame
-from pptsn.runtime.video.upright import Turns, upright
+from pptsn.runtime.video.upright import Turn, Turns, upright
 
 
 def _reformat_options() -> dict[str, Any]:
@@ -41,12 +41,16 @@ class PictureMaker:
         """Take a frame that may not be wanted; where only key frames say how they are held, others go by them."""
         self._turns.saw(frame)
 
+    def turn_of(self, frame: av.VideoFrame) -> Turn:
+        """Return how `frame` is to be turned; all frames are due, in the decoder's order, or `saw` takes them."""
+        return self._turns.of(frame)
+
     def make(self, frame: av.VideoFrame, index: int) -> VideoFrame:
         """Return `frame` as frame number `index`, transformed."""
         with stage(COLOUR):
             rgb = self._reformatter.reformat(frame, format="rgb24", **ONE_THREAD)
             decoded: Any = rgb.to_ndarray()
-            pixels = upright(decoded, self._turns.of(frame))
+            pixels = upright(decoded, self.turn_of(frame))
         if self._transform is not None:
             pixels = self._transform(pixels)
         pts_s = None

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
 from pptsn.runtime.base.memory import return_freed_memory
@@ -40,6 +41,11 @@ from pptsn.runtime.stream.sources.timeline import Timeline, in_seconds
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.workers.slots import FrameSlots
 from pptsn.runtime.workers.starting import ignore_stop_signals, let_go_of_program
+
+if TYPE_CHECKING:
+    import av
+
+    from pptsn.runtime.video.upright import Turn
 
 # Whoever supervises hears of frames at least this often.
 _PROGRESS_S = 0.5
@@ -150,7 +156,6 @@ class Capture:
                 self._remark(note)
             self._damage.add(corrupt=captured.is_damaged, lost=source.decode_errors)
             self._decode_errors = source.decode_errors + self._damage.damaged
-            self._pictures.saw(captured.frame)
             self._take(captured, time_s, captured_s, timeline)
         self._tell_notes(source)
         self._decode_errors = source.decode_errors + self._damage.damaged
@@ -168,6 +173,7 @@ class Capture:
 
     def _take(self, captured: Captured, time_s: float, captured_s: float, timeline: Timeline) -> None:
         frame = captured.frame
+        turn = self._pictures.turn_of(frame)  # of each, as one may say it for those after it
         size = (frame.width, frame.height)
         slot = self._grid.slot_of(time_s, size=size, jumps=timeline.jumps)
         if slot is not None:
@@ -176,9 +182,9 @@ class Capture:
         self._last_s = time_s
         if self._video is not None:
             with self._excused():
-                self._video.offer(frame, time_s, pixel_aspect=self._pixel_aspect)
+                self._video.offer(frame, time_s, pixel_aspect=self._pixel_aspect, turn=turn)
         if self._control.wants_pictures:
-            self._show(captured)
+            self._show(frame, turn)
         if time.monotonic() - self._reported_s >= _PROGRESS_S:
             self._report(Progress(self._counts()))
 
@@ -240,8 +246,8 @@ class Capture:
                     slot = self._slots.take(_POLL_S)
         return slot
 
-    def _show(self, captured: Captured) -> None:
-        made = self._preview.maybe(captured.frame, time.monotonic(), pixel_aspect=self._pixel_aspect)
+    def _show(self, frame: av.VideoFrame, turn: Turn) -> None:
+        made = self._preview.maybe(frame, time.monotonic(), pixel_aspect=self._pixel_aspect, turn=turn)
         if made is not None:
             jpeg, width, height = made
             self._control.send(LivePicture(jpeg, width, height, time.time()))

@@ -10,6 +10,7 @@ import av
 
 from pptsn.runtime.stream.recording.overlay import Overlay, VideoFile
 from pptsn.runtime.stream.recording.recorder import Recorder
+from pptsn.runtime.video.upright import Turn
 
 _POLL_S = 0.02
 # No engine takes this long for a batch.
@@ -67,12 +68,12 @@ class AnnotatedVideo:
         """Take back what `expect` announced."""
         self.answered(time_s)
 
-    def offer(self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float) -> None:
-        """Record `frame`."""
+    def offer(self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float, turn: Turn) -> None:
+        """Record `frame`, turned by `turn`."""
         recorder = self._recorder
         if recorder is None:
             return
-        recorder.offer(frame, time_s, pixel_aspect=pixel_aspect)
+        recorder.offer(frame, time_s, pixel_aspect=pixel_aspect, turn=turn)
         if recorder.error:
             self.finish()
 

@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 
 from pptsn.runtime.video.frame import Pixels
 from pptsn.runtime.video.picture import ONE_THREAD
-from pptsn.runtime.video.upright import IDENTITY, Turn, turn_of, upright
+from pptsn.runtime.video.upright import IDENTITY, Turn, upright
 
 _FORMAT = "yuv420p"
 _BLACK = (16, 128, 128)
@@ -105,15 +105,14 @@ class Canvas:
     The size is that of the frame it is made for, upright, with square pixels, made even.
     """
 
-    def __init__(self, frame: av.VideoFrame, pixel_aspect: float) -> None:
-        width, height = shown_size(frame, turn_of(frame), pixel_aspect)
+    def __init__(self, frame: av.VideoFrame, pixel_aspect: float, turn: Turn) -> None:
+        width, height = shown_size(frame, turn, pixel_aspect)
         self.width = max(2, round(width / 2) * 2)
         self.height = max(2, round(height / 2) * 2)
         self._scaler = Scaler()
 
-    def paint(self, frame: av.VideoFrame, pixel_aspect: float) -> av.VideoFrame:
-        """Return a new picture of `frame` that shares no memory with it."""
-        turn = turn_of(frame)
+    def paint(self, frame: av.VideoFrame, pixel_aspect: float, turn: Turn) -> av.VideoFrame:
+        """Return a new picture of `frame`, turned by `turn`, that shares no memory with it."""
         width, height = self._size_for(shown_size(frame, turn, pixel_aspect))
         before_turn = (height, width) if is_quarter(turn) else (width, height)
         scaled = self._scaler.scale(frame, *before_turn, _FORMAT)

@@ -8,7 +8,7 @@ import av
 import cv2
 
 from pptsn.runtime.stream.recording.canvas import Scaler, fit, is_quarter, shown_size
-from pptsn.runtime.video.upright import turn_of, upright
+from pptsn.runtime.video.upright import Turn, turn_of, upright
 
 
 class PreviewMaker:
@@ -28,17 +28,18 @@ class PreviewMaker:
         self._last_s = float("-inf")
 
     def maybe(
-        self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float = 1.0
+        self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float = 1.0, turn: Turn | None = None
     ) -> tuple[bytes, int, int] | None:
         """Return a JPEG of `frame`, upright and with square pixels, its width and its height; None if not due.
 
         pixel_aspect: width of the frame's pixels over their height.
+        turn: as it is to be turned; None: as it says itself.
         time_s: by which the rate is limited: of `time.monotonic`, or presentation time where frames come at their
         own pace: a file that is read as fast as it can be would make far too many pictures by the latter.
         """
         if not self._is_due(time_s):
             return None
-        turn = turn_of(frame)
+        turn = turn_of(frame) if turn is None else turn
         shown = shown_size(frame, turn, pixel_aspect)
         box = min(self._max_side, round(max(shown)))
         width, height = fit(shown, (box, box))

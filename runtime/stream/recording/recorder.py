@@ -23,6 +23,7 @@ from pptsn.runtime.stream.recording.video_writer import (
     encoder_name,
     format_of,
 )
+from pptsn.runtime.video.upright import Turn, turn_of
 
 QUEUE_BYTES = 64 << 20
 QUEUE_FRAMES = 512
@@ -39,6 +40,7 @@ class _Waiting:
     frame: av.VideoFrame
     time_s: float
     pixel_aspect: float
+    turn: Turn
     size_bytes: int
 
 
@@ -93,13 +95,16 @@ class Recorder:
             if self._hold_back and not self._over:
                 self._expected.append(time_s)
 
-    def offer(self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float = 1.0) -> None:
+    def offer(
+        self, frame: av.VideoFrame, time_s: float, *, pixel_aspect: float = 1.0, turn: Turn | None = None
+    ) -> None:
         """Take a decoded frame, which must not be changed later.
 
         time_s: presentation time in seconds from the session's beginning, no earlier than the last frame's.
-        pixel_aspect: width of its pixels over their height.
+        pixel_aspect: width of its pixels over their height.  turn: as it is to be turned; None: as it says itself.
         """
-        waiting = _Waiting(frame, time_s, pixel_aspect, sum(plane.buffer_size for plane in frame.planes))
+        size_bytes = sum(plane.buffer_size for plane in frame.planes)
+        waiting = _Waiting(frame, time_s, pixel_aspect, turn_of(frame) if turn is None else turn, size_bytes)
         with self._changed:
             while self._hold_back and not self._over and not self._has_room(waiting):
                 self._changed.wait()
@@ -207,7 +212,7 @@ class _Session:
     """The file, with the size of its first frame and the times of its frames; used by the encoder's thread."""
 
     def __init__(self, path: Path, first: _Waiting, font: FontFile | None) -> None:
-        self._canvas = Canvas(first.frame, first.pixel_aspect)
+        self._canvas = Canvas(first.frame, first.pixel_aspect, first.turn)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._ticks = _Ticks(_stated_ticks(first.frame))
         rate = Fraction(TICKS_PER_S, self._ticks.interval).limit_denominator(1001)
@@ -216,7 +221,7 @@ class _Session:
         self._drawer = Drawer(*size, font)
 
     def encode(self, waiting: _Waiting, overlay: Overlay) -> None:
-        picture = self._canvas.paint(waiting.frame, waiting.pixel_aspect)
+        picture = self._canvas.paint(waiting.frame, waiting.pixel_aspect, waiting.turn)
         self._drawer.draw(planes_of(picture), overlay)
         tick, duration = self._ticks.at(waiting.time_s, _stated_ticks(waiting.frame))
         self._writer.write(picture, tick, duration)

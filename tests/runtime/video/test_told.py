@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.damage import require_sound
 from pptsn.runtime.video.wholeness.look import is_cut_off
-from tests.clips import X264, damage_packets, decode_plainly, packet_places, picture, write_clip
+from tests.clips import X264, damage_packets, decode_plainly, packet_places, picture, turn_by_message, write_clip
 
 _FRAMES = 40
 _SOME = [index * _FRAMES // 20 for index in range(20)]
@@ -382,15 +382,19 @@ def test_an_animated_webp_is_called_what_it_is(tmp_path: Path) -> None:
     assert "is an animated WebP picture, which this FFmpeg does not decode" in _told(path)
 
 
-def test_how_a_picture_is_held_holds_for_those_after_it(tmp_path: Path) -> None:
-    options = X264 | {"bf": "0", "x264-params": "info=0"}
-    path = write_clip(tmp_path / "plain.h264", frames=30, options=options)
-    turn = bytes([0, 0, 1, 6, 47, 3, 8, 0, 9, 0x80])  # SEI: held at 90 degrees, until another says otherwise
-    data = path.read_bytes()
-    slice_at = data.index(b"\0\0\1\x65")
-    (tmp_path / "turned.h264").write_bytes(data[:slice_at] + turn + data[slice_at:])
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.h264", "libx264", X264 | {"bf": "0", "x264-params": "info=0"}),
+        ("a.hevc", "libx265", {"x265-params": "log-level=none:keyint=12:bframes=0"}),
+    ],
+)
+def test_how_a_picture_is_held_holds_for_those_after_it(
+    name: str, codec: str, options: Mapping[str, str], tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / name, frames=30, codec=codec, options=options)
     plain = list(decode_plainly(path))
-    with open_video(tmp_path / "turned.h264") as video:
+    with open_video(turn_by_message(path)) as video:
         for frame in [*video.read([0, 5, 29]), *video.frames()]:
             np.testing.assert_array_equal(frame.pixels, np.rot90(plain[frame.index]))
 

@@ -25,9 +25,10 @@ from pptsn.runtime.stream.capture.protocol import (
     Sampled,
     WantPictures,
 )
+from pptsn.runtime.stream.recording.overlay import VideoFile
 from pptsn.runtime.stream.sources.uri import parse_source
 from pptsn.runtime.video import open_video
-from tests.clips import write_clip
+from tests.clips import X264, decode_plainly, turn_by_message, write_clip
 
 
 def job_for(source: object, **changes: object) -> CaptureJob:
@@ -160,6 +161,27 @@ def test_pictures_come_only_when_they_are_wanted():
             message = process.receive(0.1)
         assert message.jpeg[:2] == b"\xff\xd8"
         assert (message.width, message.height) == (320, 240)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.h264", "libx264"), ("a.hevc", "libx265")])
+def test_the_preview_and_the_recording_show_what_the_model_sees(name: str, codec: str, tmp_path: Path):
+    options = X264 | {"bf": "0"} if codec == "libx264" else {"x265-params": "log-level=none:keyint=12:bframes=0"}
+    clip = write_clip(tmp_path / name, frames=40, codec=codec, options=options)
+    upright = [np.rot90(pixels) for pixels in decode_plainly(clip)]
+    turn_by_message(clip)
+    recorded = tmp_path / "recorded.mp4"
+    job = job_for(f"{clip}?fps=25", realtime=True, waits=False, video=VideoFile(str(recorded)))
+    with CaptureProcess(job, slots=2) as process:
+        process.send(WantPictures(True))
+        messages, seen = hear(process)
+    previews = [message for message in messages if isinstance(message, LivePicture)]
+    assert len(previews) > 4, "from the first frame, which says how all are held, to the last"
+    assert {(made.width, made.height) for made in previews} == {(64, 96)}
+    shown = list(decode_plainly(recorded))
+    assert len(shown) > 30
+    for number, pixels in enumerate(shown):
+        assert np.abs(pixels.astype(int) - upright[number]).mean() < 20, number
+    assert {frame.shape for frame in seen} == {(53, 40, 3)}
 
 
 def test_what_a_process_is_told_while_it_is_behind_reaches_it_later():
