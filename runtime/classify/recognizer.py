@@ -202,6 +202,7 @@ class Recognizer(Closing):
             protocol=protocol,
             logits=gathered.mean(),
             labels=self.spec.labels,
+            temperature=self.spec.temperature,
             timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),
             lost_frames=end.lost_frames,
             warnings=end.warnings,

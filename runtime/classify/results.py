@@ -54,7 +54,7 @@ class Classification:
     """The answer for one source.
 
     frames: how many frames the source has.  protocol: how it was looked at.
-    logits: (C,) float32, the mean over frames and views; scores: their softmax, (C,) float32.
+    logits: (C,) float32, the mean over frames and views; scores: the softmax of them / temperature, (C,) float32.
     duration_s: None where the source does not tell.
     lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
     """
@@ -66,6 +66,7 @@ class Classification:
     logits: Logits
     labels: tuple[str, ...]
     timing: Timing
+    temperature: float = 1.0
     lost_frames: int = 0
     warnings: tuple[str, ...] = ()
 
@@ -82,7 +83,7 @@ class Classification:
     @property
     def scores(self) -> Logits:
         """The probability of each class, (C,) float32."""
-        return softmax(self.logits)
+        return softmax(self.logits, temperature=self.temperature)
 
     @property
     def told(self) -> str:
@@ -148,8 +149,11 @@ def top_predictions(
     return tuple(Prediction(int(i), labels[i], float(scores[i])) for i in leading)
 
 
-def softmax(logits: Logits) -> Logits:
-    """Return exp(x) / sum(exp(x)) over the last axis, float32, computed in float64 without overflow."""
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+def softmax(logits: Logits, *, temperature: float = 1.0) -> Logits:
+    """Return exp(x) / sum(exp(x)) of x = logits / temperature over the last axis, float32.
+
+    It is computed in float64, without overflow.
+    """
+    shifted = np.exp((logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)) / temperature)
     result: Logits = (shifted / shifted.sum(axis=-1, keepdims=True)).astype(np.float32)
     return result

@@ -30,7 +30,7 @@ _DIGEST = Meta(min_length=64, max_length=64, pattern="^[0-9a-fA-F]*$", descripti
 # What a spec may ask for: far more than any network of these takes, and no more than a small device can hold.
 MOST_CLASSES, LONGEST_LABEL = 65_536, 200
 LARGEST_SIDE, MOST_SEGMENTS = 1024, 1000
-_SINCE_VERSION_3 = ("segments", "views", "sampling")
+_SINCE_VERSION_3 = ("segments", "views", "sampling", "temperature")
 # As JSON.
 MOST_SPEC_BYTES = 4_000_000
 _PIXELS = Meta(gt=0, le=LARGEST_SIDE, description=f"1 to {LARGEST_SIDE} pixels")
@@ -57,6 +57,7 @@ class ModelSpec:
     num_seg: frames a clip in training.
     segments, views, sampling: how clips are looked at where nobody says otherwise: frames of each, crops of them
         (a name in VIEW_PLANS), which frames (one in SAMPLING_RULES).
+    temperature: what a clip's logits are divided by before they become scores, see `runtime.evaluate.calibration`.
     precision: of the weights and activations, one of PRECISIONS.
     weights_digest: SHA-256 of the trained parameters, the same in every file made from them.
     """
@@ -84,6 +85,7 @@ class ModelSpec:
     segments: Annotated[int, Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")] = 25
     views: Annotated[str, one_of(VIEW_PLANS)] = "ten"
     sampling: Annotated[str, one_of(SAMPLING_RULES)] = "centre"
+    temperature: Annotated[float, Meta(ge=0.01, le=100, description="0.01 to 100")] = 1.0
     precision: Annotated[str, one_of(PRECISIONS)] = "fp32"
     format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
 
@@ -155,7 +157,7 @@ def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
     version = values["format_version"]
     if version == 1 and "architecture" not in values:  # when there was one network
         values = values | {"architecture": RESNET_VD}
-    if version < 3:  # when every model was looked at as in the published inference
+    if version < 3:  # when every model was run as in the published inference
         values = {name: getattr(ModelSpec, name) for name in _SINCE_VERSION_3} | values
     return values | {"format_version": FORMAT_VERSION}
 

@@ -42,8 +42,9 @@ class Finding:
 class StreamAnalysis:
     """Turns the inferred frames of one stream, in their order, into predictions and events.  Not thread-safe.
 
-    source: for the messages.  segments: of the window, each `step_s` long.  every_s: between predictions; None:
-    one with each frame.  max_staleness_s: the age from which a prediction is marked as stale.
+    source: for the messages.  temperature: of the model's scores.  segments: of the window, each `step_s` long.
+    every_s: between predictions; None: one with each frame.  max_staleness_s: the age from which a prediction is
+    marked as stale.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class StreamAnalysis:
         labels: tuple[str, ...],
         rules: DecisionRules,
         *,
+        temperature: float = 1.0,
         segments: int,
         step_s: float,
         every_s: float | None,
@@ -59,6 +61,7 @@ class StreamAnalysis:
     ) -> None:
         self._source, self._labels = source, labels
         self._step_s, self._every_s, self._max_staleness_s = step_s, every_s, max_staleness_s
+        self._temperature = temperature
         self._window = LogitWindow(segments, len(labels))
         self._decider = Decider(rules, labels, source)
         self._watched = None if rules.watched is None else tuple(sorted(rules.watched))
@@ -82,7 +85,8 @@ class StreamAnalysis:
         self._window.add(stamp.slot, frame.logits)
         if not self._is_due(stamp.slot):
             return Finding(reset, None, events)
-        decision = self._decider.add(softmax(self._window.mean()), stamp, warming_up=self._window.warming_up)
+        scores = softmax(self._window.mean(), temperature=self._temperature)
+        decision = self._decider.add(scores, stamp, warming_up=self._window.warming_up)
         return Finding(reset, self._prediction(frame, decision.scores), events + decision.events)
 
     def end_stretch(self) -> tuple[ActionEvent, ...]:

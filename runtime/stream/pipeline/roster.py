@@ -100,8 +100,8 @@ class StreamRoster:
             if self._closed:
                 raise ValueError("the pipeline is over: no stream can be added")
             name = stream_name(uri, {stream.name for stream in self._streams.values()})
-            number, labels, annotated = next(self._numbers), self._spec.labels, self._record is not None
-            stream = Stream(number, name, uri, labels, self._settings, self._rules, annotated=annotated)
+            number, annotated = next(self._numbers), self._record is not None
+            stream = Stream(number, name, uri, self._spec, self._settings, self._rules, annotated=annotated)
             self._streams[number] = stream
             self._turns.append(stream)
             self._start_next()

@@ -6,6 +6,7 @@ import time
 from enum import Enum, auto
 
 from pptsn.runtime.frames.stamp import FrameStamp
+from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.stream.actions.analysis import InferredFrame, StreamAnalysis
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.actions.thresholds import DecisionRules
@@ -41,7 +42,7 @@ class Stream:
         number: int,
         name: str,
         uri: SourceUri,
-        labels: tuple[str, ...],
+        spec: ModelSpec,
         settings: StreamSettings,
         rules: DecisionRules,
         *,
@@ -53,8 +54,9 @@ class Stream:
         self.supervisor: StreamSupervisor | None = None
         self._analysis: StreamAnalysis | None = StreamAnalysis(
             uri.display,
-            labels,
+            spec.labels,
             rules,
+            temperature=spec.temperature,
             segments=settings.segments,
             step_s=settings.step_s,
             every_s=settings.every_s,

@@ -7,7 +7,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
-from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.classify.results import Classification, Failure, softmax
 from pptsn.runtime.decoding.clips import Excerpt
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
@@ -66,6 +66,14 @@ def test_a_model_says_how_clips_are_looked_at_where_nobody_else_does(
         left, told = recognizer.classify(clips[0], **given), recognizer.classify(clips[0], **(own | given))
     assert left.protocol == told.protocol == tiny_spec(**own).protocol.but(**given)
     np.testing.assert_array_equal(left.logits, told.logits)
+
+
+def test_scores_are_those_of_the_models_temperature(tmp_path: Path, model: Path, clips: list[Path]) -> None:
+    warm = write_tiny_model(tmp_path / "m.onnx", temperature=2.0)
+    with Recognizer.open(model) as plain, Recognizer.open(warm) as warmed:
+        expected, found = plain.classify(clips[0], segments=2), warmed.classify(clips[0], segments=2)
+    np.testing.assert_array_equal(found.logits, expected.logits)
+    np.testing.assert_allclose(found.scores, softmax(expected.logits / 2), rtol=1e-6)
 
 
 def test_a_result_says_what_was_looked_at(model: Path, clips: list[Path]) -> None:

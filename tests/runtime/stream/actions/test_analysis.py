@@ -46,10 +46,13 @@ def test_a_prediction_has_the_times_of_the_frames_stamp():
     assert (stages.queued_s, stages.inferred_s) == (frame.queued_s, frame.inferred_s)
 
 
-def test_scores_are_those_of_the_mean_over_the_window():
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_scores_are_those_of_the_mean_over_the_window(temperature: float):
     rows = [(float(slot), 0.0) for slot in range(6)]
-    made = predictions(analysis_of(), [frame_at(slot, row) for slot, row in enumerate(rows)])
-    np.testing.assert_allclose(made[-1].scores, softmax(np.array([3.5, 0.0], np.float32)), rtol=1e-6)
+    analysis = analysis_of(temperature=temperature)
+    made = predictions(analysis, [frame_at(slot, row) for slot, row in enumerate(rows)])
+    expected = softmax(np.array([3.5, 0.0], np.float32) / np.float32(temperature))
+    np.testing.assert_allclose(made[-1].scores, expected, rtol=1e-6)
     assert [prediction.number for prediction in made] == list(range(6))
     assert [prediction.warming_up for prediction in made] == [True, True, True, False, False, False]
     assert made[-1].window_s == 4 * STEP_S
