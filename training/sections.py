@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -12,6 +12,8 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS, RESNET_VD
 
 INVERSE_FREQUENCY = "inverse_frequency"
+MULTI_SCALE: Final = "multi_scale"
+COLOURS = ("brightness", "contrast", "saturation", "hue")
 
 
 class Section(BaseModel):
@@ -164,10 +166,39 @@ class OptimizerSection(Section):
 
 
 class AugmentationSection(Section):
-    """mixup_alpha: of Beta(alpha, alpha), 0 for no mixup.  label_smoothing: share spread over all classes."""
+    """What is drawn for the clips of the training list, once for all frames of one.
+
+    mixup_alpha: of Beta(alpha, alpha), 0 for no mixup.  label_smoothing: share spread over all classes.
+    crop: multi_scale, as published, or random_resized, with crop_area and crop_ratio, the ranges [lowest, highest]
+    of its share of the frame and of its width to its height; None for 0.08 to 1 and 3/4 to 4/3.
+    brightness, contrast, saturation: how far factors of these may be from 1, 0 for no change.  hue: how far it may
+    be turned, in turns.
+    """
 
     mixup_alpha: float = Field(default=0.2, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    crop: Literal["multi_scale", "random_resized"] = MULTI_SCALE
+    crop_area: tuple[float, float] | None = None
+    crop_ratio: tuple[float, float] | None = None
+    brightness: float = Field(default=0, ge=0, le=10)
+    contrast: float = Field(default=0, ge=0, le=10)
+    saturation: float = Field(default=0, ge=0, le=10)
+    hue: float = Field(default=0, ge=0, le=0.5)
+
+    @model_validator(mode="after")
+    def _ranges_of_a_crop(self) -> AugmentationSection:
+        for name, most in (("crop_area", 1), ("crop_ratio", 100)):
+            limits = getattr(self, name)
+            if limits is None:
+                continue
+            if self.crop == MULTI_SCALE:
+                raise ValueError(f"{name} needs crop: random_resized")
+            if not 0 < limits[0] <= limits[1] <= most:
+                shown = list(limits)
+                raise ValueError(
+                    f"{name} is {shown}, expected [LOWEST, HIGHEST], greater than 0 and {most} at most"
+                )
+        return self
 
 
 class EvaluationSection(Section):

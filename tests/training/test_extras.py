@@ -23,6 +23,7 @@ from tests.training.runs import make_lists, tiny_recipe
 
 EXTRAS: dict[str, dict[str, object]] = {
     "model": {"precise_batch_norm": 7, "freeze": "res2"},
+    "augmentation": {"crop": "random_resized", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
     "optimizer": {"ema_decay": 0.8, "patience": 3, "class_weights": "inverse_frequency"},
 }
 

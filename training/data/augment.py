@@ -5,6 +5,7 @@ Frames are (H, W, 3) uint8 RGB; what is drawn is drawn once for a clip, so that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -25,6 +26,8 @@ _MAX_SCALE_STEPS = 1
 # A crop within so many pixels of the network's size is made that size, which saves it the resizing.
 _SNAP_PX = 2
 _FLIP_PROBABILITY = 0.5
+# To draw a random-resized crop that lies within the frame.
+_TRIES = 10
 # Positions of a crop as quarters of the margin in x and y: corners, centre, edge middles, quarter points.
 _POSITIONS = (
     (0, 0), (4, 0), (0, 4), (4, 4), (2, 2),
@@ -73,8 +76,39 @@ def crop_boxes(frame_width: int, frame_height: int, *, crop_width: int, crop_hei
     return boxes
 
 
-def draw_crop(frame_width: int, frame_height: int, *, size: int, rng: np.random.Generator) -> tuple[Box, bool]:
-    """Draw the box of a multi-scale crop, and whether it is mirrored (p = 0.5), for the frames of one clip.
+@dataclass(frozen=True, kw_only=True)
+class ResizedCrop:
+    """A random-resized crop: a part of any place, size and shape within these ranges (lowest, highest).
+
+    area: of the part, as a share of the frame.  ratio: of its width to its height.
+    """
+
+    area: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def draw(self, frame_width: int, frame_height: int, rng: np.random.Generator) -> Box:
+        """Draw the box for the frames of one clip (Szegedy et al., arXiv 1409.4842, section 6).
+
+        The area is uniform, and so is the logarithm of the ratio.  Where none that is drawn fits the frame,
+        it is the largest part in the middle that the range of ratios allows.
+        """
+        low, high = self.ratio
+        for _ in range(_TRIES):
+            area = rng.uniform(*self.area) * frame_width * frame_height
+            ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
+            width, height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < width <= frame_width and 0 < height <= frame_height:
+                left = int(rng.integers(frame_width - width + 1))
+                top = int(rng.integers(frame_height - height + 1))
+                return Box(left, top, left + width, top + height)
+        width = min(frame_width, max(1, round(frame_height * high)))
+        height = min(frame_height, max(1, round(frame_width / low)))
+        left, top = (frame_width - width) // 2, (frame_height - height) // 2
+        return Box(left, top, left + width, top + height)
+
+
+def draw_crop(frame_width: int, frame_height: int, *, size: int, rng: np.random.Generator) -> Box:
+    """Draw the box of a multi-scale crop for the frames of one clip.
 
     Raises InputError where the frame is smaller than the network's `size`.
     """
@@ -83,14 +117,19 @@ def draw_crop(frame_width: int, frame_height: int, *, size: int, rng: np.random.
     sizes = crop_sizes(min(frame_width, frame_height), size)
     width, height = sizes[rng.integers(len(sizes))]
     boxes = crop_boxes(frame_width, frame_height, crop_width=width, crop_height=height)
-    box = boxes[rng.integers(len(boxes))]
-    return box, bool(rng.random() < _FLIP_PROBABILITY)
+    return boxes[rng.integers(len(boxes))]
 
 
-def training_crops(frames: Sequence[Frame], *, size: int, rng: np.random.Generator) -> Frame:
-    """Return one random crop and flip of equally sized `frames`, (T, size, size, 3) uint8, a new array."""
+def training_crops(
+    frames: Sequence[Frame], *, size: int, rng: np.random.Generator, crop: ResizedCrop | None = None
+) -> Frame:
+    """Return one random crop and flip (p = 0.5) of equally sized `frames`, (T, size, size, 3) uint8, a new array.
+
+    crop: None for a multi-scale crop, see `draw_crop`.
+    """
     height, width = frames[0].shape[:2]
-    box, flipped = draw_crop(width, height, size=size, rng=rng)
+    box = draw_crop(width, height, size=size, rng=rng) if crop is None else crop.draw(width, height, rng)
+    flipped = rng.random() < _FLIP_PROBABILITY
     crops = np.empty((len(frames), size, size, 3), np.uint8)
     for frame, out in zip(frames, crops, strict=True):
         part = frame[box.top : box.bottom, box.left : box.right]

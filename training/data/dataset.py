@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,14 +16,15 @@ from pptsn.runtime.frames.sampling import centre_indices, training_indices
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.damage import require_sound
-from pptsn.training.data.augment import training_crops, validation_crops
+from pptsn.training.data.augment import ResizedCrop, training_crops, validation_crops
+from pptsn.training.data.colour import ColourJitter, jitter_clip
 
 Crops = npt.NDArray[np.uint8]
 
 MODES = ("train", "val")
 
-# Random streams of a clip: one for its frames, one for its crop and flip.
-_FRAME_STREAM, _CROP_STREAM = 0, 1
+# Random streams of a clip: one for its frames, one for its crop and flip, one for its colours.
+_FRAME_STREAM, _CROP_STREAM, _COLOUR_STREAM = 0, 1, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class ClipSettings:
     num_seg: frames taken from each clip.
     short_side, crop_size: of the resized frame and of the square crop, in pixels.
     mean, std: of RGB in 0..1.
+    crop, jitter: in training; by default a multi-scale crop, and colours as they are.
     max_unreadable: the share of a list, 0..1, that may be unreadable before loading fails.
     """
 
@@ -41,6 +43,8 @@ class ClipSettings:
     crop_size: int = 224
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    crop: ResizedCrop | None = None
+    jitter: ColourJitter = field(default_factory=ColourJitter)
     max_unreadable: float = 0.05
 
     def __post_init__(self) -> None:
@@ -55,7 +59,7 @@ class ClipSettings:
 def clip_crops(sample: Sample, *, mode: str, settings: ClipSettings, key: Sequence[int] = (0,)) -> Crops:
     """Return the crops of one clip, (num_seg, crop_size, crop_size, 3) uint8 RGB.
 
-    mode: `train` draws frames, crop and flip at random; `val` takes the centre frames and their centre crops.
+    mode: `train` draws frames, crop, flip and colours; `val` takes the centre frames and their centre crops.
     key: whole numbers (seed, epoch, index in the list) that the random choices follow from, and nothing else does:
         neither the process that loads the clip nor what was loaded before it.
     Raises InputError where the clip cannot be read.
@@ -65,7 +69,10 @@ def clip_crops(sample: Sample, *, mode: str, settings: ClipSettings, key: Sequen
     frames = _sampled_frames(sample, settings, key if mode == "train" else None)
     if mode == "val":
         return validation_crops(frames, size=settings.crop_size)
-    return training_crops(frames, size=settings.crop_size, rng=np.random.default_rng([*key, _CROP_STREAM]))
+    rng = np.random.default_rng([*key, _CROP_STREAM])
+    crops = training_crops(frames, size=settings.crop_size, rng=rng, crop=settings.crop)
+    jitter_clip(crops, settings.jitter, np.random.default_rng([*key, _COLOUR_STREAM]))
+    return crops
 
 
 def _sampled_frames(sample: Sample, settings: ClipSettings, key: Sequence[int] | None) -> list[Crops]:

@@ -12,9 +12,12 @@ from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.model.labels import kinetics400, read_labels
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.training.data.augment import ResizedCrop
+from pptsn.training.data.colour import ColourJitter
 from pptsn.training.data.dataset import ClipSettings
 from pptsn.training.data.loader import batch_count
 from pptsn.training.recipe import Recipe
+from pptsn.training.sections import COLOURS, MULTI_SCALE, AugmentationSection
 
 
 def labels_of(recipe: Recipe) -> tuple[str, ...]:
@@ -73,8 +76,17 @@ def clip_settings(recipe: Recipe) -> ClipSettings:
         num_seg=recipe.model.num_seg,
         short_side=recipe.model.short_side,
         crop_size=recipe.model.crop_size,
+        crop=_resized_crop(recipe.augmentation),
+        jitter=ColourJitter(**{name: getattr(recipe.augmentation, name) for name in COLOURS}),
         max_unreadable=recipe.data.max_unreadable,
     )
+
+
+def _resized_crop(augmentation: AugmentationSection) -> ResizedCrop | None:
+    if augmentation.crop == MULTI_SCALE:
+        return None
+    ranges = {"area": augmentation.crop_area, "ratio": augmentation.crop_ratio}
+    return ResizedCrop(**{name: limits for name, limits in ranges.items() if limits is not None})
 
 
 def steps_per_epoch(recipe: Recipe, clips: int, *, clips_per_step: int) -> int:

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.training.data.augment import Box, crop_boxes, crop_sizes, draw_crop, training_crops, validation_crops
+from pptsn.training.data.augment import (
+    Box,
+    ResizedCrop,
+    crop_boxes,
+    crop_sizes,
+    draw_crop,
+    training_crops,
+    validation_crops,
+)
 
 
 def ramp(width: int, height: int) -> np.ndarray:
@@ -49,16 +57,14 @@ def test_each_edge_is_rounded_half_to_even_so_that_crops_vary_by_a_pixel() -> No
     assert boxes[3] == Box(10, 10, 31, 31)
 
 
-def test_sizes_positions_and_flips_are_drawn_evenly() -> None:
+def test_sizes_and_positions_are_drawn_evenly() -> None:
     rng = np.random.default_rng(1)
     draws = [draw_crop(341, 256, size=224, rng=rng) for _ in range(13000)]
-    flips = sum(flipped for _, flipped in draws)
-    assert 6200 < flips < 6800
-    smallest = Counter((box.left, box.top) for box, _ in draws if (box.right - box.left) <= 169)
+    smallest = Counter((box.left, box.top) for box in draws if (box.right - box.left) <= 169)
     # Of 13 positions, each of the two pairs with the smallest width; none twice as often as another.
     assert min(smallest.values()) > 50
     sides = (256, 224, 192, 168)
-    widths = Counter(min(sides, key=lambda side: abs(side - (box.right - box.left))) for box, _ in draws)
+    widths = Counter(min(sides, key=lambda side: abs(side - (box.right - box.left))) for box in draws)
     # Of the ten pairs, two have the largest width and two the smallest.
     assert [round(widths[side] / 1300) for side in sides] == [2, 3, 3, 2]
 
@@ -75,10 +81,17 @@ def test_all_frames_of_a_clip_are_cropped_and_flipped_alike() -> None:
     assert seen == {True, False}
 
 
+def test_half_of_the_clips_are_mirrored() -> None:
+    rng = np.random.default_rng(1)
+    rows = [training_crops([ramp(12, 9)], size=8, rng=rng)[0, 0, :, 0].astype(int) for _ in range(1000)]
+    assert 440 < sum(row[0] > row[-1] for row in rows) < 560
+
+
 def test_a_training_crop_is_its_box_resized_and_mirrored() -> None:
     frame = ramp(85, 64)
     for seed in range(20):
-        box, flipped = draw_crop(85, 64, size=48, rng=np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        box, flipped = draw_crop(85, 64, size=48, rng=rng), rng.random() < 0.5
         (crop,) = training_crops([frame], size=48, rng=np.random.default_rng(seed))
         row = crop[0, ::-1, 0] if flipped else crop[0, :, 0]
         scale = (box.right - box.left) / 48
@@ -98,3 +111,41 @@ def test_frames_smaller_than_the_crop_are_refused() -> None:
         validation_crops([ramp(85, 64)], size=65)
     with pytest.raises(InputError, match="smaller than the crop of 65x65"):
         training_crops([ramp(85, 64)], size=65, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("crop", [ResizedCrop(), ResizedCrop(area=(0.1, 0.2)), ResizedCrop(ratio=(1.0, 1.0))])
+def test_a_random_resized_crop_has_an_area_and_a_ratio_of_its_ranges_anywhere(crop: ResizedCrop) -> None:
+    rng, width, height = np.random.default_rng(1), 341, 256
+    boxes = [crop.draw(width, height, rng) for _ in range(2000)]
+    sides = np.array([(box.right - box.left, box.bottom - box.top) for box in boxes], float)
+    shares, ratios = sides.prod(axis=1) / (width * height), sides[:, 0] / sides[:, 1]
+    # Sides are whole pixels.
+    assert crop.area[0] * 0.98 < shares.min() < crop.area[0] * 1.1
+    assert shares.max() < crop.area[1] * 1.02
+    assert crop.ratio[0] * 0.97 < ratios.min() <= ratios.max() < crop.ratio[1] * 1.03
+    if crop.area[1] < 0.5:  # all that is drawn fits
+        assert shares.mean() == pytest.approx(np.mean(crop.area), rel=0.02)
+        assert np.log(ratios).mean() == pytest.approx(np.log(crop.ratio).mean(), abs=0.02)
+    for low, high, end in (("left", "right", width), ("top", "bottom", height)):
+        places = np.array([[getattr(box, low), getattr(box, high)] for box in boxes])
+        assert places.min() == 0
+        assert places.max() == end
+        assert (places[:, 0] < places[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [((400, 20), Box(186, 0, 213, 20)), ((20, 400), Box(0, 186, 20, 213)), ((40, 40), Box(0, 0, 40, 40))],
+)
+def test_where_none_fits_it_is_the_largest_in_the_middle(size: tuple[int, int], box: Box) -> None:
+    crop = ResizedCrop(area=(1.0, 1.0), ratio=(3 / 4, 4 / 3))
+    rng = np.random.default_rng(1)
+    found = {crop.draw(*size, rng) for _ in range(20)}
+    assert box in found
+    assert all(b.right - b.left <= size[0] and b.bottom - b.top <= size[1] for b in found)
+
+
+def test_all_frames_have_the_same_random_resized_crop() -> None:
+    crops = training_crops([ramp(85, 64)] * 3, size=48, rng=np.random.default_rng(3), crop=ResizedCrop())
+    assert crops.shape == (3, 48, 48, 3)
+    assert (crops == crops[0]).all()
