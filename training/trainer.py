@@ -20,6 +20,7 @@ import numpy as np
 from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
+from pptsn.training.data.doubts import doubts
 from pptsn.training.data.inputs import (
     SampleLists,
     clip_settings,
@@ -95,6 +96,8 @@ def train(
                 recipe, run, labels=labels, samples=samples, display=display, ranks=ranks, precision=precision
             )
         trainer.start(resumption, any_ranks=resume_ranks)
+        for line in doubts(recipe, samples, labels):
+            display.line(line)
         try:
             return trainer.run_epochs()
         except KeyboardInterrupt as error:
