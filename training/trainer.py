@@ -278,7 +278,10 @@ class Trainer:
         self._learner.optimizer.drop()  # of a last group that unreadable clips left incomplete
         if not losses:
             cause = "has fewer readable clips than one step takes"
-            raise UsageError("training list", cause, "lower optimizer.batch_size or optimizer.accumulate")
+            remedy = (
+                "repair it, as `pptsn data check` tells, or lower optimizer.batch_size or optimizer.accumulate"
+            )
+            raise UsageError("training list", cause, remedy)
         return float(np.mean(losses)), loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
 
     def _step(self, writer: RunWriter, bar: Bar, *, own_losses: list[float], clips: list[str]) -> float:

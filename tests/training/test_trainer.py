@@ -185,6 +185,16 @@ def test_an_unreadable_clip_is_counted_wrong_and_recorded(tmp_path):
     assert epoch["val_top1"] <= 2 / 3
 
 
+def test_where_unreadable_clips_leave_no_step_the_remedy_is_told_and_no_folder_stays(tmp_path):
+    recipe = tiny_recipe(make_lists(tmp_path, train=4, val=1), batch_size=4)
+    (tmp_path / "train 2.mp4").write_bytes(b"no video")
+    with pytest.raises(
+        UsageError, match=r"fewer readable clips than one step takes; repair it, as `pptsn data check"
+    ):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_starts_from_the_pretrained_weights(lists, tmp_path, monkeypatch):
     state = state_of(PPTSN(18, 3))
     save_weights(state, tmp_path / "start.pdparams")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +20,32 @@ _NAME_A_FILE = "name Kinetics-400's train.csv, val.csv or test.csv, or the folde
 _SECONDS_OFF = (0, -1, 1)
 
 
-def annotation_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files that `paths` name; a folder stands for the CSV files in it.
+def read_annotations(paths: Sequence[Path], *, note: Callable[[str], None]) -> list[Annotation]:
+    """Return the clips that the files at `paths` name; a folder stands for the CSV files in it.
 
-    Raises InputError for a folder without any.
+    note: told of a file in a folder that is left out, as it has no classes: a test set whose were not published.
+    Raises InputError for a folder without any other, and what `read_kinetics` raises.
     """
-    files: list[Path] = []
+    found: list[Annotation] = []
     for path in paths:
-        inside = sorted(path.glob("*.csv")) if path.is_dir() else [path]
-        if not inside:
-            raise InputError(path, "holds no CSV file", _NAME_A_FILE)
-        files += inside
-    return files
+        found += _read_folder(path, note) if path.is_dir() else read_kinetics(path)
+    return found
+
+
+def _read_folder(folder: Path, note: Callable[[str], None]) -> list[Annotation]:
+    read = []
+    for file in sorted(folder.glob("*.csv")):
+        try:
+            read.append(read_kinetics(file))
+        except _WithoutClassesError as error:
+            note(f"{file}: left out, as it {error.cause}")
+    if not read:
+        raise InputError(folder, "holds no CSV file with classes", _NAME_A_FILE)
+    return [clip for clips in read for clip in clips]
+
+
+class _WithoutClassesError(InputError):
+    """The file says which clips there are, and not what they show."""
 
 
 def read_kinetics(path: Path) -> list[Annotation]:
@@ -78,7 +92,7 @@ def _rows(path: Path) -> Iterator[_Row]:
 def _check_columns(path: Path, columns: Sequence[str]) -> None:
     if "youtube_id" in columns and "label" not in columns:
         cause = "has no column `label`: the classes of this test set were not published"
-        raise InputError(path, cause, "leave it out; the published figures are of the validation list")
+        raise _WithoutClassesError(path, cause, "leave it out; the published figures are of the validation list")
     if not set(_NEEDED) <= set(columns):
         got = ",".join(columns)[:80]
         cause = f"expected the columns {','.join(_NEEDED)},split,is_cc, got {got!r}"

@@ -37,15 +37,16 @@ def k400(
 
     Example: pptsn data k400 annotations/ --clips data/k400/videos --output data/k400
     """
+    from pptsn.runtime.base.progress import print_note
     from pptsn.runtime.classify.lists import check_list_format
     from pptsn.runtime.model.labels import kinetics400
-    from pptsn.training.datasets.kinetics import annotation_files, read_kinetics
+    from pptsn.training.datasets.kinetics import read_annotations
     from pptsn.training.datasets.listing import in_both, list_clips, write_lists
     from pptsn.training.datasets.stored import StoredClips
 
     check_list_format(format)
     with looking():
-        annotated = [clip for path in annotation_files(annotations) for clip in read_kinetics(path)]
+        annotated = read_annotations(annotations, note=print_note)
         made = list_clips(annotated, StoredClips(clips, format=format), format=format, prefix=prefix)
     lists = {f"{split}.list": made[split] for split in ("train", "val", "test") if split in made}
     write_lists(output, lists, kinetics400())

@@ -194,6 +194,22 @@ def test_what_is_no_annotation_file_is_one_line(tmp_path: Path, run, text: str, 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_test_set_without_classes_in_the_folder_is_left_out_and_told(
+    tmp_path: Path, run, annotations: Path
+) -> None:
+    write_csv(annotations / "test.csv", "x,1,2,test", header="youtube_id,time_start,time_end,split")
+    clips = touch(tmp_path / "videos", "0wAiWYDW0k0.mp4", "RpqgUQBrjc8.mp4")
+    ending = run("data", "k400", annotations, "--clips", clips, "-o", tmp_path / "out")
+    assert ending.code == 0
+    assert f"{annotations / 'test.csv'}: left out, as it has no column `label`: the classes" in ending.err
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.list")) == ["train.list", "val.list"]
+    for name in ("train.csv", "val.csv"):
+        (annotations / name).unlink()
+    ending = run("data", "k400", annotations, "--clips", clips, "-o", tmp_path / "again")
+    assert (ending.code, (tmp_path / "again").exists()) == (1, False)
+    assert f"{annotations}: holds no CSV file with classes" in ending.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("classes", "year"), [(600, "Kinetics-600"), (700, "Kinetics-700")])
 def test_annotation_files_of_another_year_are_refused(tmp_path: Path, run, classes: int, year: str) -> None:
     """Of the later sets most classes are those of the first, with other numbers."""
