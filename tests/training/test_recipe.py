@@ -95,7 +95,7 @@ def test_overrides_replace_values():
         ("amp=[1", "its value is no YAML"),
         ("seed=2024-99-99", "its value is no YAML (month must be in 1..12)"),
         ("seed=!!int ''", "its value is no YAML"),
-        ("seed=" + "[" * 3000, "its value is no YAML (it is nested too deeply)"),
+        ("seed=" + "[" * 1200, "its value is no YAML (it is nested too deeply)"),
         (f"seed={['x'] * 100}", "seed is ['x'"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_wrong_value_is_one_line_that_names_the_key(override, message):
     [
         (None, InputError, "cannot be read"),
         ("model: [", UsageError, "is no YAML"),
-        ("[" * 3000, UsageError, "is no YAML .it is nested too deeply"),
+        ("[" * 1200, UsageError, "is no YAML .it is nested too deeply"),
         ("seed: 2024-99-99", UsageError, "is no YAML .month must be"),
         ("just text", UsageError, "holds no sections"),
         ("model: {depth: 18}", UsageError, "data is missing"),

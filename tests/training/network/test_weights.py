@@ -13,18 +13,24 @@ from pptsn.training.network.weights import (
     state_of,
     weights_digest,
 )
-from tests.training.checkpoints import named_state, network_state
+from tests.training.checkpoints import named_state
+from tests.training.narrow import narrow_networks
 from tests.training.published import seeded_state
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, np.ndarray]:
-    return network_state()
+    return state_of(_narrow(18, 3))
 
 
 @pytest.fixture
 def model() -> PPTSN:
-    return PPTSN(18, 3)
+    return _narrow(18, 3)
+
+
+def _narrow(depth: int, classes: int) -> PPTSN:
+    with narrow_networks(shallow=False):
+        return PPTSN(depth, classes)
 
 
 def _backbone(state: dict[str, np.ndarray], **classifier: np.ndarray) -> dict[str, np.ndarray]:
@@ -32,11 +38,9 @@ def _backbone(state: dict[str, np.ndarray], **classifier: np.ndarray) -> dict[st
     return {n.removeprefix(prefix): a for n, a in state.items() if n.startswith(prefix)} | classifier
 
 
-@pytest.mark.parametrize(
-    "depth", [18, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (34, 101, 152)), 50, 200]
-)
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152, 200])
 def test_depth_and_classes_are_told_from_the_shapes(depth):
-    state = {name: np.zeros(value.shape, np.float32) for name, value in PPTSN(depth, 7).state_dict().items()}
+    state = {name: np.zeros(value.shape, np.float32) for name, value in _narrow(depth, 7).state_dict().items()}
     checkpoint = inspect_checkpoint(state, path="x")
     assert (checkpoint.kind, checkpoint.depth, checkpoint.classes) == ("full", depth, 7)
     assert checkpoint.architecture == RESNET_VD
@@ -67,7 +71,7 @@ def test_the_classifier_of_a_backbone_file_is_listed_and_left_out(tmp_path, stat
 
 def test_the_classifier_of_a_full_checkpoint_can_be_left_out(tmp_path, state):
     save_weights(state, tmp_path / "a.pdparams")
-    other = PPTSN(18, 9)
+    other = _narrow(18, 9)
     report = load_weights(other, tmp_path / "a.pdparams", backbone_only=True)
     assert report.left_out == ("head.fc.weight", "head.fc.bias")
     name = "backbone.bb_3_1.conv1._conv.weight"
@@ -79,7 +83,7 @@ def test_missing_unexpected_and_mis_shaped_entries_are_all_named(tmp_path, state
     damaged = dict(state)
     damaged["backbone.bb_0_0.extra"] = np.zeros(3, np.float32)
     del damaged["backbone.bb_1_0.short._batch_norm._mean"]
-    damaged["backbone.conv1_2._conv.weight"] = np.zeros((32, 32, 5, 5), np.float32)
+    damaged["backbone.conv1_2._conv.weight"] = np.zeros((8, 8, 5, 5), np.float32)
     save_weights(_backbone(damaged) if backbone else damaged, tmp_path / "a.pdparams")
     before = state_of(model)
     with pytest.raises(ModelError) as caught:
@@ -87,7 +91,7 @@ def test_missing_unexpected_and_mis_shaped_entries_are_all_named(tmp_path, state
     message = str(caught.value)
     assert "1 missing (backbone.bb_1_0.short._batch_norm._mean)" in message
     assert "1 unexpected (backbone.bb_0_0.extra)" in message
-    assert "backbone.conv1_2._conv.weight (32, 32, 5, 5) instead of (32, 32, 3, 3)" in message
+    assert "backbone.conv1_2._conv.weight (8, 8, 5, 5) instead of (8, 8, 3, 3)" in message
     assert weights_digest(state_of(model)) == weights_digest(before), "loaded in part"
 
 
