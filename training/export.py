@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
-from pptsn.runtime.base.files import atomic_folder, read_small
+from pptsn.runtime.base.files import atomic_folder
 from pptsn.runtime.decoding.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
@@ -25,11 +25,12 @@ from pptsn.runtime.model.export_folder import (
     write_digests,
 )
 from pptsn.runtime.model.labels import kinetics400, read_labels
-from pptsn.runtime.model.spec import MOST_SPEC_BYTES, RESNET_VD, ModelSpec
+from pptsn.runtime.model.spec import RESNET_VD, ModelSpec
 from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.graph import Logits, eager_view_function, save_graph
+from pptsn.training.network.starting import sidecar_of, spec_beside
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_checkpoint, state_of, weights_digest
 
 MODEL_NAME = "model"
@@ -132,20 +133,16 @@ def real_crops(clips: Sequence[Source], spec: ModelSpec) -> Frame:
 
 def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
     """Return the spec of `checkpoint`: from the file beside it where there is one, with `options` on top."""
-    digest = weights_digest(checkpoint.arrays)
-    beside = sidecar_of(checkpoint.path)
-    if not checkpoint.labels and beside.exists():
-        spec = _read_sidecar(beside)
-        if spec.weights_digest != digest:
-            cause = f"describes other weights than {checkpoint.path.name}"
-            raise ModelError(beside, cause, "fetch both files again, or remove it and pass the options")
+    beside = None if checkpoint.labels else spec_beside(checkpoint)
+    if beside is not None:
+        spec = beside
     else:
         labels = () if options.labels else checkpoint.labels or _published_labels(checkpoint)
         spec = ModelSpec(
             architecture=checkpoint.architecture,
             depth=checkpoint.depth,
             labels=labels or ("",),
-            weights_digest=digest,
+            weights_digest=weights_digest(checkpoint.arrays),
         )
     changes: dict[str, Any] = {
         name: value
@@ -160,22 +157,9 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
         raise UsageError("export", error.cause, "choose another --crop-size or --short-side") from error
     if spec.classes != checkpoint.classes:
         cause = f"are {spec.classes}, but {checkpoint.path.name} has {checkpoint.classes} classes"
-        raise ModelError(options.labels or beside, f"its labels {cause}", "pass the labels of its training set")
+        source = options.labels or sidecar_of(checkpoint.path)
+        raise ModelError(source, f"its labels {cause}", "pass the labels of its training set")
     return spec
-
-
-def sidecar_of(weights: Path) -> Path:
-    """Return where the spec of `NAME.pdparams` lies: `NAME.spec.json` beside it."""
-    return weights.with_suffix(".spec.json")
-
-
-def _read_sidecar(path: Path) -> ModelSpec:
-    try:
-        text = read_small(path, MOST_SPEC_BYTES)
-    except OSError as error:
-        cause = f"cannot be read ({error.strerror})"
-        raise ModelError(path, cause, "make it readable, or remove it and pass the options") from error
-    return ModelSpec.from_json(text, source=path)
 
 
 def _published_labels(checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -64,11 +65,16 @@ class Bar:
 
 
 def epoch_line(values: Mapping[str, Any], epochs: int, unreadable: int) -> str:
-    """Return the line of an epoch: `values` are those of its record, `epochs` all, `unreadable` clips."""
+    """Return the line of an epoch: `values` are those of its record, `epochs` all, `unreadable` clips.
+
+    The time to the last one is what all others take if they are as this one; a run may end before it.
+    """
     validation = "validation of the averaged weights" if values["val_averaged"] else "validation"
     text = (
         f"epoch {values['epoch']:>3}/{epochs}  loss {values['train_loss']:.3f}  {validation}: loss "
         f"{values['val_loss']:.3f}  top-1 {100 * values['val_top1']:5.1f} %  top-5 "
         f"{100 * values['val_top5']:5.1f} %  {values['duration_s']:.1f} s"
     )
+    if left := epochs - values["epoch"]:
+        text += f"  {timedelta(seconds=round(left * values['duration_s']))} to epoch {epochs}"
     return text + (f"  {unreadable} clips unreadable" if unreadable else "")

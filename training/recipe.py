@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
 from pptsn.runtime.base.files import read_small
+from pptsn.runtime.base.progress import print_note
 
 try:
     import yaml
@@ -31,6 +32,8 @@ except ImportError as error:
 
 # What may differ between a run and its resumption, because the weights do not depend on it.
 NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience")
+# Keys of older recipes that are read and mean nothing any more, by section, with what takes their place.
+_RETIRED = {"model": {"pretrained_backbone_only": "a classifier of other classes is replaced without being asked"}}
 
 
 class Recipe(Section):
@@ -86,7 +89,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 def parse_recipe(values: dict[str, Any], *, source: object) -> Recipe:
     """Return the recipe that `values` describe; `source` names them in errors.  Raises UsageError."""
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(_without_retired(values, source))
     except ValidationError as error:
         problems = error.errors()
         unknown = [p for p in problems if p["type"] == "extra_forbidden"]
@@ -106,6 +109,20 @@ def changed_keys(old: Recipe, new: Recipe) -> list[str]:
 def _told(value: object) -> str:
     """Return a value as it stands in errors: lists may have a number for each of hundreds of classes."""
     return _shortened(str(value)) if isinstance(value, list) else str(value)
+
+
+def _without_retired(values: dict[str, Any], source: object) -> dict[str, Any]:
+    """Return `values` without retired keys; those that were set are named."""
+    kept = dict(values)
+    for name, keys in _RETIRED.items():
+        section = kept.get(name)
+        if not isinstance(section, dict):
+            continue
+        kept[name] = {key: value for key, value in section.items() if key not in keys}
+        for key in keys:
+            if section.get(key):  # runs have recorded the default
+                print_note(f"{source}: {name}.{key} is read no more: {keys[key]}")
+    return kept
 
 
 def packaged_recipes() -> dict[str, Path]:

@@ -27,8 +27,8 @@ class ModelSection(Section):
 
     architecture, depth: one of those in `pptsn.runtime.model.spec.ARCHITECTURES`.
     classes: None takes the number of labels in `data.labels`, or 400 where there are none.
-    pretrained: a `.pdparams` file to start from: a full checkpoint or a backbone.
-    pretrained_backbone_only: leave the classifier of a full checkpoint, to train other classes.
+    pretrained: a `.pdparams` file to start from: a backbone, or a full checkpoint, whose classifier is kept where
+    it is of the same classes.
     sync_batch_norm: count batch norm's statistics over all ranks, on GPUs; the published recipe counts by rank.
     precise_batch_norm: count batch norm's statistics anew before each validation, over so many clips of the
     training list (of all ranks together, in whole batches, an epoch at most), see `learning.statistics`.
@@ -47,7 +47,6 @@ class ModelSection(Section):
     crop_size: int = Field(default=224, ge=1, le=LARGEST_SIDE)
     resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] = "fixed_ratio"
     pretrained: Path | None = None
-    pretrained_backbone_only: bool = False
     sync_batch_norm: bool = False
     precise_batch_norm: int | None = Field(default=None, ge=1, le=2**31)
     freeze: str | None = None
@@ -101,8 +100,8 @@ class DataSection(Section):
 class OptimizerSection(Section):
     """Steps and rates: see `optimizer.learning_rate` and `optimizer.RecipeOptimizer`.
 
-    batch_size: clips that go through the network at once.  accumulate: batches whose gradients are averaged for
-    one step, so that a step sees batch_size * accumulate clips.
+    batch_size: clips that go through the network at once; all of a list that has fewer.
+    accumulate: batches whose gradients are averaged for one step, which so sees batch_size * accumulate clips.
     clips_per_step: of all ranks together; accumulates as many batches as make so many, whatever the number of
     ranks, in place of `accumulate`.
     rates_for: clips a step that base_rate and warmup_rate are meant for: they are scaled by the clips that a step

@@ -27,15 +27,16 @@ from pptsn.training.data.inputs import (
     labels_of,
     model_spec,
     sample_lists,
-    steps_per_epoch,
 )
 from pptsn.training.data.loader import Loader
+from pptsn.training.data.steps import plan_steps
 from pptsn.training.learning.divergence import check_step, require_finite
-from pptsn.training.learning.learner import Learner, Steps
+from pptsn.training.learning.learner import Learner
 from pptsn.training.learning.optimizer import load_scaling, scaling_state
 from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.weights import apply_checkpoint, load_weights, weights_digest
+from pptsn.training.network.starting import start_from
+from pptsn.training.network.weights import apply_checkpoint, weights_digest
 from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
@@ -124,7 +125,8 @@ class Trainer:
         self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
         self._samples = samples
         self._data_digest = samples.digest()
-        self._steps = _steps(recipe, len(samples.train), ranks=ranks.count)
+        self._steps = plan_steps(recipe.optimizer, len(samples.train), ranks=ranks.count)
+        display.line(self._steps.line(recipe.optimizer))
         counts = np.bincount([sample.label for sample in samples.train], minlength=len(labels))
         self._learner = Learner(recipe, counts=counts, steps=self._steps, ranks=ranks, precision=precision)
         self.epoch = 0
@@ -148,7 +150,8 @@ class Trainer:
                 )
                 apply_checkpoint(self._learner.model, resumption.unaveraged or resumption.weights)
             elif self._ranks.is_first and self._recipe.model.pretrained is not None:
-                self._begin_with(self._recipe.model.pretrained)
+                weights = self._recipe.model.pretrained
+                self._display.line(start_from(self._learner.model, weights, labels=self._labels))
             self._learner.begin_average(resumption.weights if resumption else None)
         self._learner.take_first_state()
         (state, *_) = self._ranks.gather(dataclasses.asdict(resumption.state) if resumption else None)
@@ -160,18 +163,11 @@ class Trainer:
                 self._learner.optimizer.load_state(velocities, source=source)
             self._learner.optimizer.load_state(self._ranks.first_arrays(velocities), source=source)
 
-    def _begin_with(self, weights: Path) -> None:
-        report = load_weights(
-            self._learner.model, weights, backbone_only=self._recipe.model.pretrained_backbone_only
-        )
-        left_out = f", left out {', '.join(report.left_out)}" if report.left_out else ""
-        self._display.line(f"{weights}: loaded {report.loaded} entries ({report.kind}){left_out}")
-
     def run_epochs(self) -> TrainingResult:
         """Train the epochs that are left."""
         epochs = self._recipe.optimizer.epochs
         settings, workers = clip_settings(self._recipe), self._recipe.data.workers
-        size, seed = self._recipe.optimizer.batch_size, self._recipe.seed
+        size, seed = self._steps.batch_size, self._recipe.seed
         member = self._ranks.member
         with (
             self._open_writer() as writer,
@@ -254,7 +250,7 @@ class Trainer:
         clips = self._recipe.model.precise_batch_norm
         if clips is None:
             return
-        count = -(-clips // (self._recipe.optimizer.batch_size * self._ranks.count))
+        count = -(-clips // (self._steps.batch_size * self._ranks.count))
         batches = self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch))
         with self._display.bar("statistics of batch norm", total=count) as bar:
             self._learner.count_statistics(bar.each(itertools.islice(batches, count)))
@@ -333,10 +329,3 @@ class Trainer:
         self.epoch, self._learner.iteration = state.epoch, state.iteration
         self._best_epoch, self._best_top1, self._best_loss = state.best_epoch, state.best_top1, state.best_loss
         self._metrics_bytes = state.metrics_bytes
-
-
-def _steps(recipe: Recipe, clips: int, *, ranks: int) -> Steps:
-    batches = recipe.optimizer.batches_per_step(ranks)
-    clips_per_step = recipe.optimizer.batch_size * batches * ranks
-    per_epoch = steps_per_epoch(recipe, clips, clips_per_step=clips_per_step)
-    return Steps(batches=batches, clips=clips_per_step, per_epoch=per_epoch)

@@ -152,6 +152,14 @@ def test_changes_are_named_unless_the_weights_do_not_depend_on_them():
     assert changed_keys(old, new) == ["optimizer.epochs (100 → 7)", "seed (0 → 3)"]
 
 
+@pytest.mark.parametrize("value", [None, False, True])
+def test_a_retired_key_is_read_and_told_where_it_was_set(capsys, value):
+    model = {} if value is None else {"pretrained_backbone_only": value}
+    assert parse_recipe({**LISTS, "model": model}, source="old.yaml") == parse_recipe(LISTS, source="x")
+    note = "old.yaml: model.pretrained_backbone_only is read no more: a classifier of other classes is replaced"
+    assert (note in capsys.readouterr().err) == bool(value)
+
+
 def test_recipes_lists_and_pickles_do_not_need_paddle():
     code = "from pptsn.training import recipe\nfrom pptsn.training.network import weights\n"
     code += "import sys; print('paddle' in sys.modules)"

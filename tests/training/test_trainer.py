@@ -355,6 +355,9 @@ def test_an_accumulating_run_goes_on_to_the_bit(lists, tmp_path, monkeypatch):
     assert _digest(resumed.last_weights) == _digest(whole.last_weights)
 
 
-def test_a_step_of_more_clips_than_the_list_has_is_refused(lists, tmp_path):
-    with pytest.raises(UsageError, match=r"optimizer\.accumulate: makes steps of 12 clips, but .* list has 8"):
-        train(tiny_recipe(lists, accumulate=3), tmp_path / "run")
+def test_a_list_smaller_than_a_batch_is_one_step_an_epoch(lists, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    train(tiny_recipe(lists, batch_size=32, epochs=1), tmp_path / "run", display=Display(console))
+    steps = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "iteration"]
+    assert len(steps) == 1
+    assert "8 clips to train on: 1 step of 8 an epoch, as they are fewer than the 32" in console.file.getvalue()

@@ -15,7 +15,6 @@ from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.augment import ResizedCrop
 from pptsn.training.data.colour import ColourJitter
 from pptsn.training.data.dataset import ClipSettings
-from pptsn.training.data.loader import batch_count
 from pptsn.training.recipe import Recipe
 from pptsn.training.sections import COLOURS, MULTI_SCALE, AugmentationSection
 
@@ -87,26 +86,6 @@ def _resized_crop(augmentation: AugmentationSection) -> ResizedCrop | None:
         return None
     ranges = {"area": augmentation.crop_area, "ratio": augmentation.crop_ratio}
     return ResizedCrop(**{name: limits for name, limits in ranges.items() if limits is not None})
-
-
-def steps_per_epoch(recipe: Recipe, clips: int, *, clips_per_step: int) -> int:
-    """Return how many steps an epoch over `clips` has; what does not fill one is left out.
-
-    Raises UsageError where there is none.
-    """
-    steps = batch_count(clips, mode="train", batch_size=clips_per_step)
-    if not steps:
-        options = recipe.optimizer
-        key = (
-            "accumulate"
-            if options.accumulate > 1
-            else "clips_per_step"
-            if options.clips_per_step
-            else "batch_size"
-        )
-        cause = f"makes steps of {clips_per_step} clips, but the training list has {clips}"
-        raise UsageError(f"optimizer.{key}", cause, "lower it")
-    return steps
 
 
 def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) -> ModelSpec:

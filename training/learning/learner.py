@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.data.loader import Batch
+from pptsn.training.data.steps import Steps
 from pptsn.training.learning.averaging import WeightAverage
 from pptsn.training.learning.losses import class_weights, draw_mix, mixup_cross_entropy
 from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
@@ -30,18 +30,6 @@ from pptsn.training.recipe import Recipe
 
 # Streams of random numbers, so that none of them repeats another: the loader draws from (seed, epoch, ...) itself.
 _WEIGHTS_STREAM, _DROPOUT_STREAM, _MIXUP_STREAM = 101, 102, 103
-
-
-@dataclass(frozen=True)
-class Steps:
-    """What a step takes, and how many make an epoch.
-
-    batches: of each rank, whose gradients are added up.  clips: of all ranks.  per_epoch: steps.
-    """
-
-    batches: int
-    clips: int
-    per_epoch: int
 
 
 class Learner:

@@ -47,7 +47,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadReport:
-    """What `load_weights` did: the kind of checkpoint, the number of entries loaded, the names left out."""
+    """What `apply_checkpoint` did: the kind of checkpoint, the number of entries loaded, the names left out."""
 
     kind: str
     loaded: int
@@ -111,16 +111,11 @@ def inspect_checkpoint(arrays: Mapping[str, Array], *, path: str | Path) -> Chec
     )
 
 
-def load_weights(model: Any, path: str | Path, *, backbone_only: bool = False) -> LoadReport:
-    """Load a `.pdparams` file into `model`, as `build_network` made it, completely.
-
-    A backbone file fills the backbone and leaves the classifier as it is.
-    backbone_only: leave out the classifier of a full checkpoint as well, so that its classes may be others.
-    Raises what `read_checkpoint` and `apply_checkpoint` raise.
-    """
-    classes = None if backbone_only else model.classes
-    checkpoint = read_checkpoint(path, architecture=model.architecture, depth=model.depth, classes=classes)
-    return apply_checkpoint(model, _backbone_of(checkpoint) if backbone_only else checkpoint)
+def backbone_of(checkpoint: Checkpoint) -> Checkpoint:
+    """Return `checkpoint` without its classifier, whose names are added to what is left out."""
+    backbone = {name: array for name, array in checkpoint.arrays.items() if name.startswith(BACKBONE)}
+    left_out = checkpoint.left_out + tuple(name for name in checkpoint.arrays if name not in backbone)
+    return dataclasses.replace(checkpoint, kind="backbone", classes=None, arrays=backbone, left_out=left_out)
 
 
 def apply_checkpoint(model: Any, checkpoint: Checkpoint) -> LoadReport:
@@ -170,13 +165,6 @@ def _as_float32(name: str, array: Array, path: Path) -> Array:
     if not np.isfinite(array).all():
         raise ModelError(path, f"its entry {name} holds values that are not finite", "use an earlier checkpoint")
     return array
-
-
-def _backbone_of(checkpoint: Checkpoint) -> Checkpoint:
-    """Return `checkpoint` without its classifier."""
-    backbone = {name: array for name, array in checkpoint.arrays.items() if name.startswith(BACKBONE)}
-    left_out = checkpoint.left_out + tuple(name for name in checkpoint.arrays if name not in backbone)
-    return dataclasses.replace(checkpoint, kind="backbone", classes=None, arrays=backbone, left_out=left_out)
 
 
 def _check_entries(checkpoint: Checkpoint, expected: Mapping[str, tuple[int, ...]]) -> None:
