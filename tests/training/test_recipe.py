@@ -47,9 +47,9 @@ def test_the_defaults_are_the_published_recipe(name):
     assert published.data.format == ("frames" if name.endswith("frames") else "videos")
     assert recipe.optimizer == published.optimizer.model_copy(update={"clips_per_step": None})
     assert recipe.augmentation == published.augmentation
-    frames = published.data.format == "frames"
-    rule = None if frames else "keep_aspect_floor"
-    test = {"sampling": "centre" if frames else "linspace", "resize_rule": rule}
+    test: dict[str, object] = {"views": "ten", "segments": 25}
+    if published.data.format == "videos":
+        test |= {"sampling": "linspace", "resize_rule": "keep_aspect_floor"}
     assert published.evaluation == recipe.evaluation.model_copy(update=test)
 
 

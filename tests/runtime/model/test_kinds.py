@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -70,9 +71,9 @@ def test_the_way_leads_to_what_was_asked_for(things: dict[str, list[Path]]) -> N
     (run,), (export,), checkpoint = things[RUN], things[EXPORT], things[CHECKPOINT][0]
     ways = {
         (run, CHECKPOINT): f"give {run}/best.pdparams",
-        (run, EXPORT): f"make one by: pptsn export --weights {run}/best.pdparams -o EXPORT",
-        (checkpoint, EXPORT): f"make one by: pptsn export --weights {checkpoint} -o EXPORT",
-        (export, MODEL): f"make one by: pptsn convert onnx {export} -o M.onnx",
+        (run, EXPORT): f"make one by: pptsn export --weights {quote(f'{run}/best.pdparams')} -o EXPORT",
+        (checkpoint, EXPORT): f"make one by: pptsn export --weights {quote(str(checkpoint))} -o EXPORT",
+        (export, MODEL): f"make one by: pptsn convert onnx {quote(str(export))} -o M.onnx",
         (things[MODEL][3], CHECKPOINT): "give the .pdparams file that it was made of",
         (things[MODEL][2], PLAN): "call it .onnx, or build one by: ",
         (things[PLAN][1], MODEL): "give the .onnx file that it was built from, or call it .engine to run it",
