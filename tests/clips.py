@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -69,6 +70,34 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def copy_packets(path: Path, copy: av.container.OutputContainer) -> None:
+    """Write the packets of the video of `path` into an open file."""
+    with av.open(str(path)) as source:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                copy.mux(packet)
+
+
+@dataclass(frozen=True)
+class _Pipe:
+    """All that a muxer finds of a pipe."""
+
+    write: Callable[[bytes], int]
+
+
+def write_into_pipe(path: Path, target: Path, container_format: str) -> Path:
+    """Write the packets of `path` into `target` as into a pipe, where no length can be filled in at the end."""
+    flags = {"movflags": "frag_keyframe+empty_moov"} if container_format == "mp4" else {}
+    with (
+        open(target, "wb") as file,
+        av.open(_Pipe(file.write), "w", format=container_format, options=flags) as copy,
+    ):
+        copy_packets(path, copy)
+    return target
 
 
 def write_sound(path: Path) -> Path:

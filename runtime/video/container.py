@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import stat
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -16,7 +19,14 @@ from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY
 from pptsn.runtime.frames.picture_size import check_size, picture_size
 from pptsn.runtime.video.formats import options_for_decoders, options_for_files, what_it_is
-from pptsn.runtime.video.wholeness.look import UNFINISHED, is_cut_off_early, lacks_its_index
+from pptsn.runtime.video.wholeness.look import (
+    MP4,
+    UNFINISHED,
+    Content,
+    is_cut_off,
+    is_cut_off_early,
+    lacks_its_index,
+)
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -25,9 +35,13 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 1 << 20
 _MICROSECONDS = 1_000_000
+_STANDARD_INPUT = Path("-")
+_PIPED = "pipe it into `pptsn stream -`, or copy it to a file first"
 _OTHER_FILE = "check that it is a whole video file"
 # What FFmpeg may take to open a file, and to read a packet of it, before it is interrupted in its loops.
 READ_TIMEOUT_S = 30.0
+# What PyAV raises for a file that FFmpeg does not open.
+_REFUSALS = (av.error.FFmpegError, OSError, ValueError)
 # FFmpeg's name for a key that a Matroska file states.
 _MATROSKA_KEY = "enc_key_id"
 _PICTURE_TRACK = "its default video track is one picture; the track with moving pictures is used"
@@ -41,11 +55,13 @@ class OpenVideo:
     """An open file and its video stream.
 
     note: why the stream is not the one that the file offers first; "" where it is.
+    content: its bytes, for who wants to know whether it is whole; None where they are not at hand.
     """
 
     container: InputContainer
     stream: VideoStream
     note: str = ""
+    content: Content | None = None
 
     @property
     def codec(self) -> VideoCodecContext:
@@ -81,6 +97,8 @@ def check_file(path: Path) -> None:
             with open(path, "rb"):
                 return
     except FileNotFoundError:
+        if path == _STANDARD_INPUT:
+            raise InputError(path, "stands for standard input, expected a file", _PIPED) from None
         raise InputError(path, "there is no such file", "check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = _reason(error)
@@ -95,7 +113,7 @@ def _not_a_file(mode: int) -> tuple[str, str]:
     if stat.S_ISFIFO(mode):
         return (
             "is a pipe, neither a file nor a folder",
-            "pipe it into `pptsn stream -`, or copy it to a file first",
+            _PIPED,
         )
     if stat.S_ISCHR(mode):
         return "is a device, neither a file nor a folder", "give a camera to `pptsn stream`"
@@ -122,21 +140,31 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     except BaseException:
         container.close()
         raise
-    return OpenVideo(container, stream, note)
+    return OpenVideo(container, stream, note, path)
 
 
 def _opened(path: Path, hwaccel: Any = None) -> InputContainer:
     try:
-        # An absolute path is never taken for a URL, as `12:30.mp4` would be.
-        container: InputContainer = av.open(
-            path.absolute(),
-            options=options_for_files(),
-            timeout=(READ_TIMEOUT_S, READ_TIMEOUT_S),
-            hwaccel=hwaccel,
-            **open_options(),
-        )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError(path, *_refusal(path, error)) from error
+        return _tried(path, hwaccel)
+    except _REFUSALS as error:
+        refusal = error
+    if is_cut_off(path, MP4):
+        # FFmpeg looks at all fragments before it gives out one, and will have none of a file whose last one is
+        # cut; unless it cannot seek.
+        with suppress(*_REFUSALS):
+            return _tried(path, hwaccel, {"seekable": "0"})
+    raise InputError(path, *_refusal(path, refusal)) from refusal
+
+
+def _tried(path: Path, hwaccel: Any, options: Mapping[str, str] = MappingProxyType({})) -> InputContainer:
+    # An absolute path is never taken for a URL, as `12:30.mp4` would be.
+    container: InputContainer = av.open(
+        path.absolute(),
+        options=options_for_files() | dict(options),
+        timeout=(READ_TIMEOUT_S, READ_TIMEOUT_S),
+        hwaccel=hwaccel,
+        **open_options(),
+    )
     return container
 
 
@@ -168,7 +196,7 @@ def _refusal(path: Path, error: Exception) -> tuple[str, str]:
     """Return why FFmpeg did not open a file, and the remedy."""
     if isinstance(error, av.error.ExitError):
         return f"took more than {READ_TIMEOUT_S:g} s to open", STALLED_REMEDY
-    known = what_it_is(path) or _unfinished(path)
+    known = what_it_is(path) or unfinished(path)
     if known is not None:
         return known
     if isinstance(error, av.error.ArgumentError):  # so FFmpeg says that a format is not among those allowed
@@ -177,11 +205,11 @@ def _refusal(path: Path, error: Exception) -> tuple[str, str]:
     return f"is not a video that can be opened ({_reason(error)})", _OTHER_FILE
 
 
-def _unfinished(path: Path) -> tuple[str, str] | None:
+def unfinished(content: Content) -> tuple[str, str] | None:
     """Return what is wrong with a file that ends before what is needed to show it, and the remedy; or None."""
-    if lacks_its_index(path):
+    if lacks_its_index(content):
         return UNFINISHED
-    if is_cut_off_early(path):
+    if is_cut_off_early(content):
         return "ends early, before anything that can be shown", "get the whole file"
     return None
 
@@ -191,10 +219,10 @@ def _stream_unless_unfinished(path: Path, container: InputContainer) -> tuple[Vi
     try:
         return _video_stream(path, container)
     except InputError:
-        unfinished = _unfinished(path)
-        if unfinished is None:
+        known = unfinished(path)
+        if known is None:
             raise
-    raise InputError(path, *unfinished)
+    raise InputError(path, *known)
 
 
 def _video_stream(path: Path, container: InputContainer) -> tuple[VideoStream, str]:

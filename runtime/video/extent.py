@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.container import OpenVideo
-from pptsn.runtime.video.wholeness.look import is_cut_off
+from pptsn.runtime.video.wholeness.look import MP4, is_cut_off
 
 if TYPE_CHECKING:
     from av.packet import Packet
 
-_MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 _MXF, _IVF = "mxf", "ivf"
 # Containers whose header states how long they are; in others FFmpeg makes it up of what is there.
-_STATE_LENGTH = frozenset({_MOV, "matroska,webm", "avi", "flv", "asf", _IVF, _MXF})
+_STATE_LENGTH = frozenset({MP4, "matroska,webm", "avi", "flv", "asf", _IVF, _MXF})
 # In these the header states the length of the longest stream alone.
 _STATE_THE_LONGEST = frozenset({"matroska,webm", "flv", "asf", _MXF})
 # What a muxer may round, or count of a last frame, in frames: of a file that is whole by its structure, and of one
@@ -101,9 +99,9 @@ class Extent:
     def shortfall(self) -> str:
         """Return how much shorter the file is than it says, in words; "" where it is all there."""
         container = self._video.container.format.name
-        if container == _MOV and self._video.stream.frames:
+        if container == MP4 and self._video.stream.frames:
             return self._unindexed()
-        is_cut = is_cut_off(Path(self._video.container.name), container)
+        is_cut = is_cut_off(self._video.content, container)
         if container == _MXF and not is_cut:  # of one that is still written FFmpeg makes the length up
             return ""
         if container == _IVF and is_cut is False:  # the length that it states is one in packets
@@ -122,7 +120,7 @@ class Extent:
         if end_s < stated_s - tolerated * self._tick_s:
             return _of(length_s, stated_s)
         # Of fragments FFmpeg may know no more than those that are there.
-        return end if inside_a_packet or container == _MOV else ""
+        return end if inside_a_packet or container == MP4 else ""
 
     def _unindexed(self) -> str:
         """Return what is missing of the frames that the file's own table lists."""

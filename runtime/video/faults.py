@@ -65,8 +65,7 @@ def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: st
     shortfall: how much shorter the file is than it says, in words; "" where it is all there.
     """
     if shortfall:
-        cause = f"ends early, before a frame that can be decoded ({shortfall})"
-        return InputError(path, cause, "get the whole file")
+        return InputError(path, *ends_before_a_frame(shortfall))
     if lacks_its_index(path):
         return InputError(path, *UNFINISHED)
     if not lost:
@@ -79,6 +78,11 @@ def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: st
         return InputError(path, cause, "convert it to H.264")
     packets = "1 packet" if lost == 1 else f"{lost} packets"
     return InputError(path, f"holds no frame that can be decoded ({packets} failed)", _CHECK)
+
+
+def ends_before_a_frame(shortfall: str) -> tuple[str, str]:
+    """Return what is wrong with a video of which nothing is left that shows anything, and the remedy."""
+    return f"ends early, before a frame that can be decoded ({shortfall})", "get the whole file"
 
 
 def _is_animated_webp(path: Path) -> bool:

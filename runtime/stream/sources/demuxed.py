@@ -20,8 +20,9 @@ from pptsn.runtime.stream.sources.decoders import IN_SOFTWARE, Decoding
 from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo, encrypted, is_encrypted
 from pptsn.runtime.video.extent import Extent
-from pptsn.runtime.video.faults import frameless
+from pptsn.runtime.video.faults import ends_before_a_frame, frameless
 from pptsn.runtime.video.formats import options_for_decoders
+from pptsn.runtime.video.wholeness.look import Content
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -176,9 +177,11 @@ class DemuxedSource(OpenSource):
 
     def _frameless(self) -> InputError:
         file = self._kind.file_of(self._uri)
+        shortfall = "" if self.live else self._extent.shortfall()
         if file is not None:
-            shortfall = self._extent.shortfall()
             return frameless(file, lost=self.decode_errors, failure=self._failure, shortfall=shortfall)
+        if shortfall:
+            return InputError(self._uri.display, *ends_before_a_frame(shortfall))
         if self.decode_errors:
             cause = f"holds no frame that can be decoded ({self.decode_errors} packets failed)"
         else:
@@ -186,9 +189,10 @@ class DemuxedSource(OpenSource):
         return InputError(self._uri.display, cause, "check that it is a whole video")
 
 
-def video_in(uri: SourceUri, container: InputContainer) -> OpenVideo:
+def video_in(uri: SourceUri, container: InputContainer, content: Content | None = None) -> OpenVideo:
     """Return the video of an open container that is no file.
 
+    content: its bytes, where they are at hand.
     Closes the container and raises InputError where there is none.
     """
     try:
@@ -202,7 +206,7 @@ def video_in(uri: SourceUri, container: InputContainer) -> OpenVideo:
     except BaseException:
         container.close()
         raise
-    return OpenVideo(container, stream)
+    return OpenVideo(container, stream, content=content)
 
 
 def _stated_rate(stream: VideoStream) -> float | None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
@@ -17,6 +21,10 @@ from pptsn.runtime.stream.sources.options import (
     size_option,
     threads_option,
 )
+from pptsn.runtime.stream.sources.passed import Passed
+
+if TYPE_CHECKING:
+    from pptsn.runtime.video.wholeness.look import Content
 
 _RAW = "rawvideo"
 # A shell's command line takes what begins with - and goes on for an option, hence the other name.
@@ -68,6 +76,7 @@ class StandardInputKind(SourceKind[StandardInputOptions]):
         from pptsn.runtime.stream.sources.demuxed import DemuxedSource, video_in
         from pptsn.runtime.video.container import open_options
         from pptsn.runtime.video.formats import options_for_files
+        from pptsn.runtime.video.wholeness.look import MP4, is_cut_off
 
         if stdin_fd is None:
             raise InputError(uri.display, "is not connected", "pipe a video into the program")
@@ -76,19 +85,43 @@ class StandardInputKind(SourceKind[StandardInputOptions]):
         _check_raw(uri, options)
         # FFmpeg passes over those that the format does not have.
         raw = raw_video_options(options.fps, options.size, options.pixel_format)
-        wanted = {"fd": str(stdin_fd), **raw, **options_for_files("fd")}
-        try:
-            container = av.open("fd:", format=options.format, options=wanted, **open_options())
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise self._refusal(uri, options, error) from None
-        video = video_in(uri, container)
-        return DemuxedSource(self, uri, video, live=False, timeout_s=0.0, fps=options.fps, threads=options.threads)
+        content: Content = partial(_reopened, stdin_fd)
+        # As of a file, see `open_container`: of a cut fragment FFmpeg makes nothing where it can seek.
+        can_seek = stat.S_ISREG(os.fstat(stdin_fd).st_mode) and not is_cut_off(content, MP4)
+        passed = None if can_seek else Passed(stdin_fd)
+        content = content if passed is None else passed.content
+        wanted = {"fd": str(stdin_fd if passed is None else passed.fd), **raw, **options_for_files("fd")}
+        with ExitStack() as unless_open:
+            if passed is not None:
+                unless_open.callback(passed.close)
+            try:
+                container = av.open("fd:", format=options.format, options=wanted, **open_options())
+            except (av.error.FFmpegError, OSError, ValueError) as error:
+                raise self._refusal(uri, options, error, content) from None
+            video = video_in(uri, container, content)
+            opened = unless_open.pop_all()
+        return DemuxedSource(
+            self,
+            uri,
+            video,
+            live=False,
+            timeout_s=0.0,
+            fps=options.fps,
+            threads=options.threads,
+            on_close=opened.close,
+        )
 
-    def _refusal(self, uri: SourceUri, options: StandardInputOptions, error: Exception) -> InputError:
+    def _refusal(
+        self, uri: SourceUri, options: StandardInputOptions, error: Exception, content: Content
+    ) -> InputError:
         import av.error
 
         from pptsn.runtime.stream.sources.refusals import refusal
+        from pptsn.runtime.video.container import unfinished
 
+        known = unfinished(content)
+        if known is not None:
+            return InputError(uri.display, *known)
         if isinstance(error, ValueError) and not isinstance(error, av.error.FFmpegError):
             return InputError(uri.display, f"FFmpeg knows no format {options.format!r}", "see `ffmpeg -demuxers`")
         if isinstance(error, av.error.ArgumentError) and options.format != _RAW:
@@ -98,6 +131,11 @@ class StandardInputKind(SourceKind[StandardInputOptions]):
             remedy = "send MPEG-TS, Matroska, fragmented MP4 or raw video"
             return InputError(uri.display, "holds no video that can be read from front to back", remedy)
         return refusal(self, uri, error, timeout_s=0.0)
+
+
+def _reopened(descriptor: int) -> BinaryIO:
+    """Open the file of `descriptor` anew, to be read in any order."""
+    return open(f"/dev/fd/{descriptor}", "rb")
 
 
 def _check_raw(uri: SourceUri, options: StandardInputOptions) -> None:

@@ -11,9 +11,13 @@ from pptsn.runtime.video.wholeness import headers, mp4, packets, pictures
 
 # What is wrong with a file that lacks its index, and the remedy.
 UNFINISHED = ("ends before its index, as a download or a recording that was not finished", "get the whole file")
+# A file by its path, or what opens one: a text of bytes that may have no path, and raises OSError where it cannot.
+Content: TypeAlias = "Path | Callable[[], BinaryIO]"
 # Given an open file and its size in bytes.
 _Look: TypeAlias = Callable[[BinaryIO, int], bool | None]
 
+# FFmpeg's name of it.
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
 _LOOKS: dict[str, _Look] = {
     "apng": pictures.png,
     "asf": headers.asf,
@@ -24,7 +28,7 @@ _LOOKS: dict[str, _Look] = {
     "ivf": headers.ivf,
     "matroska,webm": headers.matroska,
     "mjpeg": pictures.jpegs,
-    "mov,mp4,m4a,3gp,3g2,mj2": mp4.fragments,
+    MP4: mp4.fragments,
     "mpeg": packets.program_stream,
     "mpegts": packets.transport_stream,
     "mxf": headers.mxf,
@@ -43,34 +47,40 @@ _BEGINNINGS: dict[bytes, _Look] = {
 _LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
 
 
-def is_cut_off(path: Path, container: str) -> bool | None:
-    """Return whether the file at `path` ends before its own structure does; None where that says nothing.
+def is_cut_off(content: Content | None, container: str) -> bool | None:
+    """Return whether `content` ends before its own structure does; None where that says nothing.
 
+    content: None, or what raises OSError in reading, where it is not at hand.
     container: FFmpeg's name of its format.
     """
     look = _LOOKS.get(container)
-    return None if look is None else _says(look, path)
+    return None if look is None or content is None else _says(look, content)
 
 
-def is_cut_off_early(path: Path) -> bool:
+def is_cut_off_early(content: Content) -> bool:
     """Return whether a file that cannot be opened, or shows nothing, ends too early, by its first bytes."""
-    return bool(_says(_by_beginning, path))
+    return bool(_says(_by_beginning, content))
 
 
-def lacks_its_index(path: Path) -> bool:
-    """Return whether the file at `path` is an MP4 or QuickTime file that ends before its index, or inside it."""
-    return bool(_says(mp4.lacks_its_index, path))
+def lacks_its_index(content: Content) -> bool:
+    """Return whether `content` is an MP4 or QuickTime file that ends before its index, or inside it."""
+    return bool(_says(mp4.lacks_its_index, content))
 
 
-def _says(look: _Look, path: Path) -> bool | None:
+def _says(look: _Look, content: Content) -> bool | None:
     try:
-        with open(path, "rb") as file:
-            return look(file, os.fstat(file.fileno()).st_size)
+        with open(content, "rb") if isinstance(content, Path) else content() as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            return look(file, size)
     except OSError:  # whoever reads the frames will meet it, and say so
-        return False
+        return None
 
 
 def _by_beginning(file: BinaryIO, size: int) -> bool:
     head = file.read(_LONGEST_BEGINNING)
     file.seek(0)
-    return any(head.startswith(beginning) and look(file, size) for beginning, look in _BEGINNINGS.items())
+    if any(head.startswith(beginning) and look(file, size) for beginning, look in _BEGINNINGS.items()):
+        return True
+    file.seek(0)
+    return mp4.fragments(file, size)

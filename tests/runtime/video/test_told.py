@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -15,7 +14,17 @@ from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.damage import require_sound
 from pptsn.runtime.video.wholeness.look import is_cut_off
-from tests.clips import X264, damage_packets, decode_plainly, packet_places, picture, turn_by_message, write_clip
+from tests.clips import (
+    X264,
+    copy_packets,
+    damage_packets,
+    decode_plainly,
+    packet_places,
+    picture,
+    turn_by_message,
+    write_clip,
+    write_into_pipe,
+)
 
 _FRAMES = 40
 _SOME = [index * _FRAMES // 20 for index in range(20)]
@@ -120,17 +129,8 @@ def _silent_faststart(path: Path) -> Path:
 def _copied(path: Path, target: Path, options: dict[str, str]) -> Path:
     """Write the packets of `path` into another file, whose muxer gets `options`."""
     with av.open(str(target), "w", options=options) as copy:
-        _copy(path, copy)
+        copy_packets(path, copy)
     return target
-
-
-def _copy(path: Path, copy: av.container.OutputContainer) -> None:
-    with av.open(str(path)) as source:
-        stream = copy.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                copy.mux(packet)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,17 @@ def _in_fragments(path: Path, flags: str) -> Path:
     return _copied(_silent(path.with_name("w.mp4")), path, {"movflags": flags})
 
 
+def test_fragments_before_one_that_is_cut_off_are_read(tmp_path: Path) -> None:
+    path = _in_fragments(tmp_path / "a.mp4", "frag_keyframe+empty_moov+default_base_moof")
+    data = path.read_bytes()
+    begin = data.rindex(b"moof", 0, data.rindex(b"mdat")) - 4  # of the last fragment
+    for at in range(begin + 9, data.rindex(b"mdat"), 11):
+        path.write_bytes(data[:at])
+        with open_video(path) as video:
+            assert (video.frame_count(), video.ends_early) == (36, True), at
+            assert [frame.index for frame in video.read([0, 20, 35])] == [0, 20, 35]
+
+
 def _write_apng(path: Path) -> Path:
     return write_clip(path, frames=_FRAMES, codec="apng", options={}, pix_fmt="rgb24")
 
@@ -212,15 +223,7 @@ def _write_vp8(path: Path) -> Path:
 def _in_one_go(path: Path, codec: str) -> Path:
     """Write a clip as into a pipe, where no length can be filled in at the end."""
     whole = write_clip(path.with_name(f"whole{path.suffix}"), frames=_FRAMES, codec=codec, options={"g": "8"})
-    form = {".mkv": "matroska"}.get(path.suffix, path.suffix[1:])
-    with open(path, "wb") as file, av.open(_Pipe(file.write), "w", format=form) as copy:
-        _copy(whole, copy)
-    return path
-
-
-@dataclass(frozen=True)
-class _Pipe:
-    write: Callable[[bytes], int]
+    return write_into_pipe(whole, path, {".mkv": "matroska"}.get(path.suffix, path.suffix[1:]))
 
 
 @pytest.mark.parametrize(

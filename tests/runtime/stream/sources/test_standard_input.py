@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from tests.clips import write_clip
-from tests.runtime.stream.sources.looking import all_frames, opened, times
+from pptsn.runtime.stream.sources.passed import Passed
+from pptsn.runtime.video.wholeness.look import is_cut_off
+from tests.clips import write_clip, write_into_pipe
+from tests.runtime.stream.sources.looking import all_frames, frames_and_error, opened, times
 
 RAW = "-?format=rawvideo&size=20x10&pixel_format=rgb24&fps=10"
 
@@ -64,6 +66,84 @@ def test_a_redirected_file_may_have_its_index_at_its_end(tmp_path: Path):
     with open(path, "rb") as clip:
         assert len(all_frames("-", stdin_fd=clip.fileno())) == 60
         os.fstat(clip.fileno())  # still open
+
+
+def _told(text: object, *, stdin_fd: int | None = None) -> tuple[int, str]:
+    """Return how many frames a source gives, and what it says at its end."""
+    try:
+        with opened(text, stdin_fd=stdin_fd) as source:
+            frames, error = frames_and_error(source)
+            return len(frames), "; ".join([*source.notes, str(error or "").partition(": ")[2]])
+    except InputError as error:
+        return 0, str(error).partition(": ")[2]
+
+
+_IN_PIPES = {
+    "a.ts": ("mpeg2video", None),
+    "a.mkv": ("mpeg4", None),
+    "live.mkv": ("mpeg4", "matroska"),
+    "a.flv": ("flv", None),
+    "live.flv": ("flv", "flv"),
+    "live.avi": ("mpeg4", "avi"),
+    "a.mpg": ("mpeg2video", None),
+    "a.ogv": ("libvpx", None),
+    "a.swf": ("flv", None),
+    "live.ivf": ("libvpx", "ivf"),
+    "a.y4m": ("wrapped_avframe", None),
+    "fragments.mp4": ("mpeg4", "mp4"),
+}
+
+
+@pytest.mark.parametrize("name", _IN_PIPES)
+def test_what_is_cut_off_in_a_pipe_is_told_as_of_a_file(name: str, tmp_path: Path):
+    codec, live = _IN_PIPES[name]
+    path = write_clip(tmp_path / f"whole{Path(name).suffix}", frames=30, codec=codec, options={"g": "8"})
+    if live is not None:
+        path = write_into_pipe(path, tmp_path / name, live)
+    data = path.read_bytes()
+    for place in range(9):
+        cut = data[: len(data) - place * len(data) // 11]
+        path.write_bytes(cut)
+        by_path = _told(path)
+        with piped(cut) as descriptor:
+            assert _told("-", stdin_fd=descriptor) == by_path, place
+        with open(path, "rb") as file:
+            assert _told("-", stdin_fd=file.fileno()) == by_path, place
+        cut_between = name == "a.mpg" and not is_cut_off(path, "mpeg")
+        assert ("ends early" in by_path[1]) == (place > 0 and not cut_between), (place, by_path)
+
+
+def test_what_a_long_pipe_does_not_remember_says_nothing(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pptsn.runtime.stream.sources.passed._HEAD_BYTES", 100)
+    monkeypatch.setattr("pptsn.runtime.stream.sources.passed._TAIL_BYTES", 100_000)
+    data = np.random.default_rng(0).integers(0, 256, 500_000, dtype=np.uint8).tobytes()
+    with piped(data) as descriptor:
+        passed = Passed(descriptor)
+        with pytest.raises(OSError, match="has not ended"):
+            passed.content()
+        with open(passed.fd, "rb", closefd=False) as received:
+            assert received.read() == data
+        with passed.content() as content:
+            assert content.read(50) == data[:50]
+            assert content.seek(-90_000, os.SEEK_END) == 410_000
+            assert content.read() == data[-90_000:]
+            content.seek(200_000)
+            with pytest.raises(OSError, match="not remembered"):
+                content.read(1)
+        passed.close()
+        passed.close()
+
+
+@pytest.mark.parametrize("read", [0, 1, 100_000])
+def test_who_leaves_early_leaves_nothing_of_a_pipe(read: int):
+    descriptors = len(list(Path("/dev/fd").iterdir()))
+    with piped(bytes(1_000_000)) as descriptor:
+        passed = Passed(descriptor)
+        os.read(passed.fd, read)
+        passed.close()
+        os.fstat(descriptor)  # still open
+    assert len(list(Path("/dev/fd").iterdir())) == descriptors
+    assert "pass on" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("data", [b"", b"no video\n" * 1000])
