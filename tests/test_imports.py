@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 ROOMS = (
     ("pptsn.runtime.base",),
     ("pptsn.runtime.frames",),
+    ("pptsn.runtime.pages",),
     ("pptsn.runtime.video", "pptsn.runtime.workers"),
     ("pptsn.runtime.model",),
     ("pptsn.runtime.decoding",),
@@ -53,8 +54,8 @@ HOMES = {
     "cuda": {"runtime/engines/tensorrt/cuda_graphs.py"},
     "paddle": {"runtime/engines/paddle/library.py"},
     "paddle2onnx": {"convert/graph/paddle2onnx_child.py"},
-    "matplotlib": {"training/plot.py", "benchmarks/reports/canvas.py"},
-    "jinja2": {"benchmarks/reports/html.py"},
+    "matplotlib": {"training/plot.py", "runtime/pages/canvas.py"},
+    "jinja2": {"runtime/pages/html.py"},
     "mlperf_loadgen": {"benchmarks/scenarios/loadgen.py"},
     "pynvml": {"benchmarks/energy/sensors.py"},
     "jtop": {"benchmarks/energy/sensors.py"},

@@ -50,7 +50,7 @@ def check_outputs(
         _check_writable(path)
         refuse_overwriting(output, read)
         if path.suffix == ".html":
-            from pptsn.benchmarks.reports.html import check_html
+            from pptsn.runtime.pages.html import check_html
 
             check_html()
 

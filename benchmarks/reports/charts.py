@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pptsn.benchmarks.measure.results import Measurement, Result
-from pptsn.benchmarks.reports.canvas import BEHIND, COLOURS, INK, MARKERS, THOUSANDS, log_axis, new_axes
 from pptsn.benchmarks.reports.tables import shared_settings
 from pptsn.benchmarks.reports.wording import (
     case_in_words,
@@ -20,6 +19,7 @@ from pptsn.benchmarks.reports.wording import (
     with_unit,
 )
 from pptsn.benchmarks.sweep.pareto import Point, pareto_points
+from pptsn.runtime.pages.canvas import BEHIND, COLOURS, INK, MARKERS, THOUSANDS, log_axis, new_axes
 
 _LABEL_WIDTH = 30
 _BAR_IN, _LINE_IN, _GAP_IN, _AROUND_IN = 0.2, 0.16, 0.14, 0.9

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.measure.results import Report, Result, Setting
-from pptsn.benchmarks.reports.canvas import check_matplotlib, png_uri
 from pptsn.benchmarks.reports.compare import Comparison, changed_table, counts, unchanged_table
 from pptsn.benchmarks.reports.plots import plots_of
 from pptsn.benchmarks.reports.tables import section_views, shared_settings
@@ -25,16 +23,10 @@ from pptsn.benchmarks.reports.wording import (
     with_unit,
 )
 from pptsn.benchmarks.sweep.pareto import accuracy_name, recommended
-from pptsn.runtime.base.errors import MissingDependencyError, install_command, one_line
+from pptsn.runtime.pages.canvas import png_uri
+from pptsn.runtime.pages.html import rendered
 
 _TEMPLATE = Path(__file__).with_name("page.html")
-
-
-def check_html() -> None:
-    """Raise MissingDependencyError where what the page needs is not installed; nothing is loaded."""
-    if find_spec("jinja2") is None:
-        raise _missing("it is not installed")
-    check_matplotlib()
 
 
 def report_html(series: Sequence[Series], comparisons: Sequence[Comparison] = ()) -> str:
@@ -42,20 +34,12 @@ def report_html(series: Sequence[Series], comparisons: Sequence[Comparison] = ()
 
     Raises MissingDependencyError.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise _missing(str(error)) from error
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["printable"] = lambda value: one_line(str(value))
     pictures = [
         {"section": plot.section, "caption": plot.caption, "title": plot.title, "uri": png_uri(plot.draw())}
         for plot in plots_of(series)
     ]
-    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    return rendered(
+        _TEMPLATE,
         reports=[_report(one) for one in series],
         pictures=pictures,
         comparisons=[
@@ -82,12 +66,6 @@ def _report(series: Series) -> dict[str, Any]:
         "machine": machine_facts_in_words(report.machine),
         "noise": machine_facts_in_words({k: v for k, v in report.noise.items() if k != "warnings"}),
     }
-
-
-def _missing(cause: str) -> MissingDependencyError:
-    return MissingDependencyError(
-        "jinja2", f"the page of a report needs Jinja2 ({cause})", f"run: {install_command('bench')}"
-    )
 
 
 _MOST = 8

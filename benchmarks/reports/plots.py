@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.measure.results import Result, Setting
-from pptsn.benchmarks.reports.canvas import plot_style, write_png
 from pptsn.benchmarks.reports.charts import Bar, BarChart, ScatterChart, draw_bars, draw_scatter, draw_shares
 from pptsn.benchmarks.reports.tables import shared_settings
 from pptsn.benchmarks.reports.wording import case_in_words, heading_of, name_in_words
+from pptsn.runtime.pages.canvas import plot_style, write_png
 
 _PERCENTILES = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms")
 _ACCURACIES = ("top1_percent", "agreement_percent")

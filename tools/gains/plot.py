@@ -9,9 +9,9 @@ import typer
 
 from pptsn.benchmarks.measure.documents import read_report
 from pptsn.benchmarks.measure.results import Report
-from pptsn.benchmarks.reports.canvas import plot_style, write_png
 from pptsn.benchmarks.reports.charts import Bar, BarChart, draw_bars
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.pages.canvas import plot_style, write_png
 from tools.program import run
 
 _SPEEDUP = "speedup_over_plain_times"

@@ -37,7 +37,7 @@ def report(
 
     check_outputs(output, inputs=files, suffixes=(".html", ".md"))
     if plots:
-        from pptsn.benchmarks.reports.canvas import check_matplotlib
+        from pptsn.runtime.pages.canvas import check_matplotlib
 
         check_matplotlib()
     series = read_series(files)

@@ -12,8 +12,9 @@ import pytest
 from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.measure.results import Result
 from pptsn.benchmarks.reports.compare import compare
-from pptsn.benchmarks.reports.html import check_html, report_html
+from pptsn.benchmarks.reports.html import report_html
 from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.runtime.pages.html import check_html
 from tests.benchmarks.reports.fabricated import ODD_NAME, live, report, results, scenario, stages
 
 EVIL = "<script>alert(1)</script> & \"x\" 'y'"

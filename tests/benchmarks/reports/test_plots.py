@@ -9,8 +9,8 @@ import pytest
 
 from pptsn.benchmarks.measure.documents import Series
 from pptsn.benchmarks.measure.results import Measurement, Result
-from pptsn.benchmarks.reports.canvas import png_uri
 from pptsn.benchmarks.reports.plots import plots_of, write_plots
+from pptsn.runtime.pages.canvas import png_uri
 from tests.benchmarks.reports.fabricated import ODD_NAME, figure, live, report, scenario, stages, sweep
 
 ALL = ["latency", "throughput", "live", "stages", "sweep-accuracy", "sweep-memory"]
