@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.training import trainer
 from pptsn.training.checkpoint.pickles import read_pickle
 from pptsn.training.learning.learner import Learner
 from pptsn.training.metrics import read_metrics
@@ -20,6 +23,8 @@ from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train
 from pptsn.training.validation import Validation
 from tests.training.runs import make_lists, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("narrow")
 
 EXTRAS: dict[str, dict[str, object]] = {
     "model": {"precise_batch_norm": 7, "freeze": "res2"},
@@ -35,10 +40,17 @@ def with_extras(recipe: Recipe, extras: dict[str, dict[str, object]]) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def lists(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_lists(tmp_path_factory.mktemp("lists"))
     save_weights(state_of(PPTSN(18, 3)), folder / "start.pdparams")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
+        yield
 
 
 def recipe_with_extras(lists: Path, **optimizer: object) -> Recipe:
@@ -86,6 +98,27 @@ def test_with_all_extras_a_resumed_run_is_the_uninterrupted_one_to_the_bit(
     assert digests(tmp_path / "run") == digests(whole.last_weights.parent)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["count_statistics", "validate"])
+def test_cut_while_the_averages_are_in_place_it_is_too(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: TrainingResult, place: str
+) -> None:
+    owner = Learner if place == "count_statistics" else trainer
+    original, calls = getattr(owner, place), iter(range(9))
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, place, interrupted)
+        with pytest.raises(PptsnError, match="interrupted in epoch 2"):
+            train(recipe_with_extras(lists), tmp_path / "run")
+    train(recipe_with_extras(lists), tmp_path / "run", resume=True)
+    assert digests(tmp_path / "run") == digests(whole.last_weights.parent)
+
+
 def test_the_averages_are_validated_and_saved_beside_what_steps_go_on_with(whole: TrainingResult) -> None:
     run = whole.last_weights.parent
     last = digests(run)["checkpoints/epoch-0003/weights.pdparams"]
@@ -129,7 +162,6 @@ def _validated(monkeypatch: pytest.MonkeyPatch, *outcomes: tuple[float, float]) 
 def test_without_a_better_epoch_training_ends_once_its_patience_is_over_and_more_of_it_goes_on(
     lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
     shown = io.StringIO()
     recipe = tiny_recipe(lists, batch_size=8, epochs=9, patience=2)
     # Better by its top-1, by its loss alone, not at all twice.

@@ -18,6 +18,7 @@ from pptsn.training.evaluation import evaluate
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network.weights import read_checkpoint, weights_digest
 from pptsn.training.recipe import load_recipe
+from tests.training.narrow import NARROWING
 from tests.training.ranks.jobs import (
     COMMAND,
     ended,
@@ -41,6 +42,17 @@ def build_fixed(*arguments, **options):
             layer._use_global_stats = True
     return model
 learner.build_network = build_fixed
+{COMMAND}
+"""
+# By Ctrl-C, which reaches all ranks, as the second epoch begins.
+INTERRUPTED = f"""
+from pptsn.training import trainer
+run_epoch = trainer.Trainer._run_epoch
+def interrupted(self, *arguments):
+    if self.epoch == 1:
+        raise KeyboardInterrupt
+    run_epoch(self, *arguments)
+trainer.Trainer._run_epoch = interrupted
 {COMMAND}
 """
 PLAIN = ("--set", "augmentation.mixup_alpha=0", "--set", "model.drop_ratio=0")
@@ -256,3 +268,17 @@ def test_killed_at_random_moments_a_job_of_two_ranks_ends_with_the_same_weights(
     endings = train_by(2, lists, run, "--resume", *options)
     assert [code for code, _, _ in endings] == [DONE, DONE], endings
     assert digest_of(run) == digest_of(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_with_averages_and_counted_statistics_a_job_of_two_ranks_goes_on_to_the_bit(
+    lists: Path, tmp_path: Path
+) -> None:
+    keys = ("optimizer.epochs=2", "optimizer.ema_decay=0.8", "model.precise_batch_norm=5", "optimizer.patience=9")
+    options, run = [part for key in keys for part in ("--set", key)], tmp_path / "run"
+    assert train_by(2, lists, tmp_path / "whole", *options, code=NARROWING + COMMAND)[0][0] == DONE
+    assert train_by(2, lists, run, *options, code=NARROWING + INTERRUPTED)[0][0] != DONE
+    assert train_by(2, lists, run, "--resume", *options, code=NARROWING + COMMAND)[0][0] == DONE
+    for file in ("weights.pdparams", "weights.unaveraged.pdparams"):
+        ended, expected = (read_checkpoint(folder / "last" / file).arrays for folder in (run, tmp_path / "whole"))
+        assert weights_digest(ended) == weights_digest(expected)
