@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import DONE, FAILED, UNFINISHED, USAGE
+from pptsn.training.checkpoint.pickles import read_pickle
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME
 from pptsn.training.evaluation import evaluate
 from pptsn.training.metrics import read_metrics
@@ -280,5 +281,5 @@ def test_with_averages_and_counted_statistics_a_job_of_two_ranks_goes_on_to_the_
     assert train_by(2, lists, run, *options, code=NARROWING + INTERRUPTED)[0][0] != DONE
     assert train_by(2, lists, run, "--resume", *options, code=NARROWING + COMMAND)[0][0] == DONE
     for file in ("weights.pdparams", "weights.unaveraged.pdparams"):
-        ended, expected = (read_checkpoint(folder / "last" / file).arrays for folder in (run, tmp_path / "whole"))
+        ended, expected = (read_pickle(folder / "last" / file) for folder in (run, tmp_path / "whole"))
         assert weights_digest(ended) == weights_digest(expected)
