@@ -14,6 +14,7 @@ from rich.console import Console
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.training import trainer
 from pptsn.training.checkpoint.pickles import read_pickle
+from pptsn.training.learning.averaging import WeightAverage
 from pptsn.training.learning.learner import Learner
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network.resnet_vd import PPTSN
@@ -126,6 +127,15 @@ def test_the_averages_are_validated_and_saved_beside_what_steps_go_on_with(whole
     assert digests(run)["checkpoints/epoch-0003/weights.unaveraged.pdparams"] != last
     epochs = [record for record in read_metrics(run / "metrics.jsonl") if record["kind"] == "epoch"]
     assert [record["val_averaged"] for record in epochs] == [True] * 3
+
+
+def test_the_average_counts_the_steps_of_all_epochs(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(WeightAverage, "update", lambda self, steps: seen.append(steps))
+    train(tiny_recipe(lists, epochs=2, ema_decay=0.8), tmp_path / "run")
+    assert seen == [0, 1, 2, 3]
 
 
 def test_frozen_stages_keep_their_weights_and_statistics_and_have_no_velocities(
