@@ -5,6 +5,9 @@ VENV ?= .venv
 VENV_FLAGS ?=
 EXTRAS ?= cpu,openvino,train,convert,rtx,web,mqtt,webhook,bench,docs,dev
 OUTPUT ?= output
+# mine: a folder with one folder of clips a class, and weights to begin from.
+CLIPS ?=
+PRETRAINED ?=
 CONFIG ?= demo
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
 MODEL ?= $(OUTPUT)/model.onnx
@@ -71,7 +74,7 @@ convert_int8 = $(PPTSN) convert int8 $(1).onnx -o $(1).int8$(filter -cpu,-$(2)).
 # $(call build,BUILDER,PLAN)
 build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --rebuild-if-needed
 
-.PHONY: help setup demo demo-weights train onnx int8 engine classify stream bench bench-models device-report test
+.PHONY: help setup demo demo-weights train mine onnx int8 engine classify stream bench bench-models device-report test
 .PHONY: test-slow test-gpu test-servers test-matrix lint format docs constraints clean
 
 help:  ## Show this list
@@ -103,6 +106,15 @@ demo: demo-weights  ## Train, export, convert, verify and classify on real video
 
 train: $(READY)  ## Train (CONFIG=demo, or a recipe of your own)
 	$(PPTSN) train $(CONFIG) --output $(OUTPUT)/train --resume
+
+MINE = $(OUTPUT)/mine
+# All but the last leave finished work as it is, and go on where they were stopped.
+mine: $(READY)  ## A model of your own, from clips in one folder a class (CLIPS=clips/ PRETRAINED=x.pdparams PRECISION=int8)
+	$(if $(CLIPS),,$(error name the folder of your classes: CLIPS=clips/))
+	$(PPTSN) data folder $(CLIPS) -o $(MINE) $(if $(PRETRAINED),--weights $(PRETRAINED))
+	$(PPTSN) train $(MINE)/recipe.yaml --output $(MINE)/train --resume
+	$(MAKE) engine WEIGHTS=$(MINE)/train/best.pdparams CALIBRATION=$(MINE)/train.txt LABELLED=$(MINE)/test.txt \
+	  OUTPUT=$(MINE) PRECISION=$(PRECISION)
 
 onnx: $(READY)  ## Export and convert a checkpoint (WEIGHTS=x.pdparams MODEL=output/model.onnx)
 	$(PPTSN) export --weights $(WEIGHTS) --output $(OUTPUT)/export

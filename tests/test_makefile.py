@@ -73,6 +73,17 @@ def test_engine_in_int8_is_the_whole_chain_on_the_demo(tmp_path: Path) -> None:
     assert "--limit" not in output
 
 
+def test_mine_is_lists_training_and_the_chain_of_its_own_weights(tmp_path: Path) -> None:
+    code, output = make("mine", "CLIPS=clips/", "PRETRAINED=w.pdparams", "PRECISION=int8", environment=tmp_path)
+    assert code == 0
+    places = [output.index(f"pptsn {command} ") for command in ("data folder", "train", *STEPS)]
+    assert places == sorted(places)
+    assert lines_of(output, "data folder") == ["pptsn data folder clips/ -o output/mine --weights w.pdparams"]
+    assert "pptsn export --weights output/mine/train/best.pdparams --output output/mine/engine/export" in output
+    assert "--labelled output/mine/test.txt" in output
+    assert "CLIPS=clips/" in make("mine", environment=tmp_path)[1]
+
+
 @pytest.mark.parametrize("given", ["command line", "environment"])
 def test_engine_of_other_weights_leaves_the_demo_alone(tmp_path: Path, given: str) -> None:
     weights = {"WEIGHTS": "my.pdparams", "CALIBRATION": "clips/"}

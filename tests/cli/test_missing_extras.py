@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "doctor": ("doctor", {}),
     "synthesize": ("synthesize m.onnx/data", {}),
+    "data folder": ("data folder clips -o lists", {}),
     "data k400": ("data k400 train.csv --clips clips -o lists", {}),
     "data ucf101": ("data ucf101 annotations --clips clips -o lists", {}),
     "data check": ("data check list.txt", {}),

@@ -95,13 +95,27 @@ class _LineOf:
             raise UsageError("--prefix", cause, "name a folder above them, or leave it out") from None
 
     def __call__(self, path: PurePath, label: int) -> str:
-        name = str(self._start / path)
-        if not _is_listable(name):
-            raise InputError(self._root / path, "has a name that no line of a list can hold", "rename it")
-        if self._format == "videos":
-            return f"{name} {label}"
-        frames = ImageFolderReader(self._root / path).frame_count()
-        return f"{name} {frames} {label}"
+        clip = self._root / path
+        name = listable(str(self._start / path), clip)
+        frames = None if self._format == "videos" else ImageFolderReader(clip).frame_count()
+        return list_line(name, label, frames)
+
+
+def listable(name: str, clip: Path) -> str:
+    """Return `name`, by which a list is to name `clip`; raises InputError where no line can."""
+    if not _is_listable(name):
+        raise InputError(clip, "has a name that no line of a list can hold", "rename it")
+    return name
+
+
+def list_line(name: str, label: int, frames: int | None) -> str:
+    """Return the line of a clip, without its end; frames: of a folder of frames, None for a video."""
+    return f"{name} {label}" if frames is None else f"{name} {frames} {label}"
+
+
+def labels_text(labels: Iterable[str]) -> str:
+    """Return the content of a file of class names, `id name` a line."""
+    return "".join(f"{number} {name}\n" for number, name in enumerate(labels))
 
 
 def _is_listable(name: str) -> bool:
@@ -129,7 +143,7 @@ def write_lists(folder: Path, lists: dict[str, ClipList], labels: Iterable[str])
         raise InputError("clips", cause, "name the folder of this data set's clips")
     for name, made in lists.items():
         write_text(folder / name, "".join(f"{line}\n" for line in made.lines))
-    write_text(folder / "labels.txt", "".join(f"{number} {name}\n" for number, name in enumerate(labels)))
+    write_text(folder / "labels.txt", labels_text(labels))
     found = {name: {"listed": len(made.lines), **_without_lines(made)} for name, made in lists.items()}
     write_text(folder / REPORT, json.dumps(found, indent=1, ensure_ascii=True) + "\n")
 

@@ -25,7 +25,7 @@ class StoredClips:
         # By the name without its suffix, whatever the case: texts, as there may be hundreds of thousands.
         self._named: defaultdict[str, list[str]] = defaultdict(list)
         self.count = 0
-        for path in sorted(_videos(root) if format == "videos" else _frame_folders(root)):
+        for path in clips_below(root, format=format):
             self._named[bare_name(path).casefold()].append(path)
             self.count += 1
         if not self.count:
@@ -43,6 +43,14 @@ class StoredClips:
         exact = ([path for path in paths if bare_name(path) == name] for name, paths in alike)
         found = next(filter(None, exact), None) or next((paths for _, paths in alike if paths), [])
         return [PurePath(path) for path in sorted(found, key=lambda path: not _lies_in(path, folder))]
+
+
+def clips_below(root: Path, *, format: str) -> list[str]:
+    """Return the paths, relative to `root`, of the clips in that folder and below it, sorted.
+
+    format: as in `StoredClips`.  Raises InputError where a folder cannot be read.
+    """
+    return sorted(_videos(root) if format == "videos" else _frame_folders(root))
 
 
 def bare_name(path: str) -> str:

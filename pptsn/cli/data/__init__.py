@@ -6,6 +6,10 @@ from pptsn.cli.lazy import lazy_app
 
 app = lazy_app(
     {
+        "folder": (
+            "pptsn.cli.data.folder:folder",
+            "Make lists, class names and a recipe of clips in one folder a class.",
+        ),
         "k400": ("pptsn.cli.data.k400:k400", "Make the lists of Kinetics-400 from its annotation files."),
         "ucf101": (
             "pptsn.cli.data.ucf101:ucf101",

@@ -1,0 +1,278 @@
+"""From folders of clips to lists and a recipe, and what can be wrong with such folders."""
+
+import errno
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.classify.lists import read_list
+from pptsn.runtime.model.labels import read_labels
+from pptsn.training.datasets.folder.making import FolderSettings, MadeFolder, make_folder
+from pptsn.training.recipe import load_recipe
+from pptsn.training.synthetic.mp4 import write_mp4
+from tests.training.clips import counting_folder, level_frame
+
+PARTS = ("train", "val", "test")
+
+
+def clip(path: Path, level: int, *, width: int = 48, frames: int = 2) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_mp4(path, [level_frame(level, width=width)] * frames, fps=10)
+    return path
+
+
+@pytest.fixture
+def clips(tmp_path) -> Path:
+    for label, name in enumerate(("run", "high jump")):
+        for index in range(5):
+            clip(tmp_path / "clips" / name / f"{index}.mp4", 40 * index + 7 * label)
+    return tmp_path / "clips"
+
+
+def make(clips: Path, **settings: object) -> tuple[MadeFolder, list[str]]:
+    notes: list[str] = []
+    output = clips.parent / "my"
+    made = make_folder(clips, output, settings=FolderSettings(**settings), decoders=0, note=notes.append)
+    return made, notes
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def listed(folder: Path) -> dict[str, list[str]]:
+    return {part: [str(Path(s.path).resolve()) for s in read_list(folder / f"{part}.txt")] for part in PARTS}
+
+
+def test_lists_labels_and_recipe_are_those_of_the_folders(clips, monkeypatch):
+    monkeypatch.chdir(clips.parent)
+    made, _ = make(Path("clips"))
+    recipe = load_recipe(made.recipe)
+    assert read_labels(recipe.data.labels) == made.labels == ("high jump", "run")
+    samples = [(part, sample) for part in PARTS for sample in read_list(getattr(recipe.data, part))]
+    assert Counter((part, sample.label) for part, sample in samples) == {
+        (part, label): count for part, count in zip(PARTS, (3, 1, 1), strict=True) for label in (0, 1)
+    }
+    assert all(Path(sample.path).parent.name == made.labels[sample.label] for _, sample in samples)
+    assert {Path(sample.path).resolve() for _, sample in samples} == set(clips.rglob("*.mp4"))
+
+
+def test_the_same_command_makes_the_same_and_another_seed_other_lists(clips):
+    make(clips)
+    before = contents(clips.parent / "my")
+    make(clips)
+    assert contents(clips.parent / "my") == before
+    make(clips, seed=3)
+    assert contents(clips.parent / "my")["train.txt"] != before["train.txt"]
+
+
+def test_frame_folders_are_listed_with_their_frames(tmp_path):
+    for name in ("run", "jump"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        for frames in (3, 4, 5):
+            counting_folder(tmp_path / "clips" / name / f"{name}{frames}", frames=frames + 3 * (name == "run"))
+    made, _ = make(tmp_path / "clips")
+    assert load_recipe(made.recipe).data.format == "frames"
+    samples = [s for part in PARTS for s in read_list(made.recipe.parent / f"{part}.txt", format="frames")]
+    assert sorted(sample.frames for sample in samples) == [3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize(("name", "group"), [("v_{}_g0{}_c0{}", None), ("{}-cam{}-{}", "(cam.)")])
+def test_clips_of_one_source_are_in_one_list(tmp_path, name, group):
+    for label, folder in enumerate(("run", "jump")):
+        for source in range(3):
+            for part in range(2):
+                path = tmp_path / "clips" / folder / f"{name.format(folder, source, part)}.mp4"
+                clip(path, 30 * source + 10 * part + 4 * label + 5)
+    _, notes = make(tmp_path / "clips", group=group)
+    lists = listed(tmp_path / "my")
+    for paths in lists.values():
+        stems = Counter(path.rpartition("_c" if group is None else "-")[0] for path in paths)
+        assert set(stems.values()) == {2}
+    assert any(
+        note.startswith("clips of one source are kept together") and "12 clips of" in note for note in notes
+    )
+
+
+def test_where_names_tell_no_source_that_is_said(clips):
+    assert any("may be in several lists" in note for note in make(clips)[1])
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_class_that_its_width_tells_is_named(tmp_path, narrow):
+    for label, name in enumerate(("run", "jump")):
+        for index in range(12):
+            width = 32 if narrow and label else 48
+            clip(tmp_path / "clips" / name / f"{index}.mp4", 20 + 16 * index + 8 * label, width=width)
+    made, _ = make(tmp_path / "clips")
+    assert [each.property for each in made.told] == ["the width of the picture"] * narrow
+    assert all(each.accuracy == 1 > each.chance for each in made.told)
+
+
+def _same_clip_in_two(root: Path) -> None:
+    (root / "run" / "9.mp4").write_bytes((root / "high jump" / "0.mp4").read_bytes())
+
+
+def _one_class(root: Path) -> None:
+    (root / "run").rename(root.parent / "elsewhere")
+
+
+def _one_clip_a_class(root: Path) -> None:
+    for path in root.rglob("[1-9].mp4"):
+        path.unlink()
+
+
+def _unreadable(root: Path) -> None:
+    (root / "run" / "1.mp4").write_bytes(b"no video")
+
+
+def _split_already(root: Path) -> None:
+    (root / "run").rename(root / "train")
+    (root / "high jump").rename(root / "val")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "said"),
+    [
+        (
+            _same_clip_in_two,
+            InputError,
+            "0.mp4: and run/9.mp4 are one and the same clip, of the classes high jump",
+        ),
+        (_one_class, InputError, r"clips: holds one class alone \(high jump\); give each class a folder"),
+        (
+            _one_clip_a_class,
+            InputError,
+            "too few clips: of high jump 1, run 1 there are, but three lists need three",
+        ),
+        (_unreadable, InputError, r"clips: 1 of 10 clips cannot be read, more than 5 %; remove them"),
+        (_split_already, UsageError, "is split already, as its folders are called train, val"),
+        (lambda root: (root / "run").rename(root / "High_Jump"), InputError, "have one name but for case"),
+        (lambda root: (root / "run").rename(root / "a\nb"), InputError, "has a name that no class can have"),
+        (lambda root: (root / "run").rename(root / os.fsdecode(b"a\xff")), InputError, "that no class can have"),
+        (
+            lambda root: counting_folder(root / "run" / "f", frames=2),
+            UsageError,
+            "holds videos and folders of fra",
+        ),
+    ],
+)
+def test_an_unusable_folder_is_one_line_and_leaves_nothing(clips, spoil, error, said):
+    spoil(clips)
+    with pytest.raises(error, match=said) as caught:
+        make(clips)
+    assert "\n" not in str(caught.value)
+    assert not (clips.parent / "my").exists()
+
+
+def _copy(root: Path) -> None:
+    (root / "run" / "9.mp4").write_bytes((root / "run" / "0.mp4").read_bytes())
+
+
+def _link(root: Path) -> None:
+    (root / "run" / "9.mp4").symlink_to(root / "run" / "0.mp4")
+
+
+def _companions(root: Path) -> None:
+    (root / "run" / "._0.mp4").touch()
+    (root / ".DS_Store").touch()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_copy, "1 clips are copies of others of their class, left out: run/9.mp4"),
+        (_link, "1 clips are copies of others of their class, left out: run/9.mp4"),
+        (_companions, "1 of a system's own files left out: run/._0.mp4"),
+        (lambda root: (root / "empty").mkdir(), "1 folders without videos are no classes: empty"),
+        (lambda root: (root / ".git").mkdir(), "hidden folders are no classes: .git"),
+        (
+            lambda root: (root / "notes.mp4").touch(),
+            "1 videos beside the folders of the classes are left out: notes.mp4",
+        ),
+        (
+            lambda root: (root / "run" / "notes.txt").touch(),
+            "1 files are left out, by name no videos: run/notes.txt",
+        ),
+    ],
+)
+def test_what_is_left_out_is_a_line(clips, change, said):
+    change(clips)
+    made, notes = make(clips)
+    assert [note for note in notes if said in note]
+    assert sum(part.total() for part in made.counts.values()) == 10
+
+
+def test_clips_deeper_down_and_other_scripts_are_of_their_class(clips):
+    (clips / "run").rename(clips / "走る ✓")
+    clip(clips / "走る ✓" / "day 1" / "x.mp4", 222)
+    made, notes = make(clips)
+    assert made.labels == ("high jump", "走る ✓") == read_labels(clips.parent / "my" / "labels.txt")
+    assert sum(part[1] for part in made.counts.values()) == 6
+    assert any("1 clips in folders below it are of this class, too: day 1" in note for note in notes)
+
+
+def test_unreadable_clips_within_the_share_are_told_and_left_out(clips):
+    _unreadable(clips)
+    made, notes = make(clips, max_unreadable=0.2)
+    assert sum(part.total() for part in made.counts.values()) == 9
+    assert [note for note in notes if note.startswith("left out: ") and "run/1.mp4" in note]
+
+
+def test_a_folder_of_others_or_with_changed_files_is_left_alone(clips):
+    output = clips.parent / "my"
+    output.mkdir()
+    (output / "thesis.txt").touch()
+    with pytest.raises(UsageError, match="is not empty, and was not made by `pptsn data folder`"):
+        make(clips)
+    assert contents(output) == {"thesis.txt": b""}
+    (output / "thesis.txt").unlink()
+    make(clips)
+    with (output / "recipe.yaml").open("a") as stream:
+        stream.write("log_every: 3\n")
+    before = contents(output)
+    with pytest.raises(UsageError, match=r"recipe\.yaml: was changed since it was made"):
+        make(clips, seed=3)
+    assert contents(output) == before
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_full_disk_leaves_all_files_as_they_were(clips, monkeypatch, is_there):
+    output = clips.parent / "my"
+    if is_there:
+        make(clips)
+    before = contents(output) if is_there else None
+    write = Path.write_text
+
+    def full(path: Path, text: str, **options: str) -> int:
+        if "made_by" in text:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, text, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="No space left"):
+        make(clips, seed=3)
+    assert (contents(output) if output.exists() else None) == before
+    assert {path.name for path in clips.parent.iterdir()} <= {"clips", "my"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"val": 0.5, "test": 0.5}, "leave a list of the three without clips"),
+        ({"group": "("}, "is no regular expression"),
+        ({"group": "camera"}, "matches none of the 10 clips, such as high jump/0.mp4"),
+        ({"group": "^(.)"}, "too few clips: of high jump 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(clips, settings, said):
+    with pytest.raises(PptsnError, match=said):
+        make(clips, **settings)
+
+
+def test_lists_within_the_clips_are_refused(clips):
+    with pytest.raises(UsageError, match="where it would be a class"):
+        make_folder(clips, clips / "my", settings=FolderSettings(), decoders=0, note=print)

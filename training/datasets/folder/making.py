@@ -1,0 +1,215 @@
+"""From a folder of classes to lists, class names, a recipe and a report, all of them or none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import atomic_file, atomic_folder, sha256_of
+from pptsn.runtime.base.progress import Steps
+from pptsn.runtime.decoding.decoders import Decoders
+from pptsn.runtime.video.names import some_of
+from pptsn.training.datasets.folder.classes import ClassFolders, Clip, read_classes
+from pptsn.training.datasets.folder.probing import Probed, probe_clips, same_clips
+from pptsn.training.datasets.folder.ready_recipe import recipe_text, start_with
+from pptsn.training.datasets.folder.splitting import PARTS, UCF_GROUPS, Source, sources_of, split
+from pptsn.training.datasets.folder.telling import Telltale, properties_of, telltales
+from pptsn.training.datasets.listing import REPORT, labels_text, list_line, listable
+
+_MAKER = "pptsn data folder"
+
+
+@dataclass(frozen=True)
+class FolderSettings:
+    """How clips are looked at and split.
+
+    format: videos or frames; None takes what is there.  group: what names say of sources, see `sources_of`; None
+    is UCF-101's way.  val, test: their shares of each class, 0..1.  seed: decides the lists.
+    weights: that training is to begin with.  max_unreadable: the share of all clips that may be left out so.
+    """
+
+    format: str | None = None
+    group: str | None = None
+    val: float = 0.2
+    test: float = 0.2
+    seed: int = 0
+    weights: Path | None = None
+    max_unreadable: float = 0.05
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of each list; raises UsageError where nothing is left to train on."""
+        train = 1 - self.val - self.test
+        if min(train, self.val, self.test) <= 1e-9:
+            cause = f"{self.val:g} and {self.test:g} leave a list of the three without clips"
+            raise UsageError("--val, --test", cause, "choose shares above 0 that are less than 1 together")
+        return {"train": train, "val": self.val, "test": self.test}
+
+
+@dataclass(frozen=True)
+class MadeFolder:
+    """What was made.  counts: clips by list and label.  told: what classes can be told by alone."""
+
+    recipe: Path
+    labels: tuple[str, ...]
+    counts: Mapping[str, Counter[int]]
+    told: Sequence[Telltale] = field(default_factory=tuple)
+
+
+def make_folder(
+    root: Path,
+    output: Path,
+    *,
+    settings: FolderSettings,
+    decoders: Decoders = "auto",
+    progress: Steps | None = None,
+    note: Callable[[str], None],
+) -> MadeFolder:
+    """Make lists, labels and a recipe in `output` of the classes in `root`, one folder each.
+
+    progress: told the clips that are probed, and those in all.  note: told, in a line each, what was left out.
+    Raises UsageError for an `output` that holds anything but what was made so before, and InputError for what
+    `read_classes`, `split` and the clips themselves can have wrong; nothing is written then.
+    """
+    shares = settings.shares()
+    _check_output(root, output)
+    start = start_with(settings.weights)
+    found = read_classes(root, format=settings.format, note=note)
+    probed = _readable(root, probe_clips(root, found.clips, decoders=decoders, progress=progress), settings, note)
+    probed = _each_once(found, probed, note)
+    sources = _sources([each.clip for each in probed], settings, note)
+    parts = split(sources, shares, found.names, seed=settings.seed)
+    frames = {each.clip.path: each.frames if found.format == "frames" else None for each in probed}
+    lists: dict[str, list[str]] = {part: [] for part in PARTS}
+    counts: dict[str, Counter[int]] = {part: Counter() for part in PARTS}
+    for each in probed:
+        part = parts[each.clip.path]
+        lists[part].append(_line(root, output, each.clip, frames[each.clip.path]))
+        counts[part][each.clip.label] += 1
+    told = _told(probed, sources, settings.seed)
+    files = {f"{part}.txt": "".join(f"{line}\n" for line in lines) for part, lines in lists.items()}
+    files["labels.txt"] = labels_text(found.names)
+    clips = len(lists["train"])
+    files["recipe.yaml"] = recipe_text(output, format=found.format, clips=clips, start=start, seed=settings.seed)
+    files[REPORT] = _report(files, found, counts, told)
+    _write(output, files)
+    return MadeFolder(output / "recipe.yaml", found.names, counts, told)
+
+
+def _check_output(root: Path, output: Path) -> None:
+    """Refuse an output that holds what was not made by this, or was changed since."""
+    if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(root)):
+        raise UsageError(output, f"lies in {root}, where it would be a class", "choose another --output")
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise InputError(output, "is a file, expected a folder", "choose another --output")
+    made = _made_before(output)
+    if made is None and any(output.iterdir()):
+        raise UsageError(output, f"is not empty, and was not made by `{_MAKER}`", "choose another --output")
+    for name, digest in (made or {}).items():
+        if (output / name).exists() and sha256_of(output / name) != digest:
+            cause = "was changed since it was made, and would be made anew"
+            raise UsageError(output / name, cause, "move it away, or choose another --output")
+
+
+def _made_before(output: Path) -> dict[str, str] | None:
+    """Return the digests of the files that this made in `output`, by name; None where it made none."""
+    try:
+        report = json.loads((output / REPORT).read_text(encoding="utf-8"))
+        made = report["files"] if report["made_by"] == _MAKER else None
+        return {str(Path(name).name): str(digest) for name, digest in made.items()} if made else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _readable(
+    root: Path, probed: Sequence[Probed], settings: FolderSettings, note: Callable[[str], None]
+) -> list[Probed]:
+    """Return the clips that can be read; the others are told."""
+    bad = [each for each in probed if each.error]
+    for each in bad:
+        note(f"left out: {each.error}")
+    if len(bad) > settings.max_unreadable * len(probed):
+        cause = f"{len(bad)} of {len(probed)} clips cannot be read, more than {100 * settings.max_unreadable:g} %"
+        raise InputError(root, cause, "remove them or get them again, or allow more with --max-unreadable")
+    return [each for each in probed if not each.error]
+
+
+def _each_once(found: ClassFolders, probed: Sequence[Probed], note: Callable[[str], None]) -> list[Probed]:
+    """Return the clips without copies of others; raises InputError where copies are of two classes."""
+    copies: list[str] = []
+    for alike in same_clips(found.root, probed):
+        first = alike[0].clip
+        other = next((each.clip for each in alike if each.clip.label != first.label), None)
+        if other is not None:
+            cause = f"and {other.path} are one and the same clip, of the classes "
+            cause += f"{found.names[first.label]} and {found.names[other.label]}"
+            raise InputError(found.root / first.path, cause, "remove one of them")
+        copies += [each.clip.path for each in alike[1:]]
+    if copies:
+        note(f"{found.root}: {len(copies)} clips are copies of others of their class, left out: {some_of(copies)}")
+    left_out = set(copies)
+    return [each for each in probed if each.clip.path not in left_out]
+
+
+def _sources(clips: Sequence[Clip], settings: FolderSettings, note: Callable[[str], None]) -> list[Source]:
+    sources, told = sources_of(clips, settings.group or UCF_GROUPS)
+    if told:
+        what = "by --group" if settings.group else "as UCF-101's names tell them"
+        apart = "" if told == len(clips) else f"; {len(clips) - told} clips stand for themselves"
+        count = len(sources) - (len(clips) - told)
+        note(f"clips of one source are kept together, {what}: {told} clips of {count} sources{apart}")
+    elif settings.group:
+        cause = f"{settings.group!r} matches none of the {len(clips)} clips, such as {clips[0].path}"
+        raise UsageError("--group", cause, "it is searched for in a path without its suffix")
+    else:
+        note(
+            "clips of one recording may be in several lists, as their names do not tell it (X_g01_c02): "
+            "give --group REGEX, or the test measures memory"
+        )
+    return sources
+
+
+def _line(root: Path, output: Path, clip: Clip, frames: int | None) -> str:
+    path = root / clip.path
+    # The folders as they really lie, since `..` leads elsewhere from a link; the clip by the name that it has.
+    name = os.path.relpath(Path(os.path.realpath(root)) / clip.path, os.path.realpath(output))
+    return list_line(listable(name, path), clip.label, frames)
+
+
+def _told(probed: Sequence[Probed], sources: Sequence[Source], seed: int) -> list[Telltale]:
+    """Return what tells classes, by one clip of each source."""
+    firsts = {source.clips[0].path for source in sources}
+    ones = [each for each in probed if each.clip.path in firsts]
+    return telltales(properties_of(ones), [each.clip.label for each in ones], seed=seed)
+
+
+def _report(
+    files: Mapping[str, str], found: ClassFolders, counts: Mapping[str, Counter[int]], told: Sequence[Telltale]
+) -> str:
+    report = {
+        "made_by": _MAKER,
+        "classes": {name: {part: counts[part][label] for part in PARTS} for label, name in enumerate(found.names)},
+        "told_by": [{**asdict(each), "class": found.names[each.label]} for each in told],
+        "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
+    }
+    return json.dumps(report, indent=1) + "\n"
+
+
+def _write(output: Path, files: Mapping[str, str]) -> None:
+    """Write all files, or none: into a folder that is there each by renaming, once all of them are written."""
+    with ExitStack() as held:
+        if output.is_dir():
+            places = {name: held.enter_context(atomic_file(output / name)) for name in files}
+        else:
+            folder = held.enter_context(atomic_folder(output))
+            places = {name: folder / name for name in files}
+        for name, text in files.items():
+            places[name].write_text(text, encoding="utf-8")

@@ -1,0 +1,111 @@
+"""The recipe that comes with lists of one's own clips, each choice with its reason."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from pptsn.training.network.starting import spec_beside
+from pptsn.training.network.weights import read_checkpoint
+
+# A network that begins with trained weights has learned a few classes once it has seen so many clips.
+_CLIPS_SEEN = 2400
+_EPOCHS = (10, 60)
+_LARGEST_BATCH, _STEPS_AN_EPOCH = 16, 4
+_BACKBONE = "ResNet50_vd_ssld_v2_pretrained"
+
+
+@dataclass(frozen=True)
+class Start:
+    """The weights that training begins with; sizes in pixels, as they were trained with, or as published."""
+
+    weights: Path | None = None
+    depth: int = 50
+    short_side: int = 256
+    crop_size: int = 224
+    is_known: bool = False
+
+
+def start_with(weights: Path | None) -> Start:
+    """Return what `weights` are, a `.pdparams` file; None begins with random ones.
+
+    Raises what `read_checkpoint` and `spec_beside` raise.
+    """
+    if weights is None:
+        return Start()
+    checkpoint = read_checkpoint(weights)
+    spec = spec_beside(checkpoint)
+    if spec is None:
+        return Start(weights, checkpoint.depth)
+    return Start(weights, checkpoint.depth, spec.short_side, spec.crop_size, is_known=True)
+
+
+def batch_for(clips: int) -> int:
+    """Return the clips of a step: a power of two that makes several steps of a small list."""
+    most = min(_LARGEST_BATCH, max(2, clips // _STEPS_AN_EPOCH))
+    return int(2 ** math.floor(math.log2(most)))
+
+
+def epochs_for(clips: int) -> int:
+    """Return how often a list of so many clips is gone through."""
+    least, most = _EPOCHS
+    return min(most, max(least, math.ceil(_CLIPS_SEEN / clips)))
+
+
+def recipe_text(folder: Path, *, format: str, clips: int, start: Start, seed: int) -> str:
+    """Return the YAML of a recipe for the lists in `folder`, of `clips` to train on."""
+    epochs = epochs_for(clips)
+    return f"""\
+# Made by `pptsn data folder`; yours to change.  To train by it:
+#   pptsn train {folder / "recipe.yaml"} --output {folder / "train"}
+# Paths are relative to the folder in which commands run.
+
+model:
+{_model(start)}
+  num_seg: 3  # frames of each clip in training, as published
+
+data:
+  train: {_quoted(folder / "train.txt")}
+  val: {_quoted(folder / "val.txt")}
+  test: {_quoted(folder / "test.txt")}
+  labels: {_quoted(folder / "labels.txt")}
+  format: {format}
+  workers: 2  # processes that decode: as many as there are cores to spare
+
+optimizer:
+  epochs: {epochs}  # of {clips} clips: {_CLIPS_SEEN} in all, but {_EPOCHS[0]} to {_EPOCHS[1]} times each
+  batch_size: {batch_for(clips)}  # {_LARGEST_BATCH} at most; fewer of a small list, for several steps an epoch
+  base_rate: 0.005  # half of the published rate, for steps of 16 clips; smaller steps have a smaller one
+  warmup_rate: 0.0005
+  rates_for: 16
+  warmup_epochs: {max(1, epochs // 10)}  # a tenth of all
+
+augmentation:  # as published
+  mixup_alpha: 0.2
+  label_smoothing: 0.1
+
+seed: {seed}
+device: auto  # a GPU where Paddle has one, else the CPU
+"""
+
+
+def _model(start: Start) -> str:
+    if start.weights is None:
+        return f"""\
+  depth: 50  # as published; with weights to begin from it must be theirs, and without any, 18 is faster
+  # Few clips need weights to begin from.  To get the published backbone: pptsn weights fetch {_BACKBONE}
+  # pretrained: {_BACKBONE}.pdparams
+  short_side: 256  # frames are resized to it, as published
+  crop_size: 224"""
+    origin = "as the weights were trained" if start.is_known else "as published"
+    return f"""\
+  depth: {start.depth}  # that of the weights
+  pretrained: {_quoted(start.weights)}  # a classifier of other classes is replaced
+  short_side: {start.short_side}  # frames are resized to it, {origin}
+  crop_size: {start.crop_size}"""
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)
