@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from pptsn.cli.program import main
+from pptsn.runtime.base import progress
 from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def users_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def _noted_as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test asked of the program in this process, as `--quiet`, is not asked in the next."""
+    for name in ("QUIET", "VERBOSE"):
+        monkeypatch.setattr(progress, name, False)
 
 
 class Ending(NamedTuple):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -112,7 +113,8 @@ def test_classify_prints_and_writes(run, model: Path, folder: Path, tmp_path: Pa
         (str(folder / "b.mkv"), 1),
     ]
     assert [str(p["class_id"]) for p in lines[0]["top"]] == [row[1] for row in rows[:2]]
-    assert lines[0].keys() == {"source", "frames", "duration_s", "segments", "views", "top", "timing_ms"}
+    looked_at = {"segments", "views", "sampling", "resize_rule"}
+    assert lines[0].keys() == {"source", "frames", "duration_s", "top", "timing_ms"} | looked_at
 
 
 def test_bad_sources_are_one_line_each_and_the_others_go_on(
@@ -240,16 +242,18 @@ def test_an_interrupt_keeps_the_answers_until_then(model: Path, folder: Path, tm
 
 
 def test_a_reader_that_leaves_is_no_error_message(model: Path, folder: Path) -> None:
-    command = f"{sys.executable} -m pptsn classify {folder}/a.mp4 --model {model} --top 4 | head -c 1"
+    clip, named = quote(f"{folder}/a.mp4"), quote(str(model))
+    command = f"{sys.executable} -m pptsn classify {clip} --model {named} --top 4 | head -c 1"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
     assert "Traceback" not in ended.stderr
     assert "Exception" not in ended.stderr
 
 
 def test_a_reader_that_leaves_costs_the_file_nothing(model: Path, folder: Path, tmp_path: Path) -> None:
-    sources = " ".join([f"{folder}/a.mp4"] * 20)
+    sources = " ".join([quote(f"{folder}/a.mp4")] * 20)
     output = tmp_path / "o.jsonl"
-    command = f"{sys.executable} -m pptsn classify {sources} --model {model} --top 4 -o {output} | head -c 1"
+    named = f"--model {quote(str(model))} -o {quote(str(output))}"
+    command = f"{sys.executable} -m pptsn classify {sources} {named} --top 4 | head -c 1"
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False
     )
@@ -299,10 +303,10 @@ def test_an_engine_that_fails_on_the_way_costs_no_answer(
 
 def test_a_full_disk_keeps_the_answers_until_then(model: Path, folder: Path, tmp_path: Path) -> None:
     """A limit of a file's size stands in for the disk."""
-    sources = " ".join([f"{folder}/a.mp4"] * 40)
+    sources = " ".join([quote(f"{folder}/a.mp4")] * 40)
     command = (
-        f"ulimit -f 4; {sys.executable} -m pptsn classify {sources} --model {model} --decoders 0 --segments 1 "
-        f"-o {tmp_path}/o.jsonl | cat"
+        f"ulimit -f 4; {sys.executable} -m pptsn classify {sources} --model {quote(str(model))} "
+        f"--decoders 0 --segments 1 -o {quote(str(tmp_path))}/o.jsonl | cat"
     )
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False

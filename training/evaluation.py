@@ -128,7 +128,7 @@ def evaluate(
     with ExitStack() as held:
         with ranks.together():
             share = ranks.member.share_of(samples)
-            engine = _open_engine(
+            engine = open_weights(
                 weights,
                 recipe,
                 backend=backend,
@@ -219,7 +219,7 @@ def _counted(results: Iterable[_Result], advance: Callable[[], object]) -> Itera
         advance()
 
 
-def _open_engine(
+def open_weights(
     weights: str | Path,
     recipe: Recipe,
     *,
@@ -228,6 +228,11 @@ def _open_engine(
     classes: int,
     crops: int,
 ) -> Engine:
+    """Open `weights`: a converted model by `backend`, or a checkpoint of `recipe` by Paddle.
+
+    device: None for the recipe's.  classes: of the recipe.  crops: see `open_engine`.
+    Raises ModelError for weights of another depth or number of classes, UsageError for a checkpoint's backend.
+    """
     if _is_model(weights):
         # The recipe's device is where training runs, which says nothing of a plan: that needs a GPU.
         where = device or ("auto" if Path(weights).suffix.lower() == PLAN_SUFFIX else recipe.device)

@@ -39,6 +39,10 @@ _COMMANDS = {
     "weights": ("pptsn.cli.weights:app", "Fetch published weights and keep them."),
     "train": ("pptsn.cli.train:train", "Train PP-TSN by a recipe."),
     "evaluate": ("pptsn.cli.evaluate:evaluate", "Measure top-1 and top-5 over the recipe's test list."),
+    "report": (
+        "pptsn.cli.report:report",
+        "Say on one page how right a model is, of which classes, how sure, and where it fails.",
+    ),
     "export": (
         "pptsn.cli.export:export",
         "Export a checkpoint: its per-view network, its spec, and reference logits.",

@@ -69,6 +69,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         "evaluate r.yaml --weights m.onnx",
         {"yaml": "train", "pydantic": "train", "onnxruntime": "cpu"},
     ),
+    "report": (
+        "report m.onnx --list list.txt -o made",
+        {**dict.fromkeys(("yaml", "pydantic", "matplotlib", "jinja2"), "train"), "onnxruntime": "cpu"},
+    ),
     "export": ("export --weights w.pdparams -o made", {"paddle": "train"}),
     "convert onnx": (
         "convert onnx export -o c.onnx",

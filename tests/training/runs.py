@@ -46,6 +46,13 @@ def tiny_recipe(folder: Path, **optimizer: object) -> Recipe:
     return parse_recipe(values, source="the test's recipe")
 
 
+def start_program(*arguments: object) -> subprocess.Popen[bytes]:
+    """Run `pptsn` in a process of its own, with a narrow network; what it prints besides errors is not kept."""
+    code = NARROWING + "from pptsn.cli.program import main\nmain()\n"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
 def start_training(recipe_file: Path, output: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Train in a process of its own, resuming whatever is there; `environment` is added to this process's.
 

@@ -199,6 +199,15 @@ class RunFolder:
             write_text(folder / _STATE_NAME, json.dumps(dataclasses.asdict(state), indent=1))
         self._point(last=state.epoch, best=state.best_epoch)
 
+    def keep_temperature(self, temperature: float) -> None:
+        """Write into the spec of the best weights what their logits are to be divided by for scores.
+
+        Raises InputError where it cannot be written.
+        """
+        path = (self.root / "best.spec.json").resolve()
+        spec = ModelSpec.from_json(read_small(path, MOST_SPEC_BYTES), source=path)
+        write_text(path, dataclasses.replace(spec, temperature=temperature).to_json())
+
     @property
     def best_weights(self) -> Path:
         """Where the weights of the best epoch lie."""

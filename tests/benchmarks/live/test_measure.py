@@ -179,9 +179,9 @@ def test_the_command_reports_what_was_found(model: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(measure, "run_trial", run)
     app = typer.Typer()
     app.command()(live)
-    options = f"--model {model} --source {SOURCE} --window 2 --segments 4 --views three --latency-bound 50"
-    options += f" --seconds 3 --most 3 --device cpu -o {tmp_path / 'live.json'}"
-    done = CliRunner().invoke(app, options.split())
+    options = f"--source {SOURCE} --window 2 --segments 4 --views three --latency-bound 50"
+    options += " --seconds 3 --most 3 --device cpu"
+    done = CliRunner().invoke(app, [*options.split(), "--model", str(model), "-o", str(tmp_path / "live.json")])
     assert done.exit_code == 0, done.output
     assert "2 streams: in time, p99 latency 12 ms" in done.output
     assert "3 streams: a stream failed: no signal" in done.output

@@ -4,6 +4,7 @@ import pickle
 import struct
 import zlib
 from collections import OrderedDict
+from shlex import quote
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ class _Runs:
 def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, function, protocol):
     made = tmp_path / "made"
     argument = {
-        os.system: f"touch {made}",
+        os.system: f"touch {quote(str(made))}",
         eval: f"open({str(made)!r}, 'w')",
         exec: f"open({str(made)!r}, 'w')",
         os.makedirs: str(made),

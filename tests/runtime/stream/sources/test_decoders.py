@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from shlex import quote
 from types import SimpleNamespace
 from typing import Any
 
@@ -148,8 +149,8 @@ def test_a_jetson_decodes_by_gstreamer(tmp_path: Path, monkeypatch: pytest.Monke
     """A stand-in for gst-launch-1.0 writes down what it is asked for, and gives a clip."""
     clip = write_clip(tmp_path / "clip.mkv", frames=9)
     program = tmp_path / "gst-launch-1.0"
-    asked, last = f'printf "%s\\n" "$@" > {tmp_path}/asked', "for last; do :; done"
-    program.write_text(f'#!/bin/sh\n{asked}\n{last}\ncat {clip} > "/dev/fd/${{last#fd=}}"\n')
+    asked, last = f'printf "%s\\n" "$@" > {quote(str(tmp_path))}/asked', "for last; do :; done"
+    program.write_text(f'#!/bin/sh\n{asked}\n{last}\ncat {quote(str(clip))} > "/dev/fd/${{last#fd=}}"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     with opened("rtsp://user:sesame@camera/live?decoder=jetson&transport=udp", timeout_s=20) as source:

@@ -1,0 +1,1 @@
+"""`pptsn report`: how right a model is, of which classes, how sure, and where it fails: one page, tables, JSON."""

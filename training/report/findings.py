@@ -1,0 +1,150 @@
+"""What a report says of a model: figures, calibration, the clips that went wrong, and what to know beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.classify.results import Classification
+from pptsn.runtime.engines.base import Engine
+from pptsn.runtime.evaluate.calibration import Calibration, calibration, fit_temperature
+from pptsn.runtime.frames.protocols import Protocol
+from pptsn.runtime.model.spec import ModelSpec
+from pptsn.training.report.answers import Answered
+from pptsn.training.report.figures import Figures, Share, figures_of
+
+_CONFUSED = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What came out.
+
+    weights: the name of their file.  spec, looked_at, engine: of what was run, and how.
+    answered: the clips of the test list.  figures: of them.
+    calibration: of their scores as the model gives them.
+    temperature: fitted on the validation list; None where there is none.  calibrated: the scores at it.
+    notes: a sentence for each thing that a reader must know.
+    """
+
+    weights: str
+    spec: ModelSpec
+    looked_at: Protocol
+    engine: str
+    answered: Answered
+    figures: Figures
+    calibration: Calibration | None
+    temperature: float | None = None
+    calibrated: Calibration | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def wrong(self, most: int) -> list[tuple[int, Classification]]:
+        """Return the index and answer of clips that went wrong, the surest of them first, `most` at most."""
+        wrong = [
+            (index, result)
+            for index, (label, result) in enumerate(zip(self.answered.labels, self.answered.results, strict=True))
+            if isinstance(result, Classification) and result.top(1)[0].class_id != label
+        ]
+        return sorted(wrong, key=lambda each: -each[1].top(1)[0].score)[:most]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object of `report.json`."""
+        labels = self.spec.labels
+        return {
+            "schema": "pptsn.report",
+            "version": 1,
+            "weights": printable(self.weights),
+            "weights_digest": self.spec.weights_digest,
+            "precision": self.spec.precision,
+            "engine": self.engine,
+            "segments": self.looked_at.segments,
+            "views": self.looked_at.views,
+            "sampling": self.looked_at.sampling,
+            "resize_rule": self.looked_at.resize_rule,
+            "clips": self.figures.top1.clips,
+            "unreadable": [printable(str(failure.error)) for failure in self.answered.failures],
+            "top1": self.figures.top1.to_dict(),
+            "top5": self.figures.top5.to_dict(),
+            "classes": [
+                {"class_id": number, "label": label, "top1": _dict(share), "answered_right": _dict(precision)}
+                for number, (label, share, precision) in enumerate(
+                    zip(labels, self.figures.by_class, self.figures.answered_right, strict=True)
+                )
+            ],
+            "confused": [
+                {"label": labels[own], "answer": labels[answer], "clips": clips}
+                for own, answer, clips in self.figures.confused(_CONFUSED)
+            ],
+            "calibration_error": None if self.calibration is None else self.calibration.error,
+            "temperature_of_the_model": self.spec.temperature,
+            "temperature": self.temperature,
+            "calibration_error_at_it": None if self.calibrated is None else self.calibrated.error,
+            "notes": list(self.notes),
+        }
+
+
+def found(
+    answered: Answered,
+    validation: Answered | None,
+    engine: Engine,
+    *,
+    weights: str,
+    looked_at: Protocol,
+    notes: Sequence[str] = (),
+) -> Findings:
+    """Return what the answers for the test list say, and those for the `validation` list of the temperature."""
+    spec = engine.spec
+    figures = figures_of(answered.results, answered.labels, classes=spec.classes)
+    said = list(notes)
+    before = after = temperature = None
+    if len(figures.labels):
+        before = calibration(figures.logits, figures.labels, temperature=spec.temperature)
+        temperature = _temperature(validation, spec, said)
+    if temperature is not None and before is not None:
+        after = calibration(figures.logits, figures.labels, temperature=temperature)
+        if after.error >= before.error:
+            said.append(
+                f"the temperature that fits the validation list best ({temperature:.3g}) does not lower the "
+                f"calibration error of the test list ({before.error:.1%} before, {after.error:.1%} at it)"
+            )
+    failed = len(answered.failures)
+    if failed:
+        said.append(f"{failed} clips could not be read, and count as wrong")
+    return Findings(
+        weights=weights,
+        spec=spec,
+        looked_at=looked_at,
+        engine=engine.description,
+        answered=answered,
+        figures=figures,
+        calibration=before,
+        temperature=temperature,
+        calibrated=after,
+        notes=tuple(said),
+    )
+
+
+def _temperature(validation: Answered | None, spec: ModelSpec, said: list[str]) -> float | None:
+    """Return the temperature that fits `validation`; None, and why is said, where there is none."""
+    if validation is None:
+        said.append("no validation list was named, so no temperature was fitted")
+        return None
+    read = [isinstance(result, Classification) for result in validation.results]
+    if not any(read):
+        said.append("no clip of the validation list could be read, so no temperature was fitted")
+        return None
+    figures = figures_of(validation.results, validation.labels, classes=spec.classes)
+    temperature = fit_temperature(figures.logits, figures.labels)
+    if temperature is None:
+        right = figures.top1
+        said.append(
+            f"no temperature fits the validation list ({right.right} of {right.clips} clips right): it takes "
+            "right and wrong answers to tell how far scores can be trusted"
+        )
+    return temperature
+
+
+def _dict(share: Share | None) -> dict[str, Any] | None:
+    return None if share is None else share.to_dict()

@@ -1,0 +1,118 @@
+"""Making a report: the model opened, its lists classified, the folder written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import atomic_folder, write_text
+from pptsn.runtime.base.progress import print_note
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.engines import Engine
+from pptsn.runtime.engines.settings import EngineSettings
+from pptsn.runtime.model.file import protocol_of
+from pptsn.runtime.pages.canvas import write_png
+from pptsn.runtime.pages.html import check_html
+from pptsn.training.data.inputs import labels_of
+from pptsn.training.evaluation import open_weights
+from pptsn.training.report.answers import answered
+from pptsn.training.report.findings import Findings, found
+from pptsn.training.report.page import page_of
+from pptsn.training.report.pictures import draw_confusion, draw_reliability
+from pptsn.training.report.subject import Subject, subject_of
+from pptsn.training.report.tables import clips_csv, confusion_csv
+
+_FILES = ("index.html", "report.json", "clips.csv", "confusion.csv", "confusion.png", "reliability.png")
+
+
+def report(
+    what: str | Path,
+    output: str | Path,
+    *,
+    settings: ClassifySettings,
+    runner: EngineSettings,
+    test: Path | None = None,
+    validation: Path | None = None,
+) -> Findings:
+    """Classify the clips of a list by the run or model at `what`, and write the folder `output` of what came out.
+
+    A temperature that fits the validation list goes into the spec of a run's best weights.
+    test, validation: lists; those of a run's recipe if not given.
+    Raises UsageError for a folder `output` that holds anything else, and what `subject_of`, `open_weights` and
+    `answered` raise; MissingDependencyError before any work.
+    """
+    check_html()
+    output = Path(output)
+    _check_output(output)
+    subject = subject_of(what, test=test, validation=validation)
+    with _opened(subject, settings, runner) as engine:
+        recognizer = Recognizer(engine)
+        for note in engine.notes:
+            print_note(note)
+        tested = answered(recognizer, subject.test, settings, list_name="the test list")
+        validated = None
+        if subject.validation:
+            validated = answered(recognizer, subject.validation, settings, list_name="the validation list")
+        findings = found(
+            tested,
+            validated,
+            engine,
+            weights=str(subject.weights),
+            looked_at=settings.changing(engine.spec.protocol),
+            notes=_notes(subject),
+        )
+        with atomic_folder(output) as folder:
+            _write(findings, folder)
+    if subject.run is not None and findings.temperature is not None:
+        subject.run.keep_temperature(findings.temperature)
+    return findings
+
+
+@contextmanager
+def _opened(subject: Subject, settings: ClassifySettings, runner: EngineSettings) -> Iterator[Engine]:
+    clips = len(subject.test) + len(subject.validation or ())
+    if subject.recipe is None:
+        crops = settings.changing(protocol_of(subject.weights)).crops(clips)
+        engine = runner.open(subject.weights, crops=crops)
+    else:
+        device = None if runner.device == "auto" else runner.device
+        classes = len(labels_of(subject.recipe))
+        engine = open_weights(
+            subject.weights, subject.recipe, backend=runner.backend, device=device, classes=classes, crops=clips
+        )
+    with engine:
+        yield engine
+
+
+def _notes(subject: Subject) -> list[str]:
+    seen = subject.seen_in_training()
+    if not seen:
+        return []
+    return [f"{seen} of the {len(subject.test)} clips are in the training list too: of these it tells memory"]
+
+
+def _check_output(output: Path) -> None:
+    """Refuse to replace a folder that holds anything but a report."""
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise InputError(output, "is a file, expected a folder for the report", "choose another place")
+    other = sorted(path.name for path in output.iterdir() if path.name not in _FILES)
+    if other:
+        cause = f"is a folder with other content ({other[0]}), no report alone"
+        raise UsageError(output, cause, "choose a new folder")
+
+
+def _write(findings: Findings, folder: Path) -> None:
+    write_text(folder / "report.json", json.dumps(findings.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "clips.csv", clips_csv(findings))
+    write_text(folder / "confusion.csv", confusion_csv(findings))
+    if findings.calibration is not None:
+        write_png(draw_confusion(findings.figures, findings.spec.labels), folder / "confusion.png")
+        drawn = draw_reliability(findings.calibration, findings.calibrated, temperature=findings.temperature)
+        write_png(drawn, folder / "reliability.png")
+    write_text(folder / "index.html", page_of(findings))

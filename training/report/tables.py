@@ -1,0 +1,55 @@
+"""The tables of a report, as CSV: a row for each clip; the confusion matrix."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pptsn.runtime.base.errors import one_line
+from pptsn.runtime.base.files import printable
+from pptsn.runtime.classify.results import Failure
+from pptsn.training.report.findings import Findings
+
+_CLIP_COLUMNS = ("source", "label", "answer", "right", "score", "score_of_label", "warnings", "error")
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def clips_csv(findings: Findings) -> str:
+    """Return a row for each clip of the test list: its class, its answer, their scores, what was wrong with it."""
+    labels = findings.spec.labels
+    rows: list[Sequence[Any]] = []
+    for label, result in zip(findings.answered.labels, findings.answered.results, strict=True):
+        if isinstance(result, Failure):
+            rows.append((result.source, labels[label], "", "no", "", "", "", str(result.error)))
+            continue
+        (best,) = result.top(1)
+        right = "yes" if best.class_id == label else "no"
+        scores = f"{best.score:.6f}", f"{result.scores[label]:.6f}"
+        rows.append((result.source, labels[label], best.label, right, *scores, "; ".join(result.warnings), ""))
+    return _csv(_CLIP_COLUMNS, rows)
+
+
+def confusion_csv(findings: Findings) -> str:
+    """Return the confusion matrix: a row for each class of the clips, a column for each answer."""
+    labels = findings.spec.labels
+    rows = [(label, *counts) for label, counts in zip(labels, findings.figures.confusion.tolist(), strict=True)]
+    return _csv(("class", *labels), rows)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\n")
+    for row in ([*columns], *rows):
+        writer.writerow([_cell(value) for value in row])
+    return written.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Return `value` so that a spreadsheet shows it, and runs none of it."""
+    if not isinstance(value, str):
+        return value
+    text = one_line(printable(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text
