@@ -14,7 +14,7 @@ from pptsn.runtime.base.progress import print_note
 
 try:
     import yaml
-    from pydantic import BaseModel, Field, ValidationError
+    from pydantic import BaseModel, Field, ValidationError, field_validator
 
     from pptsn.training.sections import (
         AugmentationSection,
@@ -40,7 +40,8 @@ class Recipe(Section):
     """A whole training run.
 
     seed: decides weights, order and augmentation.  device: auto, cpu, cuda or cuda:N.
-    amp: automatic mixed precision, on GPUs only; amp_type: its 16-bit type.
+    amp: automatic mixed precision, on GPUs only: O1 (or true) casts what gains by it; O2 has the weights in 16
+    bits as well, with masters in FP32.  amp_type: its 16-bit type.
     log_every: iterations between lines of `metrics.jsonl`.
     """
 
@@ -51,9 +52,14 @@ class Recipe(Section):
     evaluation: EvaluationSection = EvaluationSection()
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    amp: bool = False
+    amp: Literal[False, "O1", "O2"] = False
     amp_type: Literal["float16", "bfloat16"] = "float16"
     log_every: int = Field(default=20, ge=1, lt=2**31)
+
+    @field_validator("amp", mode="before")
+    @classmethod
+    def _level_of(cls, amp: object) -> object:
+        return "O1" if amp is True else amp
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML that `load_recipe` reads."""

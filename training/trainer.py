@@ -154,6 +154,7 @@ class Trainer:
                 self._display.line(start_from(self._learner.model, weights, labels=self._labels))
             self._learner.begin_average(resumption.weights if resumption else None)
         self._learner.take_first_state()
+        self._learner.prepare()
         (state, *_) = self._ranks.gather(dataclasses.asdict(resumption.state) if resumption else None)
         if state is not None:
             self._go_on_from(TrainingState(**state))
@@ -221,6 +222,7 @@ class Trainer:
                 display=self._display,
                 place=place,
                 ranks=self._ranks,
+                cast=self._learner.cast,
             )
         unreadable += validation.unreadable
         self.epoch += 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from pptsn.training.learning.losses import cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.progress import Display
 from pptsn.training.ranks.group import Ranks
+
+Cast: TypeAlias = "Callable[[], AbstractContextManager[Any]]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,19 +43,21 @@ def validate(
     display: Display,
     place: str = "the validation",
     ranks: Ranks | None = None,
+    cast: Cast = nullcontext,
 ) -> Validation:
     """Return how `model` does on the centre crops of `samples`; leaves it in evaluation mode.
 
     No label smoothing; the clips' centre frames, as many as in training.
     place: what it is called in the error.  ranks: that have a share of `samples` each, by `loader`, and the same
     weights and statistics; the answer is that of all of them.
+    cast: gives the context in which the network computes, see `Precision`.
     Raises PptsnError for a loss that is no finite number, and where more clips than may cannot be read.
     """
     ranks = ranks or Ranks()
     model.eval()
     own = _Counts()
     with display.bar("validation", total=len(samples)) as bar:
-        for batch in ranks.abreast(_counted(model, loader, samples, place)):
+        for batch in ranks.abreast(_counted(model, loader, samples, place, cast)):
             own.add(batch)
             bar.advance(batch.read)
     unreadable = loader.unreadable_of_all(own.unreadable, samples, ranks)
@@ -79,13 +84,15 @@ class _Counts:
         self.unreadable += other.unreadable
 
 
-def _counted(model: Any, loader: Loader, samples: Sequence[Sample], place: str) -> Iterator[_Counts]:
+def _counted(model: Any, loader: Loader, samples: Sequence[Sample], place: str, cast: Cast) -> Iterator[_Counts]:
     """Yield the counts of each batch."""
     for batch in loader.batches(samples, mode="val"):
         counts = _Counts(read=len(batch), unreadable=batch.unreadable)
         if len(batch):
             with paddle.no_grad():
-                logits = model(paddle.to_tensor(batch.crops))
+                with cast():
+                    logits = model(paddle.to_tensor(batch.crops))
+                logits = logits.astype("float32")
                 loss = float(cross_entropy(logits, paddle.to_tensor(batch.labels)))
             check_loss(loss, clips=[samples[index].path for index in batch.indices], place=place)
             counts.loss, counts.right = loss * len(batch), correct_counts(logits.numpy(), batch.labels)

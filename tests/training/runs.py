@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pptsn.training.data.loader import Batch
+from pptsn.training.learning.learner import Learner
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.training.clips import level_frame
@@ -51,6 +55,18 @@ def start_program(*arguments: object) -> subprocess.Popen[bytes]:
     code = NARROWING + "from pptsn.cli.program import main\nmain()\n"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def interrupt_in(monkeypatch: pytest.MonkeyPatch, *, epoch: int, step: int) -> None:
+    """Make the training raise KeyboardInterrupt, as Ctrl-C does, at a step (from 0) of an epoch (from 0)."""
+    original = Learner.add
+
+    def interrupted(self: Learner, batch: Batch, *, part: int) -> float:
+        if (int(self.epoch), self.iteration % 2) == (epoch, step):
+            raise KeyboardInterrupt
+        return original(self, batch, part=part)
+
+    monkeypatch.setattr(Learner, "add", interrupted)
 
 
 def start_training(recipe_file: Path, output: Path, **environment: str) -> subprocess.Popen[bytes]:

@@ -133,7 +133,7 @@ def test_the_average_counts_the_steps_of_all_epochs(
     lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(WeightAverage, "update", lambda self, steps: seen.append(steps))
+    monkeypatch.setattr(WeightAverage, "update", lambda self, steps, weights: seen.append(steps))
     train(tiny_recipe(lists, epochs=2, ema_decay=0.8), tmp_path / "run")
     assert seen == [0, 1, 2, 3]
 

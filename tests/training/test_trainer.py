@@ -23,7 +23,7 @@ from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train
 from pptsn.training.validation import Validation
-from tests.training.runs import make_lists, start_program, start_training, tiny_recipe
+from tests.training.runs import interrupt_in, make_lists, start_program, start_training, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("narrow")
 
@@ -52,18 +52,6 @@ def _digest(weights: Path) -> str:
 def _without_times(path: Path) -> list[dict]:
     times = ("duration_s", "clips_per_s")
     return [{k: v for k, v in record.items() if k not in times} for record in read_metrics(path)]
-
-
-def _interrupt_in(monkeypatch, *, epoch: int, step: int) -> None:
-    """Make the training raise KeyboardInterrupt, as Ctrl-C does, at a step (from 0) of an epoch (from 0)."""
-    original = Learner.add
-
-    def interrupted(self, batch, *, part):
-        if (int(self.epoch), self.iteration % 2) == (epoch, step):
-            raise KeyboardInterrupt
-        return original(self, batch, part=part)
-
-    monkeypatch.setattr(Learner, "add", interrupted)
 
 
 def test_a_run_leaves_weights_metrics_and_a_picture(uninterrupted):
@@ -98,7 +86,7 @@ def test_an_interrupted_and_resumed_run_is_the_uninterrupted_one_to_the_bit(
     lists, tmp_path, monkeypatch, uninterrupted, epoch, step
 ):
     with monkeypatch.context() as patch:
-        _interrupt_in(patch, epoch=epoch, step=step)
+        interrupt_in(patch, epoch=epoch, step=step)
         with pytest.raises(PptsnError, match=rf"interrupted in epoch {epoch + 1} of 3; go on with --resume"):
             train(tiny_recipe(lists), tmp_path / "run")
     # Neither the number of processes nor what the random generators went through before may matter.
@@ -350,7 +338,7 @@ def test_an_accumulating_run_goes_on_to_the_bit(lists, tmp_path, monkeypatch):
     recipe = tiny_recipe(lists, batch_size=2, accumulate=2, epochs=2)
     whole = train(recipe, tmp_path / "whole")
     with monkeypatch.context() as patch:
-        _interrupt_in(patch, epoch=1, step=1)
+        interrupt_in(patch, epoch=1, step=1)
         with pytest.raises(PptsnError, match="interrupted in epoch 2"):
             train(recipe, tmp_path / "run")
     resumed = train(recipe, tmp_path / "run", resume=True)

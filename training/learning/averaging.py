@@ -6,7 +6,7 @@ weights count more, and that the decay warms up, is as in TensorFlow's `Exponent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,11 +36,11 @@ class WeightAverage:
         self._model, self._decay = model, decay
         self._averages = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
-    def update(self, steps: int) -> None:
-        """Take in the model's weights after a step that followed `steps` others."""
+    def update(self, steps: int, weights: Mapping[str, Any]) -> None:
+        """Take in `weights`, float32 tensors by the model's names, after a step that followed `steps` others."""
         share = 1.0 - decay_after(steps, decay=self._decay)
         with paddle.no_grad():
-            for name, value in self._model.state_dict().items():
+            for name, value in weights.items():
                 self._averages[name].lerp_(value, share)
 
     @contextmanager

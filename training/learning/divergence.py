@@ -11,6 +11,7 @@ import numpy as np
 from pptsn.runtime.base.errors import PptsnError
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.network._paddle import paddle
+from pptsn.training.network.weights import state_of
 
 _NAMED_CLIPS, _NAMED_ENTRIES = 8, 2
 _REMEDY = "lower optimizer.base_rate, and start anew"
@@ -36,7 +37,7 @@ def check_step(model: Any, loss: float, *, clips: Sequence[str], place: str) -> 
     check_loss(loss, clips=clips, place=place)
     if _sum_is_finite(model):
         return
-    state = {name: np.asarray(value.numpy()) for name, value in model.state_dict().items()}
+    state = state_of(model)
     wrong = not_finite(state)
     if wrong:  # else large numbers, of which the sum alone is none
         raise _diverged(place, _counted(wrong, len(state)), clips)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,8 +101,19 @@ class Learner:
 
     def states(self) -> tuple[dict[str, Array], dict[str, Array]]:
         """Return the weights that are validated, and where those are averages what steps go on with as well."""
-        own = state_of(self.model)
+        own = state_of(self.model) | self.optimizer.masters()
         return (own, {}) if self.average is None else (self.average.state(), own)
+
+    def prepare(self) -> None:
+        """Bring the network, with the weights that it begins with, into the types of the steps.
+
+        Before the first step, and before `optimizer` takes a state over.
+        """
+        self._precision.prepare(self.model, self.optimizer)
+
+    def cast(self) -> Any:
+        """Return the context in which the network computes, in validation as in steps."""
+        return self._precision.cast()
 
     @property
     def epoch(self) -> float:
@@ -131,7 +143,8 @@ class Learner:
         """Count the statistics of batch norm anew, of the weights as they are, see `statistics`."""
         self._train_mode()
         inputs = (paddle.to_tensor(batch.crops) for batch in batches)
-        count_statistics(self.model, inputs, ranks=self._ranks)
+        with self.cast():
+            count_statistics(self.model, inputs, ranks=self._ranks)
 
     def add(self, batch: Batch, *, part: int) -> float:
         """Add the gradients of `batch`, the coming step's batch number `part`, and return its loss."""
@@ -140,7 +153,7 @@ class Learner:
         rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, number, _MIXUP_STREAM))
         mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
         labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
-        with self._precision.cast():
+        with self.cast():
             logits = self.model(mix.apply(paddle.to_tensor(batch.crops)))
         loss = mixup_cross_entropy(
             logits.astype("float32"),
@@ -172,7 +185,7 @@ class Learner:
         self.optimizer.set_rate(self.rate)
         self.optimizer.step(scaler=self.scaler)
         if self.average is not None:
-            self.average.update(self.iteration)
+            self.average.update(self.iteration, self.optimizer.exact(self.model))
 
     def count_step(self) -> None:
         """Go on to the next step."""

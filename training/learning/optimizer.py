@@ -20,6 +20,7 @@ from pptsn.training.ranks.group import Ranks
 CLASSIFIER_WEIGHT_RATE = 5.0
 CLASSIFIER_BIAS_RATE = 10.0
 _VELOCITY = ".velocity"
+_MASTERS = "master_weights"  # so Paddle calls them among an optimiser's state
 
 
 def parameter_rule(name: str, *, weight_decay: float) -> tuple[float, float]:
@@ -34,8 +35,8 @@ def parameter_rule(name: str, *, weight_decay: float) -> tuple[float, float]:
 class RecipeOptimizer:
     """Momentum 0.9 with Nesterov's step; L2 decay on convolution and classifier weights alone.
 
-    The classifier's weight learns at 5 times and its bias at 10 times the rate.  In automatic mixed precision
-    Paddle keeps the parameters in FP32, so there is one set of them.
+    The classifier's weight learns at 5 times and its bias at 10 times the rate.  In automatic mixed precision O1
+    Paddle keeps the parameters in FP32, so there is one set of them; for O2 see `keep_masters`.
     ranks: among which gradients are averaged.
     clip_norm: all gradients of a step together, unscaled and without decay, are scaled down where their L2 norm is
     larger (Pascanu et al., arXiv 1211.5063).  None leaves them.
@@ -58,6 +59,7 @@ class RecipeOptimizer:
             # Paddle's own channel for both (what `ParamAttr` sets); its parameter groups would overwrite them.
             parameter.optimize_attr["learning_rate"] = rate
             parameter.regularizer = paddle.regularizer.L2Decay(decay)
+        self._masters: dict[str, Any] = {}
         self._momentum = paddle.optimizer.Momentum(
             learning_rate=0.0,
             momentum=momentum,
@@ -65,6 +67,29 @@ class RecipeOptimizer:
             use_nesterov=True,
             grad_clip=None if clip_norm is None else paddle.nn.ClipGradByGlobalNorm(clip_norm),
         )
+
+    def keep_masters(self, model: Any, *, dtype: str) -> None:
+        """Cast the parameters of `model` to `dtype`, all but those of batch norm; steps change their masters.
+
+        The masters are FP32, what `model` holds now, to the bit; a step makes each parameter its master, rounded.
+        So they are a checkpoint's weights (see `masters`), from which a model and its masters are what they were.
+        """
+        exact = {name: p.detach().clone() for name, p in model.named_parameters()}
+        paddle.amp.decorate(models=model, optimizers=self._momentum, level="O2", dtype=dtype)
+        cast = {name: p for name, p in model.named_parameters() if p.dtype != paddle.float32}
+        for name, parameter in cast.items():
+            # The name that Paddle would give it, and calls its velocity by.
+            exact[name].name = f"{parameter.name}_fp32_master_0"
+        self._momentum.set_state_dict({_MASTERS: {p.name: exact[name] for name, p in cast.items()}})
+        self._masters = {name: exact[name] for name in cast}
+
+    def exact(self, model: Any) -> dict[str, Any]:
+        """Return the parameters and statistics of `model` by name, float32 tensors: masters, where it has some."""
+        return {**model.state_dict(), **self._masters}
+
+    def masters(self) -> dict[str, Array]:
+        """Return copies of the master weights, float32, by published name; none unless there are some."""
+        return {name: np.array(master.numpy()) for name, master in self._masters.items()}
 
     def set_rate(self, rate: float) -> None:
         """Set the learning rate of the next step."""
@@ -89,7 +114,7 @@ class RecipeOptimizer:
             self._momentum.step()
         else:
             scaler.step(self._momentum)
-            scaler.update()
+            update_scaling(scaler)
         self.drop()
 
     def drop(self) -> None:
@@ -99,7 +124,7 @@ class RecipeOptimizer:
     def state(self) -> dict[str, Array]:
         """Return copies of the velocities, float32, as `PARAMETER.velocity`; none before the first step."""
         stored = self._momentum.state_dict()
-        velocities = {name: stored.get(f"{p.name}_velocity_0") for name, p in self._parameters.items()}
+        velocities = {name: stored.get(key) for name, key in self._velocity_names().items()}
         return {f"{name}{_VELOCITY}": np.array(v.numpy()) for name, v in velocities.items() if v is not None}
 
     def empty_state(self) -> dict[str, Array]:
@@ -114,8 +139,12 @@ class RecipeOptimizer:
         expected = self.empty_state()
         if {name: array.shape for name, array in state.items()} != {n: a.shape for n, a in expected.items()}:
             raise ModelError(source, f"does not hold the {len(expected)} velocities of this model", "start anew")
-        named = {f"{p.name}_velocity_0": state[f"{n}{_VELOCITY}"] for n, p in self._parameters.items()}
-        self._momentum.set_state_dict({name: paddle.to_tensor(array) for name, array in named.items()})
+        named = {key: state[f"{name}{_VELOCITY}"] for name, key in self._velocity_names().items()}
+        self._momentum.set_state_dict({key: paddle.to_tensor(array) for key, array in named.items()})
+
+    def _velocity_names(self) -> dict[str, str]:
+        """Return what Paddle calls the velocity of each parameter: its master's, where it has one."""
+        return {name: f"{self._masters.get(name, p).name}_velocity_0" for name, p in self._parameters.items()}
 
 
 def learning_rate(
@@ -144,18 +173,33 @@ def _cosine(epoch: float, epochs: int, base_rate: float) -> float:
     return base_rate * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
+_NEVER = 2**31 - 1
 _COUNTS = ("incr_count", "decr_count")
 
 
 def loss_scaler() -> Any:
-    """Return PP-TSN's dynamic loss scaling: from 2^16, doubled every 2000 good steps, halved on a bad one."""
+    """Return PP-TSN's dynamic loss scaling: from 2^16, doubled every 2000 good steps, halved on a bad one.
+
+    After a step see `update_scaling`, which does the halving.
+    """
     return paddle.amp.GradScaler(
         init_loss_scaling=2.0**16,
         incr_ratio=2.0,
-        decr_ratio=0.5,
         incr_every_n_steps=2000,
-        decr_every_n_nan_or_inf=1,
+        decr_every_n_nan_or_inf=_NEVER,
     )
+
+
+def update_scaling(scaler: Any) -> None:
+    """Change the scale of `scaler` by how its last step went.
+
+    Paddle itself prints each halving, on standard output, by a conversion that NumPy 2.4 refuses: the first step
+    whose gradients overflow, often the very first, would end the training.
+    """
+    scaler.update()
+    state = scaler.state_dict()
+    if state["decr_count"]:
+        scaler.load_state_dict({**state, "scale": state["scale"] / 2, "decr_count": 0})
 
 
 def scaling_state(scaler: Any) -> dict[str, float]:

@@ -134,8 +134,11 @@ def apply_checkpoint(model: Any, checkpoint: Checkpoint) -> LoadReport:
 
 
 def state_of(model: Any) -> dict[str, Array]:
-    """Return copies of all parameters and statistics of a Paddle layer, float32, by published name."""
-    return {name: np.array(value.numpy()) for name, value in model.state_dict().items()}
+    """Return copies of all parameters and statistics of a Paddle layer, float32, by published name.
+
+    Of a layer in 16 bits they are rounded: see `RecipeOptimizer.masters`.
+    """
+    return {name: np.array(value.astype("float32").numpy()) for name, value in model.state_dict().items()}
 
 
 def save_weights(state: Mapping[str, Array], path: str | Path) -> None:

@@ -30,7 +30,7 @@ def test_parameters_and_statistics_are_averaged_as_by_hand():
     expected = {name: value.astype(np.float64) for name, value in state_of(model).items()}
     for step in range(6):
         _draw(model, rng)
-        average.update(step)
+        average.update(step, model.state_dict())
         share = min(0.4, (1 + step) / (10 + step))
         for name, value in state_of(model).items():
             expected[name] = share * expected[name] + (1 - share) * value
@@ -44,7 +44,7 @@ def test_in_place_the_model_is_the_average_and_after_it_what_it_was():
     rng, model = np.random.default_rng(2), _network()
     average = WeightAverage(model, decay=0.4)
     _draw(model, rng)
-    average.update(0)
+    average.update(0, model.state_dict())
     own, averaged = state_of(model), average.state()
     with average.in_place():
         held = state_of(model)
@@ -70,5 +70,5 @@ def test_what_stands_still_is_its_own_average_to_the_bit():
     _draw(model, np.random.default_rng(4))
     average, own = WeightAverage(model, decay=0.9), state_of(model)
     for step in range(5):
-        average.update(step)
+        average.update(step, model.state_dict())
     assert all(np.array_equal(value, own[name]) for name, value in average.state().items())
