@@ -17,6 +17,11 @@ _Seconds = npt.NDArray[np.float64]
 _BACK_S, _BACK_FRAMES = 2.0, 20
 # A hole that is longer than this, and than so many frames usually last, is worth a word.
 _HOLE_S, _HOLE_FRAMES = 10.0, 20
+# Where so large a share of the frames come one after the other at one rate, a shorter hole is a loss as well.
+_EVEN_SHARE, _EVEN_FRAMES, _EVEN_WITHIN = 0.95, 20, 0.5
+_EVEN_HOLE_S, _EVEN_HOLE_FRAMES = 0.5, 5
+# No hole is longer: the clock jumped.
+_LONGEST_HOLE_S = 43_200.0
 # A step of less than this, and than this share of a frame as it is stated, is none; so many in a row, and for so
 # long, and the clock stands still.
 _STEP_SHARE, _NO_STEP_S = 1 / 8, 0.00101
@@ -47,7 +52,9 @@ def examine(times_s: Sequence[float], *, rate: float | None) -> Clock:
     usual_s = _usual_s(steps, rate, none_s)
     behind = np.maximum.accumulate(times)[:-1] - times[1:]
     back = np.flatnonzero(behind > max(_BACK_S, _BACK_FRAMES * usual_s))
-    stretches = [np.sort(stretch) for stretch in np.split(times, _begins(times, usual_s))]
+    stretches = [
+        part for stretch in np.split(times, _begins(times, usual_s)) for part in _between_jumps(stretch, usual_s)
+    ]
     if len(back):
         at = int(back[0])
         return _reckoned(f"steps back by {behind[at]:.3g} s", times[at] - times[0], stretches, usual_s, none_s)
@@ -57,10 +64,28 @@ def examine(times_s: Sequence[float], *, rate: float | None) -> Clock:
     hole = int(steps.argmax())
     if steps[hole] > max(_HOLE_S, _HOLE_FRAMES * usual_s):
         after_s = float(steps[:hole].sum())
+        if steps[hole] > max(_LONGEST_HOLE_S, _HOLE_FRAMES * usual_s):
+            what = f"jumps ahead by {steps[hole]:.3g} s"
+            return _reckoned(what, after_s, stretches, usual_s, none_s)
         return Clock(
             f"its clock jumps ahead by {steps[hole]:.0f} s after {after_s:.1f} s, which its duration counts"
         )
-    return Clock()
+    return Clock(_holes(steps, usual_s))
+
+
+def _holes(steps: _Seconds, usual_s: float) -> str:
+    """Return where frames are missing between others that come at one rate, in words; "" where none are."""
+    even = np.abs(steps - usual_s) < _EVEN_WITHIN * usual_s
+    if len(steps) < _EVEN_FRAMES or even.mean() < _EVEN_SHARE:
+        return ""
+    holes = np.flatnonzero(steps > max(_EVEN_HOLE_S, _EVEN_HOLE_FRAMES * usual_s))
+    if not len(holes):
+        return ""
+    first, others = int(holes[0]), len(holes) - 1
+    more = f", and {others} more" if others else ""
+    lost_s = float((steps[holes] - usual_s).sum())
+    where = f"none for {steps[first]:.1f} s after {steps[:first].sum():.1f} s{more}"
+    return f"{lost_s:.1f} s of its frames are missing: {where}"
 
 
 def _usual_s(steps: _Seconds, rate: float | None, none_s: float) -> float:
@@ -81,6 +106,13 @@ def _begins(times: _Seconds, usual_s: float) -> list[int]:
             latest_s = time_s
         latest_s = max(latest_s, time_s)
     return begins
+
+
+def _between_jumps(times: _Seconds, usual_s: float) -> list[_Seconds]:
+    """Return the times in the stretches between jumps ahead, each in order."""
+    ordered = np.sort(times)
+    jumps = np.flatnonzero(np.diff(ordered) > max(_LONGEST_HOLE_S, _HOLE_FRAMES * usual_s))
+    return np.split(ordered, jumps + 1)
 
 
 def _stands_still(is_none: npt.NDArray[np.bool_], usual_s: float) -> int | None:

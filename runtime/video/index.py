@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Containers that store a presentation time for each picture.  In others (AVI, raw streams) the time of a
 # packet is a guess, and in AVI with B-frames a wrong one.
 _TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "mpegts", "flv"})
+# Of these the times tell something as well, but not of each picture: they may be missing, or wrong within a group.
+_CLOCKED_CONTAINERS = _TIMED_CONTAINERS | {"asf", "ivf", "mpeg", "nut", "ogg"}
 # In these a seek goes by decoding times, and would land behind a key frame that is asked for by its presentation.
 _SOUGHT_BY_DTS = frozenset({"mpegts"})
 # An MPEG-4 picture that says "not coded", of which decoders make no frame, is never longer.
@@ -227,7 +229,7 @@ def build_index(video: OpenVideo, *, stop: threading.Event | None = None) -> Fra
 
 def _clock_of(survey: _Survey, video: OpenVideo) -> Clock:
     """Return what is to be said of the frames' times, where the container has some."""
-    if video.container.format.name not in _TIMED_CONTAINERS:
+    if video.container.format.name not in _CLOCKED_CONTAINERS:
         return Clock()
     tick_s, rate = float(video.stream.time_base or 0), video.codec.framerate or video.stream.average_rate
     times = [pts * tick_s for position in survey.shown if (pts := survey.pts[position]) is not None]

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-# Rates beyond these are the time base of a container, not pictures.
+# Rates beyond these are the time base of a container, not pictures.  Of a file the mean is known: it is believed
+# further.
 _RATE_RANGE = (0.1, 480.0)
+_MEAN_RATE_RANGE = (0.1, 20_000.0)
 # Formats of bare pictures; the times that FFmpeg makes up for them know nothing of when they were taken.
 _NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
 # So many unreadable stretches in a row mean that nothing will come any more.
@@ -76,7 +78,7 @@ class DemuxedSource(OpenSource):
         self.live = live
         self.codec = video.codec.name
         self._untimed = bool(video.container.format.flags & _NO_TIMESTAMPS)
-        self.frame_rate = (self._untimed and fps) or _stated_rate(video.stream)
+        self.frame_rate = (self._untimed and fps) or _stated_rate(video.stream, live=live)
         self.coded_rate = _rate_in_range(video.stream.codec_context.framerate)
         self.duration_s = None if live else video.duration_s
         self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
@@ -209,11 +211,11 @@ def video_in(uri: SourceUri, container: InputContainer, content: Content | None 
     return OpenVideo(container, stream, content=content)
 
 
-def _stated_rate(stream: VideoStream) -> float | None:
-    rates = (stream.average_rate, stream.codec_context.framerate, stream.guessed_rate)
-    return next(filter(None, map(_rate_in_range, rates)), None)
+def _stated_rate(stream: VideoStream, *, live: bool) -> float | None:
+    mean = _rate_in_range(stream.average_rate, _RATE_RANGE if live else _MEAN_RATE_RANGE)
+    return mean or _rate_in_range(stream.codec_context.framerate) or _rate_in_range(stream.guessed_rate)
 
 
-def _rate_in_range(rate: Fraction | None) -> float | None:
-    low, high = _RATE_RANGE
+def _rate_in_range(rate: Fraction | None, within: tuple[float, float] = _RATE_RANGE) -> float | None:
+    low, high = within
     return float(rate) if rate and low <= rate <= high else None

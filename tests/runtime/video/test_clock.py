@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,51 @@ def test_a_clock_that_stands_still_is_told_from_three_frames_on(still: int) -> N
     assert clock.duration_s == (pytest.approx(12.0) if still >= 3 else None)
 
 
-@pytest.mark.parametrize("hole_s", [0, 1, 5, 11, 100, 3600, 90000])
+@pytest.mark.parametrize("hole_s", [0, 1, 5, 11, 100, 3600, 42_000])
 def test_a_jump_ahead_is_told_with_how_far_it_goes(hole_s: int) -> None:
     times = [time + hole_s * (time >= 6) for time in _EVEN]
     told = re.search(r"jumps ahead by (\d+) s after (\S+) s", examine(times, rate=10).trouble)
     assert bool(told) is (hole_s > 10)
     assert not told or (int(told[1]), float(told[2])) == (hole_s, 5.9)
+
+
+@pytest.mark.parametrize("jumps", [1, 2, 5])
+@pytest.mark.parametrize("jump_s", [90_000.0, 6e10, 1e12])
+def test_a_jump_that_no_hole_is_as_long_as_does_not_count(jump_s: float, jumps: int) -> None:
+    """By the frames' usual steps; the frame after a jump counts as one."""
+    times = [time + sum(jump_s for number in range(jumps) if time >= 2 * (number + 1)) for time in _EVEN]
+    clock = examine(times, rate=10)
+    assert "jumps ahead by" in clock.trouble
+    assert clock.duration_s == pytest.approx(12.0, abs=0.3)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3, 6, 20, 60, 95])
+@pytest.mark.parametrize("holes", [1, 3])
+def test_frames_that_are_missing_between_even_ones_are_told(lost: int, holes: int) -> None:
+    """A hole of 0.5 s and five frames is one; of 10 s and more it is a jump of the clock."""
+    times = [number / 10 for number in range(200 + lost * holes)]
+    begins = [50 + number * (40 + lost) for number in range(holes)]
+    kept = [time for number, time in enumerate(times) if not any(at <= number < at + lost for at in begins)]
+    told = re.search(
+        r"^(\S+) s of its frames are missing: none for (\S+) s after 4\.9 s(.*)", examine(kept, rate=10).trouble
+    )
+    assert bool(told) is (lost >= 5)
+    if told:
+        assert (float(told[1]), float(told[2])) == (
+            pytest.approx(lost * holes / 10),
+            pytest.approx((lost + 1) / 10),
+        )
+        assert told[3] == (", and 2 more" if holes == 3 else "")
+
+
+@pytest.mark.parametrize("uneven", [0.0, 0.04, 0.1, 0.5])
+def test_a_hole_among_frames_of_no_rate_is_none(uneven: float) -> None:
+    """As of a screen that is recorded when it changes."""
+    rng = np.random.default_rng(2)
+    steps = np.where(rng.permutation(200) < uneven * 200, 0.25, 0.1)
+    steps[100] = 3.0
+    told = "are missing" in examine(np.cumsum(steps).tolist(), rate=10).trouble
+    assert told is (uneven < 0.05)
 
 
 @pytest.mark.parametrize("back_s", [0.0, 1.0, 3.0, 100.0, 3600.0])
@@ -72,3 +112,18 @@ def test_each_made_clock_is_told(name: str, told: str, duration_s: float, shared
         assert "; ".join(video.warnings).startswith(told)
         assert bool(video.warnings) is bool(told)
         assert video.duration_s() == pytest.approx(duration_s, abs=0.3)
+
+
+@pytest.mark.parametrize("broken", [0, 1, 2])
+def test_a_time_that_no_file_lasts_until_does_not_count(tmp_path: Path, broken: int) -> None:
+    path = write_clip(tmp_path / "a.ivf", frames=30, codec="libvpx", container_format="ivf")
+    data = bytearray(path.read_bytes())
+    place = 32  # behind the header of the file; each frame has its size, then its time
+    for number in range(30):
+        if number >= 30 - broken:
+            struct.pack_into("<q", data, place + 4, 2**55 + number)
+        place += 12 + struct.unpack_from("<I", data, place)[0]
+    path.write_bytes(data)
+    with open_video(path) as video:
+        assert any("jumps ahead" in warning for warning in video.warnings) is (broken > 0)
+        assert video.duration_s() == pytest.approx(30 / 25, abs=0.1)

@@ -29,6 +29,14 @@ def test_a_file_gives_each_frame_with_its_time(tmp_path: Path):
     assert all(map(np.array_equal, (rgb(c.frame) for c in frames), decode_plainly(clip)))
 
 
+@pytest.mark.parametrize("rate", [1, 480, 600, 1000])
+def test_a_file_of_any_rate_has_it(tmp_path: Path, rate: int):
+    """Whatever the time base: beyond 480 a rate that is stated alone may be that."""
+    clip = write_clip(tmp_path / "clip.mp4", frames=12, rate=rate)
+    with opened(clip) as source:
+        assert source.frame_rate == pytest.approx(rate)
+
+
 def test_a_varying_frame_rate_is_kept(tmp_path: Path):
     clip = write_clip(tmp_path / "clip.mkv", frames=4, times=[0, 16, 160, 176], options={"bf": "0"})
     assert times(all_frames(clip)) == [0.0, 0.04, 0.4, 0.44]
