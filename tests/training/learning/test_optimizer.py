@@ -121,7 +121,7 @@ def _steps_on_the_reference_batch(steps: int, shared_dir: Path, folder: Path) ->
         str(shared_dir),
         str(folder / "steps.npz"),
     ]
-    subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[2])
+    subprocess.run(command, check=True, env=environment, cwd=Path(__file__).parents[3])
     with np.load(folder / "steps.npz") as stored:
         return dict(stored)
 
