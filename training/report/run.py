@@ -49,6 +49,7 @@ def report(
     output = Path(output)
     _check_output(output)
     subject = subject_of(what, test=test, validation=validation)
+    notes = subject.notes()
     with _opened(subject, settings, runner) as engine:
         recognizer = Recognizer(engine)
         for note in engine.notes:
@@ -63,7 +64,7 @@ def report(
             engine,
             weights=str(subject.weights),
             looked_at=settings.changing(engine.spec.protocol),
-            notes=_notes(subject),
+            notes=notes,
         )
         with atomic_folder(output) as folder:
             _write(findings, folder)
@@ -86,13 +87,6 @@ def _opened(subject: Subject, settings: ClassifySettings, runner: EngineSettings
         )
     with engine:
         yield engine
-
-
-def _notes(subject: Subject) -> list[str]:
-    seen = subject.seen_in_training()
-    if not seen:
-        return []
-    return [f"{seen} of the {len(subject.test)} clips are in the training list too: of these it tells memory"]
 
 
 def _check_output(output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.lists import Sample, read_any_list, read_list
 from pptsn.training.checkpoint.run_folder import RECIPE_NAME, RunFolder
+from pptsn.training.datasets.folder.making import told_beside
 from pptsn.training.recipe import Recipe, load_recipe
 
 
@@ -31,12 +33,33 @@ class Subject:
         """The run that it comes from, if it does."""
         return None if self.recipe is None else RunFolder(self.weights.parent)
 
-    def seen_in_training(self) -> int:
-        """Return how many of the clips to report on are in the run's training list as well."""
-        if self.recipe is None:
-            return 0
-        trained = {sample.path for sample in _of_recipe(self.recipe, self.recipe.data.train)}
-        return sum(sample.path in trained for sample in self.test)
+    def notes(self) -> list[str]:
+        """Return a sentence for each thing about the lists that a reader of their figures must know."""
+        said = []
+        if self.recipe is not None:
+            said += [*told_beside(self.recipe.data.train), *self._trained_on(self.recipe)]
+        if fitted := self._also_in(self.validation or ()):
+            said.append(
+                f"{fitted} of the {len(self.test)} clips are in the validation list too: the calibration error at "
+                "a temperature that is fitted to it says little of other clips"
+            )
+        return said
+
+    def _trained_on(self, recipe: Recipe) -> list[str]:
+        """Say how many of the clips the run has learned from; its training list need not be here any more."""
+        try:
+            seen = self._also_in(_of_recipe(recipe, recipe.data.train))
+        except InputError as error:
+            cause = f"{error.thing} {error.cause}"
+            return [f"whether the run has learned from some of these clips is not known: {cause}"]
+        if not seen:
+            return []
+        return [f"{seen} of the {len(self.test)} clips are in the training list too: of these it tells memory"]
+
+    def _also_in(self, others: Sequence[Sample]) -> int:
+        """Return how many of the clips to report on are among `others`, by whatever path."""
+        there = {os.path.realpath(sample.path) for sample in others}
+        return sum(os.path.realpath(sample.path) in there for sample in self.test)
 
 
 def subject_of(what: str | Path, *, test: Path | None, validation: Path | None) -> Subject:

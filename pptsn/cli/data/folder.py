@@ -76,10 +76,7 @@ def folder(
         )
     _show(made)
     for each in made.told:
-        print_note(
-            f"{made.labels[each.label]} can be told by {each.property} alone: {each.accuracy:.0%} of it and "
-            f"of the rest (by chance {each.chance:.0%}); a model may learn that instead of the action"
-        )
+        print_note(each.sentence(made.labels[each.label]))
     say(one_line(f"next: pptsn train {made.recipe} --output {made.recipe.parent / 'train'}"))
 
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.files import atomic_file, atomic_folder, sha256_of
+from pptsn.runtime.base.errors import InputError, UsageError, one_line
+from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, sha256_of
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.decoding.decoders import Decoders
 from pptsn.runtime.video.names import some_of
@@ -24,6 +24,8 @@ from pptsn.training.datasets.folder.telling import Telltale, properties_of, tell
 from pptsn.training.datasets.listing import REPORT, labels_text, list_line, listable
 
 _MAKER = "pptsn data folder"
+# Far more than the counts and properties of as many classes as a model can have.
+_MOST_REPORT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,22 @@ def _report(
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
     }
     return json.dumps(report, indent=1) + "\n"
+
+
+def told_beside(list_file: str | Path) -> list[str]:
+    """Return a sentence for each property that tells a class of a list that this made; none of any other list."""
+    try:
+        report = json.loads(read_small(Path(list_file).with_name(REPORT), _MOST_REPORT_BYTES))
+        if report["made_by"] != _MAKER:
+            return []
+        return [
+            Telltale(
+                str(each["property"]), int(each["label"]), float(each["accuracy"]), float(each["chance"])
+            ).sentence(one_line(str(each["class"])))
+            for each in report["told_by"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
 
 
 def _write(output: Path, files: Mapping[str, str]) -> None:

@@ -30,6 +30,13 @@ class Telltale:
     accuracy: float
     chance: float
 
+    def sentence(self, name: str) -> str:
+        """Return what a user should know of it; name: of the class."""
+        return (
+            f"{name} can be told by {self.property} alone: {self.accuracy:.0%} of it and of the rest (by chance "
+            f"{self.chance:.0%}); a model may learn that instead of the action"
+        )
+
 
 def properties_of(clips: Sequence[Probed]) -> dict[str, list[float]]:
     """Return what may tell classes: a value a clip for each property that differs; -1 where a clip has none."""

@@ -10,7 +10,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
 from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.model.labels import read_labels
-from pptsn.training.datasets.folder.making import FolderSettings, MadeFolder, make_folder
+from pptsn.training.datasets.folder.making import FolderSettings, MadeFolder, make_folder, told_beside
 from pptsn.training.recipe import load_recipe
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.training.clips import counting_folder, level_frame
@@ -110,6 +110,8 @@ def test_a_class_that_its_width_tells_is_named(tmp_path, narrow):
     made, _ = make(tmp_path / "clips")
     assert [each.property for each in made.told] == ["the width of the picture"] * narrow
     assert all(each.accuracy == 1 > each.chance for each in made.told)
+    said = [each.sentence(made.labels[each.label]) for each in made.told]
+    assert told_beside(made.recipe.with_name("train.txt")) == said  # as a report on what is trained says it
 
 
 def _same_clip_in_two(root: Path) -> None:

@@ -1,0 +1,76 @@
+"""What a reader must know of the lists that a report is on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from pptsn.runtime.classify.lists import read_list
+from pptsn.training.recipe import Recipe, parse_recipe
+from pptsn.training.report.subject import Subject
+
+TOLD = {"property": "the width of the picture", "label": 1, "accuracy": 0.9, "chance": 0.6, "class": "run"}
+SENTENCE = "run can be told by the width of the picture alone: 90% of it and of the rest (by chance 60%)"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """Lists of three clips each, of which none need be there."""
+    for part in ("train", "val", "test"):
+        (tmp_path / f"{part}.txt").write_text("".join(f"{part}{index}.mp4 {index}\n" for index in range(3)))
+    lists = {part: str(tmp_path / f"{part}.txt") for part in ("train", "val", "test")}
+    return parse_recipe({"model": {"classes": 3}, "data": lists}, source="the test's recipe")
+
+
+def subject(recipe: Recipe, test: str | Path) -> Subject:
+    return Subject(
+        weights=Path("best.pdparams"),
+        recipe=recipe,
+        test=read_list(test),
+        validation=read_list(str(recipe.data.val)),
+    )
+
+
+@pytest.mark.parametrize("shared", [0, 1, 3])
+@pytest.mark.parametrize(("part", "message"), [("train", "it tells memory"), ("val", "validation list too")])
+def test_clips_that_were_seen_before_are_counted_by_whatever_path(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, message: str, shared: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [f"{part if index < shared else 'new'}{index}.mp4 {index}\n" for index in range(3)]
+    (tmp_path / "odd.txt").write_text("".join(names))
+    notes = subject(recipe, "odd.txt").notes()  # of relative paths; those of the recipe are absolute
+    assert [note for note in notes if message in note] == notes
+    assert [note.partition(" clips")[0] for note in notes] == ([f"{shared} of the 3"] if shared else [])
+
+
+def test_a_training_list_that_is_gone_is_a_note(recipe: Recipe) -> None:
+    Path(str(recipe.data.train)).unlink()
+    (note,) = subject(recipe, str(recipe.data.test)).notes()
+    assert note.startswith("whether the run has learned from some of these clips is not known: ")
+    assert "train.txt cannot be read" in note
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"made_by": "pptsn data folder", "told_by": [TOLD]}, True),
+        ({"made_by": "pptsn data folder", "told_by": []}, False),
+        ({"made_by": "pptsn data k400", "told_by": [TOLD]}, False),
+        ({"made_by": "pptsn data folder", "told_by": [{"class": "run"}]}, False),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_what_classes_can_be_told_by_is_said_where_the_lists_say_it(
+    recipe: Recipe, tmp_path: Path, written: object, said: bool
+) -> None:
+    if written is not None:
+        (tmp_path / "lists.report.json").write_text(json.dumps(written))
+    notes = subject(recipe, str(recipe.data.test)).notes()
+    assert [note.startswith(SENTENCE) for note in notes] == [True] * said
+    model = dataclasses.replace(subject(recipe, str(recipe.data.test)), recipe=None)
+    assert model.notes() == []  # its lists are nobody's
