@@ -53,19 +53,19 @@ def report(
     from pptsn.training.report.run import report as run
 
     findings = run(what, output, settings=settings, runner=runner, test=test, validation=validation)
-    _show(findings, output, of_run=what.is_dir())
+    _show(findings, output)
     if findings.answered.failures:
         raise typer.Exit(1)
 
 
-def _show(findings: Findings, output: Path, *, of_run: bool) -> None:
+def _show(findings: Findings, output: Path) -> None:
     from pptsn.cli.clip_warnings import print_warnings
     from pptsn.runtime.classify.results import Classification
 
     figures = findings.figures
     say(f"top-1 {figures.top1} ({findings.looked_at}; {findings.spec.precision}, {findings.engine})")
     if findings.temperature is not None and findings.calibrated is not None and findings.calibration is not None:
-        kept = ", kept in the spec of its best weights" if of_run else ""
+        kept = ", kept in the spec of its best weights" if findings.is_kept else ""
         say(
             f"temperature {findings.temperature:.3g}{kept}: calibration error {findings.calibration.error:.1%}, "
             f"{findings.calibrated.error:.1%} at it"

@@ -199,13 +199,20 @@ class RunFolder:
             write_text(folder / _STATE_NAME, json.dumps(dataclasses.asdict(state), indent=1))
         self._point(last=state.epoch, best=state.best_epoch)
 
-    def keep_temperature(self, temperature: float) -> None:
+    def keep_temperature(self, temperature: float, *, digest: str) -> None:
         """Write into the spec of the best weights what their logits are to be divided by for scores.
 
-        Raises InputError where it cannot be written.
+        digest: of the weights that it was found for; a training that still runs may have better ones by now.
+        Raises InputError where it cannot be read or written, or is of other weights, ModelError for a damaged one.
         """
         path = (self.root / "best.spec.json").resolve()
-        spec = ModelSpec.from_json(read_small(path, MOST_SPEC_BYTES), source=path)
+        try:
+            text = read_small(path, MOST_SPEC_BYTES)
+        except OSError as error:
+            raise InputError(path, f"cannot be read ({reason_of(error).lower()})") from error
+        spec = ModelSpec.from_json(text, source=path)
+        if spec.weights_digest != digest:
+            raise InputError(path, "is of other weights than these by now", "report on the run again")
         write_text(path, dataclasses.replace(spec, temperature=temperature).to_json())
 
     @property

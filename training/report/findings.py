@@ -26,6 +26,7 @@ class Findings:
     answered: the clips of the test list.  figures: of them.
     calibration: of their scores as the model gives them.
     temperature: fitted on the validation list; None where there is none.  calibrated: the scores at it.
+    is_kept: whether the temperature is in the spec of the run's best weights.
     notes: a sentence for each thing that a reader must know.
     """
 
@@ -38,6 +39,7 @@ class Findings:
     calibration: Calibration | None
     temperature: float | None = None
     calibrated: Calibration | None = None
+    is_kept: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def wrong(self, most: int) -> list[tuple[int, Classification]]:

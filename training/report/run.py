@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
 from pptsn.runtime.base.files import atomic_folder, write_text
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.recognizer import Recognizer
@@ -17,6 +18,7 @@ from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.model.file import protocol_of
 from pptsn.runtime.pages.canvas import write_png
 from pptsn.runtime.pages.html import check_html
+from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.evaluation import open_weights
 from pptsn.training.report.answers import answered
@@ -40,7 +42,8 @@ def report(
 ) -> Findings:
     """Classify the clips of a list by the run or model at `what`, and write the folder `output` of what came out.
 
-    A temperature that fits the validation list goes into the spec of a run's best weights.
+    A temperature that fits the validation list goes into the spec of a run's best weights; a note says where it
+    cannot.
     test, validation: lists; those of a run's recipe if not given.
     Raises UsageError for a folder `output` that holds anything else, and what `subject_of`, `open_weights` and
     `answered` raise; MissingDependencyError before any work.
@@ -66,11 +69,20 @@ def report(
             looked_at=settings.changing(engine.spec.protocol),
             notes=notes,
         )
+        if subject.run is not None and findings.temperature is not None:
+            findings = _kept(findings, subject.run, findings.temperature)
         with atomic_folder(output) as folder:
             _write(findings, folder)
-    if subject.run is not None and findings.temperature is not None:
-        subject.run.keep_temperature(findings.temperature)
     return findings
+
+
+def _kept(findings: Findings, run: RunFolder, temperature: float) -> Findings:
+    """Write the temperature into the spec of the run's best weights; that it cannot be is no end of a report."""
+    try:
+        run.keep_temperature(temperature, digest=findings.spec.weights_digest)
+    except PptsnError as error:
+        return replace(findings, notes=(*findings.notes, f"the temperature is not kept: {error}"))
+    return replace(findings, is_kept=True)
 
 
 @contextmanager

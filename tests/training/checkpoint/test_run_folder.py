@@ -1,16 +1,19 @@
+import errno
 import json
 import multiprocessing
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pptsn.runtime.base.errors import InputError, ModelError, UsageError
+from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder, TrainingState
 from pptsn.training.network.weights import read_checkpoint, weights_digest
 from pptsn.training.recipe import Recipe, parse_recipe
+from tests.models import tiny_spec
 from tests.training.checkpoints import named_state
 
 RECIPE = parse_recipe({"data": {"train": "a", "val": "b"}}, source="x")
@@ -272,3 +275,36 @@ def test_a_kill_at_any_moment_of_a_commit_leaves_the_old_or_the_new_checkpoint(r
     assert found == sorted(found)
     assert set(found) == {1, 2}
     assert len(found) > 10
+
+
+def _refused(source: object, target: object) -> None:
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "message"),
+    [
+        (None, None),
+        ("gone", r"cannot be read \(no such file or directory\)"),
+        ("damaged", "is no JSON"),
+        ("of other weights", "is of other weights than these by now; report on the run again"),
+        ("unwritable", r"cannot be written \(Read-only file system\)"),
+    ],
+)
+def test_a_temperature_goes_into_the_spec_of_the_weights_it_was_found_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled: str | None, message: str | None
+) -> None:
+    path, spec = tmp_path / "best.spec.json", tiny_spec()
+    path.write_text("{" if spoiled == "damaged" else spec.to_json())
+    digest = "1" * 64 if spoiled == "of other weights" else spec.weights_digest
+    if spoiled == "gone":
+        path.unlink()
+    if spoiled == "unwritable":
+        monkeypatch.setattr(os, "replace", _refused)
+    if message is None:
+        RunFolder(tmp_path).keep_temperature(2.5, digest=digest)
+        assert ModelSpec.from_json(path.read_text(), source=path).temperature == 2.5
+        return
+    with pytest.raises(PptsnError, match=message):
+        RunFolder(tmp_path).keep_temperature(2.5, digest=digest)
+    assert spoiled in ("gone", "damaged") or path.read_text() == spec.to_json()

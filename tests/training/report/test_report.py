@@ -145,9 +145,17 @@ def test_a_run_is_reported_by_its_own_lists_and_keeps_the_temperature(
     )
     spec = ModelSpec.from_json((tmp_path / "run" / "best.spec.json").read_text(), source="spec")
     assert spec.temperature == findings.temperature == 1.75
+    assert findings.is_kept
     assert any("6 of the 6 clips are in the training list too" in note for note in findings.notes)
     assert findings.looked_at.segments == recipe.evaluation.segments
     assert RunFolder(tmp_path / "run").best_weights.exists()
+    (tmp_path / "run" / "best.spec.json").unlink()
+    findings = report(
+        tmp_path / "run", tmp_path / "again", settings=settings, runner=runner, test=lists / "test.txt"
+    )
+    assert not findings.is_kept
+    assert "the temperature is not kept" in findings.notes[-1]
+    assert findings.notes[-1] in json.loads((tmp_path / "again" / "report.json").read_text())["notes"]
 
 
 def test_a_temperature_that_does_not_help_is_said(place: Path, tmp_path: Path, monkeypatch) -> None:
