@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
-from pptsn.runtime.base.files import atomic_folder, write_text
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
+from pptsn.runtime.base.files import atomic_folder, require_writable, write_text
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
@@ -45,8 +45,8 @@ def report(
     A temperature that fits the validation list goes into the spec of a run's best weights; a note says where it
     cannot.
     test, validation: lists; those of a run's recipe if not given.
-    Raises UsageError for a folder `output` that holds anything else, and what `subject_of`, `open_weights` and
-    `answered` raise; MissingDependencyError before any work.
+    Raises UsageError for a folder `output` that holds anything else, InputError where it cannot be written, and
+    what `subject_of`, `open_weights` and `answered` raise; MissingDependencyError before any work.
     """
     check_html()
     output = Path(output)
@@ -102,15 +102,18 @@ def _opened(subject: Subject, settings: ClassifySettings, runner: EngineSettings
 
 
 def _check_output(output: Path) -> None:
-    """Refuse to replace a folder that holds anything but a report."""
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise InputError(output, "is a file, expected a folder for the report", "choose another place")
-    other = sorted(path.name for path in output.iterdir() if path.name not in _FILES)
+    """Refuse to replace a folder that holds anything but a report, and a place where none can be written."""
+    try:
+        if output.exists() and not output.is_dir():
+            raise InputError(output, "is a file, expected a folder for the report", "choose another place")
+        inside = [path.name for path in output.iterdir()] if output.exists() else []
+    except OSError as error:
+        raise InputError(output, f"cannot be used ({reason_of(error).lower()})", "choose a new folder") from error
+    other = sorted(name for name in inside if name not in _FILES)
     if other:
         cause = f"is a folder with other content ({other[0]}), no report alone"
         raise UsageError(output, cause, "choose a new folder")
+    require_writable(output / _FILES[0])
 
 
 def _write(findings: Findings, folder: Path) -> None:

@@ -158,10 +158,14 @@ def test_a_run_is_reported_by_its_own_lists_and_keeps_the_temperature(
     assert findings.notes[-1] in json.loads((tmp_path / "again" / "report.json").read_text())["notes"]
 
 
-def test_a_temperature_that_does_not_help_is_said(place: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("pptsn.training.report.findings.fit_temperature", lambda logits, labels: 0.011)
+@pytest.mark.parametrize("fitted", [0.011, 1.0])
+def test_a_temperature_that_does_not_help_is_said_unless_the_model_has_it(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fitted: float
+) -> None:
+    monkeypatch.setattr("pptsn.training.report.findings.fit_temperature", lambda logits, labels: fitted)
     findings = reported(place, tmp_path / "made", validation=place / "val.txt")
-    assert any("does not lower the calibration error" in note for note in findings.notes)
+    said = [note for note in findings.notes if "does not lower the calibration error" in note]
+    assert len(said) == (fitted != findings.spec.temperature)
 
 
 def _list_of(folder: Path, text: str) -> Path:
@@ -209,3 +213,19 @@ def test_a_report_takes_the_place_of_an_older_one(place: Path, tmp_path: Path) -
     (tmp_path / "made" / "clips.csv").write_text("old")
     reported(place, tmp_path / "made")
     assert (tmp_path / "made" / "clips.csv").read_text().startswith("source,label,answer,right")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("m.onnx/made", "cannot be written"),
+        ("m.onnx", "is a file"),
+        ("x" * 300, "file name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(
+    place: Path, monkeypatch: pytest.MonkeyPatch, output: str, message: str
+) -> None:
+    monkeypatch.setattr("pptsn.training.report.run.subject_of", None)
+    with pytest.raises(InputError, match=message):
+        reported(place, place / output)
