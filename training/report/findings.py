@@ -142,11 +142,11 @@ def _temperature(validation: Answered | None, spec: ModelSpec, said: list[str]) 
     figures = figures_of(validation.results, validation.labels, classes=spec.classes)
     temperature = fit_temperature(figures.logits, figures.labels)
     if temperature is None:
-        right = figures.top1
-        said.append(
-            f"no temperature fits the validation list ({right.right} of {right.clips} clips right): it takes "
-            "right and wrong answers to tell how far scores can be trusted"
-        )
+        right, read_clips = figures.top1.right, len(figures.labels)
+        reason = "its scores do not go with right answers"
+        if right == read_clips:
+            reason = "it takes wrong answers, too, to tell how far scores can be trusted"
+        said.append(f"no temperature fits the validation list ({right} of {read_clips} clips right): {reason}")
     return temperature
 
 

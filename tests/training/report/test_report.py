@@ -168,6 +168,22 @@ def test_a_temperature_that_does_not_help_is_said_unless_the_model_has_it(
     assert len(said) == (fitted != findings.spec.temperature)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2], "(3 of 3 clips right): it takes wrong answers, too,"),
+        ([1, 2, 0], "(0 of 3 clips right): its scores do not go with right answers"),
+    ],
+)
+def test_why_no_temperature_fits_is_said(place: Path, tmp_path: Path, labels: list[int], message: str) -> None:
+    # The clips at 0, 2 and 4 are red, green and blue, the model's first three classes.
+    lines = [f"{place / f'{2 * colour}.mp4'} {label}\n" for colour, label in enumerate(labels)]
+    (tmp_path / "val.txt").write_text("".join(lines))
+    findings = reported(place, tmp_path / "made", validation=tmp_path / "val.txt")
+    assert findings.temperature is None
+    assert [message in note for note in findings.notes if "no temperature fits" in note] == [True]
+
+
 def _list_of(folder: Path, text: str) -> Path:
     (folder / "odd.txt").write_text(text)
     return folder / "odd.txt"
