@@ -59,11 +59,11 @@ def folder(
     Example: pptsn data folder clips/ -o my/ --weights ResNet50_vd_ssld_v2_pretrained.pdparams
     """
     from pptsn.cli.requirements import require
-    from pptsn.runtime.base.errors import one_line
     from pptsn.runtime.base.progress import print_note, steps_bar
     from pptsn.runtime.classify.lists import check_list_format
     from pptsn.runtime.decoding.decoders import read_decoders
     from pptsn.training.datasets.folder.making import FolderSettings, make_folder
+    from pptsn.training.datasets.folder.ready_recipe import train_command
 
     if weights is not None:  # Paddle's network tells what they are
         require("paddle", "training", extra="train")
@@ -77,7 +77,7 @@ def folder(
     _show(made)
     for each in made.told:
         print_note(each.sentence(made.labels[each.label]))
-    say(one_line(f"next: pptsn train {made.recipe} --output {made.recipe.parent / 'train'}"))
+    say(f"next: {train_command(made.recipe)}")
 
 
 def _show(made: MadeFolder) -> None:

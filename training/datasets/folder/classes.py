@@ -15,6 +15,8 @@ from pptsn.training.datasets.stored import clips_below, same_name
 
 # What the parts of a data set that is split already are called.
 _PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+# Control characters, halves of characters (bytes that are no UTF-8), and what ends lines and paragraphs.
+_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _FRAMES = "img_00001.jpg and on"
 
 
@@ -34,6 +36,11 @@ class ClassFolders:
     names: tuple[str, ...]
     clips: list[Clip]
     format: str
+
+
+def has_plain_text(name: str) -> bool:
+    """Whether `name` can be written in one line: spaces of all kinds and the joiners of some scripts can."""
+    return not any(unicodedata.category(character) in _NO_TEXT for character in name)
 
 
 def read_classes(root: Path, *, format: str | None, note: Callable[[str], None]) -> ClassFolders:
@@ -106,7 +113,7 @@ def _names(root: Path, folders: Sequence[str]) -> tuple[str, ...]:
     names: list[str] = []
     for folder in folders:
         name = unicodedata.normalize("NFC", folder).strip()
-        if not name.isprintable() or not name:
+        if not name or not has_plain_text(name):
             cause = "has a name that no class can have (control characters, or bytes that are no UTF-8)"
             raise InputError(root / folder, cause, "rename it")
         if len(name) > LONGEST_LABEL:

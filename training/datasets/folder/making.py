@@ -16,7 +16,7 @@ from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, sha
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.decoding.decoders import Decoders
 from pptsn.runtime.video.names import some_of
-from pptsn.training.datasets.folder.classes import ClassFolders, Clip, read_classes
+from pptsn.training.datasets.folder.classes import ClassFolders, Clip, has_plain_text, read_classes
 from pptsn.training.datasets.folder.probing import Probed, probe_clips, same_clips
 from pptsn.training.datasets.folder.ready_recipe import recipe_text, start_with
 from pptsn.training.datasets.folder.splitting import PARTS, UCF_GROUPS, Source, sources_of, split
@@ -105,7 +105,10 @@ def make_folder(
 
 
 def _check_output(root: Path, output: Path) -> None:
-    """Refuse an output that holds what was not made by this, or was changed since."""
+    """Refuse an output that a recipe cannot name, that holds what was not made by this, or was changed since."""
+    if not has_plain_text(str(output)):
+        cause = "has a name that no recipe can hold (control characters, or bytes that are no UTF-8)"
+        raise InputError(output, cause, "choose another --output")
     if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(root)):
         raise UsageError(output, f"lies in {root}, where it would be a class", "choose another --output")
     if not output.exists():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from pptsn.runtime.base.errors import InputError
+from pptsn.training.datasets.folder.classes import has_plain_text
 from pptsn.training.network.starting import spec_beside
 from pptsn.training.network.weights import read_checkpoint
 
@@ -31,10 +34,13 @@ class Start:
 def start_with(weights: Path | None) -> Start:
     """Return what `weights` are, a `.pdparams` file; None begins with random ones.
 
-    Raises what `read_checkpoint` and `spec_beside` raise.
+    Raises InputError for a name that no recipe can hold, and what `read_checkpoint` and `spec_beside` raise.
     """
     if weights is None:
         return Start()
+    if not has_plain_text(str(weights)):
+        cause = "has a name that no recipe can hold (control characters, or bytes that are no UTF-8)"
+        raise InputError(weights, cause, "rename it")
     checkpoint = read_checkpoint(weights)
     spec = spec_beside(checkpoint)
     if spec is None:
@@ -54,12 +60,17 @@ def epochs_for(clips: int) -> int:
     return min(most, max(least, math.ceil(_CLIPS_SEEN / clips)))
 
 
+def train_command(recipe: Path) -> str:
+    """Return the command that trains by the recipe, as a shell takes it."""
+    return shlex.join(["pptsn", "train", str(recipe), "--output", str(recipe.with_name("train"))])
+
+
 def recipe_text(folder: Path, *, format: str, clips: int, start: Start, seed: int) -> str:
     """Return the YAML of a recipe for the lists in `folder`, of `clips` to train on."""
     epochs = epochs_for(clips)
     return f"""\
 # Made by `pptsn data folder`; yours to change.  To train by it:
-#   pptsn train {folder / "recipe.yaml"} --output {folder / "train"}
+#   {train_command(folder / "recipe.yaml")}
 # Paths are relative to the folder in which commands run.
 
 model:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 
@@ -278,3 +279,25 @@ def test_options_that_cannot_be_are_refused(clips, settings, said):
 def test_lists_within_the_clips_are_refused(clips):
     with pytest.raises(UsageError, match="where it would be a class"):
         make_folder(clips, clips / "my", settings=FolderSettings(), decoders=0, note=print)
+
+
+@pytest.mark.parametrize("name", ["走る　人", "à\u00a0pied", "می\u200cدود", "a b"])
+def test_names_of_all_scripts_and_with_spaces_are_names(clips, name):
+    (clips / "run").rename(clips / name)
+    output = clips.parent / name
+    made = make_folder(clips, output, settings=FolderSettings(), decoders=0, note=lambda _: None)
+    recipe = load_recipe(made.recipe)
+    assert name in read_labels(recipe.data.labels)
+    assert Path(recipe.data.train) == output / "train.txt"
+    command = made.recipe.read_text(encoding="utf-8").splitlines()[1].removeprefix("#")
+    assert shlex.split(command) == ["pptsn", "train", str(made.recipe), "--output", str(output / "train")]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\u2028b", "a\x7f", os.fsdecode(b"a\xff")])
+def test_names_that_no_recipe_can_hold_are_refused_before_any_clip_is_opened(clips, monkeypatch, name):
+    monkeypatch.setattr("pptsn.training.datasets.folder.making.read_classes", None)
+    weights = FolderSettings(weights=clips / f"{name}.pdparams")
+    for output, settings in ((clips.parent / name, FolderSettings()), (clips.parent / "my", weights)):
+        with pytest.raises(InputError, match="has a name that no recipe can hold"):
+            make_folder(clips, output, settings=settings, decoders=0, note=lambda _: None)
+        assert not output.exists()
