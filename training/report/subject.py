@@ -35,7 +35,7 @@ class Subject:
 
     def notes(self) -> list[str]:
         """Return a sentence for each thing about the lists that a reader of their figures must know."""
-        said = []
+        said: list[str] = []
         if self.recipe is not None:
             said += [*told_beside(self.recipe.data.train), *self._trained_on(self.recipe)]
         if fitted := self._also_in(self.validation or ()):
