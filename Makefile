@@ -108,11 +108,13 @@ train: $(READY)  ## Train (CONFIG=demo, or a recipe of your own)
 	$(PPTSN) train $(CONFIG) --output $(OUTPUT)/train --resume
 
 MINE = $(OUTPUT)/mine
-# All but the last leave finished work as it is, and go on where they were stopped.
+# Lists and training leave finished work as it is, and go on where they were stopped.  The report comes before the
+# export, whose scores are at the temperature that it finds.
 mine: $(READY)  ## A model of your own, from clips in one folder a class (CLIPS=clips/ PRETRAINED=x.pdparams PRECISION=int8)
 	$(if $(CLIPS),,$(error name the folder of your classes: CLIPS=clips/))
 	$(PPTSN) data folder $(CLIPS) -o $(MINE) $(if $(PRETRAINED),--weights $(PRETRAINED))
 	$(PPTSN) train $(MINE)/recipe.yaml --output $(MINE)/train --resume
+	$(PPTSN) report $(MINE)/train -o $(MINE)/report
 	$(MAKE) engine WEIGHTS=$(MINE)/train/best.pdparams CALIBRATION=$(MINE)/train.txt LABELLED=$(MINE)/test.txt \
 	  OUTPUT=$(MINE) PRECISION=$(PRECISION)
 

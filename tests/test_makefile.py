@@ -76,9 +76,10 @@ def test_engine_in_int8_is_the_whole_chain_on_the_demo(tmp_path: Path) -> None:
 def test_mine_is_lists_training_and_the_chain_of_its_own_weights(tmp_path: Path) -> None:
     code, output = make("mine", "CLIPS=clips/", "PRETRAINED=w.pdparams", "PRECISION=int8", environment=tmp_path)
     assert code == 0
-    places = [output.index(f"pptsn {command} ") for command in ("data folder", "train", *STEPS)]
+    places = [output.index(f"pptsn {command} ") for command in ("data folder", "train", "report", *STEPS)]
     assert places == sorted(places)
     assert lines_of(output, "data folder") == ["pptsn data folder clips/ -o output/mine --weights w.pdparams"]
+    assert lines_of(output, "report") == ["pptsn report output/mine/train -o output/mine/report"]
     assert "pptsn export --weights output/mine/train/best.pdparams --output output/mine/engine/export" in output
     assert "--labelled output/mine/test.txt" in output
     assert "CLIPS=clips/" in make("mine", environment=tmp_path)[1]
