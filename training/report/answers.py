@@ -12,6 +12,7 @@ from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.clips import Source
+from pptsn.runtime.model.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,19 @@ class Answered:
         return tuple(result for result in self.results if isinstance(result, Failure))
 
 
+def require_classes(samples: Sequence[Sample], spec: ModelSpec, *, list_name: str) -> None:
+    """Raise UsageError for a sample of a class that the model does not have."""
+    beyond = [sample for sample in samples if sample.label >= spec.classes]
+    if beyond:
+        last = spec.classes - 1
+        cause = f"has clips of class {beyond[0].label}, the model has {spec.classes} classes, 0 to {last}"
+        raise UsageError(list_name, cause, "name a list of the model's own classes")
+
+
 def answered(
     recognizer: Recognizer, samples: Sequence[Sample], settings: ClassifySettings, *, list_name: str
 ) -> Answered:
-    """Classify `samples` by `settings`; list_name: for errors.
-
-    Raises UsageError, before any work, for a class that the model does not have.
-    """
-    classes = recognizer.spec.classes
-    beyond = [sample for sample in samples if sample.label >= classes]
-    if beyond:
-        cause = f"has clips of class {beyond[0].label}, the model has {classes} classes, 0 to {classes - 1}"
-        raise UsageError(list_name, cause, "name a list of the model's own classes")
+    """Classify `samples`, of classes that the model has, by `settings`; list_name: to show."""
     sources = tuple(source_of(sample) for sample in samples)
     results = recognizer.classify_many(
         sources,

@@ -21,7 +21,7 @@ from pptsn.runtime.pages.html import check_html
 from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.evaluation import open_weights
-from pptsn.training.report.answers import answered
+from pptsn.training.report.answers import answered, require_classes
 from pptsn.training.report.findings import Findings, found
 from pptsn.training.report.page import page_of
 from pptsn.training.report.pictures import draw_confusion, draw_reliability
@@ -29,6 +29,7 @@ from pptsn.training.report.subject import Subject, subject_of
 from pptsn.training.report.tables import clips_csv, confusion_csv
 
 _FILES = ("index.html", "report.json", "clips.csv", "confusion.csv", "confusion.png", "reliability.png")
+_TEST, _VALIDATION = "the test list", "the validation list"
 
 
 def report(
@@ -46,7 +47,7 @@ def report(
     cannot.
     test, validation: lists; those of a run's recipe if not given.
     Raises UsageError for a folder `output` that holds anything else, InputError where it cannot be written, and
-    what `subject_of`, `open_weights` and `answered` raise; MissingDependencyError before any work.
+    what `subject_of`, `open_weights` and `require_classes` raise; MissingDependencyError before any work.
     """
     check_html()
     output = Path(output)
@@ -54,13 +55,15 @@ def report(
     subject = subject_of(what, test=test, validation=validation)
     notes = subject.notes()
     with _opened(subject, settings, runner) as engine:
+        require_classes(subject.test, engine.spec, list_name=_TEST)
+        require_classes(subject.validation or (), engine.spec, list_name=_VALIDATION)
         recognizer = Recognizer(engine)
         for note in engine.notes:
             print_note(note)
-        tested = answered(recognizer, subject.test, settings, list_name="the test list")
+        tested = answered(recognizer, subject.test, settings, list_name=_TEST)
         validated = None
         if subject.validation:
-            validated = answered(recognizer, subject.validation, settings, list_name="the validation list")
+            validated = answered(recognizer, subject.validation, settings, list_name=_VALIDATION)
         findings = found(
             tested,
             validated,
