@@ -92,6 +92,10 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if wrong := wrong_field(self):
             raise ModelError("model spec", wrong)
+        try:
+            "".join(self.labels).encode()
+        except UnicodeEncodeError as error:  # JSON's \u can spell halves of characters, which nothing can write
+            raise ModelError("model spec", "labels hold a half of a character, expected text") from error
         if self.depth not in ARCHITECTURES[self.architecture]:
             expected = f"one of {ARCHITECTURES[self.architecture]} for {self.architecture}"
             raise ModelError("model spec", f"depth is {shortened(self.depth)}, expected {expected}")

@@ -114,3 +114,13 @@ def test_a_missing_field_is_named() -> None:
     del values["labels"]
     with pytest.raises(ModelError, match=r"lacks \['labels'\]"):
         ModelSpec.from_json(json.dumps(values), source="m.onnx")
+
+
+@pytest.mark.parametrize(("label", "is_text"), [("\U0001f600", True), ("\ud83d", False), ("a\udcff", False)])
+def test_labels_are_text_that_can_be_written(label: str, is_text: bool) -> None:
+    text = changed(labels=["b", label])
+    if is_text:
+        assert ModelSpec.from_json(text, source="m.onnx").labels == ("b", label)
+        return
+    with pytest.raises(ModelError, match=r"m\.onnx: its model spec: labels hold a half of a character"):
+        ModelSpec.from_json(text, source="m.onnx")
