@@ -202,18 +202,24 @@ class RunFolder:
     def keep_temperature(self, temperature: float, *, digest: str) -> None:
         """Write into the spec of the best weights what their logits are to be divided by for scores.
 
-        digest: of the weights that it was found for; a training that still runs may have better ones by now.
-        Raises InputError where it cannot be read or written, or is of other weights, ModelError for a damaged one.
+        digest: of the weights that it was found for.  Raises InputError where the spec cannot be written, and what
+        `best_spec` raises.
         """
-        path = (self.root / "best.spec.json").resolve()
-        try:
-            text = read_small(path, MOST_SPEC_BYTES)
-        except OSError as error:
-            raise InputError(path, f"cannot be read ({reason_of(error).lower()})") from error
-        spec = ModelSpec.from_json(text, source=path)
-        if spec.weights_digest != digest:
-            raise InputError(path, "is of other weights than these by now", "report on the run again")
+        path = self._best_spec_path()
+        spec = _spec_at(path, digest=digest)
         write_text(path, dataclasses.replace(spec, temperature=temperature).to_json())
+
+    def best_spec(self, *, digest: str) -> ModelSpec:
+        """Return the spec of the best weights.
+
+        digest: of the weights that it should be of; a training that still runs may have better ones by now.
+        Raises InputError where it cannot be read or is of other weights, ModelError for a damaged one.
+        """
+        return _spec_at(self._best_spec_path(), digest=digest)
+
+    def _best_spec_path(self) -> Path:
+        """Return where it lies, past the links, which a training that runs changes."""
+        return (self.root / "best.spec.json").resolve()
 
     @property
     def best_weights(self) -> Path:
@@ -274,6 +280,17 @@ class RunFolder:
                 _link(self.root / f"{name}{file.removeprefix('weights')}", self.root / name / file)
         for epoch in set(self._epochs()) - {last, best}:
             _remove(self._folder(epoch))
+
+
+def _spec_at(path: Path, *, digest: str) -> ModelSpec:
+    try:
+        text = read_small(path, MOST_SPEC_BYTES)
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({reason_of(error).lower()})") from error
+    spec = ModelSpec.from_json(text, source=path)
+    if spec.weights_digest != digest:
+        raise InputError(path, "is of other weights than these by now", "report on the run again")
+    return spec
 
 
 def _remove(folder: Path) -> None:

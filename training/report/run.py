@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +100,10 @@ def _opened(subject: Subject, settings: ClassifySettings, runner: EngineSettings
         engine = open_weights(
             subject.weights, subject.recipe, backend=runner.backend, device=device, classes=classes, crops=clips
         )
+    if subject.run is not None:
+        with suppress(PptsnError):  # it says so where the temperature is to be kept
+            known = subject.run.best_spec(digest=engine.spec.weights_digest)
+            engine.spec = replace(engine.spec, temperature=known.temperature)
     with engine:
         yield engine
 

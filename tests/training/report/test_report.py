@@ -131,6 +131,10 @@ def test_names_that_are_markup_or_formulas_are_text(tmp_path: Path) -> None:
     assert "'=1+1" in (tmp_path / "made" / "clips.csv").read_text()
 
 
+def _cannot(run: RunFolder, temperature: float, *, digest: str) -> None:
+    raise InputError(run.root, "cannot be written")
+
+
 def test_a_run_is_reported_by_its_own_lists_and_keeps_the_temperature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,10 +153,11 @@ def test_a_run_is_reported_by_its_own_lists_and_keeps_the_temperature(
     assert any("6 of the 6 clips are in the training list too" in note for note in findings.notes)
     assert findings.looked_at.segments == recipe.evaluation.segments
     assert RunFolder(tmp_path / "run").best_weights.exists()
-    (tmp_path / "run" / "best.spec.json").unlink()
+    monkeypatch.setattr(RunFolder, "keep_temperature", _cannot)
     findings = report(
         tmp_path / "run", tmp_path / "again", settings=settings, runner=runner, test=lists / "test.txt"
     )
+    assert findings.spec.temperature == 1.75  # what is exported from the run has it, and the scores on the page
     assert not findings.is_kept
     assert "the temperature is not kept" in findings.notes[-1]
     assert findings.notes[-1] in json.loads((tmp_path / "again" / "report.json").read_text())["notes"]
