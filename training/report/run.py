@@ -95,6 +95,7 @@ def _opened(subject: Subject, settings: ClassifySettings, runner: EngineSettings
         crops = settings.changing(protocol_of(subject.weights)).crops(clips)
         engine = runner.open(subject.weights, crops=crops)
     else:
+        _refuse_for_checkpoints(runner, subject.weights)
         device = None if runner.device == "auto" else runner.device
         classes = len(labels_of(subject.recipe))
         engine = open_weights(
@@ -106,6 +107,14 @@ def _opened(subject: Subject, settings: ClassifySettings, runner: EngineSettings
             engine.spec = replace(engine.spec, temperature=known.temperature)
     with engine:
         yield engine
+
+
+def _refuse_for_checkpoints(runner: EngineSettings, weights: Path) -> None:
+    """Refuse what Paddle, which runs checkpoints, would not heed; `open_weights` does so of the backend."""
+    for name in ("threads", "tuning"):
+        if getattr(runner, name) != getattr(EngineSettings(), name):
+            cause = f"is for .onnx and .engine files, {weights} is run by Paddle"
+            raise UsageError(f"--{name}", cause, "leave it out, or name a converted model")
 
 
 def _check_output(output: Path) -> None:

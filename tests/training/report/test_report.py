@@ -229,6 +229,15 @@ def test_a_run_without_a_finished_epoch_and_another_folder_are_refused(place: Pa
         reported(place, tmp_path / "run")
 
 
+@pytest.mark.parametrize("option", [{"threads": 2}, {"tuning": "full"}, {"backend": "onnxruntime"}])
+def test_options_that_paddle_would_not_heed_are_refused(tmp_path: Path, option: dict[str, object]) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.yaml").write_text(tiny_recipe(make_lists(tmp_path, train=3)).to_yaml())
+    (tmp_path / "run" / "best.pdparams").touch()
+    with pytest.raises(UsageError, match=rf"--{next(iter(option))}: .*is run by Paddle; leave it out"):
+        report(tmp_path / "run", tmp_path / "made", settings=ClassifySettings(), runner=EngineSettings(**option))
+
+
 def test_a_report_takes_the_place_of_an_older_one(place: Path, tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "made" / "clips.csv").write_text("old")
