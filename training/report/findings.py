@@ -115,7 +115,7 @@ def found(
             )
     failed = len(answered.failures)
     if failed:
-        said.append(f"{failed} clips could not be read, and count as wrong")
+        said.append(f"{failed} clips gave no answer, and count as wrong")
     return Findings(
         weights=weights,
         spec=spec,
@@ -137,7 +137,7 @@ def _temperature(validation: Answered | None, spec: ModelSpec, said: list[str]) 
         return None
     read = [isinstance(result, Classification) for result in validation.results]
     if not any(read):
-        said.append("no clip of the validation list could be read, so no temperature was fitted")
+        said.append("no clip of the validation list gave an answer, so no temperature was fitted")
         return None
     figures = figures_of(validation.results, validation.labels, classes=spec.classes)
     temperature = fit_temperature(figures.logits, figures.labels)

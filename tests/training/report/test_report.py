@@ -22,7 +22,7 @@ from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.report.run import report
 from pptsn.training.trainer import train
 from tests.clips import write_clip
-from tests.models import LABELS, write_tiny_model
+from tests.models import LABELS, write_blind_model, write_tiny_model
 from tests.training.runs import make_lists, tiny_recipe
 
 FILES = ["clips.csv", "confusion.csv", "confusion.png", "index.html", "reliability.png", "report.json"]
@@ -108,9 +108,22 @@ def test_clips_that_cannot_be_read_are_wrong_and_named(
     assert len(written["unreadable"]) == broken
     told = capsys.readouterr()
     assert told.err.count("pptsn: error: ") == broken
-    assert (f"{broken} clips could not be read, and count as wrong" in told.out) is (broken > 0)
+    assert (f"{broken} clips gave no answer, and count as wrong" in told.out) is (broken > 0)
     page = (tmp_path / "made" / "index.html").read_text()
     assert ("taken for" in page) is (broken < CLIPS)
+
+
+def test_logits_that_are_no_numbers_are_no_answer(place: Path, tmp_path: Path) -> None:
+    model = write_blind_model(tmp_path / "m.onnx", below=256)
+    findings = report(
+        model,
+        tmp_path / "made",
+        settings=ClassifySettings(segments=1, views="center", decoders=0),
+        runner=EngineSettings(),
+        test=place / "test.txt",
+    )
+    assert f"{CLIPS} clips gave no answer, and count as wrong" in findings.notes
+    assert findings.figures.top1.right == 0
 
 
 def test_names_that_are_markup_or_formulas_are_text(tmp_path: Path) -> None:
