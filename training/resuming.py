@@ -7,30 +7,48 @@ from pathlib import Path
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import TrainingState
+from pptsn.training.data.steps import Steps, plan_steps
 from pptsn.training.network._paddle import paddle
 from pptsn.training.progress import Display
 from pptsn.training.ranks.environment import counted
+from pptsn.training.sections import OptimizerSection
 
 
 def require_resumable(
-    state: TrainingState, *, root: Path, data_digest: str, ranks: int, any_ranks: bool, display: Display
+    state: TrainingState,
+    *,
+    root: Path,
+    data_digest: str,
+    options: OptimizerSection,
+    steps: Steps,
+    any_ranks: bool,
+    display: Display,
 ) -> None:
     """Raise UsageError where a run in `root` may not go on from `state`; show what its user should know.
 
-    data_digest: of the lists now.  ranks: how many there are now; any_ranks: though there were others.
+    data_digest: of the lists now.  steps: that the recipe's `options` make of them now.
+    any_ranks: whether the number of ranks may be another.
     """
     if state.data_digest != data_digest:
         cause = "was started with other training or validation lists"
         raise UsageError(root, cause, "restore the lists, or choose another --output")
-    if state.ranks != ranks and not any_ranks:
-        cause = f"was trained by {counted(state.ranks)}, and is to go on by {ranks}"
-        remedy = "start as many, or allow it with --resume-ranks: a step will have another number of clips"
+    if state.ranks != steps.ranks and not any_ranks:
+        cause = f"was trained by {counted(state.ranks)}, and is to go on by {steps.ranks}"
+        remedy = f"start as many, or allow it with --resume-ranks: {_change_of_steps(state, options, steps)}"
         raise UsageError(root, cause, remedy)
     display.line(f"{root}: going on after epoch {state.epoch}")
-    if state.ranks != ranks:
-        change = f"{counted(ranks)} in place of {state.ranks}"
-        display.line(f"{root}: goes on by {change}, with another number of clips a step")
+    if state.ranks != steps.ranks:
+        change = f"{counted(steps.ranks)} in place of {state.ranks}"
+        display.line(f"{root}: goes on by {change}: {_change_of_steps(state, options, steps)}")
     _compare_arithmetic(state, root, display)
+
+
+def _change_of_steps(state: TrainingState, options: OptimizerSection, steps: Steps) -> str:
+    """Return what the number of ranks, which is another than in `state`, makes of a step."""
+    before = plan_steps(options, steps.listed, ranks=state.ranks).clips
+    if steps.clips == before:
+        return f"a step has {steps.clips} clips as before, shared out otherwise"
+    return f"a step has {steps.clips} clips in place of {before}"
 
 
 def _compare_arithmetic(state: TrainingState, root: Path, display: Display) -> None:

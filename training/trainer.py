@@ -144,7 +144,8 @@ class Trainer:
                     resumption.state,
                     root=self._run.root,
                     data_digest=self._data_digest,
-                    ranks=self._ranks.count,
+                    options=self._recipe.optimizer,
+                    steps=self._steps,
                     any_ranks=any_ranks,
                     display=self._display,
                 )
