@@ -194,10 +194,11 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         """Whether no epoch was better for as long as rank 0 waits, and say so."""
         patience = self._recipe.optimizer.patience
-        over, *_ = self._ranks.gather(patience is not None and self.epoch - self._best_epoch >= patience)
+        waited = self.epoch - self._best_epoch
+        over, *_ = self._ranks.gather(patience is not None and waited >= patience)
         if over:
-            waited = f"{patience} epochs without a better validation (optimizer.patience)"
-            self._display.line(f"stopped after epoch {self.epoch} of {self._recipe.optimizer.epochs}: {waited}")
+            why = f"{waited} epoch{'s' if waited > 1 else ''} without a better validation (optimizer.patience)"
+            self._display.line(f"stopped after epoch {self.epoch} of {self._recipe.optimizer.epochs}: {why}")
         return bool(over)
 
     def _open_writer(self) -> RunWriter:

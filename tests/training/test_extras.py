@@ -185,3 +185,16 @@ def test_without_a_better_epoch_training_ends_once_its_patience_is_over_and_more
     _validated(monkeypatch, (0.5, 1.0), (1.0, 1.0))
     patient = train(tiny_recipe(lists, batch_size=8, epochs=9, patience=3), tmp_path / "run", resume=True)
     assert (patient.epochs, patient.best_epoch) == (6, 3)
+
+
+@pytest.mark.parametrize(("later", "waited"), [(1, "1 epoch"), (2, "2 epochs")])
+def test_how_long_it_was_waited_is_told_with_less_patience_too(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: int, waited: str
+) -> None:
+    _validated(monkeypatch, (0.5, 1.0), *[(0.4, 1.0)] * later)
+    recipe = tiny_recipe(lists, batch_size=8, epochs=9, patience=later)
+    train(recipe, tmp_path / "run")
+    shown = io.StringIO()
+    impatient = tiny_recipe(lists, batch_size=8, epochs=9, patience=1)
+    train(impatient, tmp_path / "run", resume=True, display=Display(Console(file=shown, width=200)))
+    assert f": {waited} without a better validation (optimizer.patience)" in shown.getvalue()
