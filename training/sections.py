@@ -186,17 +186,15 @@ class AugmentationSection(Section):
 
     @model_validator(mode="after")
     def _ranges_of_a_crop(self) -> AugmentationSection:
-        for name, most in (("crop_area", 1), ("crop_ratio", 100)):
+        for name, least, most in (("crop_area", 1e-4, 1), ("crop_ratio", 0.01, 100)):
             limits = getattr(self, name)
             if limits is None:
                 continue
             if self.crop == MULTI_SCALE:
                 raise ValueError(f"{name} needs crop: random_resized")
-            if not 0 < limits[0] <= limits[1] <= most:
-                shown = list(limits)
-                raise ValueError(
-                    f"{name} is {shown}, expected [LOWEST, HIGHEST], greater than 0 and {most} at most"
-                )
+            if not least <= limits[0] <= limits[1] <= most:
+                expected = f"expected [LOWEST, HIGHEST] from {least:g} to {most}"
+                raise ValueError(f"{name} is {list(limits)}, {expected}")
         return self
 
 
