@@ -29,7 +29,7 @@ def class_weights(asked: str | Sequence[float], counts: npt.NDArray[np.int64]) -
     if isinstance(asked, str):
         values = np.where(counts > 0, 1.0 / np.maximum(counts, 1), 0.0)
     else:
-        values = np.array(asked, np.float64)
+        values = np.array(asked, np.float64) / max(asked)  # whose sums would overflow, were they large
     if len(values) != len(counts):
         cause = f"has {len(values)} numbers, and there are {len(counts)} classes"
         raise UsageError("optimizer.class_weights", cause, f"give one for each class, or {INVERSE_FREQUENCY}")

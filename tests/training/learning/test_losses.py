@@ -70,7 +70,7 @@ def test_by_inverse_frequency_all_classes_that_have_clips_count_alike():
     assert (weights * counts).tolist() == pytest.approx([8 / 3, 8 / 3, 0, 8 / 3])
 
 
-@pytest.mark.parametrize("scale", [1, 100])
+@pytest.mark.parametrize("scale", [1, 100, 5e307])
 def test_of_numbers_by_class_the_ratios_count(scale):
     weights = class_weights((1.0 * scale, 3.0 * scale, 2.0 * scale), np.array([5, 1, 2]))
     assert weights.tolist() == pytest.approx([8 / 12, 2, 16 / 12])
