@@ -30,7 +30,7 @@ from pptsn.training.data.inputs import (
 )
 from pptsn.training.data.loader import Loader
 from pptsn.training.data.steps import plan_steps
-from pptsn.training.learning.divergence import check_step, require_finite
+from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
 from pptsn.training.learning.learner import Learner
 from pptsn.training.learning.optimizer import load_scaling, scaling_state
 from pptsn.training.learning.precision import Precision
@@ -296,6 +296,7 @@ class Trainer:
         place = f"epoch {self.epoch + 1}, iteration {learner.iteration}{self._what_stays()}"
         with self._ranks.together():
             check_step(learner.model, own_loss, clips=clips, place=place)
+            check_scaling(scaling_state(learner.scaler), place=place)
             if learner.iteration % self._recipe.log_every == 0:
                 iteration = learner.iteration
                 writer.write("iteration", epoch=learner.epoch, iteration=iteration, loss=loss, rate=rate)

@@ -43,6 +43,16 @@ def check_step(model: Any, loss: float, *, clips: Sequence[str], place: str) -> 
         raise _diverged(place, _counted(wrong, len(state)), clips)
 
 
+def check_scaling(scaling: Mapping[str, float], *, place: str) -> None:
+    """Raise PptsnError where steps are skipped without an end: gradients overflow that nothing has scaled up.
+
+    scaling: as `optimizer.scaling_state` returns it.  place: for the error.
+    """
+    if scaling and scaling["scale"] < 1:
+        cause = f"diverged in {place}: gradients are no finite numbers, though losses are not scaled up any more"
+        raise PptsnError("training", cause, f"set amp_type: bfloat16, or {_REMEDY}")
+
+
 def check_loss(loss: float, *, clips: Sequence[str], place: str) -> None:
     """Raise PptsnError where the loss of a batch is no finite number.
 

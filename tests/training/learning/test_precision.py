@@ -203,3 +203,18 @@ def test_an_overflow_skips_the_step_and_halves_the_scale_and_nothing_is_printed(
     assert [bool(np.array_equal(*pair)) for pair in pairwise(after)] == [True, False, True]
     assert scales == [2.0**15, 2.0**15, 2.0**14]
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_training_whose_every_step_overflows_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on without ever changing a weight, at a loss that is a number."""
+
+    def overflowing(gradients: list[Any], scale: Any, out: list[Any], found: Any) -> None:
+        found.set_value(paddle.to_tensor([True]))
+
+    monkeypatch.setattr(paddle._legacy_C_ops, "check_finite_and_unscale", overflowing)
+    scaler = paddle.amp.GradScaler(init_loss_scaling=2.0, decr_every_n_nan_or_inf=9)
+    monkeypatch.setattr("pptsn.training.learning.precision.loss_scaler", lambda: scaler)
+    message = r"^training: diverged in epoch 1, iteration 1: gradients .*; set amp_type: bfloat16, or lower opt"
+    with pytest.raises(PptsnError, match=message):
+        train(_o2(make_lists(tmp_path), "float16"), tmp_path / "run")
