@@ -24,6 +24,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError, reason_of
 from pptsn.runtime.base.fields import wrong_field
@@ -68,7 +71,7 @@ class TrainingState:
     data_digest: str
     loss_scaling: Mapping[str, float]
     arithmetic: Mapping[str, str] = field(default_factory=dict)
-    ranks: int = 1
+    ranks: Annotated[int, Meta(gt=0, description="a positive number of ranks")] = 1
     unaveraged_digest: str = ""
 
 

@@ -206,16 +206,21 @@ def _flip_a_bit_of_a_weight(path) -> None:
     path.write_bytes(content)
 
 
+def _train_by_nobody(path) -> None:
+    path.write_text(path.read_text().replace('"ranks": 1', '"ranks": 0'))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         lambda folder: (folder / "state.json").unlink(),
         lambda folder: (folder / "state.json").write_text('{"epoch": 1}'),
+        lambda folder: _train_by_nobody(folder / "state.json"),
         lambda folder: (folder / "weights.pdopt").write_bytes(b"\x80"),
         lambda folder: (folder / "weights.spec.json").write_text("{}"),
         lambda folder: _flip_a_bit_of_a_weight(folder / WEIGHTS_NAME),
     ],
-    ids=["no state", "state", "velocities", "spec", "weights"],
+    ids=["no state", "state", "ranks", "velocities", "spec", "weights"],
 )
 def test_a_damaged_checkpoint_is_one_line(run, damage):
     _commit(run, 1, best=1)
