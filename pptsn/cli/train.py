@@ -21,7 +21,7 @@ def train(
     ] = False,
     resume_ranks: Annotated[
         bool,
-        typer.Option("--resume-ranks", help="Go on by another number of ranks, too: steps of another size."),
+        typer.Option("--resume-ranks", help="Go on by another number of ranks, too; a line tells its steps."),
     ] = False,
 ) -> None:
     """Train PP-TSN by a recipe.
