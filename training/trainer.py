@@ -210,7 +210,7 @@ class Trainer:
         return writer
 
     def _run_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> None:
-        started = time.monotonic()
+        started, steps_before = time.monotonic(), self._learner.iteration
         train_loss, unreadable = self._train_epoch(loader, writer, bar)
         training_s = time.monotonic() - started
         place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
@@ -240,7 +240,7 @@ class Trainer:
             "val_top5": validation.top5,
             "val_averaged": self._learner.average is not None,
             "best_epoch": self._best_epoch,
-            "clips_per_s": len(self._samples.train) / training_s,
+            "clips_per_s": (self._learner.iteration - steps_before) * self._steps.clips / training_s,
             "duration_s": time.monotonic() - started,
         }
         with self._ranks.together():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -198,3 +200,13 @@ def test_how_long_it_was_waited_is_told_with_less_patience_too(
     impatient = tiny_recipe(lists, batch_size=8, epochs=9, patience=1)
     train(impatient, tmp_path / "run", resume=True, display=Display(Console(file=shown, width=200)))
     assert f": {waited} without a better validation (optimizer.patience)" in shown.getvalue()
+
+
+def test_the_clips_a_second_are_those_that_steps_saw(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count()
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    train(tiny_recipe(lists, batch_size=3, epochs=2), tmp_path / "run")  # of 8 clips
+    epochs = [record for record in read_metrics(tmp_path / "run" / "metrics.jsonl") if record["kind"] == "epoch"]
+    assert [record["clips_per_s"] for record in epochs] == [6, 6]
