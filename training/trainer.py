@@ -278,10 +278,10 @@ class Trainer:
         self._learner.optimizer.drop()  # of a last group that unreadable clips left incomplete
         if not losses:
             cause = "has fewer readable clips than one step takes"
-            remedy = (
-                "repair it, as `pptsn data check` tells, or lower optimizer.batch_size or optimizer.accumulate"
-            )
-            raise UsageError("training list", cause, remedy)
+            options = self._recipe.optimizer
+            keys = ("clips_per_step",) if options.clips_per_step else ("batch_size", "accumulate")
+            lower = " or ".join(f"optimizer.{key}" for key in keys)
+            raise UsageError("training list", cause, f"repair it, as `pptsn data check` tells, or lower {lower}")
         return float(np.mean(losses)), loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
 
     def _step(self, writer: RunWriter, bar: Bar, *, own_losses: list[float], clips: list[str]) -> float:

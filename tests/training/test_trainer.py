@@ -174,12 +174,18 @@ def test_an_unreadable_clip_is_counted_wrong_and_recorded(tmp_path):
     assert epoch["val_top1"] <= 2 / 3
 
 
-def test_where_unreadable_clips_leave_no_step_the_remedy_is_told_and_no_folder_stays(tmp_path):
-    recipe = tiny_recipe(make_lists(tmp_path, train=4, val=1), batch_size=4)
+@pytest.mark.parametrize(
+    ("options", "keys"),
+    [
+        ({"batch_size": 4}, r"optimizer\.batch_size or optimizer\.accumulate"),
+        ({"batch_size": 2, "clips_per_step": 4}, r"optimizer\.clips_per_step"),
+    ],
+)
+def test_where_unreadable_clips_leave_no_step_the_remedy_is_told_and_no_folder_stays(tmp_path, options, keys):
+    recipe = tiny_recipe(make_lists(tmp_path, train=4, val=1), **options)
     (tmp_path / "train 2.mp4").write_bytes(b"no video")
-    with pytest.raises(
-        UsageError, match=r"fewer readable clips than one step takes; repair it, as `pptsn data check"
-    ):
+    message = rf"fewer readable clips than one step takes; repair it, as `pptsn data check` .*, or lower {keys}$"
+    with pytest.raises(UsageError, match=message):
         train(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
