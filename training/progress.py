@@ -77,4 +77,4 @@ def epoch_line(values: Mapping[str, Any], epochs: int, unreadable: int) -> str:
     )
     if left := epochs - values["epoch"]:
         text += f"  {timedelta(seconds=round(left * values['duration_s']))} to epoch {epochs}"
-    return text + (f"  {unreadable} clips unreadable" if unreadable else "")
+    return text + (f"  {unreadable} clip{'s' if unreadable > 1 else ''} unreadable" if unreadable else "")

@@ -48,7 +48,8 @@ def train(
     if not member_of().is_first:  # rank 0 tells it
         return
     early = ", and stopped early" if result.stopped_early else ""
+    epochs = f"{result.epochs} epoch{'s' if result.epochs > 1 else ''}"
     say(
-        f"trained {result.epochs} epochs{early}; best validation top-1 {result.best_top1:.1%} "
+        f"trained {epochs}{early}; best validation top-1 {result.best_top1:.1%} "
         f"in epoch {result.best_epoch}: {result.best_weights}"
     )

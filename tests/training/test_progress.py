@@ -20,3 +20,8 @@ def test_the_line_of_an_epoch_tells_the_time_left(epochs, end):
     line = epoch_line(RECORD, epochs, 0)
     assert line.startswith(f"epoch   2/{epochs}  loss 1.500")
     assert line.endswith(end)
+
+
+@pytest.mark.parametrize(("clips", "said"), [(1, "  1 clip unreadable"), (2, "  2 clips unreadable")])
+def test_the_line_of_an_epoch_tells_the_clips_that_could_not_be_read(clips, said):
+    assert epoch_line(RECORD, 2, clips).endswith(said)

@@ -87,7 +87,7 @@ def digest_of(run: Path) -> str:
 def test_two_ranks_write_one_run_and_evaluate_as_one(lists: Path, tmp_path: Path) -> None:
     endings = train_by(2, lists, tmp_path / "run", "--set", "optimizer.epochs=1")
     assert [code for code, _, _ in endings] == [DONE, DONE], endings
-    assert "trained 1 epochs" in endings[0][1]
+    assert "trained 1 epoch;" in endings[0][1]
     assert endings[1][1] == ""
     assert endings[1][2].splitlines() == ["rank 1 of 2: joined the others, on cpu"]
     assert len(losses_of(tmp_path / "run")) == 17 // 4
@@ -150,7 +150,7 @@ def test_by_paddles_launcher_two_ranks_train_and_evaluate(lists: Path, tmp_path:
         with started([command], [_plain_environment()]) as processes:
             ((code, out, errors),) = ended(processes)
         assert code == DONE, errors
-        assert ("trained 1 epochs" if number == 0 else "top-1") in out
+        assert ("trained 1 epoch;" if number == 0 else "top-1") in out
         assert "rank 1 of 2" in (tmp_path / f"log{number}" / "workerlog.1").read_text()
 
 
