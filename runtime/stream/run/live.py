@@ -41,60 +41,58 @@ def run_live(run: LiveRun) -> int:
     Raises PptsnError for what is wrong from the beginning, and where the engine fails.
     """
     reporter = Reporter(print_line)
-    try:
-        code = _classify(run, reporter)
-    finally:
-        printed = reporter.close(_LAST_LINES_S)
-    if not printed:  # the terminal is stuck, and what else prints there would wait with it
-        remove_temporaries()
-        os._exit(code)
+    with stop_signals() as stop:
+        try:
+            code = _classify(run, reporter, stop)
+        finally:
+            printed = reporter.close(_LAST_LINES_S, is_told_to_stop=stop.is_set)
+        if not printed:  # the terminal is stuck, and what else prints there would wait with it
+            remove_temporaries()
+            os._exit(code)
     return code
 
 
-def _classify(run: LiveRun, reporter: Reporter) -> int:
-    with stop_signals() as stop:
-        named = list(
-            _with_connected_input(
-                expand_stream_sources(run.sources, note=lambda text: reporter.note(f"note: {text}"))
-            )
+def _classify(run: LiveRun, reporter: Reporter, stop: threading.Event) -> int:
+    named = list(
+        _with_connected_input(expand_stream_sources(run.sources, note=lambda text: reporter.note(f"note: {text}")))
+    )
+    for advice in _advice(run):
+        reporter.note(f"note: {advice}")
+    uris = [uri for uri in named if not isinstance(uri, InputError)]
+    unusable = [error for error in named if isinstance(error, InputError)]
+    outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))
+    with run.runner.open(run.model) as engine:
+        notes = _EngineNotes(engine, reporter)
+        notes.tell()
+        rules = run.events.rules(engine.spec.labels)
+        pipeline = StreamPipeline(
+            engine,
+            run.settings,
+            rules,
+            record=None if outputs.recordings is None else outputs.recordings.next_file,
+            report=reporter.line,
         )
-        for advice in _advice(run):
-            reporter.note(f"note: {advice}")
-        uris = [uri for uri in named if not isinstance(uri, InputError)]
-        unusable = [error for error in named if isinstance(error, InputError)]
-        outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))
-        with run.runner.open(run.model) as engine:
-            notes = _EngineNotes(engine, reporter)
-            notes.tell()
-            rules = run.events.rules(engine.spec.labels)
-            pipeline = StreamPipeline(
-                engine,
-                run.settings,
-                rules,
-                record=None if outputs.recordings is None else outputs.recordings.next_file,
-                report=reporter.line,
-            )
-            if progress.VERBOSE:
-                for detail in engine.details or (engine.description,):
-                    reporter.note(detail)
-            for error in unusable:
-                reporter.line(f"error: {error}")
-            for line in idle_outputs(outputs.sinks, rules):
-                reporter.note(line)
-            with pipeline:
-                if not stop.is_set():
-                    outputs.open(pipeline, reporter.note)
-                    gone = reader_watch() if outputs.need_reader else lambda: False
-                    _run_streams(pipeline, uris, stop, gone, notes)
-            streams, sinks = pipeline.health(whole_run=True), pipeline.sinks()
-            if not progress.QUIET:
-                reporter.do(lambda: write_summary(streams, sinks))
-            losses = [*lost_messages(sinks), *lost_recordings(streams)]
-            for line in (*losses, *lines_left_out(sinks)):
-                reporter.line(line)
-            for line in (*idle_outputs(outputs.sinks, rules), *events_that_did_not_come(streams, rules)):
-                reporter.note(line)
-            _check_engine(pipeline, run.model)
+        if progress.VERBOSE:
+            for detail in engine.details or (engine.description,):
+                reporter.note(detail)
+        for error in unusable:
+            reporter.line(f"error: {error}")
+        for line in idle_outputs(outputs.sinks, rules):
+            reporter.note(line)
+        with pipeline:
+            if not stop.is_set():
+                outputs.open(pipeline, reporter.note)
+                gone = reader_watch() if outputs.need_reader else lambda: False
+                _run_streams(pipeline, uris, stop, gone, notes)
+        streams, sinks = pipeline.health(whole_run=True), pipeline.sinks()
+        if not progress.QUIET:
+            reporter.do(lambda: write_summary(streams, sinks))
+        losses = [*lost_messages(sinks), *lost_recordings(streams)]
+        for line in (*losses, *lines_left_out(sinks)):
+            reporter.line(line)
+        for line in (*idle_outputs(outputs.sinks, rules), *events_that_did_not_come(streams, rules)):
+            reporter.note(line)
+        _check_engine(pipeline, run.model)
     return pipeline.exit_code or int(bool(unusable or losses))
 
 

@@ -24,7 +24,13 @@ def lost_messages(sinks: Sequence[SinkHealth]) -> list[str]:
 def lines_left_out(sinks: Sequence[SinkHealth]) -> list[str]:
     """Return a line where news or errors did not reach standard error, which was read too slowly."""
     count = sum(sink.dropped for sink in sinks if sink.name == NewsLines.name)
-    return [f"{count} lines are left out: {NewsLines.name} was read too slowly"] if count else []
+    return [left_out(count, "line")] if count else []
+
+
+def left_out(count: int, kind: str) -> str:
+    """Return what is said of lines that a slow reader left no room for.  kind: what they are, in one word."""
+    which = f"1 {kind} is" if count == 1 else f"{count} {kind}s are"
+    return f"note: {which} left out: {NewsLines.name} was read too slowly"
 
 
 def _is_readers_affair(sink: SinkHealth) -> bool:

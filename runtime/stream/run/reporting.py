@@ -18,6 +18,7 @@ from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.stream.actions.messages import STAGES
 from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, StreamHealth
+from pptsn.runtime.stream.run.losses import left_out
 from pptsn.runtime.stream.sinks.live_table import STATE_STYLES
 
 # Notes that wait for a slow reader; errors wait in any number.
@@ -69,22 +70,37 @@ class Reporter:
             self._tell_left_out()
             self._put(action)
 
-    def close(self, timeout_s: float) -> bool:
-        """Print what waits; return whether that was done, giving up where no line is taken for `timeout_s`."""
+    def close(self, timeout_s: float, *, is_told_to_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Print what waits; return whether that was done, giving up where no line is taken for `timeout_s`.
+
+        is_told_to_stop: whether the program was, which may come meanwhile.  From then on all has `timeout_s`: what
+        waits after half of it is left out, and a line in its place says how much, a table being one.
+        """
         with self._changed:
             self._tell_left_out()
             self._closing = True
             self._changed.notify()
         printed, since_s = -1, time.monotonic()
-        while self._thread.is_alive() and time.monotonic() - since_s < timeout_s:
+        while self._thread.is_alive() and time.monotonic() - since_s < timeout_s and not is_told_to_stop():
             if self._printed != printed:
                 printed, since_s = self._printed, time.monotonic()
             self._thread.join(min(timeout_s, _POLL_S))
+        if is_told_to_stop():
+            self._thread.join(timeout_s / 2)
+            self._leave_out_rest()
+            self._thread.join(timeout_s / 2)
         return not self._thread.is_alive()
+
+    def _leave_out_rest(self) -> None:
+        with self._changed:
+            count = len(self._waiting)
+            self._waiting.clear()
+            if count:
+                self._put(lambda: self._print_line(left_out(count, "line")))
 
     def _tell_left_out(self) -> None:
         if self._left_out:
-            text = f"note: {self._left_out} notes are left out: standard error was read too slowly"
+            text = left_out(self._left_out, "note")
             self._left_out = 0
             self._put(lambda: self._print_line(text))
 

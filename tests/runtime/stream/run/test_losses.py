@@ -57,7 +57,8 @@ def test_lines_that_standard_error_was_too_slow_for_are_counted(dropped: int) ->
         SinkHealth("web page", 9, 7, keeps_results=False),
         SinkHealth("standard error", 4096, dropped, keeps_results=False),
     ]
-    expected = [f"{dropped} lines are left out: standard error was read too slowly"] if dropped else []
+    said = {1: "1 line is", 2000: "2000 lines are"}
+    expected = [f"note: {said[dropped]} left out: standard error was read too slowly"] if dropped else []
     assert lines_left_out(sinks) == expected
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from pptsn.runtime.stream.actions.messages import STAGES
 from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, StreamHealth
+from pptsn.runtime.stream.run.losses import left_out
 from pptsn.runtime.stream.run.reporting import Reporter, print_summary
 
 LATENCY = {stage: Percentiles(1.23 * (i + 1), 12.3 * (i + 1), 123.0 * (i + 1)) for i, stage in enumerate(STAGES)}
@@ -76,7 +77,7 @@ def test_notes_that_find_no_room_are_counted_and_errors_are_never_left_out(count
     notes = sum(line.startswith("note ") for line in lines)
     assert [line for line in lines if line.startswith("error ")] == [f"error {number}" for number in range(count)]
     assert notes >= min(count, 1000)
-    told = r"note: (\d+) notes are left out: standard error was read too slowly"
+    told = r"note: (\d+) notes? (?:is|are) left out: standard error was read too slowly"
     said = [re.fullmatch(told, line) for line in lines if line.startswith("note: ")]
     # In one line or several, as the reader comes to them.
     assert sum(int(match[1]) for match in said if match) == count - notes
@@ -94,6 +95,39 @@ def test_a_slow_reader_gets_all_while_it_reads_on() -> None:
         reporter.line(str(number))
     assert reporter.close(0.8)
     assert len(lines) == 6
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_program_that_is_told_to_stop_waits_no_longer_for_a_slow_reader_and_counts_what_it_leaves_out(
+    when: str,
+) -> None:
+    lines: list[str] = []
+    stop = threading.Event()
+
+    def read(line: str) -> None:
+        time.sleep(0.1)
+        lines.append(line)
+        if when == "meanwhile":
+            stop.set()
+
+    reporter = Reporter(read)
+    for number in range(200):
+        reporter.line(str(number))
+    if when == "before":
+        stop.set()
+    assert reporter.close(2, is_told_to_stop=stop.is_set)
+    told = len(lines) - 1
+    assert told < 200
+    assert lines == [*map(str, range(told)), left_out(200 - told, "line")]
+
+
+def test_a_program_that_is_told_to_stop_leaves_a_reader_that_has_stopped() -> None:
+    release = threading.Event()
+    reporter = Reporter(lambda line: release.wait(10) and None)
+    reporter.line("x")
+    reporter.line("y")
+    assert not reporter.close(0.1, is_told_to_stop=lambda: True)
+    release.set()
 
 
 def test_a_reader_that_has_gone_is_no_trouble() -> None:
