@@ -41,13 +41,14 @@ def check(
         typer.Option("--output", "-o", metavar="FILE", help="Write what is left after --drop as a new list."),
     ] = None,
     drop: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--drop",
             metavar="KINDS",
-            help="What a new list leaves out: line,label,duplicate,unreadable,damaged,early,short.",
+            help="What a new list leaves out: line,label,duplicate,unreadable,damaged,early,short; "
+            "the first four if not given.",
         ),
-    ] = "line,label,duplicate,unreadable",
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, with the clips of each class.")
     ] = False,
@@ -61,13 +62,17 @@ def check(
     """
     import json
 
+    from pptsn.runtime.base.errors import UsageError
     from pptsn.runtime.base.files import refuse_overwriting, require_writable, write_text
     from pptsn.runtime.base.progress import steps_bar
     from pptsn.runtime.decoding.decoders import read_decoders
     from pptsn.runtime.model.labels import read_labels
-    from pptsn.training.datasets.check import Expected, check_list, read_kinds, require_same_paths
+    from pptsn.training.datasets.check import DROPPED, Expected, check_list, read_kinds, require_same_paths
 
-    dropped = read_kinds(drop) if output is not None else ()
+    kinds = DROPPED if drop is None else read_kinds(drop)
+    dropped = () if output is None else kinds
+    if output is None and drop is not None:
+        raise UsageError("--drop", "says what a new list leaves out, and none is written", "give --output FILE")
     if output is not None:
         refuse_overwriting(output, [list_file])
         require_writable(output)
