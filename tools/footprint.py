@@ -30,7 +30,7 @@ _OPENED = re.compile(
 )
 _NAMED = re.compile(
     r"\b(?:mkdir|symlink|link|rename)\w*\(.*?(?:(?:AT_FDCWD|\d+)<(?P<folder>[^>]*)>, )?"
-    r"\"(?P<name>[^\"]*)\"(?:, \w+)?\) += 0$"
+    r"\"(?P<name>(?:[^\"\\]|\\.)*)\"(?:, \w+)?\) += 0$"
 )
 _CALLED = re.compile(
     r"\b(?:connect|sendto|sendmsg|sendmmsg)\(.*sin6?_port=htons\((?P<port>\d+)\).*?\"(?P<host>[0-9a-fA-F.:]+)\""
@@ -118,10 +118,17 @@ def _written(calls: Iterable[str]) -> Iterator[Path]:
         if "O_TMPFILE" in line:  # a file without a name, which is gone when it is closed
             continue
         if opened := _OPENED.search(line):
-            yield Path(opened["path"].removesuffix(" (deleted)"))
-        elif (named := _NAMED.search(line)) and (path := Path(named["folder"] or "", named["name"])).is_absolute():
+            yield Path(_spelled(opened["path"]).removesuffix(" (deleted)"))
+        elif named := _NAMED.search(line):
+            path = Path(_spelled(named["folder"] or ""), _spelled(named["name"]))
             # A name without its folder is relative to one that is not told: what is opened in it comes with both.
-            yield path
+            if path.is_absolute():
+                yield path
+
+
+def _spelled(printed: str) -> str:
+    r"""Return the name that `strace` printed as C does, byte by byte: an ä is \303\244."""
+    return os.fsdecode(printed.encode("ascii", "replace").decode("unicode_escape").encode("latin-1"))
 
 
 def _within(path: Path, own: Iterable[Path]) -> bool:

@@ -31,6 +31,8 @@ def left_by(program: str, folder: Path) -> Footprint:
         ("open('a', 'w'); os.rename('a', os.path.expanduser('~/b'))", ["~/b"]),
         ("os.symlink('a', os.path.expanduser('~/link'))", ["~/link"]),
         ("subprocess.run(['touch', os.path.expanduser('~/child')])", ["~/child"]),
+        (r"""os.mkdir(os.path.expanduser('~/ä "<1>"'))""", ['~/ä "<1>"']),
+        (r"""open(os.path.expanduser('~/厨>1\n'), 'w')""", ["~/厨>1\n"]),
     ],
 )
 def test_what_a_command_writes_elsewhere_is_named(tmp_path: Path, program: str, written: list[str]) -> None:
