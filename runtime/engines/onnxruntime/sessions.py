@@ -97,11 +97,11 @@ class ShapeSessions:
             self._opened.clear()
 
 
-def model_error(path: Path, error: Exception, what: str, remedy: str) -> ModelError:
-    """Return the error for what ONNX Runtime raised on the CPU.  what: what it cannot do."""
+def model_error(model: object, error: Exception, what: str, remedy: str) -> ModelError:
+    """Return the error for what ONNX Runtime raised on the CPU.  model: its path.  what: what it cannot do."""
     if asked := over_bound(str(error)):
-        return ModelError(path, asked, f"take a model that you trust, or allow more by {VARIABLE}=...")
-    return ModelError(path, f"ONNX Runtime {what} ({error})", remedy)
+        return ModelError(model, asked, f"take a model that you trust, or allow more by {VARIABLE}=...")
+    return ModelError(model, f"ONNX Runtime {what} ({error})", remedy)
 
 
 def is_out_of_memory(text: str) -> bool:

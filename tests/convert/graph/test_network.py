@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,31 @@ from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise
 from tests.models import tiny_network, tiny_spec, write_foreign_model, write_tiny_model
 
+# In a process of its own, as the bound is a process's.
+BOMB = """
+import sys
+import numpy as np
+from onnx import parser
+from pptsn.convert.graph.network import Network
+from pptsn.convert.graph.session import NetworkSession
+from pptsn.runtime.base.errors import ModelError
+from tests.models import tiny_spec
+graph = '''<ir_version: 9, opset_import: ["" : 17]>
+    bomb (float[B, 3, 32, 32] views) => (float[B, 4] view_logits)
+    <int64[2] shape = {1000, VALUES}, int64[2] ones = {1, 1}, float[1, 4] row = {1, 1, 1, 1}> {
+        least = ReduceMin<keepdims = 0>(views)
+        one = Reshape(least, ones)
+        big = Expand(one, shape)
+        total = ReduceMax(big)
+        view_logits = MatMul(total, row)
+    }'''
+for thousands in (1, 100_000):  # 400 MB
+    network = Network(parser.parse_model(graph.replace("VALUES", str(thousands))), tiny_spec(), source="m.onnx")
+    try:
+        print(NetworkSession(network).logits(np.ones((1, 3, 32, 32), np.float32)).shape)
+    except ModelError as error:
+        print(error)
+"""
 CROPS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
 
 
@@ -28,6 +56,17 @@ def test_the_network_comes_out_as_it_went_in(tmp_path: Path, mirror: bool) -> No
     plain = write_tiny_model(tmp_path / "plain.onnx", mirror=False)
     with open_engine(plain, device="cpu") as engine:
         np.testing.assert_allclose(NetworkSession(network).logits(views), engine.infer(CROPS), atol=1e-5)
+
+
+def test_a_network_takes_no_more_memory_than_models_may() -> None:
+    environment = {**os.environ, "PPTSN_MAX_MODEL_MB": "100"}
+    command = [sys.executable, "-c", BOMB]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.stdout.splitlines() == [
+        "(1, 4)",
+        "m.onnx: needs more memory than the 100 MB that models may take; "
+        "take a model that you trust, or allow more by PPTSN_MAX_MODEL_MB=...",
+    ], ended.stderr
 
 
 @pytest.mark.parametrize("mirror", [True, False])
