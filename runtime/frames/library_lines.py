@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from pptsn.runtime.base.temporary import unnamed_file
 
@@ -18,26 +18,24 @@ _LOCK = threading.Lock()
 def caught_lines(is_known: Callable[[str], bool]) -> Iterator[list[str]]:
     """Keep lines that `is_known` from standard error while the block runs; the list has them once it has ended.
 
-    What else is written there meanwhile, by other threads, comes when the block ends.
+    What else is written there meanwhile, by other threads, comes when the block ends, or fails.
     """
     caught: list[str] = []
-    with _LOCK:
+    with _LOCK, ExitStack() as opened:
         try:
             stderr = os.dup(_STDERR)
-        except OSError:  # there is none
+            opened.callback(os.close, stderr)
+            file = unnamed_file("pptsn-lines")
+            opened.callback(os.close, file)
+        except OSError:  # there is none, or no more descriptors
             yield caught
             return
-        file = unnamed_file("pptsn-lines")
+        os.dup2(file, _STDERR)
         try:
-            os.dup2(file, _STDERR)
-            try:
-                yield caught
-            finally:
-                os.dup2(stderr, _STDERR)
-            _sort(os.pread(file, os.fstat(file).st_size, 0), is_known, caught, stderr)
+            yield caught
         finally:
-            os.close(file)
-            os.close(stderr)
+            os.dup2(stderr, _STDERR)
+            _sort(os.pread(file, os.fstat(file).st_size, 0), is_known, caught, stderr)
 
 
 def _sort(written: bytes, is_known: Callable[[str], bool], caught: list[str], stderr: int) -> None:
@@ -50,4 +48,5 @@ def _sort(written: bytes, is_known: Callable[[str], bool], caught: list[str], st
         else:
             others += line
     if others:
-        os.write(stderr, others)
+        with suppress(OSError):  # nobody reads it any more
+            os.write(stderr, others)

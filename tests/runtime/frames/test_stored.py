@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -87,3 +89,41 @@ def test_what_others_write_meanwhile_is_written(capfd: pytest.CaptureFixture[str
         os.write(2, b"theirs\nmine: a\n\x1b[2K50 %")
     assert lines == ["mine: a"]
     assert capfd.readouterr().err == "theirs\n\x1b[2K50 %"
+
+
+def test_what_others_write_is_written_where_decoding_fails_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with suppress(ValueError), caught_lines(lambda line: line.startswith("mine")):
+        os.write(2, b"theirs\nmine: a\n")
+        raise ValueError
+    assert capfd.readouterr().err == "theirs\n"
+
+
+def test_a_reader_of_standard_error_that_has_gone_makes_no_picture_unreadable(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before, (reading, writing) = os.dup(2), os.pipe()
+    os.dup2(writing, 2)
+    os.close(reading)
+    try:
+        with caught_lines(lambda line: line.startswith("mine")) as lines:
+            os.write(2, b"theirs\nmine: a\n")
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(writing)
+    assert lines == ["mine: a"]
+
+
+def test_without_room_for_a_descriptor_nothing_is_caught_and_none_is_left_open(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(name: str) -> int:
+        raise OSError(errno.EMFILE, name)
+
+    monkeypatch.setattr("pptsn.runtime.frames.library_lines.unnamed_file", full)
+    descriptors = Path("/proc/self/fd")
+    open_before = len(list(descriptors.iterdir()))
+    with caught_lines(lambda line: True) as lines:
+        os.write(2, b"mine\n")
+    assert (lines, capfd.readouterr().err) == ([], "mine\n")
+    assert len(list(descriptors.iterdir())) == open_before
