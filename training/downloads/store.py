@@ -92,13 +92,13 @@ class WeightStore:
         try:
             cause = "" if read_pickle(file) else "holds no array"
         except ModelError as error:
-            cause = error.cause.replace("refused: it holds", "holds")
+            cause = error.cause
         if not cause:
             return
         if was_there:
             raise ModelError(path, cause, "remove it and fetch it again")
         forget(file)
-        raise ModelError(path, f"no weights came: the file {cause}", "it was thrown away; check the address")
+        raise ModelError(path, f"no weights came ({cause})", "it was thrown away; check the address")
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:

@@ -179,12 +179,16 @@ def test_a_web_page_in_its_place_is_refused(store: WeightStore, served: Served) 
     ("content", "said"),
     [
         (b"", "the server sends an empty file; check the address"),
-        (b"<p>Not found", "no weights came: the file is no readable pickle of arrays"),
-        (b"\x08\x07model", "no weights came: the file is an ONNX model, expected a checkpoint"),
-        (CONTENT[:-10], "no weights came: the file is no readable pickle of arrays"),
-        (pickle.dumps({}), "no weights came: the file holds no array"),
-        (pickle.dumps([1.0]), "no weights came: the file holds a list"),
-        (b"cos\nsystem\n(S'true'\ntR.", "no weights came: the file holds os.system"),
+        (b"<p>Not found", "no weights came (is no readable pickle of arrays"),
+        (b"\x08\x07model", "no weights came (is an ONNX model, expected a checkpoint"),
+        (CONTENT[:-10], "no weights came (is no readable pickle of arrays"),
+        (pickle.dumps({}), "no weights came (holds no array"),
+        (pickle.dumps([1.0]), "no weights came (holds a list"),
+        (
+            pickle.dumps({"a": "b"}),
+            "no weights came (its entry 'a' is a str, expected an array); it was thrown away",
+        ),
+        (b"cos\nsystem\n(S'true'\ntR.", "no weights came (refused: it holds os.system"),
     ],
 )
 def test_what_is_no_weights_is_neither_kept_nor_recorded(
