@@ -24,6 +24,8 @@ _NO_PLAIN_TEXT = re.compile(r"[\[\]{},#&*!|>%@`]|[-?:](?:[ \t]|\Z)|.*?:(?:[ \t]|
 _START = re.compile(r"---(?:[ \t]+#.*)?")
 _END = re.compile(r"\.\.\.(?:[ \t]+#.*)?")
 _FORM = "expected lines of the form - SOURCE, in quotes where it has signs of YAML's"
+_JSON_FORM = 'expected ["SOURCE", "SOURCE"]'
+_PLAIN_FORM = "expected one source a line"
 
 
 def list_entries(path: Path) -> list[tuple[int, str]]:
@@ -35,13 +37,19 @@ def list_entries(path: Path) -> list[tuple[int, str]]:
     """
     try:
         lines = lines_of(path)
-    except (OSError, UnicodeDecodeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "is no UTF-8 text"
-        raise InputError(f"@{path}", f"the list cannot be read ({cause})", "expected one source a line") from error
+    except OSError as error:
+        raise InputError(f"@{path}", f"the list cannot be read ({error.strerror})", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"@{path}", "the list cannot be read (is no UTF-8 text)", _form_of(path)) from error
     entries = _entries(path, lines)
     if not entries:
-        raise InputError(f"@{path}", "the list names no source", "expected one source a line")
+        raise InputError(f"@{path}", "the list names no source", _form_of(path))
     return entries
+
+
+def _form_of(path: Path) -> str:
+    suffix = path.suffix.lower()
+    return _JSON_FORM if suffix == _JSON_SUFFIX else _FORM if suffix in _YAML_SUFFIXES else _PLAIN_FORM
 
 
 def _entries(path: Path, lines: list[str]) -> list[tuple[int, str]]:
@@ -69,10 +77,10 @@ def _json_items(path: Path, text: str) -> list[tuple[int, str]]:
     except (ValueError, RecursionError):  # what is wrong may be in a line with a password
         items = None
     if not isinstance(items, list):
-        raise InputError(f"@{path}", "is no list of JSON", 'expected ["SOURCE", "SOURCE"]')
+        raise InputError(f"@{path}", "is no list of JSON", _JSON_FORM)
     for number, item in enumerate(items, 1):
         if not isinstance(item, str) or not item.strip() or "\n" in item:
-            raise InputError(f"@{path}", f"item {number} is no text of one line", 'expected ["SOURCE", "SOURCE"]')
+            raise InputError(f"@{path}", f"item {number} is no text of one line", _JSON_FORM)
     return list(enumerate(items, 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,23 @@ def test_an_item_of_yaml_in_a_plain_list_is_told_as_one(tmp_path: Path) -> None:
     assert "sesame" not in str(refused.value)
     (tmp_path / "- b.mp4").touch()
     assert entries(tmp_path, "a.mp4\n- b.mp4\n-c.mp4\n", ".txt") == ["a.mp4", "- b.mp4", "-c.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("cameras.txt", b"# none yet\n", "names no source; expected one source a line"),
+        ("cameras.yaml", b"---\n", "names no source; expected lines of the form - SOURCE"),
+        ("cameras.json", b"[]", 'names no source; expected ["SOURCE", "SOURCE"]'),
+        ("cameras.json", b"\xff", 'cannot be read (is no UTF-8 text); expected ["SOURCE", "SOURCE"]'),
+        ("cameras.txt", None, "cannot be read (No such file or directory); check the path"),
+    ],
+)
+def test_what_is_expected_of_a_list_is_told_by_its_kind(
+    tmp_path: Path, name: str, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(said)):
+        list_entries(path)
