@@ -13,7 +13,7 @@ from typing import TypeAlias
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.source_lists import list_entries
-from pptsn.runtime.video.names import is_companion, is_video, some_of
+from pptsn.runtime.video.names import counted, is_companion, is_video, some_of
 
 # Told what a user should know of what was found.
 _Note: TypeAlias = "Callable[[str], None] | None"
@@ -119,12 +119,8 @@ def _in_folder(folder: Path, note: _Note) -> list[str | InputError]:
         return [str(folder), *(error for error in found.unreadable if error.thing != str(folder))]
     if note is not None and found.others:
         names = some_of([printable(os.path.relpath(path, folder)) for path in found.others])
-        note(f"{printable(str(folder))}: {_files(len(found.others))} left out, by name no video: {names}")
+        note(f"{printable(str(folder))}: {counted(len(found.others), 'file')} left out, by name no video: {names}")
     return [*found.videos, *found.unreadable]
-
-
-def _files(count: int) -> str:
-    return "1 file is" if count == 1 else f"{count} files are"
 
 
 def _list_lines(path: Path, note: _Note) -> list[str]:

@@ -49,3 +49,8 @@ def some_of(names: Sequence[str], *, of: int | None = None) -> str:
     """Return the first of `names`, and how many more there are: of `of`, where these are but some."""
     more = (len(names) if of is None else of) - min(len(names), NAMED)
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def counted(number: int, thing: str) -> str:
+    """Return the beginning of a sentence about so many things: `1 clip is`, `2 clips are`."""
+    return f"1 {thing} is" if number == 1 else f"{number} {thing}s are"

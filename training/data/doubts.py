@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pptsn.runtime.classify.lists import Sample
-from pptsn.runtime.video.names import some_of
+from pptsn.runtime.video.names import counted, some_of
 from pptsn.training.data.inputs import SampleLists
 from pptsn.training.recipe import Recipe
 
@@ -26,7 +26,7 @@ def doubts(recipe: Recipe, lists: SampleLists, labels: Sequence[str]) -> Iterato
     yield from _of_one(val, lists.val)
     learned = {sample.path for sample in lists.train}
     if shared := sorted({sample.path for sample in lists.val} & learned):
-        yield f"{train}: {_counted(shared)} in {val} as well: {some_of(shared)}"
+        yield f"{train}: {counted(len(shared), 'clip')} in {val} as well: {some_of(shared)}"
 
 
 def _of_one(listed: Path, samples: Sequence[Sample]) -> Iterator[str]:
@@ -34,10 +34,6 @@ def _of_one(listed: Path, samples: Sequence[Sample]) -> Iterator[str]:
     for sample in samples:
         labels[sample.path].append(sample.label)
     if doubtful := [path for path, given in labels.items() if len(set(given)) > 1]:
-        yield f"{listed}: {_counted(doubtful)} listed under several labels: {some_of(doubtful)}"
+        yield f"{listed}: {counted(len(doubtful), 'clip')} listed under several labels: {some_of(doubtful)}"
     if repeated := [path for path, given in labels.items() if len(given) > len(set(given))]:
-        yield f"{listed}: {_counted(repeated)} listed more than once: {some_of(repeated)}"
-
-
-def _counted(clips: Sequence[str]) -> str:
-    return "1 clip is" if len(clips) == 1 else f"{len(clips)} clips are"
+        yield f"{listed}: {counted(len(repeated), 'clip')} listed more than once: {some_of(repeated)}"

@@ -80,7 +80,7 @@ def _found(made: ClipList) -> Iterator[str]:
 def note_shared(one: str, other: str, lines: list[str]) -> None:
     """Say which clips of a test list the training list has as well."""
     from pptsn.runtime.base.progress import print_note
-    from pptsn.runtime.video.names import some_of
+    from pptsn.runtime.video.names import counted, some_of
 
     if lines:
-        print_note(f"{len(lines)} clips are in {one} and in {other}: {some_of(lines)}")
+        print_note(f"{counted(len(lines), 'clip')} in {one} and in {other}: {some_of(lines)}")

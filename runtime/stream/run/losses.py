@@ -9,6 +9,7 @@ from pptsn.runtime.stream.actions.thresholds import DecisionRules
 from pptsn.runtime.stream.health.snapshots import SinkHealth, StreamHealth
 from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.terminal import NewsLines
+from pptsn.runtime.video.names import counted
 
 _EVENTS = frozenset({"events"})
 
@@ -29,8 +30,7 @@ def lines_left_out(sinks: Sequence[SinkHealth]) -> list[str]:
 
 def left_out(count: int, kind: str) -> str:
     """Return what is said of lines that a slow reader left no room for.  kind: what they are, in one word."""
-    which = f"1 {kind} is" if count == 1 else f"{count} {kind}s are"
-    return f"note: {which} left out: {NewsLines.name} was read too slowly"
+    return f"note: {counted(count, kind)} left out: {NewsLines.name} was read too slowly"
 
 
 def _is_readers_affair(sink: SinkHealth) -> bool:

@@ -140,7 +140,7 @@ def test_what_is_trained_and_tested_with_is_told(tmp_path: Path, run) -> None:
     write_csv(tmp_path / "a" / "val.csv", TRAIN[0].replace("train", "val"))
     clips = touch(tmp_path / "videos", "0wAiWYDW0k0.mp4")
     ending = run("data", "k400", tmp_path / "a", "--clips", clips, "-o", tmp_path / "out")
-    assert "note: 1 clips are in train.list and in val.list: 0wAiWYDW0k0.mp4 5" in ending.err
+    assert "note: 1 clip is in train.list and in val.list: 0wAiWYDW0k0.mp4 5" in ending.err
 
 
 def test_folders_of_frames_make_lists_with_counts(tmp_path: Path, run, annotations: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.model.spec import LONGEST_LABEL
-from pptsn.runtime.video.names import is_companion, is_video, some_of
+from pptsn.runtime.video.names import counted, is_companion, is_video, some_of
 from pptsn.training.datasets.stored import clips_below, same_name
 
 # What the parts of a data set that is split already are called.
@@ -58,7 +58,7 @@ def read_classes(root: Path, *, format: str | None, note: Callable[[str], None])
     found = {folder: clips_below(root / folder, format=format) for folder in folders}
     empty = [folder for folder, clips in found.items() if not clips]
     if empty:
-        note(f"{root}: {len(empty)} folders without {_called(format)} are no classes: {some_of(empty)}")
+        note(f"{root}: {counted(len(empty), 'folder')} no class, without {_called(format)}: {some_of(empty)}")
     held = [folder for folder, clips in found.items() if clips]
     if len(held) < 2:
         holds = f"holds one class alone ({held[0]})" if held else f"holds no folder with {_called(format)}"
@@ -89,7 +89,9 @@ def _folders(root: Path, note: Callable[[str], None]) -> list[str]:
         note(f"{root}: hidden folders are no classes: {some_of(hidden)}")
     loose = [path.name for path in own if is_video(path.name) and not path.is_dir()]
     if loose:
-        note(f"{root}: {len(loose)} videos beside the folders of the classes are left out: {some_of(loose)}")
+        note(
+            f"{root}: {counted(len(loose), 'video')} left out, beside the folders of the classes: {some_of(loose)}"
+        )
     return [path.name for path in own if path.is_dir() and path.name not in hidden]
 
 
@@ -132,7 +134,8 @@ def _note_nested(root: Path, folder: str, clips: Sequence[str], note: Callable[[
     nested = [path for path in clips if "/" in path]
     if nested:
         places = sorted({path.rpartition("/")[0] for path in nested})
-        note(f"{root / folder}: {len(nested)} clips in folders below it are of this class, too: {some_of(places)}")
+        told = f"{counted(len(nested), 'clip')} of this class, too, in folders below it"
+        note(f"{root / folder}: {told}: {some_of(places)}")
 
 
 def _note_others(root: Path, folders: Sequence[str], note: Callable[[str], None]) -> None:
@@ -150,4 +153,4 @@ def _note_others(root: Path, folders: Sequence[str], note: Callable[[str], None]
     if system:
         note(f"{root}: {len(system)} of a system's own files left out: {some_of(sorted(system))}")
     if others:
-        note(f"{root}: {len(others)} files are left out, by name no videos: {some_of(sorted(others))}")
+        note(f"{root}: {counted(len(others), 'file')} left out, by name no video: {some_of(sorted(others))}")

@@ -15,7 +15,7 @@ from pptsn.runtime.base.errors import InputError, UsageError, one_line
 from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, sha256_of
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.decoding.decoders import Decoders
-from pptsn.runtime.video.names import some_of
+from pptsn.runtime.video.names import counted, some_of
 from pptsn.training.datasets.folder.classes import ClassFolders, Clip, has_plain_text, read_classes
 from pptsn.training.datasets.folder.probing import Probed, probe_clips, same_clips
 from pptsn.training.datasets.folder.ready_recipe import recipe_text, start_with
@@ -159,7 +159,8 @@ def _each_once(found: ClassFolders, probed: Sequence[Probed], note: Callable[[st
             raise InputError(found.root / first.path, cause, "remove one of them")
         copies += [each.clip.path for each in alike[1:]]
     if copies:
-        note(f"{found.root}: {len(copies)} clips are copies of others of their class, left out: {some_of(copies)}")
+        told = f"{counted(len(copies), 'clip')} left out, having copies in the same class"
+        note(f"{found.root}: {told}: {some_of(copies)}")
     left_out = set(copies)
     return [each for each in probed if each.clip.path not in left_out]
 

@@ -187,18 +187,18 @@ def _companions(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (_copy, "1 clips are copies of others of their class, left out: run/9.mp4"),
-        (_link, "1 clips are copies of others of their class, left out: run/9.mp4"),
+        (_copy, "1 clip is left out, having copies in the same class: run/9.mp4"),
+        (_link, "1 clip is left out, having copies in the same class: run/9.mp4"),
         (_companions, "1 of a system's own files left out: run/._0.mp4"),
-        (lambda root: (root / "empty").mkdir(), "1 folders without videos are no classes: empty"),
+        (lambda root: (root / "empty").mkdir(), "1 folder is no class, without videos: empty"),
         (lambda root: (root / ".git").mkdir(), "hidden folders are no classes: .git"),
         (
             lambda root: (root / "notes.mp4").touch(),
-            "1 videos beside the folders of the classes are left out: notes.mp4",
+            "1 video is left out, beside the folders of the classes: notes.mp4",
         ),
         (
             lambda root: (root / "run" / "notes.txt").touch(),
-            "1 files are left out, by name no videos: run/notes.txt",
+            "1 file is left out, by name no video: run/notes.txt",
         ),
     ],
 )
@@ -215,7 +215,7 @@ def test_clips_deeper_down_and_other_scripts_are_of_their_class(clips):
     made, notes = make(clips)
     assert made.labels == ("high jump", "走る ✓") == read_labels(clips.parent / "my" / "labels.txt")
     assert sum(part[1] for part in made.counts.values()) == 6
-    assert any("1 clips in folders below it are of this class, too: day 1" in note for note in notes)
+    assert any("1 clip is of this class, too, in folders below it: day 1" in note for note in notes)
 
 
 def test_unreadable_clips_within_the_share_are_told_and_left_out(clips):
