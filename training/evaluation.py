@@ -24,7 +24,7 @@ from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.inputs import labels_of, lists_digest
 from pptsn.training.progress import Display
 from pptsn.training.ranks.agreement import require_alike, require_same
-from pptsn.training.ranks.environment import member_of
+from pptsn.training.ranks.environment import device_by_launcher, member_of
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
 
@@ -191,7 +191,7 @@ def _with_protocol(recipe: Recipe, name: str | None) -> Recipe:
 def _ranks(device: str) -> Ranks:
     """Return the ranks to evaluate by; alone, a model may need no Paddle."""
     if member_of().is_alone:
-        return Ranks()
+        return Ranks(device=device_by_launcher(device) if device == "auto" else "")
     from pptsn.training.ranks.joining import join
 
     return join(device)

@@ -30,6 +30,8 @@ except ImportError as error:
         error.name or "pydantic", "recipes need pydantic and PyYAML", f"run: {install_command('train')}"
     ) from error
 
+# The recipe in the folder of a run, defaults included.
+RECIPE_NAME = "recipe.yaml"
 # What may differ between a run and its resumption, because the weights do not depend on it.
 NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience")
 # Keys of older recipes that are read and mean nothing any more, by section, with what takes their place.

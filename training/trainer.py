@@ -41,6 +41,7 @@ from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.ranks.joining import join
+from pptsn.training.ranks.line import is_supervised
 from pptsn.training.recipe import Recipe
 from pptsn.training.resuming import require_resumable
 from pptsn.training.validation import validate
@@ -103,7 +104,7 @@ def train(
             return trainer.run_epochs()
         except KeyboardInterrupt as error:
             cause = f"interrupted in epoch {trainer.epoch + 1} of {recipe.optimizer.epochs}"
-            ending = PptsnError if ranks.is_first else ToldElsewhereError
+            ending = PptsnError if ranks.is_first and not is_supervised() else ToldElsewhereError
             raise ending(output, cause, "go on with --resume") from error
 
 

@@ -56,7 +56,7 @@ def validate(
     ranks = ranks or Ranks()
     model.eval()
     own = _Counts()
-    with display.bar("validation", total=len(samples)) as bar:
+    with display.bar("validation", total=len(ranks.member.share_of(samples))) as bar:
         for batch in ranks.abreast(_counted(model, loader, samples, place, cast)):
             own.add(batch)
             bar.advance(batch.read)

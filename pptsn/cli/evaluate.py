@@ -9,6 +9,7 @@ import typer
 
 from pptsn.cli.device_options import DecodersOption
 from pptsn.cli.lines import say
+from pptsn.cli.ranks.devices_option import DevicesOption, run_by_ranks
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 from pptsn.cli.requirements import require
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     config: RecipeArgument,
     weights: Annotated[
         Path, typer.Option("--weights", help="The model: a .pdparams checkpoint, an .onnx file or an .engine.")
@@ -34,6 +36,7 @@ def evaluate(
         str | None,
         typer.Option(help="auto, cpu, cuda or cuda:N; the recipe's if not given, the first GPU for an .engine."),
     ] = None,
+    devices: DevicesOption = None,
     decoders: DecodersOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -52,10 +55,15 @@ def evaluate(
 
     from pptsn.cli.clip_warnings import print_warnings
     from pptsn.runtime.base.files import printable
+    from pptsn.runtime.base.temporary import temporary_folder
     from pptsn.runtime.decoding.decoders import read_decoders
     from pptsn.training.recipe import load_recipe
 
     recipe = load_recipe(config, changes or [])
+    if devices is not None:
+        with temporary_folder() as logs:
+            run_by_ranks(context, devices, device=device or recipe.device, logs=logs)
+        return
     from pptsn.training.evaluation import evaluate as run
     from pptsn.training.ranks.environment import member_of
 
@@ -78,8 +86,8 @@ def evaluate(
         for line in result.unreadable:
             say(f"pptsn: error: {printable(line)}", err=True)
         print_warnings(result.warned, total=result.clips, failed=len(result.unreadable))
-    if result.unreadable:
-        raise typer.Exit(1)
+        if result.unreadable:
+            raise typer.Exit(1)
 
 
 def _show_evaluation(weights: Path, result: Evaluation) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pptsn.cli.lines import say
+from pptsn.cli.ranks.devices_option import DevicesOption, run_by_ranks
 from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 from pptsn.cli.requirements import require
 
+if TYPE_CHECKING:
+    from pptsn.training.recipe import Recipe
+
 
 def train(
+    context: typer.Context,
     config: RecipeArgument,
     changes: RecipeChanges = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run.")] = Path("output/train"),
@@ -23,29 +28,46 @@ def train(
         bool,
         typer.Option("--resume-ranks", help="Go on by another number of ranks, too; a line tells its steps."),
     ] = False,
+    devices: DevicesOption = None,
+    restarts: Annotated[
+        int,
+        typer.Option(min=0, help="With --devices: how often to go on where a rank is killed or cut off."),
+    ] = 0,
 ) -> None:
     """Train PP-TSN by a recipe.
 
     Writes best.pdparams, last.pdparams, metrics.jsonl and metrics.png, after every epoch and each by renaming:
     a run that is killed at any moment goes on with --resume. Told to stop by a signal, it ends with code 5.
 
-    By several ranks: python -m paddle.distributed.launch --gpus 0,1 $(command -v pptsn) train ...
+    By several cards: --devices 0,1. What its other ranks say is in rank-logs, in the folder of the run.
 
     Example: pptsn train demo --set optimizer.epochs=5 --output output/train
     """
     for package in ("pydantic", "yaml", "paddle", "matplotlib"):
         require(package, "training", extra="train")
-    from pptsn.runtime.base.errors import UNFINISHED
+    from pptsn.runtime.base.errors import UNFINISHED, UsageError
     from pptsn.runtime.base.stopping import keeping, stopped_with
     from pptsn.training.recipe import load_recipe
 
     recipe = load_recipe(config, changes or [])
+    if restarts and devices is None:
+        raise UsageError("--restarts", "is for ranks that --devices starts", "add --devices: cpu:1 and 0 are fine")
+    with stopped_with(UNFINISHED), keeping(f"go on with --resume: checkpoints of {output} are kept"):
+        if devices is not None:
+            from pptsn.training.ranks.logs import logs_in
+
+            with logs_in(output) as logs:
+                run_by_ranks(context, devices, device=recipe.device, logs=logs, restarts=restarts, resumable=True)
+        else:
+            _train(recipe, output, resume=resume, resume_ranks=resume_ranks)
+
+
+def _train(recipe: Recipe, output: Path, *, resume: bool, resume_ranks: bool) -> None:
     from pptsn.training.ranks.environment import member_of
     from pptsn.training.trainer import train as run
 
-    with stopped_with(UNFINISHED), keeping(f"go on with --resume: checkpoints of {output} are kept"):
-        result = run(recipe, output, resume=resume, resume_ranks=resume_ranks)
-    if not member_of().is_first:  # rank 0 tells it
+    result = run(recipe, output, resume=resume, resume_ranks=resume_ranks)
+    if not member_of().is_first:  # rank 0 tells what all found
         return
     early = ", and stopped early" if result.stopped_early else ""
     epochs = f"{result.epochs} epoch{'s' if result.epochs > 1 else ''}"

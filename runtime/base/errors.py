@@ -6,7 +6,7 @@ import json
 import signal
 
 # The exit codes of the program: one table, by which `--help`, the documentation and the tests go.
-DONE, FAILED, USAGE, MISSING, UNEXPECTED, UNFINISHED = 0, 1, 2, 3, 4, 5
+DONE, FAILED, USAGE, MISSING, UNEXPECTED, UNFINISHED, LOST = 0, 1, 2, 3, 4, 5, 6
 # A program that was told to stop: 128 and the number of the signal, as shells have it.
 INTERRUPTED, TERMINATED, HUNG_UP = 128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP
 
@@ -17,6 +17,7 @@ EXIT_CODES = {
     MISSING: "missing dependency or device",
     UNEXPECTED: "an error that nobody foresaw: a line on standard error names the report to send in",
     UNFINISHED: "training: stopped by a signal before its end; its checkpoints are kept, --resume goes on",
+    LOST: "a rank was killed, or cut off from the others; checkpoints of a training are kept, --resume goes on",
     HUNG_UP: "stopped by SIGHUP: the terminal was closed",
     INTERRUPTED: "stopped by Ctrl-C (SIGINT)",
     TERMINATED: "stopped by SIGTERM",
@@ -134,6 +135,6 @@ def exit_codes_summary() -> str:
     """Return the exit codes in a sentence, for the end of `--help`."""
     return (
         f"Exit codes: {DONE} done, {FAILED} some input failed, {USAGE} wrong usage, {MISSING} missing dependency "
-        f"or device, {UNEXPECTED} unexpected error, {UNFINISHED} training stopped, {INTERRUPTED} stopped by "
-        f"Ctrl-C, {TERMINATED} by SIGTERM."
+        f"or device, {UNEXPECTED} unexpected error, {UNFINISHED} training stopped, {LOST} a rank lost, "
+        f"{INTERRUPTED} stopped by Ctrl-C, {TERMINATED} by SIGTERM."
     )

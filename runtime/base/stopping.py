@@ -274,6 +274,12 @@ def say_stopped(kept: str = "") -> None:
         sys.stderr.flush()
 
 
+def leave_unsaid() -> None:
+    """Have this process say nothing of being stopped, from now on: another one does."""
+    if _active is not None:
+        _active.stop.said = True
+
+
 def _stop_line(kept: str) -> str:
     return f"pptsn: stopped; {kept}" if kept else "pptsn: stopped"
 

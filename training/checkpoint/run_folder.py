@@ -3,6 +3,7 @@
     OUTPUT/recipe.yaml              the recipe, defaults included
     OUTPUT/.lock                    while a training runs
     OUTPUT/metrics.jsonl, metrics.png
+    OUTPUT/rank-logs/               what ranks say beside rank 0, see `pptsn.training.ranks.logs`
     OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json,
                                     where weights are averaged weights.unaveraged.pdparams
     OUTPUT/best, OUTPUT/last        links to folders in checkpoints/
@@ -35,15 +36,17 @@ from pptsn.runtime.base.temporary import clear_leftovers, hidden_sibling, is_tem
 from pptsn.runtime.model.spec import MOST_SPEC_BYTES, ModelSpec
 from pptsn.training.checkpoint.pickles import Array, read_pickle
 from pptsn.training.network.weights import Checkpoint, read_checkpoint, save_weights, weights_digest
-from pptsn.training.recipe import Recipe, changed_keys, load_recipe
+from pptsn.training.ranks.logs import LOGS_NAME
+from pptsn.training.recipe import RECIPE_NAME, Recipe, changed_keys, load_recipe
 
-RECIPE_NAME = "recipe.yaml"
 WEIGHTS_NAME = "weights.pdparams"
 _UNAVERAGED_NAME = "weights.unaveraged.pdparams"
 _OPTIMIZER_NAME = "weights.pdopt"
 _SPEC_NAME = "weights.spec.json"
 _STATE_NAME = "state.json"
 _LOCK_NAME = ".lock"
+# What may be there before a run is.
+_NO_RUNS = (_LOCK_NAME, LOGS_NAME)
 _EPOCH_FOLDER = re.compile(r"epoch-(\d{4,})")
 
 
@@ -163,7 +166,7 @@ class RunFolder:
         """
         self._check_place()
         present = list(self.root.iterdir()) if self.root.is_dir() else []
-        content = [path for path in present if path.name != _LOCK_NAME and not is_temporary(path)]
+        content = [path for path in present if path.name not in _NO_RUNS and not is_temporary(path)]
         if content and not resume:
             raise UsageError(self.root, "is not empty", "choose another --output, or go on with --resume")
         if content:

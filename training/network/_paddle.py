@@ -7,7 +7,9 @@ from typing import Any
 
 from pptsn.runtime.base.errors import PADDLE_GPU_INSTALL, MissingDependencyError
 from pptsn.runtime.engines.paddle.library import import_paddle
+from pptsn.training.ranks.environment import own_card, share_cores
 
+share_cores()  # Paddle starts its threads when it is imported
 paddle: Any = import_paddle("training, evaluation and export need PaddlePaddle", extra="train")
 nn: Any = paddle.nn
 
@@ -28,15 +30,15 @@ def select_device(name: str) -> str:
 def found_device(name: str) -> str:
     """Return what the device `name` (auto, cpu, cuda or cuda:N) is to Paddle: cpu or gpu:N.
 
-    auto is the first GPU where there is one that this Paddle can use, else the CPU.
+    auto is the GPU that the launcher gave this process, or the first, where this Paddle can use one, else the CPU.
     Raises MissingDependencyError for a GPU that is not there.
     """
     gpus = paddle.device.cuda.device_count() if paddle.device.is_compiled_with_cuda() else 0
     if name == "auto":
-        name = "cuda:0" if gpus else "cpu"
+        name = "cuda" if gpus else "cpu"
     kind, _, index = name.partition(":")
-    if kind == "cuda" and int(index or 0) >= gpus:
+    if kind == "cuda" and int(index or own_card()) >= gpus:
         found = f"Paddle finds {gpus} GPUs" if paddle.device.is_compiled_with_cuda() else "this Paddle has no CUDA"
         remedy = f"install paddlepaddle-gpu ({PADDLE_GPU_INSTALL}), or use device=cpu"
         raise MissingDependencyError(f"device {name}", found, remedy)
-    return "cpu" if kind == "cpu" else f"gpu:{index or 0}"
+    return "cpu" if kind == "cpu" else f"gpu:{index or own_card()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,8 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.runtime.base.errors import PptsnError
 from pptsn.training.network._paddle import paddle
+from pptsn.training.ranks.line import cut_off
+
+# What Gloo, NCCL and sockets say of a connection, below the stack.  Gloo says TIMEOUT of one that was closed, too.
+_SUMMARY = "Error Message Summary"
+_CUT = re.compile(
+    r"/gloo/|timed ?out|time-?out|connection|closed by peer|reset by peer|broken pipe|socket"
+    r"|nccl\w*(system|remote|unhandled)",
+    re.IGNORECASE,
+)
 
 
 class Collectives:
@@ -70,9 +79,14 @@ class Collectives:
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Say in one line that another rank is gone, or late: what Paddle raises is a stack of C++."""
+    """Say in one line that another rank is gone, or late: what Paddle raises is a stack of C++.
+
+    Whatever else goes wrong is raised as it is.
+    """
     try:
         yield
     except (RuntimeError, ValueError, OSError) as error:
+        if not _CUT.search(str(error).rsplit(_SUMMARY, 1)[-1]):
+            raise
         cause = "lost the connection to another rank, which has ended, or was waited for too long (Gloo: 30 s)"
-        raise PptsnError("ranks", cause, "see the ranks' logs for why; go on with --resume") from error
+        raise cut_off("ranks", cause, "see the ranks' logs for why; go on with --resume") from error

@@ -9,17 +9,17 @@ import socket
 import time
 import warnings
 
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
+from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.base.progress import notes
 from pptsn.training.network._paddle import found_device, paddle, select_device
 from pptsn.training.ranks.collectives import Collectives
-from pptsn.training.ranks.environment import Member, member_of
+from pptsn.training.ranks.environment import GLOO, Member, device_by_launcher, member_of, own_card
 from pptsn.training.ranks.group import Ranks
+from pptsn.training.ranks.line import cut_off, is_supervised
 
 # How long a rank waits for rank 0, which may be importing still or be started by hand on another machine.
 MEETING_S = 120.0
 _TRY_S, _PAUSE_S = 5.0, 0.2
-_GLOO = "gloo"
 
 
 def join(device: str) -> Ranks:
@@ -29,7 +29,7 @@ def join(device: str) -> Ranks:
     Raises PptsnError where rank 0 cannot be reached or its port is in use, UsageError for a card by number,
     MissingDependencyError for cards that are not there.
     """
-    member = member_of()
+    member, device = member_of(), device_by_launcher(device)
     if member.is_alone:
         select_device(device)
         return Ranks(member)
@@ -37,7 +37,7 @@ def join(device: str) -> Ranks:
         cause = f"names one card, and there are {member.count} ranks"
         raise UsageError(f"device {device}", cause, "use cuda: the launcher gives each rank its card")
     if found_device(device) == "cpu":
-        os.environ["PADDLE_DISTRI_BACKEND"] = _GLOO
+        os.environ["PADDLE_DISTRI_BACKEND"] = GLOO
     _meet(member)
     _connect(member)
     own = _device_of()
@@ -47,16 +47,16 @@ def join(device: str) -> Ranks:
 
 
 def _device_of() -> str:
-    if os.environ.get("PADDLE_DISTRI_BACKEND") == _GLOO:
+    if os.environ.get("PADDLE_DISTRI_BACKEND") == GLOO:
         return "cpu"
-    return f"cuda:{paddle.distributed.ParallelEnv().device_id}"
+    return f"cuda:{own_card()}"
 
 
 def _meet(member: Member) -> None:
     """See that the meeting can take place: Paddle itself aborts at a port in use, and waits without an end."""
     host, _, port = member.master.rpartition(":")
     if member.is_first:
-        _require_free(member.master, int(port))
+        _require_free(member, int(port))
         return
     until = time.monotonic() + MEETING_S
     while True:
@@ -71,14 +71,17 @@ def _meet(member: Member) -> None:
         time.sleep(_PAUSE_S)
 
 
-def _require_free(master: str, port: int) -> None:
+def _require_free(member: Member, port: int) -> None:
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind(("", port))
         except OSError as error:
             cause = f"rank 0 cannot listen there ({reason_of(error)})"
-            raise InputError(f"master {master}", cause, "choose another port with --master HOST:PORT") from error
+            remedy = f"choose another port: {member.master_from}, by the launcher's --master HOST:PORT"
+            if is_supervised():
+                remedy = "start it again: each start takes a port that is free then"
+            raise InputError(f"master {member.master}", cause, remedy) from error
 
 
 def _connect(member: Member) -> None:
@@ -89,4 +92,4 @@ def _connect(member: Member) -> None:
     except Exception as error:  # whatever its C++ side has it
         cause = f"rank {member.rank} of {member.count} cannot join ({type(error).__name__})"
         remedy = "see that all ranks are started, and reach one another's ports"
-        raise PptsnError(f"master {member.master}", cause, remedy) from error
+        raise cut_off(f"master {member.master}", cause, remedy) from error

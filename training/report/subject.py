@@ -10,9 +10,9 @@ from pathlib import Path
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.lists import Sample, read_any_list, read_list
-from pptsn.training.checkpoint.run_folder import RECIPE_NAME, RunFolder
+from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.datasets.folder.making import told_beside
-from pptsn.training.recipe import Recipe, load_recipe
+from pptsn.training.recipe import RECIPE_NAME, Recipe, load_recipe
 
 
 @dataclass(frozen=True, kw_only=True)

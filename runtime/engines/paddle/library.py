@@ -18,10 +18,6 @@ from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.base.foreign_files import passing_home
 
-# One thread a core that this process may use, or what the environment asks for.
-_asked = os.environ.get("OMP_NUM_THREADS", "")
-CPU_THREADS = int(_asked) if _asked.isdecimal() else available_cores()
-
 # Conditional numerical reproducibility of MKL, which does Paddle's matrix products on a CPU.  Left to itself MKL
 # adds up in an order that depends on the number of threads, and may depend on where in memory a matrix lies.
 # AUTO: the processor's own instructions, in a fixed order; STRICT: the same for any alignment and any number of
@@ -29,15 +25,19 @@ CPU_THREADS = int(_asked) if _asked.isdecimal() else available_cores()
 # threads.  In training MKL does nothing but SGEMM and copies, which STRICT covers.
 _REPRODUCIBLE = "AUTO,STRICT"
 
-# What Paddle's libraries read once, on import:
+# What Paddle's libraries read once, on import, beside the number of threads:
 _SETTINGS = {
-    # Paddle's own choice is 1.
-    "OMP_NUM_THREADS": str(CPU_THREADS),
     # A thread that waits sleeps at once, instead of keeping a core from the processes that load clips.
     "KMP_BLOCKTIME": "0",
     # The C++ side reports the start of every interpreter; errors still come through.
     "GLOG_minloglevel": "2",
 }
+
+
+def cpu_threads() -> int:
+    """Return how many threads Paddle has: what the environment asks for, or one a core of this process."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() else available_cores()
 
 
 def import_paddle(need: str, *, extra: str) -> Any:
@@ -51,7 +51,7 @@ def import_paddle(need: str, *, extra: str) -> Any:
         # Paddle makes a folder for data sets in the home, which nothing here uses.
         # Paddle warns of every thread count but 1 on stderr, and of a missing ccache.
         with (
-            _environment(_SETTINGS),
+            _environment({**_SETTINGS, "OMP_NUM_THREADS": str(cpu_threads())}),  # its own choice is 1
             passing_home(),
             _keeping_signals(),
             contextlib.redirect_stderr(io.StringIO()),
@@ -105,7 +105,7 @@ def arithmetic(paddle: Any) -> dict[str, str]:
         mode = os.environ.get("MKL_CBWR", "")
         facts |= {"processor": _processor(), "MKL_CBWR": mode}
         if not (mode.endswith(",STRICT") and "Intel" in facts["processor"]):
-            facts["threads"] = str(CPU_THREADS)
+            facts["threads"] = str(cpu_threads())
     return facts
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.engines.base import Logits
-from pptsn.runtime.engines.paddle.library import CPU_THREADS
+from pptsn.runtime.engines.paddle.library import cpu_threads
 
 
 class CpuPredictor:
@@ -22,7 +22,7 @@ class CpuPredictor:
         config = paddle.inference.Config(str(program), str(parameters))
         config.disable_gpu()
         config.enable_mkldnn()  # oneDNN by its former name
-        config.set_cpu_math_library_num_threads(CPU_THREADS)
+        config.set_cpu_math_library_num_threads(cpu_threads())
         config.disable_glog_info()
         self._predictor: Any = paddle.inference.create_predictor(config)
         self._input = self._predictor.get_input_handle(self._predictor.get_input_names()[0])

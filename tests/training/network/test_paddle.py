@@ -7,7 +7,7 @@ import pytest
 
 from pptsn.runtime.base.errors import MissingDependencyError
 from pptsn.runtime.engines.paddle import library
-from pptsn.runtime.engines.paddle.library import CPU_THREADS
+from pptsn.runtime.engines.paddle.library import cpu_threads
 from pptsn.training.network._paddle import paddle, select_device
 
 _READ_BY_PADDLE = ("OMP_NUM_THREADS", "MKL_CBWR")
@@ -33,7 +33,7 @@ def test_without_paddle_one_line_names_what_to_install(module):
 
 def test_importing_paddle_is_silent_and_leaves_the_environment_alone():
     code = "import os; from pptsn.runtime.engines.paddle import library; import pptsn.training.network._paddle; "
-    code += "print(os.environ.get('OMP_NUM_THREADS'), library.CPU_THREADS)"
+    code += "print(os.environ.get('OMP_NUM_THREADS'), library.cpu_threads())"
     assert _run(code) == f"None {len(os.sched_getaffinity(0))}"
     assert _run(code, OMP_NUM_THREADS="3") == "3 3"
 
@@ -42,7 +42,6 @@ def test_importing_paddle_is_silent_and_leaves_the_environment_alone():
 _MODE = """
 import ctypes
 from pptsn.runtime.engines.paddle import library
-from pptsn.runtime.engines.paddle.library import CPU_THREADS
 from pptsn.training.network._paddle import paddle
 paddle.matmul(paddle.ones([2, 2]), paddle.ones([2, 2]))
 libraries = {line.split()[-1] for line in open("/proc/self/maps") if "mkl" in line}
@@ -67,8 +66,8 @@ def test_products_add_up_in_a_fixed_order_or_as_the_environment_says(asked, mode
     ("mode", "processor", "threads"),
     [
         ("AUTO,STRICT", "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", {}),
-        ("AUTO,STRICT", "AMD EPYC", {"threads": str(CPU_THREADS)}),
-        ("AVX2", "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", {"threads": str(CPU_THREADS)}),
+        ("AUTO,STRICT", "AMD EPYC", {"threads": str(cpu_threads())}),
+        ("AVX2", "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", {"threads": str(cpu_threads())}),
     ],
 )
 def test_what_the_last_bits_depend_on_is_known(monkeypatch, mode, processor, threads):

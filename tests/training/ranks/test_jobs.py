@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.runtime.base.errors import DONE, FAILED, UNFINISHED, USAGE
+from pptsn.runtime.base.errors import DONE, FAILED, LOST, UNFINISHED, USAGE
 from pptsn.training.checkpoint.pickles import read_pickle
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME
 from pptsn.training.evaluation import evaluate
@@ -235,7 +235,7 @@ def test_a_job_that_is_stopped_or_loses_a_rank_ends_and_goes_on(
                 time.sleep(0.05)
         (first, _, errors), (second, _, others) = ended(processes)
     if ending == signal.SIGKILL:
-        assert (first, second) == (FAILED, -signal.SIGKILL)
+        assert (first, second) == (LOST, -signal.SIGKILL)
         (line,) = errors_of(errors)
         assert "lost the connection to another rank" in line
     else:

@@ -1,4 +1,4 @@
-"""On which device a rank works."""
+"""How a rank joins the others, and on which device it works."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 
 import pytest
 
-from pptsn.runtime.base.errors import MissingDependencyError
+from pptsn.runtime.base.errors import LOST, MissingDependencyError, PptsnError
 from pptsn.training.network._paddle import paddle
 from pptsn.training.ranks import joining
 from pptsn.training.ranks.environment import Member
+
+CONNECT = joining._connect  # the real one
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +50,15 @@ def test_without_cards_ranks_meet_by_gloo_and_work_on_the_cpu(
     assert (ranks.device, ranks.rank, ranks.count) == ("cpu", 1, 2)
     assert os.environ["PADDLE_DISTRI_BACKEND"] == "gloo"
     assert met == [Member(1, 2, "127.0.0.1:1")]
+
+
+def test_a_rank_that_the_others_leave_as_they_meet_ends_as_one_that_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cut() -> None:
+        raise RuntimeError("Connection reset by peer")
+
+    monkeypatch.setattr(paddle.distributed, "init_parallel_env", cut)
+    with pytest.raises(PptsnError, match="rank 1 of 2 cannot join") as caught:
+        CONNECT(Member(1, 2, "127.0.0.1:1"))
+    assert caught.value.exit_code == LOST
