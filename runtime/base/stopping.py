@@ -14,6 +14,7 @@ The exit code is 128 and the number of the signal, as shells have it, unless `st
 
 from __future__ import annotations
 
+import _thread
 import os
 import select
 import signal
@@ -83,6 +84,8 @@ class _Watch:
         self.over_s: float | None = None  # when the process has to be gone, though nobody told it to
         self._code: int | None = None  # once the program is done
         self._raised = False
+        self._is_lost = False  # raised where Python could not raise it
+        self._own_signals = 0  # that are under way
         self._first_s: float | None = None
         self._hurried = False
         self._ours, self._pythons = socket.socketpair()
@@ -92,6 +95,8 @@ class _Watch:
             numbers.append(signal.SIGHUP)
         self._before_fd = signal.set_wakeup_fd(self._pythons.fileno(), warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, self._on_signal) for number in numbers}
+        self._unraisable_before = sys.unraisablehook
+        sys.unraisablehook = self._on_unraisable
         self._thread = threading.Thread(target=self._watch, name="stop signals", daemon=True)
         self._thread.start()
 
@@ -100,6 +105,7 @@ class _Watch:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._before_fd)
+        sys.unraisablehook = self._unraisable_before
         self._pythons.close()
         self._thread.join()
         self._ours.close()
@@ -119,6 +125,18 @@ class _Watch:
         elif not self._raised:
             self._raised = True
             raise Stopped(number)
+
+    def _on_unraisable(self, raised: sys.UnraisableHookArgs) -> None:
+        """Take a Stopped that fell into a callback of the collector, which raises nothing: it comes again."""
+        if isinstance(raised.exc_value, Stopped):
+            self._is_lost = True
+        else:
+            self._unraisable_before(raised)
+
+    def _raise_again(self, number: int) -> None:
+        self._is_lost = self._raised = False
+        self._own_signals += 1
+        _thread.interrupt_main(signal.Signals(number))
 
     def _watch(self) -> None:
         poll = select.poll()
@@ -140,6 +158,9 @@ class _Watch:
         """Take note of a signal, while the main thread may be anywhere."""
         if number not in self._before:
             return
+        if self._own_signals:
+            self._own_signals -= 1
+            return
         now_s = time.monotonic()
         if self._first_s is None:
             self._first_s = now_s
@@ -157,6 +178,8 @@ class _Watch:
             self._end_at_once()
         if self._first_s is None:
             return
+        if self._is_lost and self.stop.number is not None:
+            self._raise_again(self.stop.number)
         if now_s - self._first_s >= self.grace_s:
             self._end_at_once()
         if now_s - self._first_s >= self.hurry_s and not self._hurried:

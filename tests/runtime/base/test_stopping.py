@@ -89,6 +89,27 @@ def test_a_program_ends_wherever_it_is(work: str, number: signal.Signals) -> Non
     assert took_s < 5, "1 s on a machine that is not busy"
 
 
+# Where Python drops what is raised, and says so in a traceback.
+CALLBACKS = {
+    "finaliser": "class A:\n  def __del__(self): signal.raise_signal(signal.SIGINT)\nA()",
+    "weak reference": "class A: pass\na = A()\n"
+    "r = weakref.ref(a, lambda _: signal.raise_signal(signal.SIGINT))\ndel a",
+    "twice": "class A:\n  def __del__(self):\n    signal.raise_signal(signal.SIGINT)\n"
+    "class B:\n  def __del__(self): time.sleep(1)\nA()\nB()",
+}
+
+
+@pytest.mark.parametrize("callback", CALLBACKS.values(), ids=CALLBACKS.keys())
+def test_a_signal_that_falls_into_a_callback_is_not_lost(callback: str) -> None:
+    process = started(f"import signal, weakref\n{callback}\ntime.sleep(60)", grace_s=20)
+    begun_s = time.monotonic()
+    _, told = process.communicate(timeout=30)
+    assert time.monotonic() - begun_s < 10  # not by the end of its grace
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in told
+    assert told.startswith("pptsn: stopped")
+
+
 def test_a_program_has_less_than_three_seconds_to_end() -> None:
     assert GRACE_S < 2.5
 
