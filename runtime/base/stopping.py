@@ -14,7 +14,6 @@ The exit code is 128 and the number of the signal, as shells have it, unless `st
 
 from __future__ import annotations
 
-import _thread
 import os
 import select
 import signal
@@ -84,6 +83,7 @@ class _Watch:
         self.over_s: float | None = None  # when the process has to be gone, though nobody told it to
         self._code: int | None = None  # once the program is done
         self._raised = False
+        self._main = threading.get_ident()
         self._is_lost = False  # raised where Python could not raise it
         self._own_signals = 0  # that are under way
         self._first_s: float | None = None
@@ -136,7 +136,7 @@ class _Watch:
     def _raise_again(self, number: int) -> None:
         self._is_lost = self._raised = False
         self._own_signals += 1
-        _thread.interrupt_main(signal.Signals(number))
+        signal.pthread_kill(self._main, number)  # so that it leaves what it waits in, too
 
     def _watch(self) -> None:
         poll = select.poll()
