@@ -275,7 +275,7 @@ def test_an_ivf_that_states_its_packets_is_whole_where_some_are_not_shown_for_lo
 def test_a_long_gap_hides_no_early_end(tmp_path: Path) -> None:
     times = [16 * frame + (3_600 if frame >= 10 else 0) for frame in range(_FRAMES)]  # 9 s
     path = write_clip(tmp_path / "a.mkv", frames=_FRAMES, times=times, options=X264 | {"bf": "0"})
-    assert _told(path) == "", "whole"
+    assert "ends early" not in _told(path), "whole"
     data, places = path.read_bytes(), packet_places(path)
     for offset, length in places[12::5]:
         path.write_bytes(data[: offset + length // 2])
