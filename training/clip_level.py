@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.errors import VerificationError
-from pptsn.runtime.base.files import atomic_folder
+from pptsn.runtime.base.files import atomic_folder, refuse_other_content
 from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import normalise
 from pptsn.runtime.model.spec import ModelSpec
-from pptsn.training.export import TOLERANCE, check_output, checkpoint_of, network_of, spec_of
+from pptsn.training.export import TOLERANCE, checkpoint_of, network_of, spec_of
 from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.graph import save_clip_graph
@@ -34,7 +34,7 @@ def export_clip_level(
     weights, options and errors: as in `export_model`.
     """
     options, output = options or ExportOptions(), Path(output)
-    check_output(output, contents={_PROGRAM, _PARAMETERS})
+    refuse_other_content(output, {_PROGRAM, _PARAMETERS}, what="export")
     checkpoint = checkpoint_of(weights, options)
     spec = spec_of(checkpoint, options)
     model = network_of(checkpoint)

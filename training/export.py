@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
-from pptsn.runtime.base.files import atomic_folder
+from pptsn.runtime.base.errors import ModelError, UsageError, VerificationError
+from pptsn.runtime.base.files import atomic_folder, refuse_other_content
 from pptsn.runtime.decoding.clips import ClipFrame, Source, clip_frames
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, cut_crop, normalise
@@ -63,7 +63,7 @@ def export_model(
     """
     options = options or ExportOptions()
     output = Path(output)
-    check_output(output, contents=_CONTENTS)
+    refuse_other_content(output, _CONTENTS, what="export")
     checkpoint = checkpoint_of(weights, options)
     spec = spec_of(checkpoint, options)
     model = network_of(checkpoint)
@@ -168,21 +168,6 @@ def _published_labels(checkpoint: Checkpoint) -> tuple[str, ...]:
         cause = f"has {checkpoint.classes} classes whose names are not known (400 would be Kinetics-400)"
         raise UsageError(checkpoint.path, cause, "pass --labels FILE, one name a line in class order")
     return labels
-
-
-def check_output(output: Path, *, contents: Collection[str]) -> None:
-    """Refuse to replace a folder that holds anything but an export, whose files are called `contents`."""
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise InputError(output, "is a file, expected a folder for the export", "choose another place")
-    try:
-        other = sorted(path.name for path in output.iterdir() if path.name not in contents or path.is_dir())
-    except OSError as error:
-        raise InputError(output, f"cannot be read ({error.strerror})", "choose a new folder") from error
-    if other:
-        cause = f"is a folder with other content ({other[0]}), no export alone"
-        raise UsageError(output, cause, "choose a new folder")
 
 
 def network_of(checkpoint: Checkpoint) -> Any:

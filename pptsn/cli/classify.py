@@ -61,15 +61,7 @@ def classify(
         refuse_overwriting(output, [model, *sources, *names])
     protocol = settings.changing(protocol_of(model))
     with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
-        results = recognizer.classify_many(
-            names,
-            segments=settings.segments,
-            views=settings.views,
-            sampling=settings.sampling,
-            decoders=settings.decoders,
-            accept_damaged=settings.accept_damaged,
-            note=print_note,
-        )
+        results = recognizer.classify_by(settings, names, note=print_note)
         told = _with_notes(recognizer, results)
         try:
             with keeping("what was answered until now is kept"), _sinks(output, top=top) as sinks:

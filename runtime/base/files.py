@@ -8,11 +8,11 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.base.temporary import moved_away, temporary_file, temporary_folder
 
 # What a library leaves of a disk that it has filled.
@@ -121,6 +121,23 @@ def refuse_overwriting(output: str | Path, inputs: Iterable[object]) -> None:
             with suppress(OSError):  # what is not there cannot be overwritten
                 if Path(output).samefile(file):
                     raise UsageError("--output", f"{output} is an input as well", "name another file")
+
+
+def refuse_other_content(output: Path, contents: Collection[str], *, what: str) -> None:
+    """Refuse to replace a folder that holds anything but an export or a report (`what`) of the files `contents`.
+
+    Raises UsageError for that, InputError where `output` is a file or cannot be looked into.
+    """
+    try:
+        if output.exists() and not output.is_dir():
+            raise InputError(output, f"is a file, expected a folder for the {what}", "choose another place")
+        inside = list(output.iterdir()) if output.exists() else []
+        other = sorted(path.name for path in inside if path.name not in contents or path.is_dir())
+    except OSError as error:
+        raise InputError(output, f"cannot be used ({reason_of(error).lower()})", "choose a new folder") from error
+    if other:
+        cause = f"is a folder with other content ({other[0]}), no {what} alone"
+        raise UsageError(output, cause, "choose a new folder")
 
 
 def read_small(path: str | Path, most_bytes: int) -> bytes:

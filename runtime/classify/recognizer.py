@@ -125,15 +125,13 @@ class Recognizer(Closing):
         settings = ClassifySettings(
             segments=segments, views=views, sampling=sampling, decoders=decoders, accept_damaged=accept_damaged
         )
-        return self._results(sources, settings, settings.changing(self.spec.protocol), note)
+        return self.classify_by(settings, sources, note=note)
 
-    def _results(
-        self,
-        sources: Iterable[Source],
-        settings: ClassifySettings,
-        protocol: Protocol,
-        note: Callable[[str], None] | None,
+    def classify_by(
+        self, settings: ClassifySettings, sources: Iterable[Source], *, note: Callable[[str], None] | None = None
     ) -> Iterator[Classification | Failure]:
+        """Yield what `classify_many` does, for settings that were checked before."""
+        protocol = settings.changing(self.spec.protocol)
         ended: deque[ClipEnd] = deque()
         found = self._engine.decoding
         decoders = decoder_count(

@@ -43,15 +43,7 @@ def answered(
 ) -> Answered:
     """Classify `samples`, of classes that the model has, by `settings`; list_name: to show."""
     sources = tuple(source_of(sample) for sample in samples)
-    results = recognizer.classify_many(
-        sources,
-        segments=settings.segments,
-        views=settings.views,
-        sampling=settings.sampling,
-        decoders=settings.decoders,
-        accept_damaged=settings.accept_damaged,
-        note=print_note,
-    )
+    results = recognizer.classify_by(settings, sources, note=print_note)
     found = []
     with progress_bar() as bar:
         task = bar.add_task(f"classifying {list_name}", total=len(sources))

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
-from pptsn.runtime.base.files import atomic_folder, require_writable, write_text
+from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.runtime.base.files import atomic_folder, refuse_other_content, require_writable, write_text
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
@@ -51,7 +51,8 @@ def report(
     """
     check_html()
     output = Path(output)
-    _check_output(output)
+    refuse_other_content(output, _FILES, what="report")
+    require_writable(output / _FILES[0])
     subject = subject_of(what, test=test, validation=validation)
     notes = subject.notes()
     with _opened(subject, settings, runner) as engine:
@@ -115,21 +116,6 @@ def _refuse_for_checkpoints(runner: EngineSettings, weights: Path) -> None:
         if getattr(runner, name) != getattr(EngineSettings(), name):
             cause = f"is for .onnx and .engine files, {weights} is run by Paddle"
             raise UsageError(f"--{name}", cause, "leave it out, or name a converted model")
-
-
-def _check_output(output: Path) -> None:
-    """Refuse to replace a folder that holds anything but a report, and a place where none can be written."""
-    try:
-        if output.exists() and not output.is_dir():
-            raise InputError(output, "is a file, expected a folder for the report", "choose another place")
-        inside = [path.name for path in output.iterdir()] if output.exists() else []
-    except OSError as error:
-        raise InputError(output, f"cannot be used ({reason_of(error).lower()})", "choose a new folder") from error
-    other = sorted(name for name in inside if name not in _FILES)
-    if other:
-        cause = f"is a folder with other content ({other[0]}), no report alone"
-        raise UsageError(output, cause, "choose a new folder")
-    require_writable(output / _FILES[0])
 
 
 def _write(findings: Findings, folder: Path) -> None:

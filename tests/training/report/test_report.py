@@ -277,7 +277,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(
 def test_a_validation_list_of_other_classes_is_refused_before_any_clip_is_classified(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Recognizer, "classify_many", None)
+    monkeypatch.setattr(Recognizer, "classify_by", None)
     (tmp_path / "val.txt").write_text("0.mp4 4\n")
     with pytest.raises(UsageError, match="the validation list: has clips of class 4, the model has 4 classes"):
         reported(place, tmp_path / "made", validation=tmp_path / "val.txt")
