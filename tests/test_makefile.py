@@ -81,7 +81,9 @@ def test_mine_is_lists_training_and_the_chain_of_its_own_weights(tmp_path: Path)
     assert lines_of(output, "data folder") == ["pptsn data folder clips/ -o output/mine --weights w.pdparams"]
     assert lines_of(output, "report") == ["pptsn report output/mine/train -o output/mine/report"]
     assert "pptsn export --weights output/mine/train/best.pdparams --output output/mine/engine/export" in output
-    assert "--labelled output/mine/test.txt" in output
+    assert "--labelled output/mine/test.txt --min-agreement 0.98 --max-drop 1 --spare-clips 1 " in output
+    own = make("mine", "CLIPS=clips/", "GATE=--max-drop 7", environment=tmp_path)[1]
+    assert "--labelled output/mine/test.txt --max-drop 7 " in own
     assert "CLIPS=clips/" in make("mine", environment=tmp_path)[1]
 
 

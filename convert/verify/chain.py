@@ -52,13 +52,20 @@ class Link:
     limits: Limits = field(default_factory=Limits)
     failures: tuple[str, ...] = ()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """A phrase for each limit that it keeps by its spare clips alone."""
+        figures = self.against_first
+        return () if figures is None else tuple(self.limits.spared(figures, self.drop))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the link's JSON object."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         for name in ("against_first", "against_previous"):
             values[name] = None if values[name] is None else values[name].to_dict()
         limits = dataclasses.asdict(self.limits)
-        return {**values, "model": printable(self.model), "limits": limits, "failures": list(self.failures)}
+        told = {"failures": list(self.failures), "remarks": list(self.remarks)}
+        return {**values, "model": printable(self.model), "limits": limits, **told}
 
 
 @dataclass(frozen=True, kw_only=True)

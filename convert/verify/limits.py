@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,12 +31,14 @@ class Limits:
     error_worst: the largest normalised error of a row (`agreement.normalised_errors`).
     min_agreement: the smallest share (0..1) of rows whose leading class is the same.
     max_drop: the most points of top-1 that may be lost, 0..100.
+    spare_clips: how many rows may have another leading class, or be lost, whatever the shares say.
     """
 
     max_abs: float | None = None
     error_worst: float | None = None
     min_agreement: float | None = None
     max_drop: float | None = None
+    spare_clips: int = 0
 
     def violations(self, figures: Agreement, drop: float | None) -> list[str]:
         """Return a phrase, with figure and limit, for each limit that is not kept.
@@ -54,13 +57,26 @@ class Limits:
                 f"its normalised logit error reaches {figures.error_worst:.3g} "
                 f"(median {figures.error_median:.3g}), more than {self.error_worst:g}"
             )
-        if self.min_agreement is not None and not figures.top1 >= self.min_agreement - _ROUNDING:
+        spare = self.spare_clips / figures.rows
+        beyond = f", by more than {self.spare_clips} of {figures.rows}" if self.spare_clips else ""
+        if self.min_agreement is not None and not figures.top1 >= min(self.min_agreement, 1 - spare) - _ROUNDING:
             found.append(
-                f"its top-1 agreement is {figures.top1:.2%} of {figures.rows}, less than {self.min_agreement:.2%}"
+                f"its top-1 agreement is {figures.top1:.2%} of {figures.rows}, less than "
+                f"{self.min_agreement:.2%}{beyond}"
             )
-        if self.max_drop is not None and drop is not None and not drop <= self.max_drop + _ROUNDING:
-            found.append(f"it loses {drop:.2f} points of top-1, more than {self.max_drop:g}")
+        most = None if self.max_drop is None else max(self.max_drop, 100 * spare)
+        if most is not None and drop is not None and not drop <= most + _ROUNDING:
+            found.append(f"it loses {drop:.2f} points of top-1, more than {self.max_drop:g}{beyond}")
         return found
+
+    def spared(self, figures: Agreement, drop: float | None) -> list[str]:
+        """Return a phrase for each limit that is kept by the spare clips alone; arguments as of `violations`."""
+        if not self.spare_clips or self.violations(figures, drop):
+            return []
+        why = f"which passes by --spare-clips {self.spare_clips}: so few clips tell no share"
+        return [
+            f"{phrase}, {why}" for phrase in dataclasses.replace(self, spare_clips=0).violations(figures, drop)
+        ]
 
     def remedy(self) -> str:
         """Return what to do where a limit is not kept."""
@@ -73,7 +89,7 @@ class Limits:
 class Gates:
     """What the user of `pptsn verify` asks for; None where they did not.
 
-    tolerance: see `Limits.max_abs`; max_drop, min_agreement: see `Limits`.
+    tolerance: see `Limits.max_abs`; max_drop, min_agreement, spare_clips: see `Limits`.
     Raises UsageError for values out of range.
     """
 
@@ -83,6 +99,12 @@ class Gates:
     )
     min_agreement: float | None = option(
         "Smallest share (0..1) of clips with the same leading class.", default=None, least=0, most=1
+    )
+    spare_clips: int = option(
+        "So many clips may have another leading class, or be lost, whatever the shares: of few clips one alone "
+        "is more than a share allows.",
+        default=0,
+        least=0,
     )
 
     def __post_init__(self) -> None:
@@ -100,11 +122,14 @@ class Gates:
             so FP32 is judged as FP16.  ONNX Runtime's CUDA provider, which runs with TF32 off, is closer than
             that, and goes by the same rule.
         """
+        spare = self.spare_clips
         if self.asked:
-            return Limits(max_abs=self.tolerance, min_agreement=self.min_agreement, max_drop=self.max_drop)
+            return Limits(
+                max_abs=self.tolerance, min_agreement=self.min_agreement, max_drop=self.max_drop, spare_clips=spare
+            )
         present = set(precisions)
         if "int8" in present:
-            return Limits(min_agreement=INT8_AGREEMENT)
+            return Limits(min_agreement=INT8_AGREEMENT, spare_clips=spare)
         if "fp16" in present or on_gpu:
             return Limits(error_worst=FP16_ERROR)
         return Limits(max_abs=FP32_TOLERANCE)

@@ -79,6 +79,8 @@ def print_chain(chain: Chain) -> None:
     for link in chain.links:
         for failure in link.failures:
             console.print(f"FAILED: {one_line(link.model)}: {failure}", markup=False, soft_wrap=True)
+        for remark in link.remarks:
+            console.print(f"note: {one_line(link.model)}: {remark}", markup=False, soft_wrap=True)
 
 
 def _clips(chain: Chain) -> str:

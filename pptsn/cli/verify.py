@@ -129,7 +129,13 @@ def _check_reference_options(
     """Refuse options on clips, of which a reference has none."""
     from pptsn.runtime.base.errors import UsageError
 
-    for option, value in (("--clips", clips), ("--labelled", labelled), ("--limit", limit)):
+    of_clips = (
+        ("--clips", clips),
+        ("--labelled", labelled),
+        ("--limit", limit),
+        ("--spare-clips", gates.spare_clips),
+    )
+    for option, value in of_clips:
         if value:
             raise UsageError(option, f"does not go with {form}, which brings its own pictures", "leave it out")
     if gates.max_drop is not None:
@@ -180,6 +186,8 @@ def show_report(report: Report | Chain | Proof) -> None:
             say(line)
     else:
         say(report_line(report))
+        for remark in report.limits.spared(report.figures, report.drop):
+            say(f"note: {report.model}: {remark}")
     for reason in report.skipped:
         say(f"skipped {reason}", err=True)
     if not isinstance(report, Proof):  # which compares no clips

@@ -33,6 +33,29 @@ def test_a_drop_is_in_points_and_may_be_a_gain() -> None:
     assert limits.violations(CLOSE, 1.0) == ["it loses 1.00 points of top-1, more than 0.5"]
 
 
+@pytest.mark.parametrize(
+    ("spare", "differing", "passes"), [(0, 0, True), (0, 1, False), (1, 1, True), (1, 2, False)]
+)
+def test_spare_clips_pass_whatever_share_of_few_they_are_and_that_is_said(
+    spare: int, differing: int, passes: bool
+) -> None:
+    limits = Limits(min_agreement=0.98, max_drop=1, spare_clips=spare)
+    figures = dataclasses.replace(CLOSE, rows=10, top1=1 - differing / 10)
+    violations = limits.violations(figures, 10.0 * differing)
+    assert [violation.partition(" ")[0] for violation in violations] == ([] if passes else ["its", "it"])
+    assert all(("by more than 1 of 10" in violation) == bool(spare) for violation in violations)
+    spared = limits.spared(figures, 10.0 * differing)
+    assert len(spared) == (2 if passes and differing else 0)
+    assert all("passes by --spare-clips 1" in phrase for phrase in spared)
+
+
+def test_spare_clips_widen_no_limit_of_many_clips() -> None:
+    limits = Limits(min_agreement=0.98, spare_clips=1)
+    assert limits.violations(CLOSE, None) == []
+    assert limits.spared(CLOSE, None) == []
+    assert len(limits.violations(dataclasses.replace(CLOSE, top1=0.975), None)) == 1
+
+
 @pytest.mark.parametrize("name", ["max_abs", "error_worst", "min_agreement"])
 def test_a_figure_that_is_no_number_never_passes(name: str) -> None:
     figure = {"min_agreement": "top1"}.get(name, name)
@@ -59,6 +82,7 @@ def test_gates_replace_the_limits_of_the_precision() -> None:
     assert Gates(max_drop=0.5).limits(["fp32"]) == Limits(max_drop=0.5)
     gates = Gates(tolerance=0.1, min_agreement=0.9)
     assert gates.limits(["int8"]) == Limits(max_abs=0.1, min_agreement=0.9)
+    assert Gates(spare_clips=1).limits(["int8"]) == Limits(min_agreement=0.98, spare_clips=1)
 
 
 @pytest.mark.parametrize("gate", [{"tolerance": -1.0}, {"max_drop": 101.0}, {"min_agreement": 98.0}])
