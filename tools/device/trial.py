@@ -49,7 +49,7 @@ def told(results: Iterable[Result]) -> Iterator[Result]:
         yield result
 
 
-def sizes_of(text: str) -> list[int]:
+def numbers_of(text: str) -> list[int]:
     """Return the numbers in `text`, divided by commas; raises ValueError for what is no number."""
     return [int(part) for part in text.split(",")]
 
@@ -113,17 +113,23 @@ def timed_clip(
     return device_result(settings, *result.measurements, decode_ms=percentile(decode_ms, 0.5))
 
 
-def timed_folder(engine: Engine, model: Path, clips: list[Path], method: Method) -> Iterator[Result]:
-    """Yield the clips a second of many clips, as classified and with less work a clip."""
+def timed_folder(
+    engine: Engine, model: Path, clips: list[Path], method: Method, *, decoders: int
+) -> Iterator[Result]:
+    """Yield the clips a second of many clips, as classified and with less work a clip.
+
+    decoders: processes that decode; 0 for this one.
+    """
     recognizer = Recognizer(engine)
     for segments, views in ((25, "ten"), (8, "ten"), (8, "center")):
 
         def run(segments: int = segments, views: str = views) -> None:
-            answers = recognizer.classify_many(clips, segments=segments, views=views)
+            answers = recognizer.classify_many(clips, segments=segments, views=views, decoders=decoders)
             if not any(isinstance(answer, Classification) for answer in answers):
                 raise ValueError("no clip could be read")
 
-        settings = engine_settings(engine, model, what="folder", segments=segments, views=views)
+        work: Settings = {"segments": segments, "views": views, "decoders": decoders}
+        settings = engine_settings(engine, model, what="folder", **work)
         times_ms = measure(run, method)
         rates = [1000 * len(clips) / percentile(repeat, 0.5) for repeat in times_ms]
         yield device_result(settings, over_repeats("clips_per_s", rates, unit="clips/s", better="higher"))

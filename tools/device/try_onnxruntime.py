@@ -2,7 +2,7 @@
 
 calls      the time of a call for several numbers of crops, of two shapes in turn, and the error against the CPU
 providers  CUDA's provider with other options, the data on the device: what layout, fusing and graphs are worth
-clip       file to answer, for several sizes of batches; a folder of clips
+clip       file to answer, for several sizes of batches; a folder of clips, for several numbers of decoders
 targets    those of `tools.targets.gpu`
 """
 
@@ -32,7 +32,7 @@ from tools.device.trial import (
     attempted,
     engine_settings,
     error_of,
-    sizes_of,
+    numbers_of,
     timed,
     timed_calls,
     timed_change_of_shape,
@@ -62,6 +62,7 @@ class Trial:
     clip: Path | None
     folder: str | None
     sizes: list[int]
+    decoders: list[int]
     tuning: str
     graphs: bool
     method: Method
@@ -117,7 +118,8 @@ def clip(trial: Trial) -> Iterator[Result]:
                 yield timed_clip(engine, trial.model, trial.clip, trial.method, batch_size=size)
         if trial.folder is not None:
             clips = [Path(source) for source in expand_sources([trial.folder]) if isinstance(source, str)]
-            yield from timed_folder(engine, trial.model, clips, trial.method)
+            for decoders in trial.decoders:
+                yield from timed_folder(engine, trial.model, clips, trial.method, decoders=decoders)
 
 
 def targets(trial: Trial) -> Iterator[Result]:
@@ -141,6 +143,7 @@ def try_onnxruntime(
     clip: Annotated[Path | None, typer.Option(help="A clip, for the time from file to answer.")] = None,
     folder: Annotated[str | None, typer.Option(help="Clips, for clips a second.")] = None,
     sizes: Annotated[str, typer.Option(help="Crops a call, divided by commas.")] = SIZES,
+    decoders: Annotated[str, typer.Option(help="Processes that decode the folder, divided by commas.")] = "0",
     tuning: Annotated[str, typer.Option(help="Of the engine: fast or full.")] = "fast",
     graphs: Annotated[bool, typer.Option("--graphs", help="Start one frame's work by a CUDA graph.")] = False,
     steps: Annotated[str, typer.Option(help=f"Of {', '.join(STEPS)}; divided by commas.")] = ",".join(STEPS),
@@ -160,7 +163,8 @@ def try_onnxruntime(
         device=device,
         clip=clip,
         folder=folder,
-        sizes=sizes_of(sizes),
+        sizes=numbers_of(sizes),
+        decoders=numbers_of(decoders),
         tuning=tuning,
         graphs=graphs,
         method=method,

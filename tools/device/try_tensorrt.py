@@ -33,7 +33,7 @@ from tools.device.trial import (
     device_result,
     engine_settings,
     error_of,
-    sizes_of,
+    numbers_of,
     timed_calls,
     timed_clip,
     told,
@@ -56,7 +56,7 @@ def try_tensorrt(
     """Try TensorRT on a device: a plan built and run by the runtime, with CUDA graphs and without."""
     check_outputs(output, inputs=[model, clip, reference])
     library = import_tensorrt("tensorrt")
-    path, counts = plan or model.with_suffix(".engine"), sizes_of(sizes)
+    path, counts = plan or model.with_suffix(".engine"), numbers_of(sizes)
     method = Method(repeats=repeats, least_s=seconds)
     results = _results(library, model, path, counts, reference, clip, method)
     settings = {"model": model.name, "what": f"tensorrt {library.version_text}"}

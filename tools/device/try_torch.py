@@ -18,7 +18,7 @@ from pptsn.benchmarks.measure.publishing import check_outputs
 from pptsn.benchmarks.measure.results import Result
 from pptsn.cli.bench.options import LeastOption, OutputOption, RepeatsOption
 from pptsn.runtime.base.errors import MissingDependencyError
-from tools.device.trial import Settings, attempted, sizes_of, timed, told
+from tools.device.trial import Settings, attempted, numbers_of, timed, told
 from tools.program import publish_as_they_come, run
 
 _CLASSES, _CROP_SIZE = 400, 224
@@ -35,7 +35,7 @@ def try_torch(
     check_outputs(output)
     torch, torchvision = _import_torch()
     method = Method(repeats=repeats, least_s=seconds)
-    results = _results(torch, torchvision, device, sizes_of(views), method)
+    results = _results(torch, torchvision, device, numbers_of(views), method)
     settings = {"model": "resnet50", "what": f"torch {torch.__version__}", "device": device}
     publish_as_they_come(told(attempted(settings, results)), outputs=output, method=method)
 
