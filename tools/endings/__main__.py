@@ -25,8 +25,9 @@ from pptsn.runtime.base.errors import DONE
 from pptsn.runtime.base.stopping import stoppable
 from pptsn.runtime.base.temporary import temporary_folder
 from tools.endings.checks import complaints, leftovers
-from tools.endings.commands import ADDRESS, COMMANDS, Command, make_inputs
+from tools.endings.commands import COMMANDS, Command
 from tools.endings.ending import CLOSED_PIPE, ENDINGS, FULL_DISK, SIGNALS, Ended, Place, run, small_disk
+from tools.endings.inputs import ADDRESS, make_inputs
 from tools.endings.serving import serving
 from tools.program import run as run_program
 from tools.program import tell
@@ -143,6 +144,10 @@ class _Trials:
     def _make_place(self) -> None:
         shutil.rmtree(self._place.root, ignore_errors=True)
         self._place.make()
+        if self._command.changes:
+            shutil.copytree(
+                self._inputs / self._command.changes, self._place.root / self._command.changes, symlinks=True
+            )
 
 
 if __name__ == "__main__":

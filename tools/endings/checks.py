@@ -1,4 +1,4 @@
-"""What must hold of a command that was ended: codes, rows, whole files, and nothing left behind."""
+"""What must hold of a command that was ended: codes, rows, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from pptsn.runtime.base.errors import DONE, EXIT_CODES, FAILED, PptsnError
-from pptsn.runtime.model.export_folder import read_export_spec
-from pptsn.runtime.model.file import ModelFile
-from pptsn.runtime.video import ImageFolderReader
-from pptsn.training.checkpoint.pickles import read_pickle
-from pptsn.training.checkpoint.run_folder import RunFolder
-from pptsn.training.network.weights import read_checkpoint
-from tools.endings.commands import FRAMES, Command
+from pptsn.runtime.base.errors import DONE, EXIT_CODES, FAILED
+from tools.endings.commands import Command
 from tools.endings.ending import CLOSED_PIPE, FULL_DISK, SIGNALS, Ended, Place
+from tools.endings.whole import broken_files
 
 # 3 s on a machine that is not busy.
 _SOON_S = 6.0
@@ -26,7 +21,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 
 def complaints(command: Command, place: Place, ending: str, ended: Ended) -> list[str]:
     """Return what is wrong with how `command` ended, a line each; empty: all is as it should be."""
-    found = [*_of_code(command, ending, ended), *_of_errors(ending, ended), *_of_files(place)]
+    found = [*_of_code(command, ending, ended), *_of_errors(ending, ended), *broken_files(place.root)]
     found += [line for name in command.rows for line in _of_rows(_file_of(name, place), name, ending, ended)]
     found += [f"a process is left: {line}" for line in ended.survivors]
     found += [f"shared memory is left: {name}" for name in ended.segments]
@@ -39,7 +34,7 @@ def complaints(command: Command, place: Place, ending: str, ended: Ended) -> lis
 
 def leftovers(place: Place) -> list[str]:
     """Return what temporary files there are, a line each."""
-    found = [*place.output.rglob(".*"), *place.temporary.iterdir()]
+    found = [*place.root.rglob(".*"), *place.temporary.iterdir()]
     return [f"left behind: {path.relative_to(place.root)}" for path in found]
 
 
@@ -99,31 +94,3 @@ def _is_whole(line: str, kind: str) -> bool:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
-
-
-def _of_files(place: Place) -> Iterator[str]:
-    """Complain about files that were made whole or not at all, and are neither."""
-    for path in sorted(place.output.rglob("*")):
-        try:
-            if not path.name.startswith("."):
-                _require_whole(path, place)
-        except (PptsnError, ValueError, OSError) as error:
-            yield f"{path.name} is not whole: {error}"
-
-
-def _require_whole(path: Path, place: Place) -> None:
-    """Raise one of several errors where `path` is half of something."""
-    if path.suffix == ".onnx":
-        ModelFile.open(path)
-    elif path.suffix == ".json" and path.parent == place.output:
-        json.loads(path.read_text(encoding="utf-8"))
-    elif path.name == "export":
-        read_export_spec(path)
-    elif path == RunFolder(place.output / "run").last_weights and path.exists():
-        read_checkpoint(path)
-    elif path.suffix == ".pdparams" and path.exists():
-        read_pickle(path)
-    elif path.suffix in (".list", ".txt") and not path.read_text(encoding="utf-8").endswith("\n"):
-        raise ValueError("it ends within a line")
-    elif path.suffix == ".mp4" and path.is_dir() and ImageFolderReader(path).frame_count() != FRAMES:
-        raise ValueError("frames are missing")

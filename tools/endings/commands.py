@@ -1,30 +1,13 @@
-"""The commands that are ended, and what they work on: small, and made anew for each run of the tool."""
+"""The commands that are ended."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pptsn.runtime.base.errors import UNFINISHED
-from pptsn.training.network.weights import save_weights
-from pptsn.training.synthetic.mp4 import write_mp4
-from tools.targets.tiny_model import write_tiny_model
-
-PPTSN = (sys.executable, "-m", "pptsn")
-_CLIPS = {"train": 8, "val": 4, "test": 12}
-FRAMES, _WIDTH, _HEIGHT, _FPS = 20, 40, 36, 10
-_LABELS = ("red", "green", "blue")
-_SIZE = ("--depth", "18", "--crop-size", "32", "--short-side", "40")
-_ANNOTATED = 2000
-_WEIGHTS, _WEIGHTS_NUMBERS = "weights.pdparams", 500_000
-# What has the address of the folder of inputs.
-ADDRESS = "address.txt"
+from tools.endings.inputs import ADDRESS, RUN, WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -36,6 +19,7 @@ class Command:
     heeds: whether it ends in order with a code of its own when it is told to stop.
     stopped: the code that it has then, where it is not 128 and the signal's number, once its work has begun.
     again: what is added to run it a second time into the same folder.
+    changes: a folder of inputs that it writes to as well: each run has one of its own beside that for outputs.
     """
 
     name: str
@@ -44,6 +28,7 @@ class Command:
     heeds: bool = False
     stopped: int | None = None
     again: tuple[str, ...] = ()
+    changes: str = ""
 
 
 def _classify(*options: str) -> Callable[[Path, Path], list[str]]:
@@ -64,17 +49,24 @@ def _stream(*options: str) -> Callable[[Path, Path], list[str]]:
 
 
 def _with_model(*words: str) -> Callable[[Path, Path], list[str]]:
-    """Return what puts the inputs' folder for IN in `words`, and the outputs' for OUT."""
-    return lambda inputs, output: [
-        word.replace("IN/", f"{inputs}/").replace("OUT/", f"{output}/") for word in words
-    ]
+    """Return what puts the inputs' folder for IN in `words`, the outputs' for OUT, and its parent for OWN."""
+
+    def arguments(inputs: Path, output: Path) -> list[str]:
+        places = {"IN/": inputs, "OUT/": output, "OWN/": output.parent}
+        given = list(words)
+        for name, place in places.items():
+            given = [word.replace(name, f"{place}/") for word in given]
+        return given
+
+    return arguments
 
 
 def _fetch(inputs: Path, output: Path) -> list[str]:
-    return ["weights", "fetch", f"{(inputs / ADDRESS).read_text()}/{_WEIGHTS}"]
+    return ["weights", "fetch", f"{(inputs / ADDRESS).read_text()}/{WEIGHTS}"]
 
 
 _INT8 = ("--target", "cpu", "--calibration", "IN/test.txt", "--method", "min-max", "--frames", "24")
+_BRIEFLY = ("--seconds", "0.2")
 _TRAIN = _with_model("train", "IN/recipe.yaml", "-o", "OUT/run")
 COMMANDS = (
     Command("classify to a file", _classify("-o", "OUT/rows.jsonl"), rows=("rows.jsonl", "tabs")),
@@ -96,7 +88,19 @@ COMMANDS = (
         stopped=UNFINISHED,
     ),
     Command(
+        "train by two ranks",
+        _with_model("train", "IN/recipe.yaml", "-o", "OUT/run", "--devices", "cpu:2"),
+        rows=("run/metrics.jsonl",),
+        again=("--resume",),
+        stopped=UNFINISHED,
+    ),
+    Command(
         "evaluate", _with_model("evaluate", "IN/recipe.yaml", "--weights", "IN/model.onnx", "--decoders", "2")
+    ),
+    Command("report of a run", _with_model("report", f"OWN/{RUN}", "-o", "OUT/report"), changes=RUN),
+    Command(
+        "report of a model",
+        _with_model("report", "IN/model.onnx", "--list", "IN/test.txt", "--decoders", "2", "-o", "OUT/report"),
     ),
     Command(
         "export", _with_model("export", "--untrained", "1", "--depth", "18", "--classes", "3", "-o", "OUT/export")
@@ -111,6 +115,28 @@ COMMANDS = (
             "verify", "IN/model.onnx", "--against", "IN/model.onnx", "--clips", "IN/", "--report", "OUT/v.json"
         ),
     ),
+    Command("tune", _with_model("tune", "IN/tiny.onnx", "--seconds", "2")),
+    Command(
+        "bench run",
+        _with_model(
+            *("bench", "run", "--model", "IN/tiny.onnx", "--only", "scenarios", "--repeats", "1", *_BRIEFLY),
+            *("--folder", "OUT/clips", "-o", "OUT/all.json"),
+        ),
+    ),
+    Command(
+        "bench scenario",
+        _with_model(
+            *("bench", "scenario", "server", "--model", "IN/tiny.onnx", "--repeats", "2", *_BRIEFLY),
+            *("-o", "OUT/scenario.json", "-o", "OUT/scenario.html"),
+        ),
+    ),
+    Command(
+        "bench live",
+        _with_model(
+            *("bench", "live", "--model", "IN/tiny.onnx", "--most", "2", *_BRIEFLY),
+            *("--clips", "OUT/clips", "-o", "OUT/live.json"),
+        ),
+    ),
     Command(
         "bench stages",
         _with_model(
@@ -121,9 +147,18 @@ COMMANDS = (
         "bench sweep",
         _with_model(
             *("bench", "sweep", "--model", "IN/tiny.onnx", "--list", "IN/test.txt", "--segments", "1,2"),
-            *("--seconds", "0.2", "-o", "OUT/sweep.json"),
+            *(*_BRIEFLY, "-o", "OUT/sweep.json"),
         ),
     ),
+    Command(
+        "bench report",
+        _with_model("bench", "report", "IN/bench.json", "-o", "OUT/bench.html", "--plots", "OUT/plots"),
+    ),
+    Command(
+        "bench compare",
+        _with_model("bench", "compare", "IN/bench.json", "IN/bench.json", "-o", "OUT/compared.json"),
+    ),
+    Command("data folder", _with_model("data", "folder", "IN/classes", "-o", "OUT/lists", "--decoders", "2")),
     Command(
         "data frames",
         _with_model("data", "frames", "IN/test.txt", "--prefix", "IN/", "-o", "OUT/frames", "--decoders", "2"),
@@ -134,67 +169,7 @@ COMMANDS = (
         rows=("-",),
     ),
     Command("data k400", _with_model("data", "k400", "IN/k400", "--clips", "IN/k400", "-o", "OUT/lists")),
+    Command("data ucf101", _with_model("data", "ucf101", "IN/ucf101", "--clips", "IN/ucf101", "-o", "OUT/lists")),
     Command("weights fetch", _fetch),
     Command("doctor", _with_model("doctor")),
 )
-
-
-def make_inputs(folder: Path) -> None:
-    """Write clips, lists, a recipe and models into the empty `folder`."""
-    for name, count in _CLIPS.items():
-        lines = [f"{name}{i:02}.mp4 {i % len(_LABELS)}\n" for i in range(count)]
-        for i in range(count):
-            _write_clip(folder / f"{name}{i:02}.mp4", level=40 + 70 * (i % len(_LABELS)))
-        (folder / f"{name}.txt").write_text("".join(lines))
-    (folder / "many.txt").write_text("".join(f"test{i % 12:02}.mp4\n" for i in range(600)))
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in _LABELS))
-    _write_data_set(folder / "k400")
-    save_weights({"w": np.zeros(_WEIGHTS_NUMBERS, np.float32)}, folder / _WEIGHTS)
-    (folder / "recipe.yaml").write_text(json.dumps(_recipe(folder)))  # JSON is YAML
-    write_tiny_model(folder / "tiny.onnx")
-    size = ("--crop-size", "32", "--short-side", "40")
-    _pptsn(
-        "export",
-        "--untrained",
-        "0",
-        "--labels",
-        folder / "labels.txt",
-        "--depth",
-        "18",
-        *size,
-        "-o",
-        folder / "export",
-    )
-    _pptsn("convert", "onnx", folder / "export", "-o", folder / "model.onnx")
-
-
-def _write_clip(path: Path, *, level: int) -> None:
-    frames = (np.full((_HEIGHT, _WIDTH, 3), level + 2 * i, np.uint8) for i in range(FRAMES))
-    write_mp4(path, frames, fps=_FPS)
-
-
-def _write_data_set(folder: Path) -> None:
-    """Write annotations as of Kinetics-400, and empty files in place of their clips, of which one is missing."""
-    clips = folder / "archery"
-    clips.mkdir(parents=True)
-    names = [f"clip{number:07}" for number in range(_ANNOTATED)]
-    rows = "".join(f"archery,{name},1,11,train,0\n" for name in names)
-    (folder / "train.csv").write_text(f"label,youtube_id,time_start,time_end,split,is_cc\n{rows}")
-    for name in names[1:]:
-        (clips / f"{name}_000001_000011.mp4").touch()
-
-
-def _recipe(folder: Path) -> dict[str, object]:
-    lists = {name: str(folder / f"{name}.txt") for name in _CLIPS}
-    return {
-        "model": {"depth": 18, "classes": len(_LABELS), "num_seg": 2, "short_side": 36, "crop_size": 32},
-        "data": {**lists, "workers": 0},
-        "optimizer": {"epochs": 4, "batch_size": 4, "base_rate": 0.01, "warmup_epochs": 1},
-        "evaluation": {"segments": 2},
-        "device": "cpu",
-        "log_every": 1,
-    }
-
-
-def _pptsn(*arguments: object) -> None:
-    subprocess.run([*PPTSN, "--quiet", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)

@@ -12,7 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.endings.commands import PPTSN, Command
+from tools.endings.commands import Command
+from tools.endings.inputs import PPTSN
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 CLOSED_PIPE, FULL_DISK = "closed pipe", "full disk"

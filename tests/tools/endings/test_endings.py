@@ -10,9 +10,12 @@ import pytest
 
 from tools.endings.__main__ import end_all
 from tools.endings.checks import complaints, leftovers
-from tools.endings.commands import COMMANDS, FRAMES, Command
+from tools.docs.commands import all_commands, members
+from tools.endings.commands import COMMANDS, Command
 from tools.endings.ending import ENDINGS, Ended, Place
+from tools.endings.inputs import ADDRESS, FRAMES
 
+ROOT = Path(__file__).resolve().parents[3]
 CLASSIFY = Command("classify", lambda inputs, output: [], rows=("rows.jsonl", "tabs"))
 STOPPED = Ended(code=143, took_s=0.5, came_too_late=False, errors="pptsn: stopped\n", before={}, survivors=())
 
@@ -27,8 +30,16 @@ def place(tmp_path: Path) -> Place:
     return place
 
 
-def test_there_are_24_commands_and_five_endings() -> None:
-    assert (len(COMMANDS), len({command.name for command in COMMANDS}), len(ENDINGS)) == (24, 24, 5)
+def test_every_command_that_writes_is_ended_in_five_ways(tmp_path: Path) -> None:
+    (tmp_path / ADDRESS).write_text("http://127.0.0.1:1")
+    lines = [f"{' '.join(['pptsn', *command.arguments(tmp_path, tmp_path)])} " for command in COMMANDS]
+    commands = {name for name, command in all_commands() if not members(command)}
+    ended = {name for name in commands if any(line.startswith(f"{name} ") for line in lines)}
+    # The first two print alone, and a plan needs TensorRT.
+    assert commands - ended == {"pptsn convert check", "pptsn weights list", "pptsn convert engine"}
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS)
+    assert len(ENDINGS) == 5
+    assert f"with {len(COMMANDS)} commands" in (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
 def test_nothing_is_said_where_all_is_right(place: Place) -> None:
@@ -66,9 +77,16 @@ def test_how_it_ended_is_judged(place: Place, change: dict, cause: str) -> None:
         ("report.json", "{", "report.json is not whole"),
         ("sound.list", "a.mp4 0\nb.m", "sound.list is not whole: it ends within a line"),
         ("w.pdparams", "half", "w.pdparams is not whole"),
+        ("../run/best.spec.json", "{", "best.spec.json is not whole"),
+        ("../run/.best.spec.json.tmp-1-00000000", "", "left behind: run/.best.spec.json.tmp-1-00000000"),
+        ("page.html", "<html><bo", "page.html is not whole: it ends within a page"),
+        ("plot.png", "half", "plot.png is not whole: it ends within a picture"),
+        ("report/clips.csv", "", "report is not whole"),
+        ("lists.report.json", '{"files": {"rows.jsonl": "0"}}', "is not whole: rows.jsonl is another"),
     ],
 )
 def test_what_it_leaves_is_judged(place: Place, name: str, content: str, cause: str) -> None:
+    (place.output / name).parent.mkdir(exist_ok=True)
     (place.output / name).write_text(content)
     found = complaints(CLASSIFY, place, "SIGTERM", STOPPED)
     assert found
