@@ -44,6 +44,9 @@ else
 BENCH_MODELS = --model $(MODEL) $(if $(INT8),--int8 $(INT8)) $(if $(LABELLED),--list $(LABELLED))
 endif
 
+PATHS = VENV OUTPUT CLIPS PRETRAINED WEIGHTS MODEL INT8 CALIBRATION LABELLED
+$(foreach name,$(PATHS),$(if $(word 2,$($(name))),$(error $(name) is '$($(name))': make takes a path with a blank for \
+  several: name a link to it (ln -s), or call pptsn itself)))
 ifeq ($(filter fp32 fp16 int8,$(PRECISION)),)
 $(error PRECISION is '$(PRECISION)': choose fp32, fp16 or int8)
 endif

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.docs.commands import all_commands, members
 from tools.endings.__main__ import end_all
 from tools.endings.checks import complaints, leftovers
-from tools.docs.commands import all_commands, members
 from tools.endings.commands import COMMANDS, Command
 from tools.endings.ending import ENDINGS, Ended, Place
 from tools.endings.inputs import ADDRESS, FRAMES
