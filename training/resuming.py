@@ -29,9 +29,7 @@ def require_resumable(
     data_digest: of the lists now.  steps: that the recipe's `options` make of them now.
     any_ranks: whether the number of ranks may be another.
     """
-    if state.data_digest != data_digest:
-        cause = "was started with other training or validation lists"
-        raise UsageError(root, cause, "restore the lists, or choose another --output")
+    require_same_lists(state, root=root, data_digest=data_digest)
     if state.ranks != steps.ranks and not any_ranks:
         cause = f"was trained by {counted(state.ranks)}, and is to go on by {steps.ranks}"
         remedy = f"start as many, or allow it with --resume-ranks: {_change_of_steps(state, options, steps)}"
@@ -41,6 +39,13 @@ def require_resumable(
         change = f"{counted(steps.ranks)} in place of {state.ranks}"
         display.line(f"{root}: goes on by {change}: {_change_of_steps(state, options, steps)}")
     _compare_arithmetic(state, root, display)
+
+
+def require_same_lists(state: TrainingState, *, root: Path, data_digest: str) -> None:
+    """Raise UsageError where the run in `root` was started with other lists than those of `data_digest`."""
+    if state.data_digest != data_digest:
+        cause = "was started with other training or validation lists"
+        raise UsageError(root, cause, "restore the lists, or choose another --output")
 
 
 def _change_of_steps(state: TrainingState, options: OptimizerSection, steps: Steps) -> str:

@@ -34,6 +34,8 @@ class ModelSection(Section):
     training list (of all ranks together, in whole batches, an epoch at most), see `learning.statistics`.
     freeze: the last stage of the backbone that keeps its pretrained weights, with all before it: stem, res2, ...
     res5; None for none.
+    head_only: leave all of the pretrained backbone as it is and fit the classifier alone, see
+    `pptsn.training.head_only`; of the sections optimizer and augmentation, class_weights alone counts then.
     short_side, crop_size: of the resized frame and the crop, in pixels.
     resize_rule: of the deployed model and the evaluation; training and validation keep the aspect.
     """
@@ -50,6 +52,7 @@ class ModelSection(Section):
     sync_batch_norm: bool = False
     precise_batch_norm: int | None = Field(default=None, ge=1, le=2**31)
     freeze: str | None = None
+    head_only: bool = False
 
     @field_validator("architecture")
     @classmethod
@@ -76,6 +79,8 @@ class ModelSection(Section):
     def _something_to_freeze(self) -> ModelSection:
         if self.freeze and self.pretrained is None:
             raise ValueError("freeze needs pretrained: random weights are nothing to keep")
+        if self.head_only and self.pretrained is None:
+            raise ValueError("head_only needs pretrained: random weights tell little of clips")
         return self
 
 

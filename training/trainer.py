@@ -12,8 +12,8 @@ import itertools
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from pptsn.training.data.inputs import (
 )
 from pptsn.training.data.loader import Loader
 from pptsn.training.data.steps import plan_steps
+from pptsn.training.head_only import HeadTrainer
 from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
 from pptsn.training.learning.learner import Learner
 from pptsn.training.learning.optimizer import load_scaling, scaling_state
@@ -43,24 +44,10 @@ from pptsn.training.ranks.group import Ranks
 from pptsn.training.ranks.joining import join
 from pptsn.training.ranks.line import is_supervised
 from pptsn.training.recipe import Recipe
+from pptsn.training.result import TrainingResult
 from pptsn.training.resuming import require_resumable
 from pptsn.training.validation import validate
 from pptsn.training.writing import RunWriter
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingResult:
-    """What a run ended with: epochs done, the best of them (from 1) with its validation top-1 (0..1), weights.
-
-    stopped_early: before the recipe's last epoch, as its patience was over.
-    """
-
-    epochs: int
-    stopped_early: bool
-    best_epoch: int
-    best_top1: float
-    best_weights: Path
-    last_weights: Path
 
 
 def train(
@@ -94,16 +81,19 @@ def train(
             if ranks.is_first:
                 held.enter_context(run.locked())
                 resumption = run.open(recipe, resume=resume)
-            trainer = Trainer(
-                recipe, run, labels=labels, samples=samples, display=display, ranks=ranks, precision=precision
-            )
+            common: dict[str, Any] = {"labels": labels, "samples": samples, "display": display, "ranks": ranks}
+            trainer: Trainer | HeadTrainer
+            if recipe.model.head_only:
+                trainer = HeadTrainer(recipe, run, **common)
+            else:
+                trainer = Trainer(recipe, run, **common, precision=precision)
         trainer.start(resumption, any_ranks=resume_ranks)
         for line in doubts(recipe, samples, labels):
             display.line(line)
         try:
             return trainer.run_epochs()
         except KeyboardInterrupt as error:
-            cause = f"interrupted in epoch {trainer.epoch + 1} of {recipe.optimizer.epochs}"
+            cause = f"interrupted {trainer.place}"
             ending = PptsnError if ranks.is_first and not is_supervised() else ToldElsewhereError
             raise ending(output, cause, "go on with --resume") from error
 
@@ -133,6 +123,11 @@ class Trainer:
         self.epoch = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0
+
+    @property
+    def place(self) -> str:
+        """Where it is, for the message of an interruption."""
+        return f"in epoch {self.epoch + 1} of {self._recipe.optimizer.epochs}"
 
     def start(self, resumption: Resumption | None, *, any_ranks: bool = False) -> None:
         """Take over a checkpoint, or begin with the pretrained weights of the recipe: rank 0 does, for all ranks.

@@ -28,6 +28,12 @@ def train(
         bool,
         typer.Option("--resume-ranks", help="Go on by another number of ranks, too; a line tells its steps."),
     ] = False,
+    head_only: Annotated[
+        bool,
+        typer.Option(
+            "--head-only", help="Fit the classifier alone, to features of the pretrained network: in seconds."
+        ),
+    ] = False,
     devices: DevicesOption = None,
     restarts: Annotated[
         int,
@@ -49,7 +55,7 @@ def train(
     from pptsn.runtime.base.stopping import keeping, stopped_with
     from pptsn.training.recipe import load_recipe
 
-    recipe = load_recipe(config, changes or [])
+    recipe = load_recipe(config, [*(changes or []), *(["model.head_only=true"] if head_only else [])])
     if restarts and devices is None:
         raise UsageError("--restarts", "is for ranks that --devices starts", "add --devices: cpu:1 and 0 are fine")
     with stopped_with(UNFINISHED), keeping(f"go on with --resume: checkpoints of {output} are kept"):
@@ -68,6 +74,9 @@ def _train(recipe: Recipe, output: Path, *, resume: bool, resume_ranks: bool) ->
 
     result = run(recipe, output, resume=resume, resume_ranks=resume_ranks)
     if not member_of().is_first:  # rank 0 tells what all found
+        return
+    if recipe.model.head_only:
+        say(f"fitted the classifier alone; validation top-1 {result.best_top1:.1%}: {result.best_weights}")
         return
     early = ", and stopped early" if result.stopped_early else ""
     epochs = f"{result.epochs} epoch{'s' if result.epochs > 1 else ''}"

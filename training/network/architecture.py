@@ -12,8 +12,8 @@ class Architecture:
     """A network that recipes, specs and checkpoints call by `name`.
 
     build: (depth, classes, drop_ratio) → a Paddle layer: clips (B, T, 3, S, S) float32 → logits (B, classes).  It
-        has the method `view_logits`, (N, 3, S, S) → (N, classes), and attributes `architecture`, `depth` and
-        `classes`.
+        has the methods `view_logits`, (N, 3, S, S) → (N, classes), and `frame_features`, → (N, features), of which
+        its linear head makes them, and attributes `architecture`, `depth` and `classes`.
     depth_of: the depth of a backbone, by the names of its entries; None for those of another architecture.
     mismatch: why names are not this architecture's, for an error.
     stages: what the names of the entries of each stage begin with, by its name, from the input on.

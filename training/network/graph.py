@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +15,29 @@ from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.training.network._paddle import nn, paddle
 
 Logits = npt.NDArray[np.float32]
-# Normalised crops (N, 3, S, S) float32 → logits (N, C) float32.
+# Normalised crops (N, 3, S, S) float32 → logits (N, C) float32, or features.
 ViewFunction = Callable[[npt.NDArray[np.float32]], Logits]
 
 
-class PerViewNetwork(nn.Layer):
-    """The network that is exported: `view_logits` as a layer of its own."""
+# What is wanted of each crop, by the method of the network that gives it.
+Wanted: TypeAlias = Literal["view_logits", "frame_features"]
 
-    def __init__(self, model: Any) -> None:
+
+class PerViewNetwork(nn.Layer):
+    """The network that is exported: a method of `model`, `view_logits` as a rule, as a layer of its own."""
+
+    def __init__(self, model: Any, of: Wanted = "view_logits") -> None:
         super().__init__()
-        self.model = model
+        self.model, self._of = model, of
 
     def forward(self, crops: Any) -> Any:
-        """Return one logit vector a crop: (N, 3, S, S) float32, normalised → (N, classes)."""
-        return self.model.view_logits(crops)
+        """Return one vector a crop: (N, 3, S, S) float32, normalised → (N, classes), or (N, features)."""
+        return getattr(self.model, self._of)(crops)
 
 
-def save_graph(model: Any, prefix: Path, *, crop_size: int) -> None:
+def save_graph(model: Any, prefix: Path, *, crop_size: int, of: Wanted = "view_logits") -> None:
     """Write `PREFIX.json` and `PREFIX.pdiparams`: (N, 3, S, S) float32 → (N, C) float32, N dynamic."""
-    network = PerViewNetwork(model)
+    network = PerViewNetwork(model, of)
     network.eval()
     crops = paddle.static.InputSpec([None, 3, crop_size, crop_size], "float32", name="crops")
     with passing_home():  # where Paddle leaves a source file for each function that it makes a graph of
@@ -52,27 +56,27 @@ def save_clip_graph(model: Any, prefix: Path, *, crop_size: int) -> None:
     prefix.with_suffix(".pdiparams.info").unlink(missing_ok=True)  # for training on, which has the checkpoint
 
 
-def eager_view_function(model: Any) -> ViewFunction:
+def eager_view_function(model: Any, of: Wanted = "view_logits") -> ViewFunction:
     """Return the per-view function of `model`, layer by layer, on the current device."""
     model.eval()
 
     def infer(pixels: npt.NDArray[np.float32]) -> Logits:
         with paddle.no_grad():
-            return np.asarray(model.view_logits(paddle.to_tensor(pixels)).numpy(), np.float32)
+            return np.asarray(getattr(model, of)(paddle.to_tensor(pixels)).numpy(), np.float32)
 
     return infer
 
 
-def view_function(model: Any, *, crop_size: int) -> ViewFunction:
+def view_function(model: Any, *, crop_size: int, of: Wanted = "view_logits") -> ViewFunction:
     """Return the per-view function of `model` in its fastest form on the current device.
 
     On a CPU that is Paddle Inference with oneDNN: six times faster than layer by layer (ResNet-50, two cores),
     with logits that differ by rounding, some 2e-4.
     """
     if not paddle.get_device().startswith("cpu"):
-        return eager_view_function(model)
+        return eager_view_function(model, of)
     with temporary_folder() as folder:
         prefix = folder / "model"
-        save_graph(model, prefix, crop_size=crop_size)
+        save_graph(model, prefix, crop_size=crop_size, of=of)
         # Read whole on opening: the files are not needed any longer.
         return CpuPredictor(paddle, prefix.with_suffix(".json"), prefix.with_suffix(".pdiparams")).run

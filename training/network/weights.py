@@ -18,7 +18,7 @@ from pptsn.training.checkpoint.pickles import NAME_TABLE, Array, read_pickle
 from pptsn.training.downloads.store import found_weights
 
 BACKBONE = "backbone."
-CLASSIFIER = "head.fc.weight"
+CLASSIFIER, CLASSIFIER_BIAS = "head.fc.weight", "head.fc.bias"
 
 _LISTED = 4
 

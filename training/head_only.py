@@ -1,0 +1,222 @@
+"""A classifier fitted to the features of a pretrained network, which stays as it is: for few clips, in seconds.
+
+Each clip is looked at once, as in validation: its centre frames, their centre crops.  The head is linear, so what
+it makes of the mean of a clip's features is the mean of what it makes of each: one vector a clip is all there is
+to learn from.  Ten crops of 25 frames would take eighty times as long to extract.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.classify.ranking import correct_counts
+from pptsn.runtime.engines.paddle.library import arithmetic
+from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
+from pptsn.training.data.inputs import SampleLists, clip_settings, model_spec
+from pptsn.training.data.loader import Batch, Loader
+from pptsn.training.learning.divergence import require_finite
+from pptsn.training.learning.linear_head import Array, LinearHead, fit_linear_head
+from pptsn.training.learning.losses import class_weights, cross_entropy
+from pptsn.training.network._paddle import paddle
+from pptsn.training.network.architectures import build_network
+from pptsn.training.network.graph import view_function
+from pptsn.training.network.weights import (
+    CLASSIFIER,
+    CLASSIFIER_BIAS,
+    apply_checkpoint,
+    backbone_of,
+    read_checkpoint,
+    state_of,
+    weights_digest,
+)
+from pptsn.training.progress import Display
+from pptsn.training.ranks.group import Ranks
+from pptsn.training.recipe import Recipe
+from pptsn.training.result import TrainingResult
+from pptsn.training.resuming import require_same_lists
+from pptsn.training.writing import RunWriter
+
+# From a head that hardly tells classes apart to one that fits nearly any clips.
+PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The clips of a list that could be read: features (N, D) float32, labels (N,) int64; N >= 1."""
+
+    features: Array
+    labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A head, its losses, and the shares (0..1) of all clips of the validation list that it gets right."""
+
+    penalty: float
+    head: LinearHead
+    train_loss: float
+    val_loss: float
+    val_top1: float
+    val_top5: float
+
+    def to_dict(self) -> dict[str, float]:
+        return {
+            name: getattr(self, name) for name in ("penalty", "train_loss", "val_loss", "val_top1", "val_top5")
+        }
+
+
+class HeadTrainer:
+    """One run that fits the classifier alone; used as a `Trainer` is.  Its checkpoint is that of one epoch.
+
+    Raises UsageError for several ranks: there is nothing to share out that takes long.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        run: RunFolder,
+        *,
+        labels: tuple[str, ...],
+        samples: SampleLists,
+        display: Display,
+        ranks: Ranks,
+    ) -> None:
+        if ranks.count > 1:
+            cause = f"fits the classifier in one process, and {ranks.count} were started"
+            raise UsageError("model.head_only", cause, "start one, without --devices")
+        self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
+        self._samples = samples
+        self._done: TrainingState | None = None
+        model = recipe.model
+        self._network = build_network(model.architecture, depth=model.depth, classes=len(labels))
+
+    @property
+    def place(self) -> str:
+        """Where it is, for the message of an interruption."""
+        return "before the classifier was fitted"
+
+    def start(self, resumption: Resumption | None, *, any_ranks: bool = False) -> None:
+        """Take over the pretrained backbone, or see that a finished run is of these lists."""
+        del any_ranks  # there is one rank
+        if resumption is not None:
+            require_same_lists(resumption.state, root=self._run.root, data_digest=self._samples.digest())
+            self._done = resumption.state
+            return
+        model = self._recipe.model
+        path = str(model.pretrained)
+        checkpoint = backbone_of(read_checkpoint(path, architecture=model.architecture, depth=model.depth))
+        report = apply_checkpoint(self._network, checkpoint)
+        self._display.line(f"{path}: loaded {report.loaded} entries (backbone), which stay as they are")
+
+    def run_epochs(self) -> TrainingResult:
+        """Extract the features of all clips, fit the classifier and write it, if that has not been done."""
+        if self._done is not None:
+            return self._result(self._done.best_top1)
+        title = f"PP-TSN, depth {self._recipe.model.depth}, {len(self._labels)} classes, the classifier alone"
+        with RunWriter(self._run, is_first=True, title=title) as writer:
+            writer.draw()  # at once, so that a missing Matplotlib shows before the work
+            started = time.monotonic()
+            train, val, unreadable = self._features()
+            extracted = time.monotonic()
+            fits = [self._fit(penalty, train, val) for penalty in PENALTIES]
+            # The loss rather than the share of right clips, which of few clips is the same for many heads.
+            best = min(fits, key=lambda fit: fit.val_loss)
+            duration_s = time.monotonic() - started
+            for fit in fits:
+                writer.write("penalty", **fit.to_dict())
+            writer.write("epoch", **self._record(best), duration_s=duration_s, unreadable=unreadable)
+            self._commit(writer, best)
+            writer.draw()
+        self._display.line(
+            f"features of {len(train.labels)} clips to train on and {len(val.labels)} to validate with in "
+            f"{extracted - started:.1f} s, the classifier in {duration_s - (extracted - started):.1f} s: "
+            f"loss {best.train_loss:.3f}  validation: loss {best.val_loss:.3f}  top-1 {100 * best.val_top1:.1f} %"
+            f"  (penalty {best.penalty:g}, the best of {len(fits)})"
+        )
+        return self._result(best.val_top1)
+
+    def _features(self) -> tuple[Features, Features, list[str]]:
+        """Return those of the training and the validation list, and a line for each clip that cannot be read."""
+        recipe, lists = self._recipe, self._samples
+        infer = view_function(self._network, crop_size=recipe.model.crop_size, of="frame_features")
+        size = max(1, recipe.evaluation.batch_crops // recipe.model.num_seg)
+        samples, first_of_val = [*lists.train, *lists.val], len(lists.train)
+        found: list[Batch] = []
+        means: list[Array] = []
+        with (
+            Loader(clip_settings(recipe), batch_size=size, workers=recipe.data.workers) as loader,
+            self._display.bar("features", total=len(samples)) as bar,
+        ):
+            for batch in loader.batches(samples, mode="val"):
+                found.append(batch)
+                if len(batch):
+                    rows = infer(batch.crops.reshape(-1, *batch.crops.shape[2:]))
+                    means.append(rows.reshape(len(batch), -1, rows.shape[-1]).mean(axis=1))
+                bar.advance(len(batch) + len(batch.unreadable))
+        unreadable = [line for batch in found for line in batch.unreadable]
+        indices = np.concatenate([batch.indices for batch in found])
+        features, labels = np.concatenate(means), np.concatenate([batch.labels for batch in found])
+        for name, part in (("training", indices < first_of_val), ("validation", indices >= first_of_val)):
+            if not part.any():
+                raise InputError(f"{name} list", f"has no clip that can be read: {unreadable[0]}", "repair it")
+        train, val = (
+            Features(features[part], labels[part]) for part in (indices < first_of_val, indices >= first_of_val)
+        )
+        return train, val, unreadable
+
+    def _fit(self, penalty: float, train: Features, val: Features) -> _Fit:
+        counts = np.bincount(train.labels, minlength=len(self._labels))
+        asked = self._recipe.optimizer.class_weights
+        weights = None if asked is None else class_weights(asked, counts)
+        head = fit_linear_head(
+            train.features, train.labels, classes=len(self._labels), penalty=penalty, class_weights=weights
+        )
+        logits = head.logits(val.features)
+        right = correct_counts(logits, val.labels)
+        top1, top5 = (count / len(self._samples.val) for count in right)
+        return _Fit(penalty, head, _loss(head.logits(train.features), train), _loss(logits, val), top1, top5)
+
+    def _record(self, fit: _Fit) -> dict[str, Any]:
+        """Return what the metrics say of it, as they do of an epoch."""
+        values = {name: value for name, value in fit.to_dict().items() if name != "penalty"}
+        return {"epoch": 1, "iteration": 0, **values, "val_averaged": False, "best_epoch": 1}
+
+    def _commit(self, writer: RunWriter, fit: _Fit) -> None:
+        weights = state_of(self._network)
+        weights |= {CLASSIFIER: fit.head.weight, CLASSIFIER_BIAS: fit.head.bias}
+        require_finite(weights, place="the fit of the classifier")
+        state = TrainingState(
+            epoch=1,
+            iteration=0,
+            best_epoch=1,
+            best_top1=fit.val_top1,
+            best_loss=fit.val_loss,
+            metrics_bytes=0,
+            data_digest=self._samples.digest(),
+            loss_scaling={},
+            arithmetic=arithmetic(paddle),
+        )
+        spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
+        writer.commit(state, weights=weights, unaveraged={}, optimizer={}, spec=spec)
+
+    def _result(self, top1: float) -> TrainingResult:
+        run = self._run
+        return TrainingResult(
+            epochs=1,
+            stopped_early=False,
+            best_epoch=1,
+            best_top1=top1,
+            best_weights=run.best_weights,
+            last_weights=run.last_weights,
+        )
+
+
+def _loss(logits: Array, clips: Features) -> float:
+    """Return the mean cross entropy of `logits` (N, C)."""
+    return float(cross_entropy(paddle.to_tensor(logits), paddle.to_tensor(clips.labels)))
