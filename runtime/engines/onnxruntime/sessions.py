@@ -11,7 +11,8 @@ from typing import Any
 
 from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
-from pptsn.runtime.engines.onnxruntime.memory_bound import VARIABLE, bound_memory, over_bound
+from pptsn.runtime.engines.model_memory import too_much
+from pptsn.runtime.engines.onnxruntime.memory_bound import bound_memory, is_over_bound
 from pptsn.runtime.engines.onnxruntime.providers import CUDA, TENSORRT, Provider, gpu_loading, require_provider
 from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
@@ -99,8 +100,8 @@ class ShapeSessions:
 
 def model_error(model: object, error: Exception, what: str, remedy: str) -> ModelError:
     """Return the error for what ONNX Runtime raised on the CPU.  model: its path.  what: what it cannot do."""
-    if asked := over_bound(str(error)):
-        return ModelError(model, asked, f"take a model that you trust, or allow more by {VARIABLE}=...")
+    if is_over_bound(str(error)):
+        return too_much(model)
     return ModelError(model, f"ONNX Runtime {what} ({error})", remedy)
 
 

@@ -6,10 +6,13 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.caches import Bytes, FileCache, cache_folder
 from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.engines.model_memory import most_bytes, too_much
+from pptsn.runtime.engines.openvino.memory_bound import computed_early, peak_bytes
 from pptsn.runtime.model.file import ModelFile
 
 _DEVICE = "CPU"
@@ -58,10 +61,13 @@ class Compiled:
     memory: Bytes | None = None
 
 
-def compile_model(openvino: Any, file: ModelFile, how: Compilation, cache: FileCache | None) -> Compiled:
+def compile_model(
+    openvino: Any, file: ModelFile, how: Compilation, cache: FileCache | None, *, crops: int
+) -> Compiled:
     """Return what OpenVINO makes of the graph in `file`, from `cache` where it is there, else kept there.
 
-    Raises ModelError where OpenVINO refuses the graph.
+    crops: that are worked on at a time, by all streams.
+    Raises ModelError where OpenVINO refuses the graph, or where it asks for more memory than models may take.
     """
     core = openvino.Core()
     key = _key(openvino, core, file, how) if cache else ""
@@ -71,13 +77,31 @@ def compile_model(openvino: Any, file: ModelFile, how: Compilation, cache: FileC
             tensor = openvino.Tensor(kept, shared_memory=True)
             return Compiled(core.import_model(tensor, _DEVICE, how.config()), kept)
     try:
-        compiled = core.compile_model(core.read_model(str(file.path)), _DEVICE, how.config())
+        model = _read_model(core, file.path, crops)
+        compiled = core.compile_model(model, _DEVICE, how.config())
     except RuntimeError as error:
         cause = f"OpenVINO cannot load it ({last_line(error)})"
         raise ModelError(file.path, cause, "convert the model again, or use --backend onnxruntime") from error
     if cache:
         cache.store(key, compiled.export_model().getvalue())
     return Compiled(compiled)
+
+
+def _read_model(core: Any, path: Path, crops: int) -> Any:
+    """Return the graph at `path`; raises ModelError where it asks for more memory than models may take."""
+    cause = ""
+    if early := computed_early(path):
+        cause = f"has an operator ({early}) for which OpenVINO may take any memory"
+    else:
+        model = core.read_model(str(path))
+        peak = peak_bytes(model.clone(), crops)
+        if peak is None:
+            cause = "has tensors whose sizes depend on their values, for which OpenVINO may take any memory"
+        elif peak > most_bytes():
+            raise too_much(path)
+    if cause:
+        raise ModelError(path, cause, "use --backend onnxruntime")
+    return model
 
 
 def last_line(error: RuntimeError) -> str:
@@ -93,5 +117,6 @@ def _key(openvino: Any, core: Any, file: ModelFile, how: Compilation) -> str:
         core.get_property(_DEVICE, "FULL_DEVICE_NAME"),
         sorted(core.get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")),
         sorted(how.config().items()),
+        most_bytes(),  # a model that was found to fit into more
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

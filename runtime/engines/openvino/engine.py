@@ -51,10 +51,11 @@ class OpenVinoEngine(Engine):
         how = Compilation(
             threads=threads or available_cores(), streams=streams, precision="bf16" if bf16 else "f32"
         )
-        self._compiled: Compiled | None = compile_model(openvino, file, how, cache)
+        crops = self._crops_a_call(streams) * streams
+        self._compiled: Compiled | None = compile_model(openvino, file, how, cache, crops=crops)
         self._check_interface(self._compiled.model)
         self._streams = int(self._compiled.model.get_property("NUM_STREAMS"))
-        self.batch_size = _INT8_BATCH if self.spec.precision == "int8" and self._streams == 1 else _BATCH
+        self.batch_size = self._crops_a_call(self._streams)
         self._pool = BatchPool(self._new_batch)
         self.identity = EngineIdentity(
             backend="openvino",
@@ -66,6 +67,9 @@ class OpenVinoEngine(Engine):
         if self._streams > 1:
             shared = f"{self._streams} batches are worked on side by side, by a share of the CPU threads each"
             self.details = (self.description, shared)
+
+    def _crops_a_call(self, streams: int) -> int:
+        return _INT8_BATCH if self.spec.precision == "int8" and streams == 1 else _BATCH
 
     def _remarks(self, *, bf16: bool) -> Iterator[str]:
         if bf16:

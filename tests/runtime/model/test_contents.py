@@ -51,14 +51,11 @@ def _put(model: onnx.ModelProto, tensor: TensorProto, place: str) -> None:
     elif place == "subgraph":
         node = model.graph.node.add(op_type="If", output=["extra"])
         node.attribute.append(helper.make_attribute("then_branch", _subgraph(tensor)))
-    elif place == "function":
-        function = model.functions.add(name="f", domain="d")
-        function.node.append(helper.make_node("Constant", [], ["extra"], value=tensor))
     else:
         model.training_info.add().initialization.CopyFrom(_subgraph(tensor))
 
 
-PLACES = ("initializer", "constant", "list", "subgraph", "function", "training")
+PLACES = ("initializer", "constant", "list", "subgraph", "training")
 
 
 def _model(folder: Path, change) -> Path:  # type: ignore[no-untyped-def]
@@ -113,6 +110,58 @@ def test_sparse_tensors_are_refused(tmp_path: Path) -> None:
         ModelFile.open(_model(tmp_path, add))
 
 
+def _constant(**value: object) -> onnx.NodeProto:
+    return helper.make_node("Constant", [], ["extra"], **value)
+
+
+def _twice_named(*numbers: int) -> onnx.NodeProto:
+    """Return a Cast to each of `numbers`, of which readers take the last, or the last of the right kind."""
+    node = helper.make_node("Cast", ["crops"], ["extra"])
+    written = b"".join(bytes_field(1, b"to") + (bytes((3 << 3, number))) for number in numbers)
+    return onnx.NodeProto.FromString(node.SerializeToString() + bytes_field(5, written + bytes_field(3, b"\x01")))
+
+
+@pytest.mark.parametrize(
+    ("node", "is_text"),
+    [
+        (_constant(value=_tensor()), False),
+        (_constant(value=helper.make_tensor("t", TensorProto.STRING, [1], [b"aa"])), True),
+        (_constant(value_string="aa"), True),
+        (_constant(value_strings=["aa", "b"]), True),
+        (_constant(value_int=TensorProto.STRING), False),
+        (_constant(value_floats=[1.0]), False),
+        (helper.make_node("Cast", ["crops"], ["extra"], to=TensorProto.FLOAT), False),
+        (helper.make_node("Cast", ["crops"], ["extra"], to=TensorProto.STRING), True),
+        (_twice_named(TensorProto.STRING), True),
+        (_twice_named(TensorProto.STRING, TensorProto.STRING), True),
+        (_twice_named(TensorProto.FLOAT), False),
+        (helper.make_node("Conv", ["x", "w"], ["extra"], auto_pad="SAME_UPPER", group=8), False),
+    ],
+)
+def test_text_is_refused_as_no_bound_holds_for_it(tmp_path: Path, node: onnx.NodeProto, is_text: bool) -> None:
+    path = _model(tmp_path, lambda model: model.graph.node.append(node))
+    if not is_text:
+        assert ModelFile.open(path).spec == tiny_spec(mirror=True)
+        return
+    with pytest.raises(ModelError, match=r"holds text where numbers belong, as no model of PP-TSN does; convert"):
+        ModelFile.open(path)
+
+
+@pytest.mark.parametrize("levels", [0, 1, 30])
+def test_functions_that_call_functions_are_refused(tmp_path: Path, levels: int) -> None:
+    def add(model: onnx.ModelProto) -> None:
+        for level in range(levels):
+            calls = [helper.make_node(f"f{level - 1}" if level else "Relu", ["a"], ["b"]) for _ in range(10)]
+            model.functions.append(helper.make_function("d", f"f{level}", ["a"], ["b"], calls, []))
+
+    path = _model(tmp_path, add)
+    if not levels:
+        assert ModelFile.open(path).spec == tiny_spec(mirror=True)
+        return
+    with pytest.raises(ModelError, match="defines functions, as no model of PP-TSN does"):
+        ModelFile.open(path)
+
+
 @pytest.mark.parametrize("depth", [0, 1, 5, 7, 50, 2000])
 def test_graphs_in_graphs_are_bounded(depth: int) -> None:
     graph = b""
@@ -124,12 +173,14 @@ def test_graphs_in_graphs_are_bounded(depth: int) -> None:
 
 
 @pytest.mark.parametrize("parts", [0, 900, 1100, 200_000])
-@pytest.mark.parametrize("where", ["model", "graph", "tensor"])
+@pytest.mark.parametrize("where", ["model", "graph", "tensor", "attribute"])
 def test_parts_are_counted(monkeypatch: pytest.MonkeyPatch, parts: int, where: str) -> None:
     monkeypatch.setattr(contents, "MOST_FIELDS", 1000)
     content = b"\x20\x01" * parts  # field 4, a number
     if where == "tensor":
         content = bytes_field(5, content)
+    if where == "attribute":
+        content = bytes_field(1, bytes_field(5, content))
     if where != "model":
         content = bytes_field(7, content)
     tracemalloc.start()

@@ -111,7 +111,7 @@ def test_larger_batches_than_before_have_room_and_smaller_ones_their_size(model:
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
 def test_a_batch_that_fails_says_so_in_its_turn(tmp_path: Path, bad: int) -> None:
-    """The graph adds three numbers to those of its crops, which have to be as many.
+    """The graph adds ten numbers to those of its crops, which have to be as many: two streams of five were tried.
 
     What OpenVINO makes of the batches after that is its own affair: of the same size they fail as well.
     """
@@ -119,10 +119,10 @@ def test_a_batch_that_fails_says_so_in_its_turn(tmp_path: Path, bad: int) -> Non
         tmp_path / "m.onnx",
         f"""g (uint8[N, {S}, {S}, 3] crops) => (float[N, {C}] logits)
             <int64[3] axes = {{1, 2, 3}}, int64[1] first = {{0}}, int64[2] column = {{-1, 1}},
-             float[3] threes = {{1, 2, 3}}, float[1, {C}] ones = {{1, 1, 1, 1}}> {{
+             float[10] tens = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, float[1, {C}] ones = {{1, 1, 1, 1}}> {{
             pixels = Cast<to = 1>(crops)
             mean = ReduceMean<keepdims = 0>(pixels, axes)
-            added = Add(mean, threes)
+            added = Add(mean, tens)
             most = ReduceMax<keepdims = 1>(added, first)
             rows = Reshape(mean, column)
             each = MatMul(rows, ones)
@@ -130,11 +130,11 @@ def test_a_batch_that_fails_says_so_in_its_turn(tmp_path: Path, bad: int) -> Non
         }}""",
     )
     with opened(path) as engine:
-        batches = engine.new_batches(3)
+        batches = engine.new_batches(10)
         for number, batch in enumerate(batches):
-            submit(batch, np.full((2 if number == bad else 3, S, S, 3), number, np.uint8))
+            submit(batch, np.full((9 if number == bad else 10, S, S, 3), number, np.uint8))
         for number, batch in enumerate(batches[:bad]):
-            np.testing.assert_allclose(batch.collect(), np.full((3, C), 2 * number + 3), atol=1e-5)
+            np.testing.assert_allclose(batch.collect(), np.full((10, C), 2 * number + 10), atol=1e-5)
         with pytest.raises(ModelError, match="OpenVINO failed to run it") as caught:
             batches[bad].collect()
         assert str(caught.value).isprintable()
