@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import math
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from pptsn.training.data.inputs import (
     model_spec,
     sample_lists,
 )
-from pptsn.training.data.loader import Loader
+from pptsn.training.data.loader import Batch, Loader, full_batches
 from pptsn.training.data.steps import plan_steps
 from pptsn.training.head_only import HeadTrainer
 from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
@@ -251,7 +252,7 @@ class Trainer:
         if clips is None:
             return
         count = -(-clips // (self._steps.batch_size * self._ranks.count))
-        batches = self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch))
+        batches = self._ranks.in_step(self._batches(loader, []))
         with self._display.bar("statistics of batch norm", total=count) as bar:
             self._learner.count_statistics(bar.each(itertools.islice(batches, count)))
 
@@ -263,22 +264,31 @@ class Trainer:
         clips: list[str] = []
         unreadable: list[str] = []
         # Batches that fill no step are not even seen: they would move the statistics of batch norm.
-        batches = self._ranks.in_step(loader.batches(self._samples.train, mode="train", epoch=self.epoch))
+        batches = self._ranks.in_step(self._batches(loader, unreadable))
         for batch in itertools.islice(batches, self._steps.per_epoch * self._steps.batches):
-            unreadable += batch.unreadable
             clips += [str(self._samples.train[index].path) for index in batch.indices]
             group.append(self._learner.add(batch, part=len(group)))
             if len(group) == self._steps.batches:
                 losses.append(self._step(writer, bar, own_losses=group, clips=clips))
                 group, clips = [], []
         self._learner.optimizer.drop()  # of a last group that unreadable clips left incomplete
-        if not losses:
-            cause = "has fewer readable clips than one step takes"
-            options = self._recipe.optimizer
-            keys = ("clips_per_step",) if options.clips_per_step else ("batch_size", "accumulate")
-            lower = " or ".join(f"optimizer.{key}" for key in keys)
-            raise UsageError("training list", cause, f"repair it, as `pptsn data check` tells, or lower {lower}")
-        return float(np.mean(losses)), loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
+        told = loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
+        with self._ranks.together():
+            if not losses:
+                raise self._no_step()
+        return float(np.mean(losses)), told
+
+    def _batches(self, loader: Loader, unreadable: list[str]) -> Iterator[Batch]:
+        """Yield this rank's batches of the epoch, and name in `unreadable` the clips that cannot be read."""
+        return full_batches(loader.batches(self._samples.train, mode="train", epoch=self.epoch), unreadable)
+
+    def _no_step(self) -> UsageError:
+        cause = "has fewer readable clips than one step takes"
+        options = self._recipe.optimizer
+        keys = ("clips_per_step",) if options.clips_per_step else ("batch_size", "accumulate")
+        lower = " or ".join(f"optimizer.{key}" for key in keys)
+        remedy = f"repair it, as `pptsn data check` tells, or lower {lower}"
+        return UsageError(self._recipe.data.train, cause, remedy)
 
     def _step(self, writer: RunWriter, bar: Bar, *, own_losses: list[float], clips: list[str]) -> float:
         """Do one step by the gradients added; return its loss, the mean over its batches and the ranks.

@@ -165,12 +165,15 @@ def test_a_loss_that_is_no_number_ends_the_run(lists, tmp_path, monkeypatch):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
-def test_an_unreadable_clip_is_counted_wrong_and_recorded(tmp_path):
+def test_unreadable_clips_are_counted_wrong_and_recorded_whatever_batch_they_come_after(tmp_path):
     lists = make_lists(tmp_path)
-    (lists / "val 0.mp4").write_bytes(b"no video")
+    broken = [f"train {number}.mp4" for number in (0, 2, 4, 6)] + ["val 0.mp4"]
+    for name in broken:
+        (lists / name).write_bytes(b"no video")
     train(tiny_recipe(lists, epochs=1), tmp_path / "run")
     (epoch,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
-    assert ["val 0.mp4" in line for line in epoch["unreadable"]] == [True]
+    assert sorted(line.partition(": ")[0] for line in epoch["unreadable"]) == [str(lists / name) for name in broken]
+    assert epoch["iteration"] == 1
     assert epoch["val_top1"] <= 2 / 3
 
 

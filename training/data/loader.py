@@ -6,7 +6,7 @@ anything is loaded: an interrupted and resumed training sees what an uninterrupt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
@@ -38,8 +38,9 @@ class Batch:
     labels: (B,) int64.
     indices: (B,) int64, each clip's place in the list.
     unreadable: a line for each clip that had its turn in this batch or just before it and could not be read.
-    B is the batch size in training.  In validation the last batch can be smaller, and has no rows at all where
-    unreadable clips alone were left.
+    B is the batch size in training, and 0 in a last batch that tells of unreadable clips after those that were full
+    (see `full_batches`).  In validation the last batch can be smaller, and has no rows at all where unreadable clips
+    alone were left.
     """
 
     crops: npt.NDArray[np.float32]
@@ -122,8 +123,8 @@ class Loader(Closing):
     def batches(self, samples: Sequence[Sample], *, mode: str, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of one epoch; leaving early is fine.
 
-        In training the list is shuffled and a last batch that is not full is dropped.  A clip that cannot be
-        read is left out and named; the clips after it move up.  Each rank has its share of the order; in training
+        In training the list is shuffled, and the clips of a last batch that is not full are dropped.  A clip that
+        cannot be read is left out and named; the clips after it move up.  Each rank has its share of the order; in training
         some may have one batch more than others.
         Raises InputError once more than the share `max_unreadable` of the list cannot be read by this rank alone
         (see `unreadable_of_all`), PptsnError where a process dies or none can be started, UsageError where a
@@ -147,7 +148,9 @@ class Loader(Closing):
             if len(rows) == self._batch_size:
                 yield self._collate(rows, samples, unreadable)
                 rows, unreadable = [], []
-        if mode == "val" and (rows or unreadable):
+        if mode == "train":
+            rows = []
+        if rows or unreadable:
             yield self._collate(rows, samples, unreadable)
 
     def unreadable_of_all(self, own: Sequence[str], samples: Sequence[Sample], ranks: Ranks) -> list[str]:
@@ -217,6 +220,14 @@ class Loader(Closing):
         """End the processes."""
         if self._pool is not None:
             self._pool.close()
+
+
+def full_batches(batches: Iterable[Batch], unreadable: list[str]) -> Iterator[Batch]:
+    """Yield those of an epoch of training that have clips; the lines on unreadable ones join `unreadable`."""
+    for batch in batches:
+        unreadable += batch.unreadable
+        if len(batch):
+            yield batch
 
 
 def _died(job: _Job, signal_name: str | None) -> _Loaded:

@@ -13,7 +13,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, PptsnError, ToldElsewhereError, UsageError
 from pptsn.runtime.classify.lists import Sample
 from pptsn.training.data.dataset import ClipSettings
-from pptsn.training.data.loader import Batch, Loader, batch_count
+from pptsn.training.data.loader import Batch, Loader, batch_count, batch_order, full_batches
 from pptsn.training.ranks.environment import Member
 from pptsn.training.ranks.group import Ranks
 from tests.training.clips import level_clips
@@ -108,16 +108,22 @@ def test_validation_visits_every_clip_once_in_the_order_of_the_list(inline: Load
 
 
 def test_an_unreadable_clip_is_named_and_left_out(inline: Loader, samples: list[Sample]) -> None:
-    clips = spoilt(samples, 2, 19)
-    for mode in ("train", "val"):
-        batches = [*inline.batches(clips, mode=mode)]
-        assert not {2, 19} & set(clips_of(batches))
-        if mode == "val":
-            named = [line for batch in batches for line in batch.unreadable]
-            assert ["/missing/2.mp4" in named[0], "/missing/19.mp4" in named[1], len(named)] == [True, True, 2]
-            assert clips_of(batches) == [i for i in range(20) if i not in (2, 19)]
-        else:
-            assert [len(batch) for batch in batches] == [4] * 4
+    batches = [*inline.batches(spoilt(samples, 2, 19), mode="val")]
+    named = [line for batch in batches for line in batch.unreadable]
+    assert ["/missing/2.mp4" in named[0], "/missing/19.mp4" in named[1], len(named)] == [True, True, 2]
+    assert clips_of(batches) == [i for i in range(20) if i not in (2, 19)]
+
+
+@pytest.mark.parametrize("turn", [0, 7, 18, 19])
+def test_in_training_an_unreadable_clip_is_named_whenever_its_turn_is(
+    inline: Loader, samples: list[Sample], turn: int
+) -> None:
+    clip = int(batch_order(len(samples), mode="train", seed=3, epoch=0)[turn])
+    named: list[str] = []
+    batches = [*full_batches(inline.batches(spoilt(samples, clip), mode="train"), named)]
+    assert [len(batch) for batch in batches] == [4] * 4
+    assert clip not in clips_of(batches)
+    assert [f"/missing/{clip}.mp4" in line for line in named] == [True]
 
 
 def test_validation_reports_unreadable_clips_that_no_readable_one_follows(
