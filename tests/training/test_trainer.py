@@ -172,7 +172,9 @@ def test_unreadable_clips_are_counted_wrong_and_recorded_whatever_batch_they_com
         (lists / name).write_bytes(b"no video")
     train(tiny_recipe(lists, epochs=1), tmp_path / "run")
     (epoch,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
-    assert sorted(line.partition(": ")[0] for line in epoch["unreadable"]) == [str(lists / name) for name in broken]
+    assert sorted(line.partition(": ")[0] for line in epoch["unreadable"]) == [
+        str(lists / name) for name in broken
+    ]
     assert epoch["iteration"] == 1
     assert epoch["val_top1"] <= 2 / 3
 

@@ -18,7 +18,7 @@ from tools.endings.inputs import PPTSN
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 CLOSED_PIPE, FULL_DISK = "closed pipe", "full disk"
 ENDINGS = (*SIGNALS, CLOSED_PIPE, FULL_DISK)
-_MARK = "PPTSN_ENDING"
+MARK = "PPTSN_ENDING"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, and nothing written
 # Far more than any of the commands takes.
 _HANGS_S = 240.0
@@ -85,7 +85,7 @@ def run(
     """
     mark = uuid.uuid4().hex
     places = {"TMPDIR": str(place.temporary), "XDG_CACHE_HOME": str(place.cache)}
-    environment = {**os.environ, **places, _MARK: mark}
+    environment = {**os.environ, **places, MARK: mark}
     line = [*PPTSN, *command.arguments(inputs, place.output), *(command.again if again else ())]
     piped = ending == CLOSED_PIPE
     segments_before = _segments()
@@ -106,7 +106,7 @@ def run(
             child.kill()
             child.wait()
         took_s = time.monotonic() - told_s
-        survivors = _survivors(mark)
+        survivors = survivors_of(mark)
         segments = _unused(_segments() - segments_before)
         errors.seek(0)
         said = errors.read().decode(errors="replace")
@@ -136,21 +136,22 @@ def _sizes(place: Place) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in files if path.is_file()}
 
 
-def _survivors(mark: str) -> tuple[str, ...]:
-    """Return the command lines of processes with the mark that do not end; they are killed."""
+def survivors_of(mark: str) -> tuple[str, ...]:
+    """Return the command lines of processes whose `MARK` is this and that do not end; they are killed."""
     deadline_s = time.monotonic() + _LINGER_S
-    while (found := _marked(mark)) and time.monotonic() < deadline_s:
+    while (found := marked(mark)) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     for pid in found:
         os.kill(pid, signal.SIGKILL)
     return tuple(found.values())
 
 
-def _marked(mark: str) -> dict[int, str]:
+def marked(mark: str) -> dict[int, str]:
+    """Return the processes whose `MARK` is this, each with its command line."""
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if f"{_MARK}={mark}".encode() in (folder / "environ").read_bytes():
+            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
                 found[int(folder.name)] = (
                     (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 )

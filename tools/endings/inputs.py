@@ -30,11 +30,7 @@ ADDRESS = "address.txt"
 
 def make_inputs(folder: Path) -> None:
     """Write clips, lists, a recipe and models into the empty `folder`."""
-    for name, count in _CLIPS.items():
-        lines = [f"{name}{i:02}.mp4 {i % len(_LABELS)}\n" for i in range(count)]
-        for i in range(count):
-            _write_clip(folder / f"{name}{i:02}.mp4", level=40 + 70 * (i % len(_LABELS)))
-        (folder / f"{name}.txt").write_text("".join(lines))
+    write_training(folder)
     (folder / "many.txt").write_text("".join(f"test{i % 12:02}.mp4\n" for i in range(600)))
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in _LABELS))
     _write_kinetics(folder / "k400")
@@ -44,13 +40,22 @@ def make_inputs(folder: Path) -> None:
         for i in range(_CLIPS_A_CLASS):
             _write_clip(folder / "classes" / name / f"{i:02}.mp4", level=40 + 70 * label + i)
     save_weights({"w": np.zeros(_WEIGHTS_NUMBERS, np.float32)}, folder / WEIGHTS)
-    (folder / "recipe.yaml").write_text(json.dumps(_recipe(folder)))  # JSON is YAML
     write_tiny_model(folder / "tiny.onnx")
     labels, export = folder / "labels.txt", folder / "export"
     _pptsn("export", "--untrained", "0", "--labels", labels, *_SIZE, "-o", export)
     _pptsn("convert", "onnx", export, "-o", folder / "model.onnx")
     _pptsn("train", folder / "recipe.yaml", "-o", folder / RUN, "--set", "optimizer.epochs=1")
     _pptsn("bench", "scenario", "offline", "--model", folder / "tiny.onnx", *_BRIEFLY, "-o", folder / "bench.json")
+
+
+def write_training(folder: Path) -> None:
+    """Write clips, their lists and a recipe of seconds into `folder`."""
+    for name, count in _CLIPS.items():
+        lines = [f"{name}{i:02}.mp4 {i % len(_LABELS)}\n" for i in range(count)]
+        for i in range(count):
+            _write_clip(folder / f"{name}{i:02}.mp4", level=40 + 70 * (i % len(_LABELS)))
+        (folder / f"{name}.txt").write_text("".join(lines))
+    (folder / "recipe.yaml").write_text(json.dumps(_recipe(folder)))  # JSON is YAML
 
 
 def _write_clip(path: Path, *, level: int) -> None:

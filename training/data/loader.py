@@ -38,9 +38,8 @@ class Batch:
     labels: (B,) int64.
     indices: (B,) int64, each clip's place in the list.
     unreadable: a line for each clip that had its turn in this batch or just before it and could not be read.
-    B is the batch size in training, and 0 in a last batch that tells of unreadable clips after those that were full
-    (see `full_batches`).  In validation the last batch can be smaller, and has no rows at all where unreadable clips
-    alone were left.
+    B is the batch size in training; in validation the last batch can be smaller.  In both, a last batch without a
+    row tells of unreadable clips that came after all others.
     """
 
     crops: npt.NDArray[np.float32]
@@ -124,8 +123,8 @@ class Loader(Closing):
         """Yield the batches of one epoch; leaving early is fine.
 
         In training the list is shuffled, and the clips of a last batch that is not full are dropped.  A clip that
-        cannot be read is left out and named; the clips after it move up.  Each rank has its share of the order; in training
-        some may have one batch more than others.
+        cannot be read is left out and named; the clips after it move up.  Each rank has its share of the order; in
+        training some may have one batch more than others.
         Raises InputError once more than the share `max_unreadable` of the list cannot be read by this rank alone
         (see `unreadable_of_all`), PptsnError where a process dies or none can be started, UsageError where a
         training list does not fill one batch.
