@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.training.data.loader import Loader
 from pptsn.training.learning.divergence import check_loss
 from pptsn.training.learning.losses import cross_entropy
+from pptsn.training.learning.precision import Cast
 from pptsn.training.network._paddle import paddle
+from pptsn.training.network.pixels import network_input
 from pptsn.training.progress import Display
 from pptsn.training.ranks.group import Ranks
-
-Cast: TypeAlias = "Callable[[], AbstractContextManager[Any]]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +90,9 @@ def _counted(model: Any, loader: Loader, samples: Sequence[Sample], place: str, 
         counts = _Counts(read=len(batch), unreadable=batch.unreadable)
         if len(batch):
             with paddle.no_grad():
+                inputs = network_input(batch.crops)
                 with cast():
-                    logits = model(paddle.to_tensor(batch.crops))
+                    logits = model(inputs)
                 logits = logits.astype("float32")
                 loss = float(cross_entropy(logits, paddle.to_tensor(batch.labels)))
             check_loss(loss, clips=[samples[index].path for index in batch.indices], place=place)

@@ -13,7 +13,6 @@ from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.decoding.clips import usable_frames
 from pptsn.runtime.frames.preprocess import resize_frame
 from pptsn.runtime.frames.sampling import centre_indices, training_indices
-from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.damage import require_sound
 from pptsn.training.data.augment import ResizedCrop, training_crops, validation_crops
@@ -29,11 +28,10 @@ _FRAME_STREAM, _CROP_STREAM, _COLOUR_STREAM = 0, 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSettings:
-    """How clips are turned into the network's input.
+    """How clips are turned into the crops that the network sees.
 
     num_seg: frames taken from each clip.
     short_side, crop_size: of the resized frame and of the square crop, in pixels.
-    mean, std: of RGB in 0..1.
     crop, jitter: in training; by default a multi-scale crop, and colours as they are.
     max_unreadable: the share of a list, 0..1, that may be unreadable before loading fails.
     """
@@ -41,8 +39,6 @@ class ClipSettings:
     num_seg: int = 3
     short_side: int = 256
     crop_size: int = 224
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
     crop: ResizedCrop | None = None
     jitter: ColourJitter = field(default_factory=ColourJitter)
     max_unreadable: float = 0.05

@@ -17,7 +17,6 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError, reason_of
 from pptsn.runtime.base.pulse import SILENCE_S, STALLED_REMEDY, gave_nothing
 from pptsn.runtime.classify.lists import Sample
-from pptsn.runtime.frames.preprocess import normalise
 from pptsn.runtime.workers.pool import Crew, WorkerPool
 from pptsn.runtime.workers.starting import STALLED
 from pptsn.training.data.dataset import MODES, ClipSettings, Crops, clip_crops
@@ -34,7 +33,7 @@ _PRELOAD = ("pptsn.training.data.loader", "pptsn.runtime.video.reader", "pptsn.r
 class Batch:
     """Clips for one step of training or validation; all arrays are the caller's own.
 
-    crops: (B, T, 3, S, S) float32, normalised RGB.
+    crops: (B, T, S, S, 3) uint8 RGB; see `pptsn.training.network.pixels` for what the network takes.
     labels: (B,) int64.
     indices: (B,) int64, each clip's place in the list.
     unreadable: a line for each clip that had its turn in this batch or just before it and could not be read.
@@ -42,7 +41,7 @@ class Batch:
     row tells of unreadable clips that came after all others.
     """
 
-    crops: npt.NDArray[np.float32]
+    crops: Crops
     labels: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int64]
     unreadable: list[str]
@@ -53,7 +52,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """One clip as a process gives it: crops, uint8 because that is a quarter to copy, or why there are none."""
+    """One clip as a process gives it: crops, or why there are none."""
 
     index: int
     crops: Crops | None
@@ -210,10 +209,9 @@ class Loader(Closing):
         crops = np.empty((len(rows), frames, size, size, 3), np.uint8)
         for row, out in zip(rows, crops, strict=True):
             out[...] = cast(Crops, row.crops)
-        pixels = normalise(crops.reshape(-1, size, size, 3), mean=settings.mean, std=settings.std)
         indices = np.array([row.index for row in rows], np.int64)
         labels = np.array([samples[row.index].label for row in rows], np.int64)
-        return Batch(pixels.reshape(len(rows), frames, 3, size, size), labels, indices, unreadable)
+        return Batch(crops, labels, indices, unreadable)
 
     def close(self) -> None:
         """End the processes."""

@@ -24,6 +24,7 @@ from pptsn.training.learning.statistics import batch_norms, count_statistics
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.freezing import freeze
+from pptsn.training.network.pixels import network_input
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint, state_of
 from pptsn.training.ranks.batch_norm import synchronised
 from pptsn.training.ranks.group import Ranks
@@ -142,7 +143,7 @@ class Learner:
     def count_statistics(self, batches: Iterable[Batch]) -> None:
         """Count the statistics of batch norm anew, of the weights as they are, see `statistics`."""
         self._train_mode()
-        inputs = (paddle.to_tensor(batch.crops) for batch in batches)
+        inputs = (network_input(batch.crops) for batch in batches)
         with self.cast():
             count_statistics(self.model, inputs, ranks=self._ranks)
 
@@ -153,8 +154,9 @@ class Learner:
         rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, number, _MIXUP_STREAM))
         mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
         labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
+        inputs = mix.apply(network_input(batch.crops))
         with self.cast():
-            logits = self.model(mix.apply(paddle.to_tensor(batch.crops)))
+            logits = self.model(inputs)
         loss = mixup_cross_entropy(
             logits.astype("float32"),
             labels,

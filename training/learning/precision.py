@@ -5,12 +5,16 @@ For GPUs, and not run on one yet: what is asked of Paddle is tested.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeAlias
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.learning.optimizer import RecipeOptimizer, loss_scaler
 from pptsn.training.network._paddle import paddle
 from pptsn.training.recipe import Recipe
+
+Cast: TypeAlias = "Callable[[], AbstractContextManager[Any]]"
 
 _SUPPORTED = {"float16": "is_float16_supported", "bfloat16": "is_bfloat16_supported"}
 

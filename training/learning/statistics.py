@@ -8,9 +8,11 @@ variances of batches.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.training.learning.precision import Cast
 from pptsn.training.network._paddle import nn, paddle
 from pptsn.training.ranks.group import Ranks
 
@@ -21,11 +23,12 @@ def batch_norms(model: Any) -> list[Any]:
     return [layer for layer in model.sublayers(include_self=True) if isinstance(layer, kinds) and layer.training]
 
 
-def count_statistics(model: Any, inputs: Iterable[Any], *, ranks: Ranks) -> None:
+def count_statistics(model: Any, inputs: Iterable[Any], *, ranks: Ranks, cast: Cast = nullcontext) -> None:
     """Replace the statistics of the batch norms of `model`, which is in training mode, by the means of `inputs`.
 
     inputs: the network's batches, tensors, as many in each of `ranks`; the means are those of all ranks.  Batch
     norms in inference mode (see `network.freezing`) keep theirs.
+    cast: gives the context in which the network computes, see `Precision`.
     Raises InputError where there are no batches.
     """
     layers = batch_norms(model)
@@ -38,7 +41,8 @@ def count_statistics(model: Any, inputs: Iterable[Any], *, ranks: Ranks) -> None
             layer._momentum = 0.0  # nothing of the statistics before: a batch's own
         with paddle.no_grad():
             for batch in inputs:
-                model(batch)
+                with cast():
+                    model(batch)
                 batches += 1
                 for total, value in zip(sums, statistics, strict=True):
                     total.add_(value)
