@@ -4,37 +4,50 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.engines import Engine, EngineIdentity
 from pptsn.runtime.frames.preprocess import Frame, normalise
+from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.inputs import labels_of, model_spec
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.graph import Logits, ViewFunction, view_function
-from pptsn.training.network.weights import apply_checkpoint, read_checkpoint, weights_digest
+from pptsn.training.network.weights import (
+    Checkpoint,
+    apply_checkpoint,
+    read_checkpoint,
+    require_full,
+    weights_digest,
+)
 from pptsn.training.recipe import Recipe
 
 
 class CheckpointEngine(Engine):
     """The per-view network of a checkpoint: a row of logits is a crop's own, its mirror image is not averaged in.
 
-    Raises ModelError for weights of another depth or number of classes than `recipe` says.
+    checkpoint: a full one.  spec: what it is, and the size of its crops.  batch_size: crops at a time.
     """
 
-    def __init__(self, weights: str | Path, recipe: Recipe) -> None:
+    def __init__(self, checkpoint: Checkpoint, spec: ModelSpec, *, batch_size: int) -> None:
+        model = build_network(checkpoint.architecture, depth=checkpoint.depth, classes=spec.classes)
+        apply_checkpoint(model, checkpoint)
+        self.spec, self.batch_size = spec, batch_size
+        self.identity = EngineIdentity(backend="paddle", version=paddle.__version__, precision=spec.precision)
+        self._views: ViewFunction | None = view_function(model, crop_size=spec.crop_size)
+
+    @classmethod
+    def of_recipe(cls, weights: str | Path, recipe: Recipe) -> CheckpointEngine:
+        """Open `weights`, which `recipe` trained.
+
+        Raises ModelError for weights of another depth or number of classes than it says.
+        """
         labels = labels_of(recipe)
         expected = recipe.model
         checkpoint = read_checkpoint(
             weights, architecture=expected.architecture, depth=expected.depth, classes=len(labels)
         )
-        if checkpoint.classes is None:
-            raise ModelError(weights, "is a backbone without a classifier, expected a full checkpoint")
-        model = build_network(checkpoint.architecture, depth=checkpoint.depth, classes=len(labels))
-        apply_checkpoint(model, checkpoint)
-        self.spec = model_spec(recipe, labels=labels, weights_digest=weights_digest(checkpoint.arrays))
-        self.batch_size = recipe.evaluation.batch_crops
-        self.identity = EngineIdentity(backend="paddle", version=paddle.__version__, precision=self.spec.precision)
-        self._views: ViewFunction | None = view_function(model, crop_size=recipe.model.crop_size)
+        require_full(checkpoint)
+        spec = model_spec(recipe, labels=labels, weights_digest=weights_digest(checkpoint.arrays))
+        return cls(checkpoint, spec, batch_size=recipe.evaluation.batch_crops)
 
     def _infer(self, crops: Frame) -> Logits:
         if self._views is None:

@@ -251,4 +251,4 @@ def open_weights(
     if device not in (None, "auto"):
         Device.parse(device)  # refuses unknown names
     select_device(device or recipe.device)
-    return CheckpointEngine(weights, recipe)
+    return CheckpointEngine.of_recipe(weights, recipe)

@@ -31,7 +31,14 @@ from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
 from pptsn.training.network.graph import Logits, eager_view_function, save_graph
 from pptsn.training.network.starting import sidecar_of, spec_beside
-from pptsn.training.network.weights import Checkpoint, apply_checkpoint, read_checkpoint, state_of, weights_digest
+from pptsn.training.network.weights import (
+    Checkpoint,
+    apply_checkpoint,
+    read_checkpoint,
+    require_full,
+    state_of,
+    weights_digest,
+)
 
 MODEL_NAME = "model"
 # What a checkpoint that was never a file is called in messages.
@@ -85,14 +92,8 @@ def export_model(
 def checkpoint_of(weights: str | Path | Checkpoint, options: ExportOptions) -> Checkpoint:
     """Return the full checkpoint that `weights` are or name; raises InputError or ModelError for unusable ones."""
     if isinstance(weights, Checkpoint):
-        checkpoint = weights
-    else:
-        checkpoint = read_checkpoint(weights, depth=options.depth, classes=options.classes)
-    if checkpoint.classes is None:
-        raise ModelError(
-            checkpoint.path, "is a backbone without a classifier, expected a full checkpoint", "train it first"
-        )
-    return checkpoint
+        return require_full(weights)
+    return require_full(read_checkpoint(weights, depth=options.depth, classes=options.classes))
 
 
 def untrained_checkpoint(depth: int, classes: int, *, seed: int, architecture: str = RESNET_VD) -> Checkpoint:

@@ -17,8 +17,11 @@ import numpy.typing as npt
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.runtime.engines.paddle.library import arithmetic
+from pptsn.runtime.frames.preprocess import normalise
+from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
+from pptsn.training.basis import Basis
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
-from pptsn.training.data.inputs import SampleLists, clip_settings, model_spec
+from pptsn.training.data.inputs import clip_settings, model_spec
 from pptsn.training.data.loader import Batch, Loader
 from pptsn.training.learning.divergence import require_finite
 from pptsn.training.learning.linear_head import Array, LinearHead, fit_linear_head
@@ -77,24 +80,15 @@ class HeadTrainer:
     Raises UsageError for several ranks: there is nothing to share out that takes long.
     """
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        run: RunFolder,
-        *,
-        labels: tuple[str, ...],
-        samples: SampleLists,
-        display: Display,
-        ranks: Ranks,
-    ) -> None:
+    def __init__(self, recipe: Recipe, run: RunFolder, basis: Basis, *, display: Display, ranks: Ranks) -> None:
         if ranks.count > 1:
             cause = f"fits the classifier in one process, and {ranks.count} were started"
             raise UsageError("model.head_only", cause, "start one, without --devices")
-        self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
-        self._samples = samples
+        self._recipe, self._run, self._display = recipe, run, display
+        self._labels, self._samples = basis.labels, basis.samples
         self._done: TrainingState | None = None
         model = recipe.model
-        self._network = build_network(model.architecture, depth=model.depth, classes=len(labels))
+        self._network = build_network(model.architecture, depth=model.depth, classes=len(self._labels))
 
     @property
     def place(self) -> str:
@@ -156,7 +150,8 @@ class HeadTrainer:
             for batch in loader.batches(samples, mode="val"):
                 found.append(batch)
                 if len(batch):
-                    rows = infer(batch.crops.reshape(-1, *batch.crops.shape[2:]))
+                    crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
+                    rows = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
                     means.append(rows.reshape(len(batch), -1, rows.shape[-1]).mean(axis=1))
                 bar.advance(len(batch) + len(batch.unreadable))
         unreadable = [line for batch in found for line in batch.unreadable]

@@ -14,11 +14,12 @@ from pptsn.runtime.base.progress import print_note
 
 try:
     import yaml
-    from pydantic import BaseModel, Field, ValidationError, field_validator
+    from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
     from pptsn.training.sections import (
         AugmentationSection,
         DataSection,
+        DistillationSection,
         EvaluationSection,
         ModelSection,
         OptimizerSection,
@@ -51,6 +52,7 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     optimizer: OptimizerSection = OptimizerSection()
     augmentation: AugmentationSection = AugmentationSection()
+    distillation: DistillationSection = DistillationSection()
     evaluation: EvaluationSection = EvaluationSection()
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
@@ -62,6 +64,12 @@ class Recipe(Section):
     @classmethod
     def _level_of(cls, amp: object) -> object:
         return "O1" if amp is True else amp
+
+    @model_validator(mode="after")
+    def _a_head_alone_has_no_teacher(self) -> Recipe:
+        if self.model.head_only and self.distillation.teacher:
+            raise ValueError("model.head_only fits labels alone, and distillation.teacher is set: leave out one")
+        return self
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML that `load_recipe` reads."""

@@ -19,6 +19,7 @@ def require_resumable(
     *,
     root: Path,
     data_digest: str,
+    teacher_digest: str,
     options: OptimizerSection,
     steps: Steps,
     any_ranks: bool,
@@ -26,10 +27,14 @@ def require_resumable(
 ) -> None:
     """Raise UsageError where a run in `root` may not go on from `state`; show what its user should know.
 
-    data_digest: of the lists now.  steps: that the recipe's `options` make of them now.
+    data_digest, teacher_digest: of the lists and the teacher's file now.
+    steps: that the recipe's `options` make of the lists now.
     any_ranks: whether the number of ranks may be another.
     """
     require_same_lists(state, root=root, data_digest=data_digest)
+    if state.teacher_digest != teacher_digest:
+        cause = "was started with another teacher (the SHA-256 of its file differs)"
+        raise UsageError(root, cause, "restore distillation.teacher, or choose another --output")
     if state.ranks != steps.ranks and not any_ranks:
         cause = f"was trained by {counted(state.ranks)}, and is to go on by {steps.ranks}"
         remedy = f"start as many, or allow it with --resume-ranks: {_change_of_steps(state, options, steps)}"

@@ -203,6 +203,31 @@ class AugmentationSection(Section):
         return self
 
 
+class DistillationSection(Section):
+    """What is learned from another network's answers beside the labels; nothing without `teacher`.
+
+    The loss is label_weight * that of the labels + weight * temperature² * the divergence (Kullback and Leibler's)
+    of the softened scores from the teacher's, see `distillation.objective`.
+
+    teacher: a full checkpoint of any depth (`.pdparams`), or a converted model (`.onnx`), of the same classes and
+    size of crops.
+    temperature: what the logits of both are divided by for this.
+    weight, label_weight: of the two parts of the loss.
+    """
+
+    teacher: Path | None = None
+    temperature: float = Field(default=4, gt=0, le=1000)
+    weight: float = Field(default=1, gt=0, le=1e6)
+    label_weight: float = Field(default=1, ge=0, le=1e6)
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> DistillationSection:
+        fields = type(self).model_fields.items()
+        if self.teacher is None and (odd := [n for n, field in fields if getattr(self, n) != field.default]):
+            raise ValueError(f"{odd[0]} needs teacher")
+        return self
+
+
 class EvaluationSection(Section):
     """How `pptsn evaluate` looks at clips.
 

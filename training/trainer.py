@@ -14,33 +14,26 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
+from pptsn.training.basis import Basis, basis_of
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.doubts import doubts
-from pptsn.training.data.inputs import (
-    SampleLists,
-    clip_settings,
-    labels_of,
-    model_spec,
-    sample_lists,
-)
+from pptsn.training.data.inputs import clip_settings, model_spec
 from pptsn.training.data.loader import Batch, Loader, full_batches
 from pptsn.training.data.steps import plan_steps
 from pptsn.training.head_only import HeadTrainer
 from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
 from pptsn.training.learning.learner import Learner
+from pptsn.training.learning.losses import Losses, mean_losses
 from pptsn.training.learning.optimizer import load_scaling, scaling_state
-from pptsn.training.learning.precision import Precision
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.starting import start_from
 from pptsn.training.network.weights import apply_checkpoint, weights_digest
 from pptsn.training.progress import Bar, Display, epoch_line
-from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.ranks.joining import join
 from pptsn.training.ranks.line import is_supervised
@@ -70,26 +63,18 @@ def train(
     """
     ranks = join(recipe.device)
     display = display or Display.of_rank(ranks.member)
-    with ranks.together():
-        precision = Precision(recipe)
-        labels = labels_of(recipe)
-        samples = sample_lists(recipe, classes=len(labels))
-    require_alike(ranks, recipe, samples.digest())
     run = RunFolder(output)
     with ExitStack() as held:
+        basis = basis_of(recipe, ranks, held)
         resumption = None
         with ranks.together():
             if ranks.is_first:
                 held.enter_context(run.locked())
                 resumption = run.open(recipe, resume=resume)
-            common: dict[str, Any] = {"labels": labels, "samples": samples, "display": display, "ranks": ranks}
-            trainer: Trainer | HeadTrainer
-            if recipe.model.head_only:
-                trainer = HeadTrainer(recipe, run, **common)
-            else:
-                trainer = Trainer(recipe, run, **common, precision=precision)
+            kind = HeadTrainer if recipe.model.head_only else Trainer
+            trainer = kind(recipe, run, basis, display=display, ranks=ranks)
         trainer.start(resumption, any_ranks=resume_ranks)
-        for line in doubts(recipe, samples, labels):
+        for line in doubts(recipe, basis.samples, basis.labels):
             display.line(line)
         try:
             return trainer.run_epochs()
@@ -102,25 +87,23 @@ def train(
 class Trainer:
     """One run in progress.  `start` first, then `run_epochs`."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        run: RunFolder,
-        *,
-        labels: tuple[str, ...],
-        samples: SampleLists,
-        display: Display,
-        ranks: Ranks,
-        precision: Precision,
-    ) -> None:
-        self._ranks = ranks
-        self._recipe, self._run, self._labels, self._display = recipe, run, labels, display
-        self._samples = samples
-        self._data_digest = samples.digest()
-        self._steps = plan_steps(recipe.optimizer, len(samples.train), ranks=ranks.count)
+    def __init__(self, recipe: Recipe, run: RunFolder, basis: Basis, *, display: Display, ranks: Ranks) -> None:
+        self._recipe, self._run, self._basis, self._display = recipe, run, basis, display
+        self._ranks, self._labels, self._samples = ranks, basis.labels, basis.samples
+        self._data_digest = self._samples.digest()
+        self._steps = plan_steps(recipe.optimizer, len(self._samples.train), ranks=ranks.count)
         display.line(self._steps.line(recipe.optimizer))
-        counts = np.bincount([sample.label for sample in samples.train], minlength=len(labels))
-        self._learner = Learner(recipe, counts=counts, steps=self._steps, ranks=ranks, precision=precision)
+        for line in basis.teacher.lines(recipe) if basis.teacher else ():
+            display.line(line)
+        labels = [sample.label for sample in self._samples.train]
+        self._learner = Learner(
+            recipe,
+            counts=np.bincount(labels, minlength=len(self._labels)),
+            steps=self._steps,
+            ranks=ranks,
+            precision=basis.precision,
+            teacher=basis.teacher,
+        )
         self.epoch = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0
@@ -141,6 +124,7 @@ class Trainer:
                     resumption.state,
                     root=self._run.root,
                     data_digest=self._data_digest,
+                    teacher_digest=self._basis.teacher_digest,
                     options=self._recipe.optimizer,
                     steps=self._steps,
                     any_ranks=any_ranks,
@@ -208,7 +192,7 @@ class Trainer:
 
     def _run_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> None:
         started, steps_before = time.monotonic(), self._learner.iteration
-        train_loss, unreadable = self._train_epoch(loader, writer, bar)
+        losses, unreadable = self._train_epoch(loader, writer, bar)
         training_s = time.monotonic() - started
         place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
         self._learner.take_first_state()
@@ -231,7 +215,7 @@ class Trainer:
         values = {
             "epoch": self.epoch,
             "iteration": self._learner.iteration,
-            "train_loss": train_loss,
+            **{f"train_{name}": loss for name, loss in losses.items()},
             "val_loss": validation.loss,
             "val_top1": validation.top1,
             "val_top5": validation.top5,
@@ -256,18 +240,18 @@ class Trainer:
         with self._display.bar("statistics of batch norm", total=count) as bar:
             self._learner.count_statistics(bar.each(itertools.islice(batches, count)))
 
-    def _train_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> tuple[float, list[str]]:
-        """Return the mean loss of the steps, and a line for each clip that could not be read, of all ranks."""
+    def _train_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> tuple[Losses, list[str]]:
+        """Return the mean losses of the steps, and a line for each clip that could not be read, of all ranks."""
         self._learner.begin_epoch(self.epoch)
-        losses: list[float] = []
-        group: list[float] = []  # the losses of the step's batches
+        losses: list[Losses] = []
+        group: list[Losses] = []  # the losses of the step's batches
         clips: list[str] = []
         unreadable: list[str] = []
         # Batches that fill no step are not even seen: they would move the statistics of batch norm.
         batches = self._ranks.in_step(self._batches(loader, unreadable))
         for batch in itertools.islice(batches, self._steps.per_epoch * self._steps.batches):
             clips += [str(self._samples.train[index].path) for index in batch.indices]
-            group.append(self._learner.add(batch, part=len(group)))
+            group.append({"loss": self._learner.add(batch, part=len(group)), **self._learner.loss_parts})
             if len(group) == self._steps.batches:
                 losses.append(self._step(writer, bar, own_losses=group, clips=clips))
                 group, clips = [], []
@@ -276,7 +260,7 @@ class Trainer:
         with self._ranks.together():
             if not losses:
                 raise self._no_step()
-        return float(np.mean(losses)), told
+        return mean_losses(losses), told
 
     def _batches(self, loader: Loader, unreadable: list[str]) -> Iterator[Batch]:
         """Yield this rank's batches of the epoch, and name in `unreadable` the clips that cannot be read."""
@@ -290,25 +274,26 @@ class Trainer:
         remedy = f"repair it, as `pptsn data check` tells, or lower {lower}"
         return UsageError(self._recipe.data.train, cause, remedy)
 
-    def _step(self, writer: RunWriter, bar: Bar, *, own_losses: list[float], clips: list[str]) -> float:
-        """Do one step by the gradients added; return its loss, the mean over its batches and the ranks.
+    def _step(self, writer: RunWriter, bar: Bar, *, own_losses: list[Losses], clips: list[str]) -> Losses:
+        """Do one step by the gradients added; return its losses, the means over its batches and the ranks.
 
         own_losses, clips: of this rank's batches.
         """
         learner = self._learner
-        rate, own_loss = learner.rate, float(np.mean(own_losses))
+        rate, own = learner.rate, mean_losses(own_losses)
         learner.step()
-        loss = float(np.mean(self._ranks.gather(own_loss)))
+        losses = mean_losses(self._ranks.gather(own))
         place = f"epoch {self.epoch + 1}, iteration {learner.iteration}{self._what_stays()}"
         with self._ranks.together():
-            check_step(learner.model, own_loss, clips=clips, place=place)
+            learner.require_sound_teacher(place=place)
+            check_step(learner.model, own["loss"], clips=clips, place=place)
             check_scaling(scaling_state(learner.scaler), place=place)
             if learner.iteration % self._recipe.log_every == 0:
                 iteration = learner.iteration
-                writer.write("iteration", epoch=learner.epoch, iteration=iteration, loss=loss, rate=rate)
+                writer.write("iteration", epoch=learner.epoch, iteration=iteration, **losses, rate=rate)
             learner.count_step()
-            bar.advance(description=f"epoch {self.epoch + 1}, loss {loss:.3f}")
-        return loss
+            bar.advance(description=f"epoch {self.epoch + 1}, loss {losses['loss']:.3f}")
+        return losses
 
     def _what_stays(self) -> str:
         return f" (the checkpoint of epoch {self.epoch} stays)" if self.epoch else ""
@@ -327,6 +312,7 @@ class Trainer:
             best_loss=self._best_loss,
             metrics_bytes=self._metrics_bytes,
             data_digest=self._data_digest,
+            teacher_digest=self._basis.teacher_digest,
             loss_scaling=scaling_state(self._learner.scaler),
             arithmetic=arithmetic(paddle),
             ranks=self._ranks.count,

@@ -59,7 +59,7 @@ def test_a_batch_of_clips_gives_the_answers_of_our_own_classifying(folder):
     files = folder / "inference" / "ppTSN.pdmodel", folder / "inference" / "ppTSN.pdiparams"
     clips = [folder / f"val {index}.mp4" for index in range(2)]
     found = CpuPredictor(paddle, *files).run(np.concatenate([_as_predict_does(clip) for clip in clips]))
-    with CheckpointEngine(folder / "w.pdparams", tiny_recipe(folder)) as engine:
+    with CheckpointEngine.of_recipe(folder / "w.pdparams", tiny_recipe(folder)) as engine:
         own = [Recognizer(engine).classify(clip, segments=2).logits for clip in clips]
     assert found.shape == (2, 3)
     assert found == pytest.approx(np.array(own), abs=1e-4)

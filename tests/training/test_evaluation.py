@@ -79,7 +79,7 @@ def test_decoders_change_no_figure(lists, weights):
 
 
 def test_the_logits_of_a_clip_are_the_mean_over_frames_and_views(lists, weights, logits_by_definition):
-    with CheckpointEngine(weights, tiny_recipe(lists)) as engine:
+    with CheckpointEngine.of_recipe(weights, tiny_recipe(lists)) as engine:
         # In batches of seven crops, as the recipe says, of twenty.
         assert engine.batch_size == 7
         recognizer = Recognizer(engine)

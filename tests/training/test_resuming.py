@@ -33,6 +33,7 @@ def _said(options: OptimizerSection, *, before: int, now: int, any_ranks: bool) 
         state,
         root=Path("run"),
         data_digest="d",
+        teacher_digest="",
         options=options,
         steps=plan_steps(options, 64, ranks=now),
         any_ranks=any_ranks,

@@ -57,6 +57,7 @@ class TrainingState:
     epoch: epochs done.  iteration: steps done.  best_epoch, best_top1, best_loss: by
     validation: the epoch counted from 1, its top-1 in 0..1, its loss.
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
+    teacher_digest: of the file of the teacher, where there is one.
     loss_scaling: of automatic mixed precision; empty without it.
     ranks: how many trained it.
     unaveraged_digest: of the weights that steps go on with, where those of the checkpoint are a moving average of
@@ -76,6 +77,7 @@ class TrainingState:
     arithmetic: Mapping[str, str] = field(default_factory=dict)
     ranks: Annotated[int, Meta(gt=0, description="a positive number of ranks")] = 1
     unaveraged_digest: str = ""
+    teacher_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,16 @@ def labels_of(recipe: Recipe) -> tuple[str, ...]:
         return labels
     if classes in (None, 400):
         return kinetics400()
-    return tuple(f"class_{index}" for index in range(classes or 0))
+    return _numbered(classes or 0)
+
+
+def are_names(labels: Sequence[str]) -> bool:
+    """Whether `labels` name classes, rather than number them where `labels_of` found no names."""
+    return tuple(labels) != _numbered(len(labels))
+
+
+def _numbered(classes: int) -> tuple[str, ...]:
+    return tuple(f"class_{index}" for index in range(classes))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.data.loader import Batch
 from pptsn.training.data.steps import Steps
+from pptsn.training.distillation.distiller import Distiller
+from pptsn.training.distillation.teacher import Teacher
 from pptsn.training.learning.averaging import WeightAverage
 from pptsn.training.learning.losses import class_weights, draw_mix, mixup_cross_entropy
 from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
@@ -40,6 +42,7 @@ class Learner:
     counts: (C,) clips of each class in the training list.
     model: a Paddle layer, newly drawn from the recipe's seed.  optimizer, scaler: their state belongs to a
     checkpoint.  iteration: the steps done in all, which a resumed run sets.
+    teacher: of the recipe's distillation, if it has one.
     average: of the weights, from `begin_average` on, where the recipe asks for it.
     """
 
@@ -51,6 +54,7 @@ class Learner:
         steps: Steps,
         ranks: Ranks,
         precision: Precision,
+        teacher: Teacher | None = None,
     ) -> None:
         self._recipe, self._ranks, self._precision = recipe, ranks, precision
         self.steps = steps
@@ -72,6 +76,7 @@ class Learner:
         self.scaler = precision.scaler
         asked = recipe.optimizer.class_weights
         self._class_weights = None if asked is None else paddle.to_tensor(class_weights(asked, counts))
+        self._distiller = None if teacher is None else Distiller(recipe.distillation, teacher)
         self.average: WeightAverage | None = None
         self.iteration = 0
         self._epoch = self._number = 0
@@ -144,8 +149,7 @@ class Learner:
         """Count the statistics of batch norm anew, of the weights as they are, see `statistics`."""
         self._train_mode()
         inputs = (network_input(batch.crops) for batch in batches)
-        with self.cast():
-            count_statistics(self.model, inputs, ranks=self._ranks)
+        count_statistics(self.model, inputs, ranks=self._ranks, cast=self.cast)
 
     def add(self, batch: Batch, *, part: int) -> float:
         """Add the gradients of `batch`, the coming step's batch number `part`, and return its loss."""
@@ -156,17 +160,29 @@ class Learner:
         labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
         inputs = mix.apply(network_input(batch.crops))
         with self.cast():
-            logits = self.model(inputs)
+            logits = self.model(inputs).astype("float32")
         loss = mixup_cross_entropy(
-            logits.astype("float32"),
+            logits,
             labels,
             partners,
             mix.share,
             smoothing=augmentation.label_smoothing,
             weights=self._class_weights,
         )
+        if self._distiller is not None:
+            loss = self._distiller.loss(loss, logits, batch, mix, weights=self._class_weights)
         self.optimizer.add(loss, of=self.steps.batches, scaler=self.scaler)
         return float(loss)
+
+    @property
+    def loss_parts(self) -> dict[str, float]:
+        """What the loss of the last batch is made of, unweighted, by name; nothing where it is of labels alone."""
+        return {} if self._distiller is None else self._distiller.parts
+
+    def require_sound_teacher(self, *, place: str) -> None:
+        """Raise PptsnError where the teacher gave logits that are no finite numbers; place: for the error."""
+        if self._distiller is not None:
+            self._distiller.require_sound(place=place)
 
     @property
     def rate(self) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,14 @@ import numpy.typing as npt
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.network._paddle import nn, paddle
 from pptsn.training.sections import INVERSE_FREQUENCY
+
+# The loss of a batch or a step, `loss`, and where it is made of parts those, by name.
+Losses: TypeAlias = dict[str, float]
+
+
+def mean_losses(losses: Sequence[Losses]) -> Losses:
+    """Return the means of `losses`, one or more, of the same names."""
+    return {name: float(np.mean([each[name] for each in losses])) for name in losses[0]}
 
 
 def class_weights(asked: str | Sequence[float], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

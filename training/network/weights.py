@@ -111,6 +111,14 @@ def inspect_checkpoint(arrays: Mapping[str, Array], *, path: str | Path) -> Chec
     )
 
 
+def require_full(checkpoint: Checkpoint) -> Checkpoint:
+    """Return `checkpoint`; raises ModelError for a backbone, which has no classifier."""
+    if checkpoint.classes is None:
+        cause = "is a backbone without a classifier, expected a full checkpoint"
+        raise ModelError(checkpoint.path, cause, "train it first")
+    return checkpoint
+
+
 def backbone_of(checkpoint: Checkpoint) -> Checkpoint:
     """Return `checkpoint` without its classifier, whose names are added to what is left out."""
     backbone = {name: array for name, array in checkpoint.arrays.items() if name.startswith(BACKBONE)}

@@ -1,0 +1,125 @@
+"""Whole runs with a teacher."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pptsn.runtime.base.errors import PptsnError, UsageError
+from pptsn.training.distillation.teacher import Teacher
+from pptsn.training.metrics import read_metrics
+from pptsn.training.network.resnet_vd import PPTSN
+from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.progress import Display
+from pptsn.training.recipe import Recipe, parse_recipe
+from pptsn.training.trainer import TrainingResult, train
+from tests.training.runs import interrupt_in, make_lists, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("narrow")
+
+
+@pytest.fixture(scope="module")
+def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_lists(tmp_path_factory.mktemp("lists"), val=2)
+    save_weights(state_of(PPTSN(18, 3)), folder / "teacher.pdparams")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
+        yield
+
+
+def distilled(lists: Path, *, epochs: int = 2, **options: object) -> Recipe:
+    content = tiny_recipe(lists, epochs=epochs, ema_decay=0.8).model_dump()
+    content["distillation"] = {"teacher": str(lists / "teacher.pdparams"), **options}
+    return parse_recipe(content, source="the test's recipe")
+
+
+@pytest.fixture(scope="module")
+def whole(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    """A run of two epochs of two steps, from start to end."""
+    run = tmp_path_factory.mktemp("whole") / "run"
+    return train(distilled(lists, weight=0.7, label_weight=0.3), run)
+
+
+def _digest(weights: Path) -> str:
+    return weights_digest(read_checkpoint(weights).arrays)
+
+
+def test_the_loss_and_its_parts_are_in_the_metrics(whole: TrainingResult) -> None:
+    records = list(read_metrics(whole.last_weights.parent / "metrics.jsonl"))
+    for record in records:
+        prefix = "train_" if record["kind"] == "epoch" else ""
+        total, labels, soft = (record[f"{prefix}{name}"] for name in ("loss", "label_loss", "soft_loss"))
+        assert total == pytest.approx(0.3 * labels + 0.7 * soft, rel=1e-5)
+        assert soft > 0
+    steps = [record["soft_loss"] for record in records if record["kind"] == "iteration"]
+    assert records[2]["train_soft_loss"] == pytest.approx(np.mean(steps[:2]))
+
+
+def test_with_next_to_no_weight_the_run_is_that_of_the_labels_alone(lists: Path, tmp_path: Path) -> None:
+    alone = train(tiny_recipe(lists, epochs=1, ema_decay=0.8), tmp_path / "alone")
+    beside = train(distilled(lists, epochs=1, weight=1e-30), tmp_path / "beside")
+    found, expected = (read_checkpoint(result.last_weights).arrays for result in (beside, alone))
+    assert all(found[name] == pytest.approx(array, abs=1e-6) for name, array in expected.items())
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), pytest.param(0, 1, marks=pytest.mark.slow)])
+def test_an_interrupted_run_goes_on_to_the_weights_of_the_undisturbed(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: TrainingResult, epoch: int, step: int
+) -> None:
+    recipe = distilled(lists, weight=0.7, label_weight=0.3)
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, epoch=epoch, step=step)
+        with pytest.raises(PptsnError, match="go on with --resume"):
+            train(recipe, tmp_path / "run")
+    resumed = train(recipe, tmp_path / "run", resume=True)
+    assert _digest(resumed.last_weights) == _digest(whole.last_weights)
+
+
+def test_a_run_goes_on_with_its_own_teacher_alone(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher = tmp_path / "teacher.pdparams"
+    teacher.write_bytes((lists / "teacher.pdparams").read_bytes())
+    recipe = distilled(lists, teacher=str(teacher))
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, epoch=1, step=0)
+        with pytest.raises(PptsnError, match="go on with --resume"):
+            train(recipe, tmp_path / "run")
+    save_weights(state_of(PPTSN(18, 3)), teacher)
+    with pytest.raises(UsageError, match="was started with another teacher"):
+        train(recipe, tmp_path / "run", resume=True)
+
+
+def test_a_teacher_that_gives_no_numbers_ends_the_run_by_its_name(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = Teacher.logits
+
+    def spoiled(self: Teacher, crops: np.ndarray) -> np.ndarray:
+        logits = answer(self, crops)
+        logits[1, 2] = np.inf
+        return logits
+
+    monkeypatch.setattr(Teacher, "logits", spoiled)
+    message = r"teacher\.pdparams: gave logits that are no finite numbers in epoch 1, iteration 0; choose another"
+    with pytest.raises(PptsnError, match=message):
+        train(distilled(lists), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_first_lines_name_the_teacher_and_the_loss(lists: Path, tmp_path: Path) -> None:
+    shown = io.StringIO()
+    train(distilled(lists, epochs=1), tmp_path / "run", display=Display(Console(file=shown, width=400)))
+    said = shown.getvalue().splitlines()[1]
+    assert said.startswith(f"distillation: the teacher is {lists}/teacher.pdparams (depth 18, fp32, by paddle")
+    assert said.endswith("the loss is 1 * labels + 1 * soft labels at temperature 4")

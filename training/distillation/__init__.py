@@ -1,0 +1,1 @@
+"""Learning from another network beside the labels."""
