@@ -54,6 +54,15 @@ def test_onnxruntime_on_the_gpu_gives_what_the_cpu_gives(needs: Needs, model: Pa
         check(engine, model, atol=1e-4 if (backend, model.stem) == ("onnxruntime", "fp32") else 2e-2)
 
 
+def test_opening_and_running_print_nothing(needs: Needs, model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    needs(lambda: open_engine(model, backend="onnxruntime", device="cuda").close())
+    capfd.readouterr()
+    with open_engine(model, backend="onnxruntime", device="cuda") as engine:
+        engine.infer(crops(5))
+        engine.infer(crops(1))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_tensorrt_rtx_inside_onnxruntime_gives_what_the_cpu_gives(model: Path) -> None:
     """It is installed on RTX machines alone."""
     if find_spec("onnxruntime_ep_nv_tensorrt_rtx") is None:

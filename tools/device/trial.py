@@ -124,7 +124,7 @@ def timed_folder(
     for segments, views in ((25, "ten"), (8, "ten"), (8, "center")):
 
         def run(segments: int = segments, views: str = views) -> None:
-            answers = recognizer.classify_many(clips, segments=segments, views=views, decoders=decoders)
+            answers = list(recognizer.classify_many(clips, segments=segments, views=views, decoders=decoders))
             if not any(isinstance(answer, Classification) for answer in answers):
                 raise ValueError("no clip could be read")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -22,9 +23,11 @@ from pptsn.benchmarks.measure.results import Result
 from pptsn.cli.bench.options import LeastOption, OutputOption, RepeatsOption
 from pptsn.convert.engine.conversion import convert_to_engine
 from pptsn.convert.engine.options import BuildOptions
-from pptsn.runtime.engines.base import Engine
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.engines.base import Engine, Logits
 from pptsn.runtime.engines.tensorrt.api import TensorRT, import_tensorrt
 from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
+from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.file import ModelFile
 from tools.device import tensorrt_8
 from tools.device.trial import (
@@ -39,6 +42,24 @@ from tools.device.trial import (
     told,
 )
 from tools.program import publish_as_they_come, run
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Crops, and what the CPU says of them by one model."""
+
+    crops: Frame
+    logits: Logits
+
+    @classmethod
+    def read(cls, path: Path, model: Path) -> Reference:
+        """Return what `path` has for `model`, by its file's name; raises InputError for another model's."""
+        with np.load(path) as known:
+            if model.name not in known:
+                names = ", ".join(sorted(set(known) - {"crops"}))
+                remedy = "give the model the name that it had then"
+                raise InputError(path, f"has no logits of {model.name}, but of {names}", remedy)
+            return cls(known["crops"], known[model.name])
 
 
 def try_tensorrt(
@@ -58,7 +79,8 @@ def try_tensorrt(
     library = import_tensorrt("tensorrt")
     path, counts = plan or model.with_suffix(".engine"), numbers_of(sizes)
     method = Method(repeats=repeats, least_s=seconds)
-    results = _results(library, model, path, counts, reference, clip, method)
+    known = None if reference is None else Reference.read(reference, model)
+    results = _results(library, model, path, counts, known, clip, method)
     settings = {"model": model.name, "what": f"tensorrt {library.version_text}"}
     publish_as_they_come(told(attempted(settings, results)), outputs=output, method=method)
 
@@ -68,7 +90,7 @@ def _results(
     model: Path,
     plan: Path,
     sizes: list[int],
-    reference: Path | None,
+    reference: Reference | None,
     clip: Path | None,
     method: Method,
 ) -> Iterator[Result]:
@@ -89,18 +111,16 @@ def _results(
         ):
             yield from timed_calls(engine, plan, sizes, method)
             if reference is not None:
-                yield from _errors(engine, model, plan, reference)
+                yield from _errors(engine, plan, reference)
             if clip is not None:
                 yield timed_clip(engine, plan, clip, method)
 
 
-def _errors(engine: Engine, model: Path, plan: Path, reference: Path) -> Iterator[Result]:
+def _errors(engine: Engine, plan: Path, reference: Reference) -> Iterator[Result]:
     """Yield how far the plan is from the CPU, and pieces of a batch from the whole."""
-    with np.load(reference) as known:
-        crops, logits = known["crops"], known[model.name]
-    settings = partial(engine_settings, engine, plan)
+    settings, crops = partial(engine_settings, engine, plan), reference.crops
     whole = engine.infer(crops)
-    yield error_of(settings(what="against the CPU"), whole, logits)
+    yield error_of(settings(what="against the CPU"), whole, reference.logits)
     pieces = np.concatenate([engine.infer(crops[index : index + 3]) for index in range(0, len(crops), 3)])
     yield error_of(settings(what="in pieces, against the whole"), pieces, whole)
 

@@ -50,11 +50,9 @@ def package_requirements() -> tuple[Requirement, ...]:
 
 @dataclass(frozen=True)
 class OnnxRuntimeOptions:
-    """graphs: whether a GPU starts one frame's work by a CUDA graph, which no GPU has tried yet."""
+    """graphs: whether a GPU starts one frame's work by a CUDA graph."""
 
-    graphs: bool = option(
-        "1 starts one frame's work on a GPU by a CUDA graph (not tried yet)", default=False, parse=switch
-    )
+    graphs: bool = option("1 starts one frame's work on a GPU by a CUDA graph", default=False, parse=switch)
 
 
 class OnnxRuntimeBackend(Backend[OnnxRuntimeOptions]):

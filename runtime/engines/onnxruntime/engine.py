@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.engines.onnxruntime.providers import (
+    ERRORS,
     Provider,
     execution_providers,
     new_engine_cache,
@@ -124,14 +126,18 @@ def run_session(session: Any, outputs: list[str], feeds: dict[str, Any]) -> list
 def import_onnxruntime() -> Any:
     """Return the module `onnxruntime`, or raise MissingDependencyError with the command that installs it.
 
-    Its telemetry is off, unless the environment says otherwise: this is the one door to it.
+    Its telemetry is off, unless the environment says otherwise, and so are the warnings that it prints, one
+    for each session on a GPU from 1.31 on: this is the one door to it.
     """
     for name, value in WITHOUT_TELEMETRY.items():
         os.environ.setdefault(name, value)
+    is_ours = "onnxruntime" not in sys.modules  # else its logging is whose program imported it
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
             "onnxruntime", f"running an .onnx file needs it ({error})", f"run: {install_command('cpu')}"
         ) from error
+    if is_ours:
+        onnxruntime.set_default_logger_severity(ERRORS)
     return onnxruntime

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
+# Of its levels of severity: what is an error.  Those that end a call come back as exceptions.
+ERRORS = 3
+
 # An execution provider, or one with its options, as ONNX Runtime takes them.
 Provider = str | tuple[str, dict[str, Any]]
 
@@ -159,7 +162,7 @@ def gpu_loading(onnxruntime: Any, device: Device) -> Iterator[io.StringIO]:
                 onnxruntime.preload_dlls()
             yield output
     finally:
-        onnxruntime.set_default_logger_severity(2)  # its default: warnings
+        onnxruntime.set_default_logger_severity(ERRORS)
 
 
 def gpu_install() -> str:

@@ -13,7 +13,14 @@ from pptsn.runtime.base.errors import ModelError, PptsnError
 from pptsn.runtime.engines.device import Device, DeviceError, out_of_memory
 from pptsn.runtime.engines.model_memory import too_much
 from pptsn.runtime.engines.onnxruntime.memory_bound import bound_memory, is_over_bound
-from pptsn.runtime.engines.onnxruntime.providers import CUDA, TENSORRT, Provider, gpu_loading, require_provider
+from pptsn.runtime.engines.onnxruntime.providers import (
+    CUDA,
+    ERRORS,
+    TENSORRT,
+    Provider,
+    gpu_loading,
+    require_provider,
+)
 from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
@@ -37,7 +44,7 @@ class Sessions:
         self._onnxruntime, self._path, self._spec, self._device = onnxruntime, file.path, file.spec, device
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
-        self._options.log_severity_level = 3  # errors come back as exceptions; warnings are of no use to our users
+        self._options.log_severity_level = ERRORS  # warnings are of no use to our users
         if device.kind == "cpu":
             # A pattern is one block for each size of batch that comes, kept for good: a fifth of the memory that
             # INT8 takes, and nothing gained in speed.

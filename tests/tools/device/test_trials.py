@@ -13,12 +13,15 @@ import onnx
 import pytest
 
 from pptsn.benchmarks.measure.documents import read_report
+from pptsn.benchmarks.measure.method import Method
 from pptsn.convert.fp16.cast import to_fp16
 from pptsn.convert.graph.network import Network
-from pptsn.runtime.base.errors import MissingDependencyError, UsageError
+from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
+from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.engines import open_engine
 from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec, write_tiny_model
-from tools.device import tensorrt_8, try_onnxruntime, try_tensorrt, try_torch
+from tools.device import tensorrt_8, trial, try_onnxruntime, try_tensorrt, try_torch
 from tools.device.make_reference import make_reference
 from tools.device.trial import attempted, device_result, error_of
 
@@ -89,12 +92,12 @@ def test_a_package_that_is_missing_is_named_with_its_remedy(
 
 
 def test_an_output_that_cannot_be_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    for trial in (
+    for run in (
         lambda out: try_torch.try_torch(output=out),
         lambda out: try_tensorrt.try_tensorrt(tmp_path, output=out),
     ):
         with pytest.raises(UsageError, match="has no ending"):
-            trial([str(tmp_path / "r.txt")])
+            run([str(tmp_path / "r.txt")])
 
 
 def test_what_one_engine_gave_is_kept_and_what_it_raised_is_told() -> None:
@@ -123,6 +126,33 @@ def test_a_reference_has_the_crops_and_what_each_model_says_of_them(tmp_path: Pa
         assert found["crops"].shape == (2, 32, 32, 3)
         assert found["a.onnx"].shape == found["b.onnx"].shape == (2, 4)
         assert not np.allclose(found["a.onnx"], found["b.onnx"])
+
+
+def test_a_reference_of_another_model_is_refused_before_a_plan_is_built(tmp_path: Path) -> None:
+    np.savez(tmp_path / "ref.npz", **{"crops": np.zeros(1), "a.onnx": np.zeros(1)})
+    with pytest.raises(InputError, match=r"has no logits of b\.onnx, but of a\.onnx"):
+        try_tensorrt.Reference.read(tmp_path / "ref.npz", tmp_path / "b.onnx")
+
+
+def test_a_folder_is_timed_to_its_last_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    class CountingRecognizer(Recognizer):
+        def classify_many(self, *arguments: Any, **settings: Any) -> Any:
+            yield from super().classify_many(*arguments, **settings)
+            ended.append(settings)
+
+    monkeypatch.setattr(trial, "Recognizer", CountingRecognizer)
+    clips = [write_clip(tmp_path / f"{number}.mp4", frames=3) for number in range(2)]
+    model, once = write_tiny_model(tmp_path / "m.onnx"), Method(repeats=1, least_s=0, least_iterations=1)
+    with open_engine(model, device="cpu") as engine:
+        found = list(trial.timed_folder(engine, model, clips, once, decoders=0))
+    assert len(found) == 3
+    assert {(settings["segments"], settings["views"]) for settings in ended} == {
+        (25, "ten"),
+        (8, "ten"),
+        (8, "center"),
+    }
 
 
 def test_a_graph_in_the_opset_of_tensorrt_8_gives_the_same_answers(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import importlib
 import sys
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.runtime.engines import Device, DeviceError, open_engine
+from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec, write_tiny_model
@@ -290,3 +292,17 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_alone(
     with open_engine(model, backend="onnxruntime-tensorrt") as engine:
         assert "cannot be written" in engine.notes[0]
     assert build.asked[0][0][1]["trt_engine_cache_enable"] is False
+
+
+@pytest.mark.parametrize("who", ["ours", "the caller's"])
+def test_warnings_of_onnxruntime_are_not_printed_unless_another_program_imported_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    stand_in = "severity = 2\ndef set_default_logger_severity(level):\n    global severity\n    severity = level\n"
+    (tmp_path / "onnxruntime.py").write_text(stand_in)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    if who != "ours":
+        importlib.import_module("onnxruntime")
+    assert import_onnxruntime().severity == (3 if who == "ours" else 2)
+    assert import_onnxruntime().severity == (3 if who == "ours" else 2)
