@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from pptsn.training.data.inputs import SampleLists, labels_of, sample_lists
-from pptsn.training.distillation.teacher import Teacher, open_teacher
+from pptsn.training.distillation.distiller import Distiller, distiller_of
 from pptsn.training.learning.precision import Precision
 from pptsn.training.ranks.agreement import require_alike, require_same
 from pptsn.training.ranks.group import Ranks
@@ -17,24 +17,24 @@ from pptsn.training.recipe import Recipe
 class Basis:
     """Of a training.
 
-    labels: names of the classes.  precision: in which types steps compute.  teacher: None where there is none.
+    labels: names of the classes.  precision: in which types steps compute.  distiller: None without a teacher.
     """
 
     labels: tuple[str, ...]
     samples: SampleLists
     precision: Precision
-    teacher: Teacher | None
+    distiller: Distiller | None
 
     @property
     def teacher_digest(self) -> str:
         """SHA-256 of the teacher's file, in hexadecimal; "" without one."""
-        return self.teacher.digest if self.teacher else ""
+        return self.distiller.digest if self.distiller else ""
 
 
 def basis_of(recipe: Recipe, ranks: Ranks, held: ExitStack) -> Basis:
     """Return what a training by `recipe` stands on; `held` closes it.
 
-    Raises what `Precision`, `labels_of`, `sample_lists` and `open_teacher` raise, and UsageError where ranks were
+    Raises what `Precision`, `labels_of`, `sample_lists` and `distiller_of` raise, and UsageError where ranks were
     started with different recipes, lists or teachers.
     """
     with ranks.together():
@@ -42,10 +42,9 @@ def basis_of(recipe: Recipe, ranks: Ranks, held: ExitStack) -> Basis:
         labels = labels_of(recipe)
         samples = sample_lists(recipe, classes=len(labels))
     require_alike(ranks, recipe, samples.digest())
-    with ranks.together():
-        teacher = open_teacher(recipe, labels, device=ranks.device or recipe.device)
-        if teacher is not None:
-            held.enter_context(teacher)
-    basis = Basis(labels=labels, samples=samples, precision=precision, teacher=teacher)
+    distiller = distiller_of(recipe, labels, samples, ranks)
+    if distiller is not None:
+        held.enter_context(distiller)
+    basis = Basis(labels=labels, samples=samples, precision=precision, distiller=distiller)
     require_same(ranks, {"distillation.teacher": basis.teacher_digest})
     return basis

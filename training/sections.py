@@ -172,6 +172,8 @@ class OptimizerSection(Section):
 class AugmentationSection(Section):
     """What is drawn for the clips of the training list, once for all frames of one.
 
+    draws: so many drawings of each clip's frames, crop, flip and colours come in turn, epoch by epoch; None draws
+    new ones for each epoch.
     mixup_alpha: of Beta(alpha, alpha), 0 for no mixup.  label_smoothing: share spread over all classes.
     crop: multi_scale, as published, or random_resized, with crop_area and crop_ratio, the ranges [lowest, highest]
     of its share of the frame and of its width to its height; None for 0.08 to 1 and 3/4 to 4/3.
@@ -179,6 +181,7 @@ class AugmentationSection(Section):
     be turned, in turns.
     """
 
+    draws: int | None = Field(default=None, ge=1, le=1_000_000)
     mixup_alpha: float = Field(default=0.2, ge=0)
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     crop: Literal["multi_scale", "random_resized"] = MULTI_SCALE
@@ -211,11 +214,14 @@ class DistillationSection(Section):
 
     teacher: a full checkpoint of any depth (`.pdparams`), or a converted model (`.onnx`), of the same classes and
     size of crops.
+    soft_labels: a folder in which the teacher's answers are kept and read again, see `distillation.soft_labels`;
+    with `augmentation.draws` it answers no more once it has seen each drawing.
     temperature: what the logits of both are divided by for this.
     weight, label_weight: of the two parts of the loss.
     """
 
     teacher: Path | None = None
+    soft_labels: Path | None = None
     temperature: float = Field(default=4, gt=0, le=1000)
     weight: float = Field(default=1, gt=0, le=1e6)
     label_weight: float = Field(default=1, ge=0, le=1e6)

@@ -93,7 +93,7 @@ class Trainer:
         self._data_digest = self._samples.digest()
         self._steps = plan_steps(recipe.optimizer, len(self._samples.train), ranks=ranks.count)
         display.line(self._steps.line(recipe.optimizer))
-        for line in basis.teacher.lines(recipe) if basis.teacher else ():
+        for line in basis.distiller.lines() if basis.distiller else ():
             display.line(line)
         labels = [sample.label for sample in self._samples.train]
         self._learner = Learner(
@@ -102,7 +102,7 @@ class Trainer:
             steps=self._steps,
             ranks=ranks,
             precision=basis.precision,
-            teacher=basis.teacher,
+            distiller=basis.distiller,
         )
         self.epoch = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
@@ -256,6 +256,7 @@ class Trainer:
                 losses.append(self._step(writer, bar, own_losses=group, clips=clips))
                 group, clips = [], []
         self._learner.optimizer.drop()  # of a last group that unreadable clips left incomplete
+        self._learner.end_epoch()
         told = loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
         with self._ranks.together():
             if not losses:

@@ -34,6 +34,7 @@ class ClipSettings:
     short_side, crop_size: of the resized frame and of the square crop, in pixels.
     crop, jitter: in training; by default a multi-scale crop, and colours as they are.
     max_unreadable: the share of a list, 0..1, that may be unreadable before loading fails.
+    draws: so many drawings of a clip's frames, crop, flip and colours come in turn; None for a new one each epoch.
     """
 
     num_seg: int = 3
@@ -42,6 +43,7 @@ class ClipSettings:
     crop: ResizedCrop | None = None
     jitter: ColourJitter = field(default_factory=ColourJitter)
     max_unreadable: float = 0.05
+    draws: int | None = None
 
     def __post_init__(self) -> None:
         if self.num_seg < 1:
@@ -51,13 +53,17 @@ class ClipSettings:
         if not 0 <= self.max_unreadable <= 1:
             raise UsageError("max_unreadable", f"expected a share from 0 to 1, got {self.max_unreadable}")
 
+    def draw_of(self, epoch: int) -> int:
+        """Return which drawing `epoch`, from 0, sees."""
+        return epoch if self.draws is None else epoch % self.draws
+
 
 def clip_crops(sample: Sample, *, mode: str, settings: ClipSettings, key: Sequence[int] = (0,)) -> Crops:
     """Return the crops of one clip, (num_seg, crop_size, crop_size, 3) uint8 RGB.
 
     mode: `train` draws frames, crop, flip and colours; `val` takes the centre frames and their centre crops.
-    key: whole numbers (seed, epoch, index in the list) that the random choices follow from, and nothing else does:
-        neither the process that loads the clip nor what was loaded before it.
+    key: whole numbers (seed, drawing, index in the list) that the random choices follow from, and nothing else
+        does: neither the process that loads the clip nor what was loaded before it.
     Raises InputError where the clip cannot be read.
     """
     if mode not in MODES:

@@ -87,6 +87,7 @@ def clip_settings(recipe: Recipe) -> ClipSettings:
         crop=_resized_crop(recipe.augmentation),
         jitter=ColourJitter(**{name: getattr(recipe.augmentation, name) for name in COLOURS}),
         max_unreadable=recipe.data.max_unreadable,
+        draws=recipe.augmentation.draws,
     )
 
 

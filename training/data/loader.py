@@ -165,7 +165,8 @@ class Loader(Closing):
         self, samples: Sequence[Sample], order: npt.NDArray[np.int64], mode: str, epoch: int
     ) -> Iterator[_Loaded]:
         load = _Load(mode, self._settings)
-        jobs = ((samples[index], index, (self._seed, epoch, index)) for index in map(int, order))
+        draw = self._settings.draw_of(epoch)
+        jobs = ((samples[index], index, (self._seed, draw, index)) for index in map(int, order))
         if not self._workers:
             for job in jobs:
                 yield from load(job)

@@ -17,7 +17,6 @@ from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.data.loader import Batch
 from pptsn.training.data.steps import Steps
 from pptsn.training.distillation.distiller import Distiller
-from pptsn.training.distillation.teacher import Teacher
 from pptsn.training.learning.averaging import WeightAverage
 from pptsn.training.learning.losses import class_weights, draw_mix, mixup_cross_entropy
 from pptsn.training.learning.optimizer import RecipeOptimizer, learning_rate
@@ -42,7 +41,7 @@ class Learner:
     counts: (C,) clips of each class in the training list.
     model: a Paddle layer, newly drawn from the recipe's seed.  optimizer, scaler: their state belongs to a
     checkpoint.  iteration: the steps done in all, which a resumed run sets.
-    teacher: of the recipe's distillation, if it has one.
+    distiller: of the recipe's distillation, if it has one.
     average: of the weights, from `begin_average` on, where the recipe asks for it.
     """
 
@@ -54,7 +53,7 @@ class Learner:
         steps: Steps,
         ranks: Ranks,
         precision: Precision,
-        teacher: Teacher | None = None,
+        distiller: Distiller | None = None,
     ) -> None:
         self._recipe, self._ranks, self._precision = recipe, ranks, precision
         self.steps = steps
@@ -76,7 +75,7 @@ class Learner:
         self.scaler = precision.scaler
         asked = recipe.optimizer.class_weights
         self._class_weights = None if asked is None else paddle.to_tensor(class_weights(asked, counts))
-        self._distiller = None if teacher is None else Distiller(recipe.distillation, teacher)
+        self._distiller = distiller
         self.average: WeightAverage | None = None
         self.iteration = 0
         self._epoch = self._number = 0
@@ -131,6 +130,13 @@ class Learner:
         self._epoch, self._number = epoch, 0
         self._train_mode()
         paddle.seed(_seed(*self._ranks.stream(self._recipe.seed, _DROPOUT_STREAM, epoch)))
+        if self._distiller is not None:
+            self._distiller.begin_epoch(epoch)
+
+    def end_epoch(self) -> None:
+        """Keep what the teacher answered in the epoch, where the recipe says so."""
+        if self._distiller is not None:
+            self._distiller.end_epoch()
 
     def _train_mode(self) -> None:
         self.model.train()

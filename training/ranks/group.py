@@ -58,7 +58,11 @@ class Ranks:
         """Return the `value` of each rank, in their order; values are what JSON can say."""
         if self._collectives is None:
             return [value]
-        return [json.loads(text) for text in self._collectives.gather(json.dumps(value).encode())]
+        return [json.loads(text) for text in self.gather_bytes(json.dumps(value).encode())]
+
+    def gather_bytes(self, data: bytes) -> list[bytes]:
+        """Return the `data` of each rank, in their order; its length may differ by rank."""
+        return [data] if self._collectives is None else self._collectives.gather(data)
 
     def first_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Return rank 0's `arrays`; the other ranks give arrays of the same names, shapes and types."""

@@ -1,0 +1,205 @@
+"""Soft labels that are kept: what is read again, made again and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.training.data.dataset import ClipSettings
+from pptsn.training.distillation.soft_labels import SoftLabels, origin
+from pptsn.training.distillation.teacher import Teacher
+from pptsn.training.metrics import read_metrics
+from pptsn.training.network.resnet_vd import PPTSN
+from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.ranks.group import Ranks
+from pptsn.training.recipe import Recipe, parse_recipe
+from pptsn.training.trainer import TrainingResult, train
+from tests.disks import small_disk
+from tests.training.runs import interrupt_in, make_lists, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("narrow")
+
+CLIPS, CLASSES = 5, 3
+LOGITS = np.random.default_rng(1).normal(size=(CLIPS, CLASSES)).astype(np.float32)
+SETTINGS = {"num_seg": 2, "short_side": 36, "crop_size": 32}
+
+
+def _origin(*, teacher: str = "t", clips: str = "l", seed: int = 0, **settings: int) -> dict[str, object]:
+    return origin(teacher=teacher, clips=clips, seed=seed, settings=ClipSettings(**{**SETTINGS, **settings}))
+
+
+def _opened(folder: Path, **of: object) -> SoftLabels:
+    return SoftLabels(folder, _origin(**of), clips=CLIPS, classes=CLASSES, ranks=Ranks())  # type: ignore[arg-type]
+
+
+def _asked(labels: SoftLabels, *batch: int) -> tuple[np.ndarray, list[int]]:
+    """Return the answers for clips, and the places of those that the teacher was asked for."""
+    indices = np.array(batch)
+    asked: list[int] = []
+
+    def ask(rows: np.ndarray) -> np.ndarray:
+        asked.extend(indices[rows])
+        return LOGITS[indices[rows]]
+
+    return labels.answers(indices, ask), asked
+
+
+def _written(folder: Path, *clips: int, draw: int = 0) -> Path:
+    labels = _opened(folder)
+    labels.begin(draw)
+    _asked(labels, *clips)
+    labels.end()
+    return folder / f"soft-labels-{draw:04d}.npz"
+
+
+def test_what_was_answered_is_read_again_and_the_rest_asked_for(tmp_path: Path) -> None:
+    _written(tmp_path / "soft", 0, 3)
+    labels = _opened(tmp_path / "soft")
+    labels.begin(0)
+    answers, asked = _asked(labels, 3, 1, 0)
+    assert np.array_equal(answers, LOGITS[[3, 1, 0]])
+    assert asked == [1]
+    labels.end()
+    labels.begin(0)
+    assert _asked(labels, 1, 3)[1] == []
+    labels.begin(1)  # other crops
+    assert _asked(labels, 3, 1)[1] == [3, 1]
+
+
+@pytest.mark.parametrize("of", [{"teacher": "u"}, {"clips": "m"}, {"seed": 1}, {"crop_size": 24}, {"num_seg": 3}])
+def test_those_of_another_training_are_refused_by_what_differs(tmp_path: Path, of: dict[str, object]) -> None:
+    path = _written(tmp_path / "soft", 0)
+    named = {"clips": "training list"}.get(*of, *of)  # type: ignore[call-overload]
+    message = rf"^{path}: holds soft labels that differ from this training in {named}; choose another"
+    with pytest.raises(UsageError, match=message):
+        _opened(tmp_path / "soft", **of)
+
+
+@pytest.mark.parametrize("settings", [{"max_unreadable": 1}, {"draws": 4}])
+def test_what_makes_no_other_crops_makes_no_other_soft_labels(tmp_path: Path, settings: dict[str, object]) -> None:
+    _written(tmp_path / "soft", 0)
+    assert _opened(tmp_path / "soft", **settings).line(None).endswith("a file for each epoch; 1 there")
+
+
+def test_cut_anywhere_they_are_told_and_made_again(tmp_path: Path) -> None:
+    path = _written(tmp_path / "soft", 0, 1, 2, 3, 4)
+    whole = path.read_bytes()
+    for length in (0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        labels = _opened(tmp_path / "soft")
+        assert labels.line(3).endswith("each of 3 drawings of crops; 0 there, 1 damaged, to be made again")
+        labels.begin(0)
+        assert _asked(labels, 2)[1] == [2]
+    labels.end()
+    assert _opened(tmp_path / "soft").line(3).endswith("; 1 there")
+
+
+def test_a_changed_byte_of_them_is_found(tmp_path: Path) -> None:
+    path = _written(tmp_path / "soft", 0, 1, 2, 3, 4)
+    content = bytearray(path.read_bytes())
+    content[content.find(LOGITS[2].tobytes())] ^= 1
+    path.write_bytes(content)
+    labels = _opened(tmp_path / "soft")
+    labels.begin(0)
+    assert _asked(labels, 2)[1] == [2]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "soft").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        _opened(tmp_path / "soft")
+
+
+def test_a_full_disk_is_a_line_and_leaves_no_folder(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=64) as disk:
+        labels = SoftLabels(disk / "soft", _origin(), clips=50_000, classes=3, ranks=Ranks())
+        labels.begin(0)
+        _asked(labels, 1)
+        with pytest.raises(InputError, match=r"0000\.npz: cannot be written \(No space left on device\)"):
+            labels.end()
+        assert list(disk.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_lists(tmp_path_factory.mktemp("lists"), val=1)
+    save_weights(state_of(PPTSN(18, 3)), folder / "teacher.pdparams")
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
+        yield
+
+
+def _distilled(lists: Path, **options: object) -> Recipe:
+    """Three epochs of two steps, of which the third sees the crops of the first."""
+    content = tiny_recipe(lists).model_dump()
+    content["augmentation"]["draws"] = 2
+    content["distillation"] = {"teacher": str(lists / "teacher.pdparams"), **options}
+    return parse_recipe(content, source="the test's recipe")
+
+
+@pytest.fixture(scope="module")
+def kept(lists: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    """A run that keeps its soft labels."""
+    folder = tmp_path_factory.mktemp("kept")
+    return train(_distilled(lists, soft_labels=str(folder / "soft")), folder / "run")
+
+
+def _losses(result: TrainingResult) -> list[float]:
+    records = read_metrics(result.last_weights.parent / "metrics.jsonl")
+    return [record["soft_loss"] for record in records if record["kind"] == "iteration"]
+
+
+def _digest(result: TrainingResult) -> str:
+    return weights_digest(read_checkpoint(result.last_weights).arrays)
+
+
+def test_kept_soft_labels_give_the_losses_of_live_ones(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: TrainingResult
+) -> None:
+    answer, seen = Teacher.logits, []
+
+    def counted(self: Teacher, crops: np.ndarray) -> np.ndarray:
+        seen.append(len(crops))
+        return answer(self, crops)
+
+    monkeypatch.setattr(Teacher, "logits", counted)
+    live = train(_distilled(lists), tmp_path / "live")
+    assert sum(seen) == 3 * 8
+    assert _losses(kept) == pytest.approx(_losses(live), abs=1e-5)
+    seen.clear()
+    soft = kept.last_weights.parent.parent / "soft"
+    again = train(_distilled(lists, soft_labels=str(soft)), tmp_path / "again")
+    assert seen == []
+    assert _losses(again) == pytest.approx(_losses(live), abs=1e-5)
+    assert sorted(path.name for path in soft.iterdir()) == ["soft-labels-0000.npz", "soft-labels-0001.npz"]
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(2, 1), pytest.param(1, 1, marks=pytest.mark.slow)])
+def test_an_interrupted_run_goes_on_to_the_weights_of_the_undisturbed(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: TrainingResult, epoch: int, step: int
+) -> None:
+    recipe = _distilled(lists, soft_labels=str(tmp_path / "soft"))
+    with monkeypatch.context() as patch:
+        interrupt_in(patch, epoch=epoch, step=step)
+        with pytest.raises(PptsnError, match="go on with --resume"):
+            train(recipe, tmp_path / "run")
+    assert _digest(train(recipe, tmp_path / "run", resume=True)) == _digest(kept)
+
+
+def test_those_of_other_crops_are_refused_before_a_folder_is_made(
+    lists: Path, tmp_path: Path, kept: TrainingResult
+) -> None:
+    content = _distilled(lists, soft_labels=str(kept.last_weights.parent.parent / "soft")).model_dump()
+    content["augmentation"]["hue"] = 0.1
+    with pytest.raises(UsageError, match="differ from this training in colours"):
+        train(parse_recipe(content, source="the test's recipe"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
