@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -72,14 +73,14 @@ def write_clip(
     return path
 
 
-def copy_packets(path: Path, copy: av.container.OutputContainer) -> None:
-    """Write the packets of the video of `path` into an open file."""
+def copy_packets(path: Path, copy: av.container.OutputContainer, *, first: int = 0) -> None:
+    """Write the packets of the video of `path`, from number `first` on, into an open file."""
     with av.open(str(path)) as source:
         stream = copy.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(source.streams.video[0]):
-            if packet.dts is not None:
-                packet.stream = stream
-                copy.mux(packet)
+        packets = (packet for packet in source.demux(source.streams.video[0]) if packet.size)
+        for packet in itertools.islice(packets, first, None):
+            packet.stream = stream
+            copy.mux(packet)
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,13 @@ class _Pipe:
     """All that a muxer finds of a pipe."""
 
     write: Callable[[bytes], int]
+
+
+def without_first(path: Path, target: Path, count: int) -> Path:
+    """Write the video packets of `path` but for the first `count` into another file."""
+    with av.open(str(target), "w") as copy:
+        copy_packets(path, copy, first=count)
+    return target
 
 
 def write_into_pipe(path: Path, target: Path, container_format: str) -> Path:

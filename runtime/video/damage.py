@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import InputError
+
+if TYPE_CHECKING:
+    import av
+    from av.packet import Packet
+    from av.video.stream import VideoStream
 
 # Decoders that mark a picture in which they had to make something up, and no other: found by damaging clips of
 # every codec that can be written here, and by none being marked in those of users that are whole.
@@ -14,6 +20,11 @@ MARKS_DAMAGE = frozenset(
 )
 # These mark every picture of many files that are whole; to them, all means none.
 _MARK_ALL = frozenset({"vc1", "wmv2", "wmv3"})
+# Decoders that draw on grey what builds on a picture that never came, and do not mark it; others show nothing
+# before a key frame.  Found by leaving out the first packets of clips of every codec that can be written here.
+_GO_ON_WITHOUT_KEY = frozenset({"flv", "h261", "h263", "mpeg4", "msmpeg4", "msmpeg4v2", "wmv1", "wmv2"})
+# Of a stream that never comes to a key frame no more are remembered.
+_MOST_TIMES = 100_000
 # From this share on, of the frames decoded and of those sampled, an answer would be one about nothing.
 _NEARLY_ALL = 0.9
 
@@ -21,6 +32,11 @@ _NEARLY_ALL = 0.9
 def marks_all(codec: str) -> bool:
     """Return whether a decoder marks whole pictures as damaged, so that all being marked means nothing."""
     return codec in _MARK_ALL
+
+
+def goes_on_without_key(codec: str) -> bool:
+    """Return whether a decoder shows what builds on a picture that it never had, and calls it whole."""
+    return codec in _GO_ON_WITHOUT_KEY
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,54 @@ class Damage:
             and self.damaged >= max(1, _NEARLY_ALL * self.decoded)
             and self.sampled_damaged >= max(1, _NEARLY_ALL * self.sampled)
         )
+
+
+class Beginning:
+    """Looks for what a video lacks before its first key frame.  For use by one thread.
+
+    codec: FFmpeg's name of the decoder.  tick_s: of the times of its packets and frames, in seconds.
+    missing: frames that are due before the first one that came; missing_s: how long they are.
+    sent: packets until a frame came.
+    """
+
+    def __init__(self, codec: str, tick_s: float) -> None:
+        self._tick_s = tick_s
+        self.missing, self.missing_s, self.sent = 0, 0.0, 0
+        self._times: set[int] = set()
+        self._came = False
+        self._lacks_key = goes_on_without_key(codec)
+
+    def send(self, packet: Packet[VideoStream] | None) -> None:
+        """Take a packet that the decoder is about to get, or None for the end."""
+        if self._came or packet is None:
+            return
+        self.sent += 1
+        if packet.pts is not None and not packet.is_discard and len(self._times) < _MOST_TIMES:
+            self._times.add(packet.pts)
+
+    def is_whole(self, frame: av.VideoFrame, *, lost: int) -> bool:
+        """Return whether `frame`, the next one that came, hangs on none that is missing, as far as known.
+
+        lost: packets so far that could not be decoded, which are counted by who asks.
+        """
+        if not self._came:
+            self._came = True
+            self._compare(frame.pts, lost)
+        self._lacks_key &= not frame.key_frame
+        return not self._lacks_key
+
+    def _compare(self, first: int | None, lost: int) -> None:
+        before = [] if first is None else [time for time in self._times if time < first]
+        if first is not None and len(before) > lost:
+            self.missing, self.missing_s = len(before) - lost, (first - min(before)) * self._tick_s
+        self._times.clear()
+
+    def told(self) -> str:
+        """Return what is missing in words; "" where nothing is."""
+        if not self.missing:
+            return ""
+        which = "first frame" if self.missing == 1 else f"first {self.missing} frames"
+        return f"its {which} ({self.missing_s:.2f} s) did not come out: a picture that they build on is missing"
 
 
 def require_sound(source: str | Path, damage: Damage) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY, beat
+from pptsn.runtime.video.names import number_of
 from pptsn.runtime.video.wholeness.look import UNFINISHED, lacks_its_index
 
 # What PyAV, OpenCV and NumPy raise for a file that they cannot make frames of.  Mistakes in the program itself
@@ -76,8 +77,7 @@ def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: st
     if type(failure).__name__ in _UNSUPPORTED:
         cause = "uses what this FFmpeg does not decode"
         return InputError(path, cause, "convert it to H.264")
-    packets = "1 packet" if lost == 1 else f"{lost} packets"
-    return InputError(path, f"holds no frame that can be decoded ({packets} failed)", _CHECK)
+    return InputError(path, f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed)", _CHECK)
 
 
 def ends_before_a_frame(shortfall: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ _NO_PICTURE_BYTES = 8
 # Where this is so, a packet more or less is no frame more or less: one may hold a field, or nothing to be shown.
 _TIMES_MISSING, _TIMES_REPEAT = "presentation times are missing", "presentation times repeat"
 _NO_KEY_FIRST, _LEADS = "it does not begin with a key frame", "it begins with frames shown before its key frame"
-_NO_PROMISE = frozenset({_TIMES_MISSING, _TIMES_REPEAT, _NO_KEY_FIRST, _LEADS})
+_NO_PROMISE = frozenset({_TIMES_MISSING, _TIMES_REPEAT})
 # Formats of bare pictures, whose times FFmpeg makes up.
 _NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
 _CHANGES = ("new_extradata", "param_change")

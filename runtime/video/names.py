@@ -53,4 +53,9 @@ def some_of(names: Sequence[str], *, of: int | None = None) -> str:
 
 def counted(number: int, thing: str) -> str:
     """Return the beginning of a sentence about so many things: `1 clip is`, `2 clips are`."""
-    return f"1 {thing} is" if number == 1 else f"{number} {thing}s are"
+    return f"{number_of(number, thing)} {'is' if number == 1 else 'are'}"
+
+
+def number_of(number: int, thing: str) -> str:
+    """Return so many things in words: `1 clip`, `2 clips`."""
+    return f"1 {thing}" if number == 1 else f"{number} {thing}s"

@@ -16,6 +16,7 @@ from pptsn.runtime.video.damage import MARKS_DAMAGE, Damage, marks_all
 from pptsn.runtime.video.faults import frameless, input_errors_only
 from pptsn.runtime.video.frame import Choose, Restart, Transform, VideoFrame, gathered
 from pptsn.runtime.video.index import FrameIndex, build_index
+from pptsn.runtime.video.names import number_of
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
 from pptsn.runtime.video.sequential import Findings, decode_all, pick_frames
@@ -69,7 +70,7 @@ class VideoReader(Closing):
     def damage(self) -> Damage:
         """How much is known to have come out damaged."""
         found = self._findings or Findings()
-        absent = found.lost + self._unmade
+        absent = found.lost + self._absent
         return Damage(
             decoded=found.frames + absent,
             damaged=found.damaged + absent,
@@ -89,14 +90,15 @@ class VideoReader(Closing):
     def warnings(self) -> list[str]:
         """What is wrong with the file though it can be used, as far as known; one phrase each."""
         found = self._findings or Findings()
-        packets = found.frames + found.lost + self._unmade
+        packets = found.frames + found.lost + self._absent
         cut_short = found.cut_short or self._index.cut_short
         early = f"the file ends early{f': {self._index.shortfall}' if self._index.shortfall else ''}"
         taken = f", {found.taken_damaged} of the {found.taken} sampled" if found.taken else ""
         warnings = {
-            f"{found.lost} of {_counted(packets, 'packet')} could not be decoded": found.lost,
-            f"{self._unmade} of {_counted(packets, 'frame')} did not come out": self._unmade,
-            f"{found.damaged} of {_counted(found.frames, 'frame')} came out damaged{taken}": found.damaged,
+            f"{found.lost} of {number_of(packets, 'packet')} could not be decoded": found.lost,
+            f"{self._unmade} of {number_of(packets, 'frame')} did not come out": self._unmade,
+            found.late_start: found.missing,
+            f"{found.damaged} of {number_of(found.frames, 'frame')} came out damaged{taken}": found.damaged,
             f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
             "the picture size changes on the way": len(found.sizes) > 1,
             self._index.clock: self._index.clock,
@@ -106,11 +108,18 @@ class VideoReader(Closing):
 
     @property
     def _unmade(self) -> int:
-        """How many frames a decoder dropped without a word; known where all was decoded and packets are frames."""
+        """How many frames a decoder dropped without a word, but for those at the beginning.
+
+        Known where all was decoded and packets are frames.
+        """
         found, promised = self._findings, self._index.promised
         if found is None or promised is None or found.frames != self._count or found.interlaced:
             return 0
-        return max(0, promised - found.frames - found.lost)
+        return max(0, promised - found.frames - found.lost - found.missing)
+
+    @property
+    def _absent(self) -> int:
+        return self._unmade + (self._findings.missing if self._findings else 0)
 
     def frame_count(self) -> int:
         """Return the number of frames; decodes the file once where its index cannot be trusted."""
@@ -261,7 +270,7 @@ class VideoReader(Closing):
         """Raise InputError where a decode from the start ended before one of the `wanted` frames."""
         if self._count is None or max(wanted, default=-1) < self._count:
             return
-        there = f"{_counted(self._known_count(), 'frame')} that can be decoded"
+        there = f"{number_of(self._known_count(), 'frame')} that can be decoded"
         cause = f"holds {there}, frame {max(wanted)} was asked for"
         raise InputError(self.path, cause, "sample it by its true number of frames")
 
@@ -290,7 +299,3 @@ class VideoReader(Closing):
 
 def _exhaust(frames: Iterator[VideoFrame]) -> None:
     deque(frames, maxlen=0)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

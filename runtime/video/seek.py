@@ -19,6 +19,7 @@ import av.error
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.stages import DECODE, DEMUX, stage
 from pptsn.runtime.video.container import OpenVideo, open_container
+from pptsn.runtime.video.damage import goes_on_without_key
 from pptsn.runtime.video.faults import check_stop
 from pptsn.runtime.video.frame import Transform, VideoFrame
 from pptsn.runtime.video.index import FrameIndex, video_packets
@@ -118,6 +119,7 @@ class RunDecoder:
         self._size = (video.codec.width, video.codec.height)
         self._depth = getattr(video.codec, "reorder_depth", None)
         self._skips = video.codec.name in _SKIPS_NONREF
+        self._goes_on = goes_on_without_key(video.codec.name)
         self._fresh = True
 
     def close(self) -> None:
@@ -138,6 +140,8 @@ class RunDecoder:
         for frame in self._decoded(run):
             if latest is None and frame.pts is not None and frame.pts < begin:
                 continue  # shown before the key frame, and incomplete without the one before it
+            if latest is None and self._goes_on and not frame.key_frame:
+                raise IndexSurpriseError(f"the frame at {frame.pts} is no key frame")
             position = self._checked(frame)
             rank = int(self._index.ranks[position])
             self._check_order(rank, latest)

@@ -12,6 +12,7 @@ import av.error
 
 from pptsn.runtime.base.stages import DECODE, DEMUX, stage
 from pptsn.runtime.video.container import OpenVideo, open_container
+from pptsn.runtime.video.damage import Beginning
 from pptsn.runtime.video.faults import check_stop
 from pptsn.runtime.video.frame import Transform, VideoFrame
 from pptsn.runtime.video.index import video_packets
@@ -28,7 +29,9 @@ class Findings:
     """What a sequential decode met on its way.
 
     frames: that came out, of which damaged: so many are; taken, taken_damaged: the same of those that were wanted.
+    newest_damaged: whether the newest frame is.
     lost: packets that could not be decoded; failure: what the decoder said of the last of them.
+    missing: frames before the first one that did not come out; late_start: the same in words, "" for none.
     interlaced: frames made of two fields each.  cut_short: what ended the file early; empty where nothing did.
     """
 
@@ -36,8 +39,11 @@ class Findings:
     damaged: int = 0
     taken: int = 0
     taken_damaged: int = 0
+    newest_damaged: bool = False
     lost: int = 0
     failure: Exception | None = None
+    missing: int = 0
+    late_start: str = ""
     interlaced: int = 0
     cut_short: str = ""
     sizes: set[tuple[int, int]] = field(default_factory=set)
@@ -50,16 +56,20 @@ def decode_all(
 
     Raises StoppedError before the first packet for which `stop` is found set.
     """
+    beginning = Beginning(video.codec.name, float(video.stream.time_base or 0))
     try:
         for packet in video_packets(video):
             check_stop(stop)
-            yield from _decode(video, packet, findings)
+            yield from _decode(video, packet, beginning, findings)
     except (av.error.FFmpegError, OSError) as error:
         findings.cut_short = str(getattr(error, "strerror", None) or error)
-    yield from _decode(video, None, findings)
+    yield from _decode(video, None, beginning, findings)
 
 
-def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Findings) -> Iterator[av.VideoFrame]:
+def _decode(
+    video: OpenVideo, packet: Packet[VideoStream] | None, beginning: Beginning, findings: Findings
+) -> Iterator[av.VideoFrame]:
+    beginning.send(packet)
     try:
         with stage(DECODE):
             frames = video.codec.decode(packet)
@@ -70,7 +80,10 @@ def _decode(video: OpenVideo, packet: Packet[VideoStream] | None, findings: Find
         return
     for frame in frames:
         findings.frames += 1
-        findings.damaged += frame.is_corrupt
+        is_whole = beginning.is_whole(frame, lost=findings.lost)
+        findings.missing, findings.late_start = beginning.missing, beginning.told()
+        findings.newest_damaged = frame.is_corrupt or not is_whole
+        findings.damaged += findings.newest_damaged
         findings.interlaced += frame.interlaced_frame
         findings.sizes.add((frame.width, frame.height))
         yield frame
@@ -100,7 +113,7 @@ def pick_frames(
             pictures.saw(frame)
             if index in wanted:
                 findings.taken += 1
-                findings.taken_damaged += frame.is_corrupt
+                findings.taken_damaged += findings.newest_damaged
                 yield pictures.make(frame, index)
             if index >= last and not whole:
                 break

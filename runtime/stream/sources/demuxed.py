@@ -19,9 +19,11 @@ from pptsn.runtime.stream.sources.clock import DEFAULT_FPS, FrameClock
 from pptsn.runtime.stream.sources.decoders import IN_SOFTWARE, Decoding
 from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo, encrypted, is_encrypted
+from pptsn.runtime.video.damage import Beginning
 from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import ends_before_a_frame, frameless
 from pptsn.runtime.video.formats import options_for_decoders
+from pptsn.runtime.video.names import number_of
 from pptsn.runtime.video.wholeness.look import Content
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class DemuxedSource(OpenSource):
         self._tell(decoding.note_of(video))
         self._tell(video.note)
         self._extent = Extent(video)
+        self._beginning = Beginning(video.codec.name, float(video.stream.time_base or 0))
         self._failure: Exception | None = None
         self.live = live
         self.codec = video.codec.name
@@ -155,6 +158,7 @@ class DemuxedSource(OpenSource):
             raise failure(self._kind, self._uri, TimeoutError(), timeout_s=self._timeout_s)
 
     def _decoded(self, packet: Packet[VideoStream] | None, arrived_s: float) -> Iterator[Captured]:
+        self._beginning.send(packet)
         try:
             frames = self._video.codec.decode(packet)
         except (av.error.FFmpegError, OSError) as error:
@@ -165,7 +169,11 @@ class DemuxedSource(OpenSource):
             self._frames += 1
             if self._frames == 1 and not self.notes:
                 self._tell(self._decoding.note_of_frame(frame))
-            yield Captured(frame, self._clock.time_s(self._stated_s(frame), arrived_s), arrived_s)
+            is_whole = self._beginning.is_whole(frame, lost=self.decode_errors)
+            if self._frames == 1:
+                self._tell(self._beginning.told())
+            time_s = self._clock.time_s(self._stated_s(frame), arrived_s)
+            yield Captured(frame, time_s, arrived_s, damaged=not is_whole)
 
     def _tell(self, note: str) -> None:
         self.notes += (note,) if note else ()
@@ -180,12 +188,13 @@ class DemuxedSource(OpenSource):
     def _frameless(self) -> InputError:
         file = self._kind.file_of(self._uri)
         shortfall = "" if self.live else self._extent.shortfall()
+        lost = max(self.decode_errors, self._beginning.sent)
         if file is not None:
-            return frameless(file, lost=self.decode_errors, failure=self._failure, shortfall=shortfall)
+            return frameless(file, lost=lost, failure=self._failure, shortfall=shortfall)
         if shortfall:
             return InputError(self._uri.display, *ends_before_a_frame(shortfall))
-        if self.decode_errors:
-            cause = f"holds no frame that can be decoded ({self.decode_errors} packets failed)"
+        if lost:
+            cause = f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed)"
         else:
             cause = "ended without a frame" if self.live else "holds no frame"
         return InputError(self._uri.display, cause, "check that it is a whole video")

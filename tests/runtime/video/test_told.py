@@ -22,6 +22,7 @@ from tests.clips import (
     packet_places,
     picture,
     turn_by_message,
+    without_first,
     write_clip,
     write_into_pipe,
 )
@@ -83,6 +84,29 @@ def test_frames_that_a_decoder_drops_without_a_word_are_counted(percent: int, tm
             int(number) for number in re.findall(r"(\d+) of \d+ (?:frames|packets)", "; ".join(video.warnings))
         ]
     assert sum(told) > 0.5 * (_FRAMES - made), told
+
+
+@pytest.mark.parametrize("first", [0, 1, 7, 11, 12, 29, 36])
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "a.ts"), ("mpeg2video", "a.mkv"), ("mpeg4", "a.mp4")])
+def test_a_beginning_without_a_key_frame_is_told(codec: str, name: str, first: int, tmp_path: Path) -> None:
+    options = {"g": "12", "bf": "0", "sc_threshold": "0"}
+    whole = write_clip(tmp_path / "whole.nut", frames=_FRAMES, codec=codec, options=options)
+    told, missing = _told(without_first(whole, tmp_path / name, first)), -first % 12
+    if not missing:
+        assert told == ""
+    elif codec == "mpeg4":  # which goes on without
+        assert told.startswith(f"{missing} of {_FRAMES - first} frames came out damaged")
+    else:
+        which = "first frame" if missing == 1 else f"first {missing} frames"
+        length_s = f"{missing / 25:.2f}"
+        assert told == f"its {which} ({length_s} s) did not come out: a picture that they build on is missing"
+
+
+def test_a_video_without_any_key_frame_is_damaged_throughout(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.nut", frames=_FRAMES, codec="mpeg4", options={"g": "100", "bf": "0"})
+    told = _told(without_first(whole, tmp_path / "a.mp4", 1))
+    assert told.startswith("error: ")
+    assert "39 of 39 frames are damaged, 20 of the 20 sampled" in told
 
 
 def test_what_a_codec_calls_damaged_throughout_is_believed_of_all_but_a_few(

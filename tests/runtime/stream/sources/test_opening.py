@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from tests.clips import cut_file, damage_packets, decode_plainly, picture, write_clip, write_joined, write_sound
+from tests.clips import (
+    cut_file,
+    damage_packets,
+    decode_plainly,
+    picture,
+    without_first,
+    write_clip,
+    write_joined,
+    write_sound,
+)
 from tests.runtime.stream.sources.looking import all_frames, frames_and_error, opened, times
 
 
@@ -74,6 +83,22 @@ def test_decoding_goes_on_after_damaged_packets_and_counts_them(tmp_path: Path):
         assert source.decode_errors == 2
     assert len(frames) == 46
     assert max(times(frames)) == pytest.approx(47 / 25, abs=0.001)
+
+
+@pytest.mark.parametrize("first", [0, 1, 7, 12, 29])
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "a.ts"), ("mpeg4", "a.mp4")])
+def test_a_beginning_without_a_key_frame_is_told(codec: str, name: str, first: int, tmp_path: Path):
+    whole = write_clip(
+        tmp_path / "whole.nut", frames=40, codec=codec, options={"g": "12", "bf": "0", "sc_threshold": "0"}
+    )
+    missing = -first % 12
+    with opened(without_first(whole, tmp_path / name, first)) as source:
+        frames = list(source.frames())
+        told = "".join(source.notes)
+    made_up = missing if codec == "mpeg4" else 0  # it goes on without
+    assert [frame.is_damaged for frame in frames[: made_up + 1]] == [True] * made_up + [False]
+    assert told.startswith("its first ") == (missing > 0 and not made_up)
+    assert len(frames) == 40 - first - (0 if made_up else missing)
 
 
 def test_a_file_that_is_cut_off_gives_what_there_is(tmp_path: Path):
