@@ -152,6 +152,18 @@ def turn_by_message(path: Path) -> Path:
     return path
 
 
+def show_by_edit_list(path: Path, *, first: int, frames: int) -> Path:
+    """Let the edit list of an MP4 clip, 25 frames a second, show `frames` frames from number `first` on."""
+    with av.open(str(path)) as container:
+        ticks = container.streams.video[0].time_base.denominator
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 12
+    begin = struct.unpack_from(">i", data, at + 4)[0] + first * ticks // 25
+    struct.pack_into(">Ii", data, at, frames * 1000 // 25, begin)
+    path.write_bytes(data)
+    return path
+
+
 def packet_places(path: Path) -> list[tuple[int, int]]:
     """Return (offset, size) in the file of each packet of the video stream."""
     with av.open(str(path)) as container:

@@ -74,7 +74,7 @@ class Beginning:
 
     codec: FFmpeg's name of the decoder.  tick_s: of the times of its packets and frames, in seconds.
     missing: frames that are due before the first one that came; missing_s: how long they are.
-    sent: packets until a frame came.
+    sent: packets to be shown until a frame came.
     """
 
     def __init__(self, codec: str, tick_s: float) -> None:
@@ -86,10 +86,10 @@ class Beginning:
 
     def send(self, packet: Packet[VideoStream] | None) -> None:
         """Take a packet that the decoder is about to get, or None for the end."""
-        if self._came or packet is None:
+        if self._came or packet is None or packet.is_discard:
             return
         self.sent += 1
-        if packet.pts is not None and not packet.is_discard and len(self._times) < _MOST_TIMES:
+        if packet.pts is not None and len(self._times) < _MOST_TIMES:
             self._times.add(packet.pts)
 
     def is_whole(self, frame: av.VideoFrame, *, lost: int) -> bool:

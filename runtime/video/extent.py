@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.container import OpenVideo
+from pptsn.runtime.video.names import number_of
 from pptsn.runtime.video.wholeness.look import MP4, is_cut_off
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _INSIDE_A_PACKET, _A_PART_IS_MISSING = "inside a packet", "its last part is miss
 # What FFmpeg writes for a length that it fills in at the end, which it cannot do in a pipe: in an AVI's frames,
 # and in an IVF's ticks.
 _AVI_TO_FILL_IN, _IVF_TO_FILL_IN = 1 << 30, 0xFFFFFFFF
+# An edit list is worth a word from this share of the frames on; to cut a little off is what it is for.
+_HIDES_NEARLY_ALL = 0.9
 # What is shorter shows better as a number of frames.
 _TOLD_IN_SECONDS_S = 0.1
 
@@ -34,7 +37,7 @@ class Extent:
 
     def __init__(self, video: OpenVideo) -> None:
         self._video = video
-        self._packets = self._shown = 0
+        self._packets = self._shown = self._discarded = 0
         self._first: int | None = None
         self._last: int | None = None
         self._last_duration = 0
@@ -52,6 +55,7 @@ class Extent:
         """Take a packet of the video stream."""
         self._packets += 1
         self._partial = packet.is_corrupt
+        self._discarded += packet.is_discard
         pts = packet.pts
         if pts is None or packet.is_discard:
             return
@@ -95,6 +99,15 @@ class Extent:
     def _tolerated_if_cut(self) -> float:
         """Ticks; a gap between frames makes the mean step no measure of what is missing after it."""
         return _TOLERATED_FRAMES_IF_CUT * min(self._last_duration or self._mean_step, self._mean_step)
+
+    def hidden(self) -> str:
+        """Return how many frames an edit list hides, in words; "" where it leaves more than a few."""
+        listed = self._video.stream.frames if self._video.container.format.name == MP4 else 0
+        # What no frame that is shown builds on FFmpeg leaves out of its own table.
+        hidden = listed - _listed_packets(self._video, at_least=0) + self._discarded if listed else 0
+        if not hidden or hidden < _HIDES_NEARLY_ALL * listed:
+            return ""
+        return f"its edit list hides {hidden} of {number_of(listed, 'frame')}"
 
     def shortfall(self) -> str:
         """Return how much shorter the file is than it says, in words; "" where it is all there."""

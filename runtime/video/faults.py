@@ -59,14 +59,17 @@ def input_errors_only(path: Path, cause: str = "cannot be decoded", remedy: str 
         raise InputError(path, f"{cause} ({_reason(error)})", remedy) from error
 
 
-def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: str) -> InputError:
+def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: str, hidden: str = "") -> InputError:
     """Return the error for a file that gave no frame.
 
     lost: packets that could not be decoded; failure: what the decoder said of the last of them.
     shortfall: how much shorter the file is than it says, in words; "" where it is all there.
+    hidden: how many frames an edit list hides, in words; "" for none.
     """
     if shortfall:
         return InputError(path, *ends_before_a_frame(shortfall))
+    if hidden and not lost:
+        return InputError(path, *all_hidden(hidden))
     if lacks_its_index(path):
         return InputError(path, *UNFINISHED)
     if not lost:
@@ -78,6 +81,11 @@ def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: st
         cause = "uses what this FFmpeg does not decode"
         return InputError(path, cause, "convert it to H.264")
     return InputError(path, f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed)", _CHECK)
+
+
+def all_hidden(hidden: str) -> tuple[str, str]:
+    """Return what is wrong with a video whose edit list leaves nothing to show, and the remedy."""
+    return hidden, "copy it without the list (`ffmpeg -ignore_editlist 1 -i FILE -c copy COPY`)"
 
 
 def ends_before_a_frame(shortfall: str) -> tuple[str, str]:

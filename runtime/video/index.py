@@ -56,6 +56,7 @@ class FrameIndex:
     distrust: why frames must not be looked up here; empty where they may.
     cut_short: what ended the file early; empty where nothing did.
     shortfall: how much shorter it is than it says, in words; empty where it is all there.
+    hidden: how many frames an edit list hides, in words; empty where it leaves more than a few.
     promised: how many frames its packets promise, or None where they do not say.
     encrypted: how many of its packets are.
     duration_s: from the beginning of the first frame to the end of the last; None where there are no timestamps.
@@ -71,6 +72,7 @@ class FrameIndex:
     distrust: str
     cut_short: str
     shortfall: str = ""
+    hidden: str = ""
     promised: int | None = None
     encrypted: int = 0
     duration_s: float | None = None
@@ -256,6 +258,7 @@ def _index_of(
         distrust=distrust,
         cut_short=cut_short,
         shortfall=extent.shortfall(),
+        hidden=extent.hidden(),
         promised=None if distrust in _NO_PROMISE or container.flags & _NO_TIMESTAMPS else survey.pictures,
         encrypted=survey.encrypted,
         duration_s=None if container.flags & _NO_TIMESTAMPS else clock.duration_s or extent.duration_s,

@@ -101,6 +101,7 @@ class VideoReader(Closing):
             f"{found.damaged} of {number_of(found.frames, 'frame')} came out damaged{taken}": found.damaged,
             f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
             "the picture size changes on the way": len(found.sizes) > 1,
+            self._index.hidden: self._index.hidden,
             self._index.clock: self._index.clock,
             self._choice: self._choice,
         }
@@ -293,6 +294,7 @@ class VideoReader(Closing):
                 lost=found.lost or self._unmade,
                 failure=found.failure,
                 shortfall=self._index.shortfall,
+                hidden=self._index.hidden,
             )
         return self._count
 

@@ -21,7 +21,7 @@ from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo, encrypted, is_encrypted
 from pptsn.runtime.video.damage import Beginning
 from pptsn.runtime.video.extent import Extent
-from pptsn.runtime.video.faults import ends_before_a_frame, frameless
+from pptsn.runtime.video.faults import all_hidden, ends_before_a_frame, frameless
 from pptsn.runtime.video.formats import options_for_decoders
 from pptsn.runtime.video.names import number_of
 from pptsn.runtime.video.wholeness.look import Content
@@ -101,6 +101,7 @@ class DemuxedSource(OpenSource):
         yield from self._decoded(None, arrived_s)
         shortfall = "" if self.live else self._extent.shortfall()
         self._tell(f"the file ends early: {shortfall}" if shortfall else "")
+        self._tell(self._hidden if self._frames else "")
         if trouble is None and not self._frames:
             trouble = self._frameless()
         trouble = self._reported() or trouble
@@ -185,14 +186,20 @@ class DemuxedSource(OpenSource):
             return None
         return float(frame.pts * time_base)
 
+    @property
+    def _hidden(self) -> str:
+        return "" if self.live else self._extent.hidden()
+
     def _frameless(self) -> InputError:
         file = self._kind.file_of(self._uri)
         shortfall = "" if self.live else self._extent.shortfall()
         lost = max(self.decode_errors, self._beginning.sent)
         if file is not None:
-            return frameless(file, lost=lost, failure=self._failure, shortfall=shortfall)
+            return frameless(file, lost=lost, failure=self._failure, shortfall=shortfall, hidden=self._hidden)
         if shortfall:
             return InputError(self._uri.display, *ends_before_a_frame(shortfall))
+        if self._hidden and not lost:
+            return InputError(self._uri.display, *all_hidden(self._hidden))
         if lost:
             cause = f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed)"
         else:

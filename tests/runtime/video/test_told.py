@@ -21,6 +21,7 @@ from tests.clips import (
     decode_plainly,
     packet_places,
     picture,
+    show_by_edit_list,
     turn_by_message,
     without_first,
     write_clip,
@@ -107,6 +108,19 @@ def test_a_video_without_any_key_frame_is_damaged_throughout(tmp_path: Path) -> 
     told = _told(without_first(whole, tmp_path / "a.mp4", 1))
     assert told.startswith("error: ")
     assert "39 of 39 frames are damaged, 20 of the 20 sampled" in told
+
+
+@pytest.mark.parametrize(
+    ("first", "frames"), [(0, 40), (20, 20), (12, 5), (36, 4), (0, 3), (14, 2), (39, 1), (50, 2)]
+)
+def test_an_edit_list_that_hides_nearly_all_is_told(first: int, frames: int, tmp_path: Path) -> None:
+    told = _told(show_by_edit_list(_silent(tmp_path / "a.mp4"), first=first, frames=frames))
+    hidden = _FRAMES - max(0, min(frames, _FRAMES - first))
+    if hidden < 0.9 * _FRAMES:
+        assert told == ""
+    else:
+        assert f"its edit list hides {hidden} of 40 frames" in told
+        assert told.startswith("error: ") == (hidden == _FRAMES)
 
 
 def test_what_a_codec_calls_damaged_throughout_is_believed_of_all_but_a_few(

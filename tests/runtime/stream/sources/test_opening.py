@@ -17,6 +17,7 @@ from tests.clips import (
     damage_packets,
     decode_plainly,
     picture,
+    show_by_edit_list,
     without_first,
     write_clip,
     write_joined,
@@ -99,6 +100,16 @@ def test_a_beginning_without_a_key_frame_is_told(codec: str, name: str, first: i
     assert [frame.is_damaged for frame in frames[: made_up + 1]] == [True] * made_up + [False]
     assert told.startswith("its first ") == (missing > 0 and not made_up)
     assert len(frames) == 40 - first - (0 if made_up else missing)
+
+
+@pytest.mark.parametrize("frames", [40, 2, 0])
+def test_an_edit_list_that_hides_nearly_all_is_told(frames: int, tmp_path: Path):
+    clip = show_by_edit_list(write_clip(tmp_path / "a.mp4", frames=40), first=40 - frames, frames=max(1, frames))
+    with opened(clip) as source:
+        shown, error = frames_and_error(source)
+        told = [*source.notes, *(error.cause for error in [error] if error is not None)]
+    assert len(shown) == frames
+    assert told == ([] if frames == 40 else [f"its edit list hides {40 - frames} of 40 frames"])
 
 
 def test_a_file_that_is_cut_off_gives_what_there_is(tmp_path: Path):
