@@ -91,9 +91,19 @@ class Extent:
     def _mean_step(self) -> float:
         """Ticks from a frame to the next, for a last frame that does not say how long it is shown."""
         if self._first is None or self._last is None or self._shown < 2:
-            rate = self._video.stream.average_rate
-            return 1 / float(rate) / self._tick_s if rate and self._tick_s else 0.0
+            return self._stated_step
         return (self._last - self._first) / (self._shown - 1)
+
+    @property
+    def _stated_step(self) -> float:
+        """Ticks from a frame to the next as the file states its rate; 0 where it does not."""
+        rate = self._video.stream.average_rate
+        return 1 / float(rate) / self._tick_s if rate and self._tick_s else 0.0
+
+    @property
+    def _tolerated(self) -> float:
+        """Ticks; a clock that stands still or runs fast makes the mean step no measure of what a muxer counts."""
+        return _TOLERATED_FRAMES * max(self._mean_step, self._last_duration, self._stated_step)
 
     @property
     def _tolerated_if_cut(self) -> float:
@@ -102,10 +112,12 @@ class Extent:
 
     def hidden(self) -> str:
         """Return how many frames an edit list hides, in words; "" where it leaves more than a few."""
-        listed = self._video.stream.frames if self._video.container.format.name == MP4 else 0
+        if self._video.container.format.name != MP4 or not self._packets:  # which may be missing
+            return ""
+        listed = self._video.stream.frames
         # What no frame that is shown builds on FFmpeg leaves out of its own table.
-        hidden = listed - _listed_packets(self._video, at_least=0) + self._discarded if listed else 0
-        if not hidden or hidden < _HIDES_NEARLY_ALL * listed:
+        hidden = listed - _listed_packets(self._video, at_least=0) + self._discarded
+        if hidden <= 0 or hidden < _HIDES_NEARLY_ALL * listed:
             return ""
         return f"its edit list hides {hidden} of {number_of(listed, 'frame')}"
 
@@ -129,7 +141,7 @@ class Extent:
         # An MXF states how long its frames are shown, the others when the last one ends.
         begin_s = 0.0 if container == _MXF else float(self._first or 0) * self._tick_s
         end_s = max(length_s, begin_s + length_s, self._others_end_s)
-        tolerated = self._tolerated_if_cut if is_cut else _TOLERATED_FRAMES * self._mean_step
+        tolerated = self._tolerated_if_cut if is_cut else self._tolerated
         if end_s < stated_s - tolerated * self._tick_s:
             return _of(length_s, stated_s)
         # Of fragments FFmpeg may know no more than those that are there.

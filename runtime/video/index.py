@@ -241,6 +241,7 @@ def _clock_of(survey: _Survey, video: OpenVideo) -> Clock:
 def _index_of(
     survey: _Survey, extent: Extent, container: ContainerFormat, distrust: str, cut_short: str, clock: Clock
 ) -> FrameIndex:
+    has_times = clock.is_known and not container.flags & _NO_TIMESTAMPS
     timed: Sequence[int | None] = survey.pts if None not in survey.pts else [-1] * len(survey.pts)
     pts = np.array(timed, dtype=np.int64)
     shown = np.array(survey.shown, dtype=np.int64)
@@ -261,7 +262,7 @@ def _index_of(
         hidden=extent.hidden(),
         promised=None if distrust in _NO_PROMISE or container.flags & _NO_TIMESTAMPS else survey.pictures,
         encrypted=survey.encrypted,
-        duration_s=None if container.flags & _NO_TIMESTAMPS else clock.duration_s or extent.duration_s,
+        duration_s=clock.duration_s or extent.duration_s if has_times else None,
         clock=clock.trouble,
     )
 

@@ -49,7 +49,8 @@ class VideoReader(Closing):
         self._trusted = self._index.trusted
         if self._index.encrypted:
             raise encrypted(self.path)
-        self._duration_s = self._index.duration_s or video.duration_s
+        stated_s = None if self._index.clock else video.duration_s  # which FFmpeg may have made of those times
+        self._duration_s = self._index.duration_s or stated_s
 
     @property
     def index(self) -> FrameIndex:

@@ -78,6 +78,40 @@ def test_a_step_back_is_told_and_the_duration_reckoned(back_s: float) -> None:
     assert clock.duration_s == (pytest.approx(12.0) if back_s > 2 else None)
 
 
+@pytest.mark.parametrize("begins", [1, 2, 4])
+@pytest.mark.parametrize("length", [22, 30, 60])
+def test_a_clock_that_begins_anew_within_two_seconds_is_told(length: int, begins: int) -> None:
+    """As of clips that were put one after the other."""
+    clock = examine([number % length / 25 for number in range(length * begins)], rate=25)
+    assert ("steps back by" in clock.trouble) is (begins > 1)
+    assert clock.duration_s == (pytest.approx(length * begins / 25) if begins > 1 else None)
+
+
+@pytest.mark.parametrize("rate", [25, None])
+@pytest.mark.parametrize("group", [1, 4, 16, 60, 120])
+def test_times_that_are_shuffled_further_than_pictures_are_reordered_are_told(
+    group: int, rate: float | None
+) -> None:
+    rng = np.random.default_rng(4)
+    times = np.concatenate([begin + rng.permutation(group) for begin in range(0, 240, group)]) / 25
+    clock = examine(times.tolist(), rate=rate)
+    assert ("is out of order after" in clock.trouble) is (group > 20)
+    assert clock.duration_s == (pytest.approx(240 / 25) if group > 20 else None)
+
+
+@pytest.mark.parametrize("group", [1, 2, 4, 10, 30])
+def test_a_clock_that_is_merely_coarse_is_believed(group: int) -> None:
+    """Of which so many frames have one time; the last ones too."""
+    assert examine([number // group * group / 25 for number in range(240)], rate=25) == Clock()
+
+
+@pytest.mark.parametrize("times", [[0.0] * 50, np.random.default_rng(5).uniform(0, 1e12, 50).tolist()])
+def test_where_nothing_tells_how_long_frames_last_no_duration_is_made_up(times: list[float]) -> None:
+    clock = examine(times, rate=None)
+    assert clock.trouble.endswith("and nothing tells how long its frames last")
+    assert (clock.duration_s, clock.is_known) == (None, False)
+
+
 @pytest.mark.parametrize("rate", [1, 25, 240, 1000])
 def test_times_that_merely_vary_are_believed(rate: int) -> None:
     rng = np.random.default_rng(0)
