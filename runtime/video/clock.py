@@ -168,7 +168,7 @@ def _shuffled(times: _Seconds, at: int, usual_s: float) -> Clock:
 
 
 def _reckoned(what: str, after_s: float, stretches: Sequence[_Seconds], usual_s: float, none_s: float) -> Clock:
-    """Return the trouble with how long the frames last; a step that is none, and not made up for, is a usual one."""
+    """Return the trouble with how long the frames last; a step that is none, and not made up for, is usual."""
     duration_s = 0.0
     for stretch in stretches:
         steps = np.diff(stretch)
