@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from pptsn.runtime.base.caches import cache_folder
 from pptsn.runtime.base.temporary import temporary_folder
@@ -16,20 +17,26 @@ WITHOUT_TELEMETRY: Mapping[str, str] = {"ORT_DISABLE_TELEMETRY": "1"}
 
 @contextmanager
 def passing_home() -> Iterator[None]:
-    """Give the block a temporary home, for a library that has no other setting for where it writes.
+    """Give the block a temporary home, as `home_at` does."""
+    with temporary_folder() as home, home_at(home):
+        yield
+
+
+@contextmanager
+def home_at(folder: Path) -> Iterator[None]:
+    """Make `folder` the home in the block, for a library that has no other setting for where it writes.
 
     It is the whole process's: no other thread should look for its home meanwhile.
     """
     before = os.environ.get("HOME")
-    with temporary_folder() as home:
-        os.environ["HOME"] = str(home)
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["HOME"]
-            else:
-                os.environ["HOME"] = before
+    os.environ["HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = before
 
 
 def keep_matplotlib_here() -> None:

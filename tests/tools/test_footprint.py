@@ -7,10 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.clips import write_clip
 from tests.models import write_tiny_model
+from tools.endings.serving import serving
 from tools.footprint import Footprint, footprint_of
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
@@ -115,10 +117,16 @@ def test_gstreamer_leaves_nothing_in_the_home(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.slow
 def test_nothing_is_left_or_called_from_training_to_the_stream(tmp_path: Path) -> None:
     """Each command from clips to live answers; ONNX Runtime's events would go out after ten seconds."""
+    from pptsn.training.network.weights import save_weights
     from pptsn.training.synthetic.dataset import SyntheticSettings, make_dataset
 
     per_class = SyntheticSettings(train_per_class=4, val_per_class=2, test_per_class=2)
     make_dataset(tmp_path / "data", settings=per_class, workers=1)
+    for clip in (tmp_path / "data" / "train").iterdir():
+        place = tmp_path / "classes" / clip.stem.partition("_")[2]
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, place)
+    save_weights({"w": np.zeros(9, np.float32)}, tmp_path / "small.pdparams")
     write_clip(tmp_path / "clip.mp4", frames=30)
     write_clip(tmp_path / "live.mp4", frames=15 * 25)
     changes = {"model.short_side": 48, "model.crop_size": 40, "optimizer.epochs": 1, "evaluation.views": "center"}
@@ -126,6 +134,11 @@ def test_nothing_is_left_or_called_from_training_to_the_stream(tmp_path: Path) -
     settings = " ".join(f"--set {name}={value}" for name, value in changes.items())
     commands = [
         f"train demo {settings} --output run",
+        f"train demo {settings} --set device=cpu --devices cpu:2 --output ranks",
+        "report run --views center -o report",
+        "data folder classes -o lists",
+        "weights fetch ADDRESS/small.pdparams",
+        "export --weights run/best.pdparams --clip-level -o inference",
         "export --weights run/best.pdparams -o export",
         "convert onnx export -o model.onnx",
         "convert int8 model.onnx -o int8.onnx --target cpu --calibration data/val.txt --method min-max"
@@ -135,7 +148,9 @@ def test_nothing_is_left_or_called_from_training_to_the_stream(tmp_path: Path) -
         "classify clip.mp4 data/test --model int8.onnx -o rows.jsonl",
         "stream live.mp4 --model model.onnx --realtime -o events.jsonl",
     ]
-    for command in commands:
-        found = footprint_of([sys.executable, "-m", "pptsn", *command.split()], tmp_path)
-        assert found.exit_code == 0, f"{command}: {found.output}"
-        assert (found.written, found.called) == ([], []), command
+    with serving(tmp_path) as address:
+        for command in commands:
+            words = command.replace("ADDRESS", address).split()
+            found = footprint_of([sys.executable, "-m", "pptsn", *words], tmp_path)
+            assert found.exit_code == 0, f"{command}: {found.output}"
+            assert (found.written, found.called) == ([], []), command

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.usefixtures("narrow")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     lists = make_lists(tmp_path_factory.mktemp("lists"), train=1, val=2)
+    (lists / "home").mkdir()
     save_weights(network_state(), lists / "w.pdparams")
     (lists / "labels.txt").write_text("a\nb\nc\n")
     sizes = ["--short-side", "36", "--crop-size", "32", "--labels", str(lists / "labels.txt")]
@@ -37,6 +38,7 @@ def folder(tmp_path_factory):
     command = ["pptsn", "export", *weights, "--clip-level", "-o", str(lists / "inference"), *sizes]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", command)
+        patch.setenv("HOME", str(lists / "home"))
         with pytest.raises(SystemExit) as ending:
             main()
     assert not ending.value.code
@@ -53,6 +55,10 @@ def _as_predict_does(clip: Path) -> np.ndarray:
 
 def test_the_files_are_those_that_predict_names(folder):
     assert sorted(path.name for path in (folder / "inference").iterdir()) == ["ppTSN.pdiparams", "ppTSN.pdmodel"]
+
+
+def test_nothing_is_left_in_the_home(folder):
+    assert list((folder / "home").iterdir()) == []
 
 
 def test_a_batch_of_clips_gives_the_answers_of_our_own_classifying(folder):

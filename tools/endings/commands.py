@@ -115,7 +115,7 @@ COMMANDS = (
             "verify", "IN/model.onnx", "--against", "IN/model.onnx", "--clips", "IN/", "--report", "OUT/v.json"
         ),
     ),
-    Command("tune", _with_model("tune", "IN/tiny.onnx", "--seconds", "2")),
+    Command("tune", _with_model("tune", "IN/tiny.onnx", "--clip", "IN/test00.mp4", "--seconds", "1")),
     Command(
         "bench run",
         _with_model(

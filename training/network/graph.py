@@ -23,21 +23,27 @@ ViewFunction = Callable[[npt.NDArray[np.float32]], Logits]
 Wanted: TypeAlias = Literal["view_logits", "frame_features"]
 
 
-class PerViewNetwork(nn.Layer):
-    """The network that is exported: a method of `model`, `view_logits` as a rule, as a layer of its own."""
+class MethodAsLayer(nn.Layer):
+    """A method of the network `model` as a layer of its own: a layer that is made a graph computes by it ever after.
 
-    def __init__(self, model: Any, of: Wanted = "view_logits") -> None:
+    of: the method; `forward` is for whole clips.
+    """
+
+    def __init__(self, model: Any, of: Wanted | Literal["forward"]) -> None:
         super().__init__()
         self.model, self._of = model, of
 
     def forward(self, crops: Any) -> Any:
-        """Return one vector a crop: (N, 3, S, S) float32, normalised → (N, classes), or (N, features)."""
+        """Return one vector a crop, (N, 3, S, S) → (N, classes or features), or a clip, (N, T, 3, S, S) → (N, classes).
+
+        All float32, crops normalised.
+        """
         return getattr(self.model, self._of)(crops)
 
 
 def save_graph(model: Any, prefix: Path, *, crop_size: int, of: Wanted = "view_logits") -> None:
     """Write `PREFIX.json` and `PREFIX.pdiparams`: (N, 3, S, S) float32 → (N, C) float32, N dynamic."""
-    network = PerViewNetwork(model, of)
+    network = MethodAsLayer(model, of)
     network.eval()
     crops = paddle.static.InputSpec([None, 3, crop_size, crop_size], "float32", name="crops")
     with passing_home():  # where Paddle leaves a source file for each function that it makes a graph of
@@ -49,10 +55,11 @@ def save_clip_graph(model: Any, prefix: Path, *, crop_size: int) -> None:
 
     In the format of Paddle 2, which Paddle 3 reads as well.
     """
-    model.eval()
+    network = MethodAsLayer(model, "forward")
+    network.eval()
     clips = paddle.static.InputSpec([None, None, 3, crop_size, crop_size], "float32", name="data_batch_0")
     with passing_home(), paddle.pir_utils.OldIrGuard():
-        paddle.jit.save(paddle.jit.to_static(model, input_spec=[clips], full_graph=True), str(prefix))
+        paddle.jit.save(paddle.jit.to_static(network, input_spec=[clips], full_graph=True), str(prefix))
     prefix.with_suffix(".pdiparams.info").unlink(missing_ok=True)  # for training on, which has the checkpoint
 
 

@@ -26,9 +26,7 @@ _POLL_S = 0.1
 ENDING_S = 10.0
 # By what is `python -m paddle.distributed.launch`, but with the package's folder in place of the current one, in
 # which anything may lie.
-_LAUNCHER = (
-    "import sys; sys.path[0] = sys.argv.pop(1); from paddle.distributed.launch.main import launch; launch()"
-)
+_LAUNCHER = "import sys; sys.path[0] = sys.argv.pop(1); from pptsn.training.ranks.launcher import main; main()"
 # One machine, of which nobody but the ranks needs to reach a port.
 _HOST = "127.0.0.1"
 
@@ -110,12 +108,12 @@ class Job(Closing):
         self._held.enter_context(self._door)
         self._held.enter_context(theirs)
         self._selector.register(self._door, selectors.EVENT_READ)
-        # The launcher writes down the whole environment, and what a rank says before it opens its line.
+        # The launcher writes down the whole environment, and what a rank says before it opens its line; its home.
         notes = self._held.enter_context(temporary_folder())
         log = self._held.enter_context(self._open(LAUNCHER_LOG))
         options = ["--host", _HOST, "--log_dir", str(notes), *devices.launcher_options()]
         self._launcher = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCHER, str(folder), *options, *program],
+            [sys.executable, "-c", _LAUNCHER, str(folder), str(notes), *options, *program],
             stdin=theirs.fileno(),
             stdout=log,
             stderr=log,

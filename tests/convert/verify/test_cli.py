@@ -58,7 +58,8 @@ def test_a_chain_prints_a_table_and_writes_its_report_apart_from_the_conversion_
     conversion.write_text("of the conversion")
     assert run(monkeypatch, model, int8, "--labelled", labelled, "--max-drop", 50, "--segments", 1) == 0
     printed = capsys.readouterr().out
-    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if ".onnx" in line}
+    lines = [line.partition(".onnx") for line in printed.splitlines() if ".onnx" in line]
+    rows = {f"{name.strip()}.onnx": figures.split() for name, _, figures in lines}
     assert rows[str(model)][:4] == ["fp32", f"{model.stat().st_size / 1e6:.1f}", "100.00%", "100.00%"]
     assert rows[str(int8)][0] == "int8"
     assert rows[str(int8)][2:5] == ["66.67%", "100.00%", "66.67%"]

@@ -10,7 +10,7 @@ from pptsn.runtime.model.spec import ARCHITECTURES, IMAGENET_MEAN, IMAGENET_STD,
 from pptsn.runtime.video import open_video
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import NETWORKS
-from pptsn.training.network.graph import PerViewNetwork, eager_view_function, view_function
+from pptsn.training.network.graph import MethodAsLayer, eager_view_function, view_function
 from pptsn.training.network.resnet_vd import BLOCK_COUNTS, PPTSN, feature_width
 from pptsn.training.network.weights import state_of
 from tests.training.published import published_names, seeded_state
@@ -60,7 +60,7 @@ def test_a_clip_gives_the_mean_of_its_frames_logits(small):
     clips = _clips(2, 3, 3, 32, 32)
     by_frame = small.view_logits(clips.flatten(0, 1)).numpy().reshape(2, 3, 5)
     assert small(clips).numpy() == pytest.approx(by_frame.mean(axis=1), abs=1e-5)
-    assert PerViewNetwork(small)(clips[0]).numpy() == pytest.approx(by_frame[0], abs=1e-5)
+    assert MethodAsLayer(small, "view_logits")(clips[0]).numpy() == pytest.approx(by_frame[0], abs=1e-5)
 
 
 def test_features_are_dropped_in_training_alone(small):

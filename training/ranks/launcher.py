@@ -1,0 +1,15 @@
+"""Paddle's launcher as a program that leaves nothing in the home: a folder, then the launcher's own arguments."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pptsn.runtime.base.foreign_files import home_at
+
+
+def main() -> None:
+    """Launch what the arguments say; Paddle's import writes into the folder that the first one is."""
+    with home_at(Path(sys.argv.pop(1))):
+        from paddle.distributed.launch.main import launch
+    launch()
