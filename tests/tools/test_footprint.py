@@ -144,7 +144,7 @@ def test_nothing_is_left_or_called_from_training_to_the_stream(tmp_path: Path) -
         "convert int8 model.onnx -o int8.onnx --target cpu --calibration data/val.txt --method min-max"
         " --no-compensate --min-agreement 0",
         "verify model.onnx",
-        "tune model.onnx --seconds 2",
+        "tune model.onnx --clip clip.mp4 --seconds 1",
         "classify clip.mp4 data/test --model int8.onnx -o rows.jsonl",
         "stream live.mp4 --model model.onnx --realtime -o events.jsonl",
     ]

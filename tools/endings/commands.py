@@ -133,7 +133,7 @@ COMMANDS = (
     Command(
         "bench live",
         _with_model(
-            *("bench", "live", "--model", "IN/tiny.onnx", "--most", "2", *_BRIEFLY),
+            *("bench", "live", "--model", "IN/tiny.onnx", "--most", "1", "--window", "0.5", *_BRIEFLY),
             *("--clips", "OUT/clips", "-o", "OUT/live.json"),
         ),
     ),

@@ -24,9 +24,9 @@ Wanted: TypeAlias = Literal["view_logits", "frame_features"]
 
 
 class MethodAsLayer(nn.Layer):
-    """A method of the network `model` as a layer of its own: a layer that is made a graph computes by it ever after.
+    """A method of the network as a layer of its own: one that is made a graph computes by the graph ever after.
 
-    of: the method; `forward` is for whole clips.
+    of: the method of `model`; `forward` is for whole clips.
     """
 
     def __init__(self, model: Any, of: Wanted | Literal["forward"]) -> None:
@@ -34,9 +34,9 @@ class MethodAsLayer(nn.Layer):
         self.model, self._of = model, of
 
     def forward(self, crops: Any) -> Any:
-        """Return one vector a crop, (N, 3, S, S) → (N, classes or features), or a clip, (N, T, 3, S, S) → (N, classes).
+        """Return one vector a crop, or a clip for `forward`: (N, classes), or (N, features), float32.
 
-        All float32, crops normalised.
+        crops: (N, 3, S, S) float32, normalised; clips are (N, T, 3, S, S).
         """
         return getattr(self.model, self._of)(crops)
 
