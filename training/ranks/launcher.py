@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pptsn.runtime.base.foreign_files import home_at
+from pptsn.runtime.engines.paddle.library import import_launcher
 
 
 def main() -> None:
     """Launch what the arguments say; Paddle's import writes into the folder that the first one is."""
-    with home_at(Path(sys.argv.pop(1))):
-        from paddle.distributed.launch.main import launch
-    launch()
+    import_launcher(Path(sys.argv.pop(1)))()

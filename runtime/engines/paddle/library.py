@@ -10,13 +10,13 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
-from pptsn.runtime.base.foreign_files import passing_home
+from pptsn.runtime.base.foreign_files import home_at, passing_home
 
 # Conditional numerical reproducibility of MKL, which does Paddle's matrix products on a CPU.  Left to itself MKL
 # adds up in an order that depends on the number of threads, and may depend on where in memory a matrix lies.
@@ -63,6 +63,13 @@ def import_paddle(need: str, *, extra: str) -> Any:
         raise MissingDependencyError("paddle", f"{need} ({error})", f"run: {install_command(extra)}") from error
     _take_signals_back(paddle)
     return paddle
+
+
+def import_launcher(home: Path) -> Callable[[], object]:
+    """Return Paddle's launcher of ranks, which takes the program's arguments; its import writes into `home`."""
+    with home_at(home):
+        from paddle.distributed.launch.main import launch
+    return launch
 
 
 def _take_signals_back(paddle: Any) -> None:
