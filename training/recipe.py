@@ -18,6 +18,7 @@ try:
 
     from pptsn.training.sections import (
         AugmentationSection,
+        CudnnSection,
         DataSection,
         DistillationSection,
         EvaluationSection,
@@ -33,8 +34,9 @@ except ImportError as error:
 
 # The recipe in the folder of a run, defaults included.
 RECIPE_NAME = "recipe.yaml"
-# What may differ between a run and its resumption, because the weights do not depend on it.
-NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience")
+# What may differ between a run and its resumption, because the weights do not depend on it.  Their last bits do on
+# cuDNN's kernels, but another card may lack the memory.
+NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience", "cudnn.")
 # Keys of older recipes that are read and mean nothing any more, by section, with what takes their place.
 _RETIRED = {"model": {"pretrained_backbone_only": "a classifier of other classes is replaced without being asked"}}
 
@@ -54,6 +56,7 @@ class Recipe(Section):
     augmentation: AugmentationSection = AugmentationSection()
     distillation: DistillationSection = DistillationSection()
     evaluation: EvaluationSection = EvaluationSection()
+    cudnn: CudnnSection = CudnnSection()
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     amp: Literal[False, "O1", "O2"] = False

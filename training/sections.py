@@ -234,6 +234,20 @@ class DistillationSection(Section):
         return self
 
 
+class CudnnSection(Section):
+    """Memory and kernels of cuDNN, on GPUs; on a CPU none of it has an effect.  As PaddleVideo trains.
+
+    workspace_mb: memory that a convolution may take beside its arrays, in MB (FLAGS_conv_workspace_size_limit).
+    exhaustive_search: times all kernels of a convolution and takes the fastest (FLAGS_cudnn_exhaustive_search).
+    persistent_batch_norm: counts statistics in kernels that keep a channel on the chip
+    (FLAGS_cudnn_batchnorm_spatial_persistent).
+    """
+
+    workspace_mb: int = Field(default=800, ge=1, le=1_048_576)
+    exhaustive_search: bool = True
+    persistent_batch_norm: bool = True
+
+
 class EvaluationSection(Section):
     """How `pptsn evaluate` looks at clips.
 

@@ -26,6 +26,7 @@ from pptsn.training.data.inputs import clip_settings, model_spec
 from pptsn.training.data.loader import Batch, Loader, full_batches
 from pptsn.training.data.steps import plan_steps
 from pptsn.training.head_only import HeadTrainer
+from pptsn.training.learning.cudnn import set_cudnn
 from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
 from pptsn.training.learning.learner import Learner
 from pptsn.training.learning.losses import Losses, mean_losses
@@ -63,6 +64,7 @@ def train(
     """
     ranks = join(recipe.device)
     display = display or Display.of_rank(ranks.member)
+    set_cudnn(recipe.cudnn, display)
     run = RunFolder(output)
     with ExitStack() as held:
         basis = basis_of(recipe, ranks, held)
