@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 VENV_FLAGS ?=
-EXTRAS ?= cpu,openvino,train,convert,rtx,web,mqtt,webhook,bench,docs,dev
+EXTRAS ?= cpu,openvino,train,tensorboard,convert,rtx,web,mqtt,webhook,bench,docs,dev
 OUTPUT ?= output
 # mine: a folder with one folder of clips a class, and weights to begin from.
 CLIPS ?=
@@ -232,7 +232,7 @@ docs: $(READY)  ## Make the documentation site in output/docs
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 # What a wheel may be installed with from the ordinary index, and what a checkout needs besides.
-LOCKED = cpu openvino gpu tensorrt rtx onnxruntime-tensorrt-rtx lean train convert web mqtt webhook bench
+LOCKED = cpu openvino gpu tensorrt rtx onnxruntime-tensorrt-rtx lean train tensorboard convert web mqtt webhook bench
 COMPILE = uv pip compile --universal --python-version 3.10 --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 constraints:  ## Pin the newest versions again, for all Pythons at once, with hashes for wheels (needs uv)

@@ -56,6 +56,7 @@ HOMES = {
     "paddle2onnx": {"convert/graph/paddle2onnx_child.py"},
     "matplotlib": {"training/plot.py", "runtime/pages/canvas.py"},
     "jinja2": {"runtime/pages/html.py"},
+    "tensorboardX": {"training/tensorboard.py"},
     "mlperf_loadgen": {"benchmarks/scenarios/loadgen.py"},
     "pynvml": {"benchmarks/energy/sensors.py"},
     "jtop": {"benchmarks/energy/sensors.py"},

@@ -38,6 +38,7 @@ from pptsn.training.network.weights import (
     state_of,
     weights_digest,
 )
+from pptsn.training.profiling.window import Window
 from pptsn.training.progress import Display
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
@@ -95,8 +96,17 @@ class HeadTrainer:
         """Where it is, for the message of an interruption."""
         return "before the classifier was fitted"
 
-    def start(self, resumption: Resumption | None, *, any_ranks: bool = False) -> None:
-        """Take over the pretrained backbone, or see that a finished run is of these lists."""
+    def start(
+        self, resumption: Resumption | None, *, any_ranks: bool = False, profile: Window | None = None
+    ) -> None:
+        """Take over the pretrained backbone, or see that a finished run is of these lists.
+
+        Raises UsageError for a `profile`.
+        """
+        if profile is not None:
+            raise UsageError(
+                "--profile", "looks at steps, and model.head_only takes none", "leave one of them out"
+            )
         del any_ranks  # there is one rank
         if resumption is not None:
             require_same_lists(resumption.state, root=self._run.root, data_digest=self._samples.digest())
@@ -113,7 +123,8 @@ class HeadTrainer:
         if self._done is not None:
             return self._result(self._done.best_top1)
         title = f"PP-TSN, depth {self._recipe.model.depth}, {len(self._labels)} classes, the classifier alone"
-        with RunWriter(self._run, is_first=True, title=title) as writer:
+        events = self._recipe.tensorboard
+        with RunWriter(self._run, is_first=True, title=title, tensorboard=events) as writer:
             writer.draw()  # at once, so that a missing Matplotlib shows before the work
             started = time.monotonic()
             train, val, unreadable = self._features()

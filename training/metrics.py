@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class MetricsLog(Closing):
             self._file.open()
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append one object; `kind` ("iteration" or "epoch") becomes its first key."""
+        """Append one object; `kind` ("iteration", "epoch" or "profile") becomes its first key."""
         with self._named():
             self._file.write_line(json.dumps({"kind": kind, **values}))
 
@@ -46,13 +46,18 @@ class MetricsLog(Closing):
         with self._named():
             self._file.close()
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            cause = f"cannot be written ({reason_of(error)})"
-            raise InputError(self._path, cause, "make room, then go on with --resume") from error
+    def _named(self) -> AbstractContextManager[None]:
+        return writing(self._path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise InputError in place of an OSError in the block, which writes to `path` what a run measures."""
+    try:
+        yield
+    except OSError as error:
+        cause = f"cannot be written ({reason_of(error)})"
+        raise InputError(path, cause, "make room, then go on with --resume") from error
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
+from rich.table import Table
 
 from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
 from pptsn.training.ranks.environment import Member
@@ -31,6 +32,16 @@ class Display:
     def line(self, text: str) -> None:
         """Show one line that stays."""
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def table(self, rows: Iterable[Sequence[str]]) -> None:
+        """Show a line for each of `rows`, which are of as many texts; all but the first lie to the right."""
+        first, *rest = rows
+        table = Table.grid(padding=(0, 2))
+        for place in range(len(first)):
+            table.add_column(justify="right" if place else "left")
+        for row in (first, *rest):
+            table.add_row(*row)
+        self._console.print(table)
 
     @contextmanager
     def bar(self, description: str, *, total: int, done: int = 0) -> Iterator[Bar]:

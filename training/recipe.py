@@ -36,7 +36,7 @@ except ImportError as error:
 RECIPE_NAME = "recipe.yaml"
 # What may differ between a run and its resumption, because the weights do not depend on it.  Their last bits do on
 # cuDNN's kernels, but another card may lack the memory.
-NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience", "cudnn.")
+NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience", "cudnn.", "tensorboard")
 # Keys of older recipes that are read and mean nothing any more, by section, with what takes their place.
 _RETIRED = {"model": {"pretrained_backbone_only": "a classifier of other classes is replaced without being asked"}}
 
@@ -48,6 +48,7 @@ class Recipe(Section):
     amp: automatic mixed precision, on GPUs only: O1 (or true) casts what gains by it; O2 has the weights in 16
     bits as well, with masters in FP32.  amp_type: its 16-bit type.
     log_every: iterations between lines of `metrics.jsonl`.
+    tensorboard: whether the same goes into an event file for TensorBoard.
     """
 
     data: DataSection
@@ -62,6 +63,7 @@ class Recipe(Section):
     amp: Literal[False, "O1", "O2"] = False
     amp_type: Literal["float16", "bfloat16"] = "float16"
     log_every: int = Field(default=20, ge=1, lt=2**31)
+    tensorboard: bool = False
 
     @field_validator("amp", mode="before")
     @classmethod

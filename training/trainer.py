@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError, UsageError
+from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.basis import Basis, basis_of
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.doubts import doubts
 from pptsn.training.data.inputs import clip_settings, model_spec
 from pptsn.training.data.loader import Batch, Loader, full_batches
-from pptsn.training.data.steps import plan_steps
+from pptsn.training.data.steps import plan_steps, unfilled
 from pptsn.training.head_only import HeadTrainer
 from pptsn.training.learning.cudnn import set_cudnn
 from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
@@ -34,6 +34,9 @@ from pptsn.training.learning.optimizer import load_scaling, scaling_state
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.starting import start_from
 from pptsn.training.network.weights import apply_checkpoint, weights_digest
+from pptsn.training.profiling.clock import spent_on
+from pptsn.training.profiling.profile import Profile
+from pptsn.training.profiling.window import Window
 from pptsn.training.progress import Bar, Display, epoch_line
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.ranks.joining import join
@@ -51,6 +54,7 @@ def train(
     *,
     resume: bool = False,
     resume_ranks: bool = False,
+    profile: Window | None = None,
     display: Display | None = None,
 ) -> TrainingResult:
     """Train by `recipe` into the folder `output` (see `checkpoint`), and return how it ended.
@@ -59,6 +63,7 @@ def train(
     rank 0 alone writes and shows.
     resume: go on from the last checkpoint in `output`, from the start where there is none yet.
     resume_ranks: even where it was made by another number of ranks.
+    profile: steps of which is told where their time goes, rank 0's, see `profiling`.
     Raises PptsnError: unusable lists, weights or folder; a loss that is no number; an interruption by Ctrl-C;
     ranks that do not meet, or were started with different recipes or lists.
     """
@@ -75,7 +80,7 @@ def train(
                 resumption = run.open(recipe, resume=resume)
             kind = HeadTrainer if recipe.model.head_only else Trainer
             trainer = kind(recipe, run, basis, display=display, ranks=ranks)
-        trainer.start(resumption, any_ranks=resume_ranks)
+        trainer.start(resumption, any_ranks=resume_ranks, profile=profile)
         for line in doubts(recipe, basis.samples, basis.labels):
             display.line(line)
         try:
@@ -109,13 +114,16 @@ class Trainer:
         self.epoch = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0
+        self._profiled: Window | None = None
 
     @property
     def place(self) -> str:
         """Where it is, for the message of an interruption."""
         return f"in epoch {self.epoch + 1} of {self._recipe.optimizer.epochs}"
 
-    def start(self, resumption: Resumption | None, *, any_ranks: bool = False) -> None:
+    def start(
+        self, resumption: Resumption | None, *, any_ranks: bool = False, profile: Window | None = None
+    ) -> None:
         """Take over a checkpoint, or begin with the pretrained weights of the recipe: rank 0 does, for all ranks.
 
         resumption: None in the other ranks.  any_ranks: whether its number of ranks may be another.
@@ -147,6 +155,10 @@ class Trainer:
             with self._ranks.together():
                 self._learner.optimizer.load_state(velocities, source=source)
             self._learner.optimizer.load_state(self._ranks.first_arrays(velocities), source=source)
+        with self._ranks.together():
+            if profile is not None and self._ranks.is_first:
+                total = self._recipe.optimizer.epochs * self._steps.per_epoch
+                self._profiled = profile.left(done=self._learner.iteration, total=total, display=self._display)
 
     def run_epochs(self) -> TrainingResult:
         """Train the epochs that are left."""
@@ -156,6 +168,7 @@ class Trainer:
         member = self._ranks.member
         with (
             self._open_writer() as writer,
+            Profile(self._profiled, writer=writer, display=self._display, trace=self._run.trace) as profile,
             Loader(settings, batch_size=size, workers=workers, seed=seed, member=member) as loader,
             self._display.bar(
                 "training",
@@ -164,7 +177,9 @@ class Trainer:
             ) as bar,
         ):
             while self.epoch < epochs and not self._out_of_patience():
-                self._run_epoch(loader, writer, bar)
+                self._run_epoch(loader, writer, bar, profile)
+            with self._ranks.together():
+                profile.end()
         return TrainingResult(
             epochs=self.epoch,
             stopped_early=self.epoch < epochs,
@@ -187,18 +202,19 @@ class Trainer:
     def _open_writer(self) -> RunWriter:
         model, first = self._recipe.model, self._ranks.is_first
         title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} segments"
+        events, kept = self._recipe.tensorboard, self._metrics_bytes
         with self._ranks.together():
-            writer = RunWriter(self._run, is_first=first, title=title, keep_bytes=self._metrics_bytes)
+            writer = RunWriter(self._run, is_first=first, title=title, tensorboard=events, keep_bytes=kept)
             writer.draw()  # at once, so that a missing Matplotlib shows before an epoch's work
         return writer
 
-    def _run_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> None:
+    def _run_epoch(self, loader: Loader, writer: RunWriter, bar: Bar, profile: Profile) -> None:
         started, steps_before = time.monotonic(), self._learner.iteration
-        losses, unreadable = self._train_epoch(loader, writer, bar)
+        losses, unreadable = self._train_epoch(loader, writer, bar, profile)
         training_s = time.monotonic() - started
         place = f"the validation of epoch {self.epoch + 1}{self._what_stays()}"
         self._learner.take_first_state()
-        with self._learner.validated():
+        with spent_on("validation"), self._learner.validated():
             self._count_statistics(loader)
             validation = validate(
                 self._learner.model,
@@ -226,7 +242,7 @@ class Trainer:
             "clips_per_s": (self._learner.iteration - steps_before) * self._steps.clips / training_s,
             "duration_s": time.monotonic() - started,
         }
-        with self._ranks.together():
+        with spent_on("checkpoint"), self._ranks.together():
             writer.write("epoch", **values, unreadable=unreadable)
             self._commit(writer)
             writer.draw()
@@ -242,7 +258,9 @@ class Trainer:
         with self._display.bar("statistics of batch norm", total=count) as bar:
             self._learner.count_statistics(bar.each(itertools.islice(batches, count)))
 
-    def _train_epoch(self, loader: Loader, writer: RunWriter, bar: Bar) -> tuple[Losses, list[str]]:
+    def _train_epoch(
+        self, loader: Loader, writer: RunWriter, bar: Bar, profile: Profile
+    ) -> tuple[Losses, list[str]]:
         """Return the mean losses of the steps, and a line for each clip that could not be read, of all ranks."""
         self._learner.begin_epoch(self.epoch)
         losses: list[Losses] = []
@@ -250,34 +268,29 @@ class Trainer:
         clips: list[str] = []
         unreadable: list[str] = []
         # Batches that fill no step are not even seen: they would move the statistics of batch norm.
-        batches = self._ranks.in_step(self._batches(loader, unreadable))
+        listed, done = self._batches(loader, unreadable), self._learner.iteration
+        batches = self._ranks.in_step(profile.each_batch(listed, of=self._steps.batches, done=done))
         for batch in itertools.islice(batches, self._steps.per_epoch * self._steps.batches):
             clips += [str(self._samples.train[index].path) for index in batch.indices]
             group.append({"loss": self._learner.add(batch, part=len(group)), **self._learner.loss_parts})
             if len(group) == self._steps.batches:
-                losses.append(self._step(writer, bar, own_losses=group, clips=clips))
+                losses.append(self._step(writer, bar, profile, own_losses=group, clips=clips))
                 group, clips = [], []
         self._learner.optimizer.drop()  # of a last group that unreadable clips left incomplete
         self._learner.end_epoch()
         told = loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
         with self._ranks.together():
             if not losses:
-                raise self._no_step()
+                raise unfilled(self._recipe.optimizer, self._recipe.data.train)
         return mean_losses(losses), told
 
     def _batches(self, loader: Loader, unreadable: list[str]) -> Iterator[Batch]:
         """Yield this rank's batches of the epoch, and name in `unreadable` the clips that cannot be read."""
         return full_batches(loader.batches(self._samples.train, mode="train", epoch=self.epoch), unreadable)
 
-    def _no_step(self) -> UsageError:
-        cause = "has fewer readable clips than one step takes"
-        options = self._recipe.optimizer
-        keys = ("clips_per_step",) if options.clips_per_step else ("batch_size", "accumulate")
-        lower = " or ".join(f"optimizer.{key}" for key in keys)
-        remedy = f"repair it, as `pptsn data check` tells, or lower {lower}"
-        return UsageError(self._recipe.data.train, cause, remedy)
-
-    def _step(self, writer: RunWriter, bar: Bar, *, own_losses: list[Losses], clips: list[str]) -> Losses:
+    def _step(
+        self, writer: RunWriter, bar: Bar, profile: Profile, *, own_losses: list[Losses], clips: list[str]
+    ) -> Losses:
         """Do one step by the gradients added; return its losses, the means over its batches and the ranks.
 
         own_losses, clips: of this rank's batches.
@@ -295,6 +308,7 @@ class Trainer:
                 iteration = learner.iteration
                 writer.write("iteration", epoch=learner.epoch, iteration=iteration, **losses, rate=rate)
             learner.count_step()
+            profile.count_step(learner.iteration)
             bar.advance(description=f"epoch {self.epoch + 1}, loss {losses['loss']:.3f}")
         return losses
 

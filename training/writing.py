@@ -12,23 +12,31 @@ from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.checkpoint.run_folder import RunFolder, TrainingState
 from pptsn.training.metrics import MetricsLog, read_metrics
 from pptsn.training.plot import plot_metrics
+from pptsn.training.tensorboard import EventFile
 
 
 class RunWriter(Closing):
     """Writes into `run` where `is_first` is set.  `close` may be called twice.
 
-    title: of the picture.  keep_bytes: as in `MetricsLog`.
-    All methods raise what `MetricsLog`, `plot_metrics` and `RunFolder.commit` raise.
+    title: of the picture.  keep_bytes: as in `MetricsLog`.  tensorboard: whether there is an event file as well.
+    All methods raise what `MetricsLog`, `EventFile`, `plot_metrics` and `RunFolder.commit` raise.
     """
 
-    def __init__(self, run: RunFolder, *, is_first: bool, title: str, keep_bytes: int = 0) -> None:
+    def __init__(
+        self, run: RunFolder, *, is_first: bool, title: str, tensorboard: bool = False, keep_bytes: int = 0
+    ) -> None:
         self._run, self._title = run, title
         self._log = MetricsLog(run.metrics, keep_bytes=keep_bytes) if is_first else None
+        self._events: EventFile | None = None
+        if is_first and tensorboard:
+            self._events = EventFile(run.events, read_metrics(run.metrics))
 
     def write(self, kind: str, **values: Any) -> None:
-        """Append one object to the metrics, see `MetricsLog.write`."""
+        """Append one object to the metrics, see `MetricsLog.write`, and to the event file."""
         if self._log is not None:
             self._log.write(kind, **values)
+        if self._events is not None:
+            self._events.write({"kind": kind, **values})
 
     def draw(self) -> None:
         """Draw the metrics until now."""
@@ -51,5 +59,6 @@ class RunWriter(Closing):
 
     def close(self) -> None:
         """Close the metrics."""
-        if self._log is not None:
-            self._log.close()
+        for file in (self._log, self._events):
+            if file is not None:
+                file.close()

@@ -13,6 +13,7 @@ from pptsn.cli.recipe_options import RecipeArgument, RecipeChanges
 from pptsn.cli.requirements import require
 
 if TYPE_CHECKING:
+    from pptsn.training.profiling.window import Window
     from pptsn.training.recipe import Recipe
 
 
@@ -34,6 +35,13 @@ def train(
             "--head-only", help="Fit the classifier alone, to features of the pretrained network: in seconds."
         ),
     ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST:END",
+            help="Tell where the time of these steps goes: 10:20 is for the steps 10 to 19, counted from 0.",
+        ),
+    ] = None,
     devices: DevicesOption = None,
     restarts: Annotated[
         int,
@@ -53,9 +61,13 @@ def train(
         require(package, "training", extra="train")
     from pptsn.runtime.base.errors import UNFINISHED, UsageError
     from pptsn.runtime.base.stopping import keeping, stopped_with
+    from pptsn.training.profiling.window import Window
     from pptsn.training.recipe import load_recipe
 
+    window = None if profile is None else Window.parse(profile)
     recipe = load_recipe(config, [*(changes or []), *(["model.head_only=true"] if head_only else [])])
+    if recipe.tensorboard:
+        require("tensorboardX", "tensorboard: true", extra="tensorboard")
     if restarts and devices is None:
         raise UsageError("--restarts", "is for ranks that --devices starts", "add --devices: cpu:1 and 0 are fine")
     with stopped_with(UNFINISHED), keeping(f"go on with --resume: checkpoints of {output} are kept"):
@@ -65,14 +77,14 @@ def train(
             with logs_in(output) as logs:
                 run_by_ranks(context, devices, device=recipe.device, logs=logs, restarts=restarts, resumable=True)
         else:
-            _train(recipe, output, resume=resume, resume_ranks=resume_ranks)
+            _train(recipe, output, resume=resume, resume_ranks=resume_ranks, profile=window)
 
 
-def _train(recipe: Recipe, output: Path, *, resume: bool, resume_ranks: bool) -> None:
+def _train(recipe: Recipe, output: Path, *, resume: bool, resume_ranks: bool, profile: Window | None) -> None:
     from pptsn.training.ranks.environment import member_of
     from pptsn.training.trainer import train as run
 
-    result = run(recipe, output, resume=resume, resume_ranks=resume_ranks)
+    result = run(recipe, output, resume=resume, resume_ranks=resume_ranks, profile=profile)
     if not member_of().is_first:  # rank 0 tells what all found
         return
     if recipe.model.head_only:

@@ -61,6 +61,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "weights list": ("weights list", {}),
     "weights fetch": ("weights fetch http://127.0.0.1:9/w.pdparams", {}),
     "train": ("train r.yaml -o run", dict.fromkeys(("yaml", "pydantic", "paddle", "matplotlib"), "train")),
+    "train with event files": (
+        "train r.yaml -o run --set tensorboard=true",
+        {"tensorboardX": "tensorboard", **dict.fromkeys(("yaml", "pydantic", "paddle", "matplotlib"), "train")},
+    ),
     "evaluate": (
         "evaluate r.yaml --weights w.pdparams",
         dict.fromkeys(("yaml", "pydantic", "paddle"), "train"),
@@ -120,7 +124,7 @@ OPTIONAL = (
     "onnx", "onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx", "openvino", "paddle", "paddle2onnx",
     "onnx_graphsurgeon", "onnxoptimizer", "sympy", "yaml", "pydantic", "matplotlib", "tensorrt",
     "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho", "uvicorn", "starlette", "prometheus_client",
-    "jinja2", "mlperf_loadgen", "pynvml",
+    "jinja2", "mlperf_loadgen", "pynvml", "tensorboardX",
 )  # fmt: skip
 
 

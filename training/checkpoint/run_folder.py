@@ -3,6 +3,8 @@
     OUTPUT/recipe.yaml              the recipe, defaults included
     OUTPUT/.lock                    while a training runs
     OUTPUT/metrics.jsonl, metrics.png
+    OUTPUT/profile.json             Paddle's trace of the steps that were profiled
+    OUTPUT/tensorboard/             an event file, where the recipe asks for it
     OUTPUT/rank-logs/               what ranks say beside rank 0, see `pptsn.training.ranks.logs`
     OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json,
                                     where weights are averaged weights.unaveraged.pdparams
@@ -102,6 +104,8 @@ class RunFolder:
         self.root = Path(root)
         self.metrics = self.root / "metrics.jsonl"
         self.plot = self.root / "metrics.png"
+        self.trace = self.root / "profile.json"
+        self.events = self.root / "tensorboard"
         self._checkpoints = self.root / "checkpoints"
         self._is_new = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.sections import OptimizerSection
@@ -55,3 +56,11 @@ def plan_steps(options: OptimizerSection, clips: int, *, ranks: int = 1) -> Step
         raise UsageError("training list", f"has {clips} clips for {ranks} ranks", "start fewer ranks")
     batches = min(options.batches_per_step(ranks), clips // (batch_size * ranks))
     return Steps(clips, batch_size, batches, ranks)
+
+
+def unfilled(options: OptimizerSection, listed: Path) -> UsageError:
+    """Return the error of a training list, the file `listed`, whose readable clips fill no step."""
+    cause = "has fewer readable clips than one step takes"
+    keys = ("clips_per_step",) if options.clips_per_step else ("batch_size", "accumulate")
+    lower = " or ".join(f"optimizer.{key}" for key in keys)
+    return UsageError(listed, cause, f"repair it, as `pptsn data check` tells, or lower {lower}")

@@ -27,6 +27,7 @@ from pptsn.training.network.architectures import build_network
 from pptsn.training.network.freezing import freeze
 from pptsn.training.network.pixels import network_input
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint, state_of
+from pptsn.training.profiling.clock import spent_on
 from pptsn.training.ranks.batch_norm import synchronised
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
@@ -163,21 +164,26 @@ class Learner:
         number = self.iteration * self.steps.batches + part
         rng = np.random.default_rng(self._ranks.stream(self._recipe.seed, number, _MIXUP_STREAM))
         mix = draw_mix(rng, len(batch), alpha=augmentation.mixup_alpha)
-        labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
-        inputs = mix.apply(network_input(batch.crops))
-        with self.cast():
-            logits = self.model(inputs).astype("float32")
-        loss = mixup_cross_entropy(
-            logits,
-            labels,
-            partners,
-            mix.share,
-            smoothing=augmentation.label_smoothing,
-            weights=self._class_weights,
-        )
+        with spent_on("copy"):
+            crops = network_input(batch.crops)
+            labels, partners = paddle.to_tensor(batch.labels), paddle.to_tensor(batch.labels[mix.partners])
+        with spent_on("forward"):
+            inputs = mix.apply(crops)
+            with self.cast():
+                logits = self.model(inputs).astype("float32")
+            loss = mixup_cross_entropy(
+                logits,
+                labels,
+                partners,
+                mix.share,
+                smoothing=augmentation.label_smoothing,
+                weights=self._class_weights,
+            )
         if self._distiller is not None:
-            loss = self._distiller.loss(loss, logits, batch, mix, weights=self._class_weights)
-        self.optimizer.add(loss, of=self.steps.batches, scaler=self.scaler)
+            with spent_on("teacher"):
+                loss = self._distiller.loss(loss, logits, batch, mix, weights=self._class_weights)
+        with spent_on("backward"):
+            self.optimizer.add(loss, of=self.steps.batches, scaler=self.scaler)
         return float(loss)
 
     @property
@@ -206,10 +212,11 @@ class Learner:
 
     def step(self) -> None:
         """Change the weights by the gradients added, averaged over the ranks, and their moving average by them."""
-        self.optimizer.set_rate(self.rate)
-        self.optimizer.step(scaler=self.scaler)
-        if self.average is not None:
-            self.average.update(self.iteration, self.optimizer.exact(self.model))
+        with spent_on("optimizer"):
+            self.optimizer.set_rate(self.rate)
+            self.optimizer.step(scaler=self.scaler)
+            if self.average is not None:
+                self.average.update(self.iteration, self.optimizer.exact(self.model))
 
     def count_step(self) -> None:
         """Go on to the next step."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import UNEXPECTED, PptsnError, ToldElsewhereError
+from pptsn.training.profiling.clock import spent_on
 from pptsn.training.ranks.environment import Member
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Ranks:
     def average(self, tensors: Iterable[Any]) -> None:
         """Replace each of `tensors` by its mean over the ranks."""
         if self._collectives is not None:
-            self._collectives.average(tensors)
+            with spent_on("ranks"):
+                self._collectives.average(tensors)
 
     def gather(self, value: Any) -> list[Any]:
         """Return the `value` of each rank, in their order; values are what JSON can say."""
@@ -62,7 +64,10 @@ class Ranks:
 
     def gather_bytes(self, data: bytes) -> list[bytes]:
         """Return the `data` of each rank, in their order; its length may differ by rank."""
-        return [data] if self._collectives is None else self._collectives.gather(data)
+        if self._collectives is None:
+            return [data]
+        with spent_on("ranks"):
+            return self._collectives.gather(data)
 
     def first_arrays(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
         """Return rank 0's `arrays`; the other ranks give arrays of the same names, shapes and types."""
@@ -120,7 +125,10 @@ class Ranks:
             if self._collectives is None:
                 raise
             outcome.state, error = _FAILED, failed
-        outcome.lowest = outcome.state if self._collectives is None else self._collectives.lowest(outcome.state)
+        outcome.lowest = outcome.state
+        if self._collectives is not None:
+            with spent_on("ranks"):
+                outcome.lowest = self._collectives.lowest(outcome.state)
         if outcome.lowest == _FAILED:
             self._end(error)
 

@@ -49,11 +49,10 @@ def test_pixels_stay_where_they_are_and_clips_apart() -> None:
 @pytest.mark.parametrize(
     "augmentation",
     [
-        {},
-        {"mixup_alpha": 0, "crop": "random_resized"},
-        {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
+        pytest.param({}, id="published", marks=pytest.mark.slow),
+        pytest.param({"mixup_alpha": 0, "crop": "random_resized"}, id="other crops", marks=pytest.mark.slow),
+        pytest.param({"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}, id="colours"),
     ],
-    ids=["published", "without mixup, other crops", "colours"],
 )
 def test_losses_and_weights_are_those_of_normalising_before_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, augmentation: dict[str, object]
