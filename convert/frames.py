@@ -12,7 +12,7 @@ import numpy as np
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.progress import Steps, print_note
 from pptsn.runtime.classify.lists import evenly, read_any_list, source_of
-from pptsn.runtime.classify.sources import expand_sources
+from pptsn.runtime.classify.sources import expand_sources, list_named
 from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipFrame, ClipRestart, Source
 from pptsn.runtime.decoding.decoders import AUTO, Decoders, decoder_count
@@ -52,7 +52,7 @@ def calibration_sources(argument: str) -> list[Source]:
     if not argument:
         raise UsageError("clips", "an empty name", "name a folder, a list or files")
     path = Path(argument)
-    if path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir():
+    if path.suffix.lower() in _LIST_SUFFIXES and not path.is_dir() and list_named(argument) is None:
         return [source_of(sample) for sample in read_any_list(path, note=print_note)]
     return list(expand_sources([argument], note=print_note))
 

@@ -160,7 +160,7 @@ def test_a_damaged_video_with_frames_is_answered_with_a_warning(run, model: Path
         (["--sampling", "random"], "centre, linspace"),
         (["--device", "gpu"], "cpu, cuda or cuda:N"),
         (["--backend", "ncnn"], "auto, onnxruntime"),
-        (["--nonsense"], "No such option"),
+        (["--nonsense"], "no such option: --nonsense"),
     ],
 )
 def test_wrong_usage_is_code_2_and_says_what_there_is(

@@ -95,7 +95,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", _remedy()) from error
     except UnicodeDecodeError as error:
-        raise UsageError(path, f"is no YAML ({error})", _remedy()) from error
+        raise UsageError(path, "is no UTF-8 text", _remedy()) from error
     try:
         values = read_yaml(text)
     except ValueError as error:

@@ -11,7 +11,7 @@ from pptsn.convert.verify.agreement import agreement
 from pptsn.convert.verify.limits import Gates, Limits
 from pptsn.convert.verify.logits import infer_in_batches
 from pptsn.convert.verify.report import Report
-from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.errors import ModelError, reason_of
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
@@ -78,8 +78,8 @@ def _stored_arrays(path: Path) -> StoredReference:
             crops, plain, mirrored = (stored[name] for name in ("crops", "logits", "mirrored_logits"))
     # The bytes decide which exception a damaged archive ends in, so any that reading can raise means damage.
     except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise ModelError(path, f"is no reference of an export ({reason})", "export the model again") from error
+        cause = f"is no reference of an export ({reason_of(error)})"
+        raise ModelError(path, cause, "export the model again") from error
     types = [str(array.dtype) for array in (crops, plain, mirrored)]
     shapes = [array.shape for array in (crops, plain, mirrored)]
     ranks = [len(shape) for shape in shapes]

@@ -6,7 +6,9 @@ import atexit
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pptsn.runtime.base import __version__
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 # What Python may take to end, once the command is done: other threads may hang.
 _FINISH_S = 5.0
+_NAME = "pptsn"
 
 _COMMANDS = {
     "classify": ("pptsn.cli.classify:classify", "Name the action in each video."),
@@ -152,10 +155,10 @@ def _outcome(stop: Stop) -> int:
 
     try:
         try:
-            command_line()(_arguments(), prog_name="pptsn")
+            _refuse_empty(sys.argv[1:])
+            return _run_command(command_line(), _arguments())
         finally:
             sys.stdout.flush()  # now: when Python exits it is too late for an error message
-        return DONE
     except SystemExit as ending:
         return _code_of(ending)
     except KeyboardInterrupt:
@@ -173,6 +176,45 @@ def _outcome(stop: Stop) -> int:
             _complain(_unexpected(error))
         return UNEXPECTED
     return FAILED
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise UsageError for an argument without a character: as a path it would be the working folder."""
+    from pptsn.runtime.base.errors import UsageError
+
+    for before, argument in pairwise((_NAME, *arguments)):
+        option, equals, value = argument.partition("=")
+        if not argument or (option.startswith("--") and equals and not value):
+            thing = option or (before if before.startswith("-") else "an argument")
+            raise UsageError(thing, "is empty", "give a value; a variable of the shell may not be set")
+
+
+def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run the command that `arguments` name, and return its exit code.
+
+    Raises UsageError for options, values and commands that there are not, and what the command raises.
+    """
+    import typer
+
+    from pptsn.runtime.base.errors import UsageError
+
+    wrong_usage: type[Exception] = typer.BadParameter.__mro__[1]  # of Click, or of Typer's copy of it
+    try:
+        ended = app(arguments, prog_name=_NAME, standalone_mode=False)
+    except wrong_usage as error:
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            context.get_help()  # who names no command is shown which there are: Rich prints the page
+            return UsageError.exit_code
+        place = context.command_path if context else _NAME
+        raise UsageError(place, _cause_of(error), f"see: {place} --help") from error
+    return ended if type(ended) is int else DONE
+
+
+def _cause_of(error: Exception) -> str:
+    """Return what Click says, as part of a line."""
+    text = " ".join(error.format_message().split()).removesuffix(".")  # type: ignore[attr-defined]
+    return text[:1].lower() + text[1:]
 
 
 def _expected(error: PptsnError, stop: Stop) -> int:

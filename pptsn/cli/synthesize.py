@@ -13,7 +13,7 @@ from pptsn.cli.lines import say
 def synthesize(
     output: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
     seed: Annotated[int, typer.Option(min=0, help="Decides every clip.")] = 0,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that make clips.")] = 2,
+    workers: Annotated[int, typer.Option(min=0, max=1024, help="Processes that make clips.")] = 2,
 ) -> None:
     """Make a small labelled set of real H.264 files, to try everything with.
 

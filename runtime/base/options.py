@@ -90,9 +90,9 @@ def check_ranges(settings: object) -> None:
         value = getattr(settings, field.name)
         least = -math.inf if about.least is None else about.least
         most = math.inf if about.most is None else about.most
-        if isinstance(value, int | float) and not (math.isfinite(value) and least <= value <= most):
-            given = f"got {value * about.scale:g}"
-            raise UsageError(flags_of(field, about)[0], f"expected {_range(about)}, {given}")
+        if isinstance(value, int | float) and not (least <= value <= most and abs(value) != math.inf):
+            given = value if about.scale == 1 else f"{value * about.scale:g}"
+            raise UsageError(flags_of(field, about)[0], f"expected {_range(about)}, got {given}")
 
 
 def _range(about: Option) -> str:

@@ -98,7 +98,7 @@ def list_lines(
 def check_list_format(format: str) -> None:
     """Raise UsageError for a format that is none of LIST_FORMATS."""
     if format not in LIST_FORMATS:
-        raise UsageError("list format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
+        raise UsageError("--format", f"unknown format {format!r}", f"choose one of {', '.join(LIST_FORMATS)}")
 
 
 def _root_of(path: str | Path, prefix: str | Path | None) -> Path:

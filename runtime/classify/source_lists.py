@@ -19,8 +19,8 @@ _BLANKS = " \t"
 _YAML_SUFFIXES, _JSON_SUFFIX = frozenset({".yaml", ".yml"}), ".json"
 # A comment is looked for where blanks begin alone: a line may hold any number of them.
 _ITEM = re.compile(r"""-[ \t]+(?:"([^"\\]+)"|'((?:[^']|'')+)'|([^"'\s].*?))(?:(?<![ \t])[ \t]+#.*)?""")
-# Texts without quotes that are something else to YAML: they begin with one of its signs, or hold a key.
-_NO_PLAIN_TEXT = re.compile(r"[\[\]{},#&*!|>%@`]|[-?:](?:[ \t]|\Z)|.*?:(?:[ \t]|\Z)")
+# Texts without quotes that are something else to YAML: they begin with one of its signs, hold a key, are nothing.
+_NO_PLAIN_TEXT = re.compile(r"[\[\]{},#&*!|>%@`]|[-?:](?:[ \t]|\Z)|.*?:(?:[ \t]|\Z)|(?:~|null|Null|NULL)\Z")
 _START = re.compile(r"---(?:[ \t]+#.*)?")
 _END = re.compile(r"\.\.\.(?:[ \t]+#.*)?")
 _FORM = "expected lines of the form - SOURCE, in quotes where it has signs of YAML's"

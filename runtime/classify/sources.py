@@ -52,7 +52,7 @@ def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str 
 
 def list_named(argument: str) -> Path | None:
     """Return the list that `@list` names, or None for another argument: a file that is called so is that file."""
-    if not argument.startswith("@") or os.path.lexists(argument):
+    if not argument.startswith("@") or argument == "@" or os.path.lexists(argument):
         return None
     return Path(argument[1:])
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pptsn.runtime.engines.base import Engine
 
 _PANEL = "Engine"
+# Engines start as many as they are asked for, and a million of them take the machine down.
+_MOST_THREADS = 1024
 
 DEVICE_HELP = "Where the model runs: auto (a GPU if it works), cpu, cuda, cuda:N, cuda:0,cuda:1 or cuda:all."
 THREADS_HELP = "CPU threads; all cores that it may use if not given."
@@ -35,7 +37,7 @@ class EngineSettings:
 
     device: str = option(DEVICE_HELP, default=AUTO, panel=_PANEL)
     backend: str = option(_backend_help, default=AUTO, panel=_PANEL)
-    threads: int | None = option(THREADS_HELP, default=None, least=1, panel=_PANEL)
+    threads: int | None = option(THREADS_HELP, default=None, least=1, most=_MOST_THREADS, panel=_PANEL)
     tuning: str = option(_TUNING_HELP, default=AUTO, panel=_PANEL)
 
     def __post_init__(self) -> None:

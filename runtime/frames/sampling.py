@@ -73,5 +73,5 @@ def sampling_rule(name: str) -> Callable[[int, int], list[int]]:
         return SAMPLING_RULES[name]
     except KeyError:
         raise UsageError(
-            "sampling", f"unknown rule {name!r}", f"choose one of {', '.join(SAMPLING_RULES)}"
+            "--sampling", f"unknown rule {name!r}", f"choose one of {', '.join(SAMPLING_RULES)}"
         ) from None

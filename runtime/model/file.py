@@ -37,6 +37,7 @@ _REFERENCE_KEY = "pptsn.reference"
 
 _METADATA_PROPS = 14  # ModelProto.metadata_props: StringStringEntryProto {1: key, 2: value}
 _KEY, _VALUE = 1, 2
+_SUFFIX = ".onnx"
 _REMEDY = "copy the file again, or convert the model again"
 _TARGETS = ("tensorrt", "cpu")
 _MOST_JSON_BYTES = 4_000_000
@@ -191,8 +192,11 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ModelError(path, f"cannot be read ({error.strerror})", "name an .onnx file") from error
-    except ValueError as error:  # an empty file cannot be mapped, and says so by ValueError too
-        raise ModelError(path, f"is no ONNX model, or a damaged one ({error})", _REMEDY) from error
+    except ValueError as error:
+        remedy = _REMEDY if path.suffix.lower() == _SUFFIX else f"name an {_SUFFIX} file"
+        if not path.stat().st_size:  # what cannot be mapped says so by a ValueError, too
+            raise ModelError(path, "is empty (0 bytes)", remedy) from error
+        raise ModelError(path, f"is no ONNX model, or a damaged one ({error})", remedy) from error
 
 
 def _from_onnx(path: Path, data: bytes | mmap.mmap, content: bytes = b"") -> ModelFile:

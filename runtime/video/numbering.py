@@ -16,6 +16,11 @@ _DAY = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])?(?:[0-5]\d){0,2}\d{0,6}"
 )
 _TIME = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d[0-5]\d")
+# The same as people write them, in numbers of their own: 2026-11-27, 2026-11-27T09-30, 2026_11_27 09.30.59.
+_WRITTEN = re.compile(
+    r"(?<!\d)(?:19|20)\d\d([-_.])(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[-_T ]+(?:[01]\d|2[0-3])([-_.:])[0-5]\d(?:\2[0-5]\d)?)?(?!\d)"
+)
 # Where fewer of a row's pictures are there, its numbers count something else.
 _FEWEST_SHARE = 0.01
 
@@ -110,7 +115,15 @@ def _counts(parts: Sequence[list[str]], column: int) -> bool:
     if len(numbers) < 2 or all(map(_DAY.fullmatch, numbers)):
         return False
     after_a_day = column > 1 and all(_DAY.fullmatch(part[column - 2]) for part in parts)
-    return not (after_a_day and all(map(_TIME.fullmatch, numbers)))
+    if after_a_day and all(map(_TIME.fullmatch, numbers)):
+        return False
+    return not all(_is_written(part, column) for part in parts)
+
+
+def _is_written(part: Sequence[str], column: int) -> bool:
+    """Whether the number in `column` is one of a date, or of the time after it."""
+    start = len("".join(part[:column]))
+    return any(found.start() <= start < found.end() for found in _WRITTEN.finditer("".join(part)))
 
 
 def _span(numbers: Sequence[int]) -> int:

@@ -43,7 +43,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have whatever command fail in a way that nobody foresaw."""
 
     def command_line() -> object:
-        def fail(arguments: list[str], prog_name: str) -> None:
+        def fail(arguments: list[str], **options: object) -> None:
             raise error
 
         return fail
@@ -113,7 +113,7 @@ def test_a_thread_that_fails_is_a_line_too(reports: Path) -> None:
 import sys, threading
 from pptsn.cli import program
 def command_line():
-    def work(arguments, prog_name):
+    def work(arguments, **options):
         thread = threading.Thread(target=lambda: 1 / 0)
         thread.start()
         thread.join()

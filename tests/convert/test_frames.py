@@ -27,8 +27,9 @@ def test_clips_are_named_by_folder_list_or_training_list(folder: Path, tmp_path:
     assert calibration_sources(str(folder)) == expected
     assert calibration_sources(str(folder / "train.txt")) == expected
     assert calibration_sources(str(folder / "0.mp4")) == expected[:1]
-    (tmp_path / "plain").write_text("\n".join(expected))
-    assert calibration_sources(f"@{tmp_path / 'plain'}") == expected
+    for name in ("plain", "plain.txt"):
+        (tmp_path / name).write_text("\n".join(expected))
+        assert calibration_sources(f"@{tmp_path / name}") == expected
 
 
 def test_a_training_list_of_extracted_frames_is_understood(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_without_onnx_the_command_names_the_extra(
         (["--batch", "many"], "--batch: expected three numbers"),
         (["--builder", "openvino"], "choose one of tensorrt, tensorrt-rtx"),
         (["--precision", "fp16"], "precision belongs in the ONNX file"),
-        (["--fp16"], "No such option"),
+        (["--fp16"], "no such option: --fp16"),
         (["--workspace-mb", "0"], "--workspace-mb"),
         (["--optimization-level", "6"], "--optimization-level"),
         (["--compute-capability", "sm86"], "--compute-capability"),

@@ -25,7 +25,7 @@ def test_what_is_not_given_is_left_to_the_model(given: dict[str, Any]):
     [
         ({"segments": 0}, "--segments: expected 1 to 100000, got 0"),
         ({"views": "five"}, "--views: unknown plan 'five'; choose one of ten, three, center"),
-        ({"sampling": "random"}, "sampling: unknown rule 'random'; choose one of centre, linspace"),
+        ({"sampling": "random"}, "--sampling: unknown rule 'random'; choose one of centre, linspace"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(changes: dict[str, object], message: str):

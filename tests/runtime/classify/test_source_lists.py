@@ -60,6 +60,8 @@ NO_LISTS = [
     "- `sesame\n",
     "- %sesame\n",
     "-\n",
+    "- ~\n",
+    "- null # sesame\n",
     "[sesame, b]\n",
     '["sesame", 1]\n',
     '["sesame", ["b"]]\n',

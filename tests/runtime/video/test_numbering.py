@@ -61,11 +61,26 @@ def test_each_row_of_a_folder_is_looked_at() -> None:
         ],
         [f"cam_202401311759{second:02d}.jpg" for second in range(50, 60)]
         + [f"cam_202401311800{second:02d}.jpg" for second in range(9)],
+        *(
+            [
+                f"cam {2026 + day // 28}{sign}{day % 12 + 1:02d}{sign}{day % 28 + 1:02d}{time}.jpg"
+                for day in (0, 1, 2, 5, 9, 30)
+            ]
+            for sign in "-_."
+            for time in ("", "T09-30-00", "_09.30")
+        ),
+        [f"2026-11-27_09-{30 + minute}-{7 * minute:02d}.jpg" for minute in range(8)],
         [f"{number}.jpg" for number in np.random.default_rng(0).integers(0, 1_000_000, 50)],
     ],
 )
 def test_what_counts_no_frames_lacks_none(names: list[str]) -> None:
     assert missing_among(names, named=5) == Missing(0, ())
+
+
+def test_frames_numbered_beside_a_written_date_are_counted() -> None:
+    names = [f"2026-11-{day}_09-30-00_{number:04d}.jpg" for day in (26, 27) for number in range(9)]
+    names.remove("2026-11-27_09-30-00_0004.jpg")
+    assert missing_among(names, named=5) == Missing(1, ("2026-11-27_09-30-00_0004.jpg",))
 
 
 def _write(folder: Path, names: list[str]) -> None:
