@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from pptsn.runtime.base import __version__
 from pptsn.runtime.base.errors import DONE, FAILED, INTERRUPTED, UNEXPECTED, exit_codes_summary
@@ -202,7 +202,7 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         ended = app(arguments, prog_name=_NAME, standalone_mode=False)
     except wrong_usage as error:
-        context = getattr(error, "ctx", None)
+        context: Any = getattr(error, "ctx", None)
         if type(error).__name__ == "NoArgsIsHelpError":
             context.get_help()  # who names no command is shown which there are: Rich prints the page
             return UsageError.exit_code
