@@ -28,6 +28,8 @@ _TAGS = {
     },
     "epoch": {
         "train_loss": "train/loss_of_epoch",
+        "train_label_loss": "train/label_loss_of_epoch",
+        "train_soft_loss": "train/soft_loss_of_epoch",
         "clips_per_s": "train/clips_per_s",
         "val_loss": "validation/loss",
         "val_top1": "validation/top1",

@@ -141,3 +141,25 @@ def test_a_run_goes_on_with_and_without_them(tmp_path: Path) -> None:
     recipe = tiny_recipe(tmp_path)
     assert not recipe.tensorboard
     assert changed_keys(recipe, with_events(recipe)) == changed_keys(with_events(recipe), recipe) == []
+
+
+@pytest.mark.usefixtures("written")
+def test_a_distillation_has_the_parts_of_its_losses(tmp_path: Path) -> None:
+    step = {**LOSS, "label_loss": 0.5, "soft_loss": 2.0}
+    epoch = {
+        "kind": "epoch",
+        "iteration": 4,
+        "train_label_loss": 0.25,
+        "train_soft_loss": 4.0,
+        "val_averaged": True,
+    }
+    with EventFile(tmp_path / "tensorboard", [step, epoch]):
+        pass
+    assert {tag: value for tag, _, value in values_of(tmp_path / "tensorboard")} == {
+        "train/loss": 0.25,
+        "train/rate": 0.125,
+        "train/label_loss": 0.5,
+        "train/soft_loss": 2.0,
+        "train/label_loss_of_epoch": 0.25,
+        "train/soft_loss_of_epoch": 4.0,
+    }
