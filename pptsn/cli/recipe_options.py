@@ -11,7 +11,7 @@ RecipeArgument = Annotated[
     typer.Argument(
         metavar="RECIPE",
         help="A YAML file, or the name of a recipe that comes with pptsn: demo, kinetics400, kinetics400_frames, "
-        "resnet50_synthetic, ucf101, ucf101_frames.",
+        "resnet50_synthetic, synthetic_hard, ucf101, ucf101_frames.",
     ),
 ]
 RecipeChanges = Annotated[

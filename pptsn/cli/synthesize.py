@@ -14,6 +14,9 @@ def synthesize(
     output: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
     seed: Annotated[int, typer.Option(min=0, help="Decides every clip.")] = 0,
     workers: Annotated[int, typer.Option(min=0, max=1024, help="Processes that make clips.")] = 2,
+    hard: Annotated[
+        bool, typer.Option("--hard", help="Smaller shapes, among moving decoys and in more noise.")
+    ] = False,
 ) -> None:
     """Make a small labelled set of real H.264 files, to try everything with.
 
@@ -27,7 +30,7 @@ def synthesize(
         task = bar.add_task("making clips", total=None)
         made = make_dataset(
             output,
-            settings=SyntheticSettings(seed=seed),
+            settings=SyntheticSettings(seed=seed, hard=hard),
             workers=workers,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -21,7 +21,7 @@ from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import atomic_folder
 from pptsn.training.data.workers import worker_pool
 from pptsn.training.synthetic.mp4 import write_mp4
-from pptsn.training.synthetic.scene import CLASS_NAMES, clip_frames, draw_layout
+from pptsn.training.synthetic.scene import CLASS_NAMES, HARD, PLAIN, clip_frames, draw_layout
 
 # To be raised with every change that gives other frames for the same settings.
 _VERSION = 2
@@ -39,6 +39,7 @@ class SyntheticSettings:
     train_per_class, val_per_class, test_per_class: clips of each of the classes in the three splits.
     seed: 0 or more; the same settings give the same frames.
     shapes: False leaves out the moving shape, and with it all that tells the class.
+    hard: smaller shapes among moving decoys, behind bars and in more noise, see `scene.HARD`.
     """
 
     train_per_class: int = 100
@@ -46,6 +47,7 @@ class SyntheticSettings:
     test_per_class: int = 25
     seed: int = 0
     shapes: bool = True
+    hard: bool = False
 
     def __post_init__(self) -> None:
         for name in ("train_per_class", "val_per_class", "test_per_class"):
@@ -148,6 +150,8 @@ def _foreign(output: Path) -> Iterator[Path]:
 
 def _record(settings: SyntheticSettings) -> str:
     facts = {"version": _VERSION, "classes": CLASS_NAMES, **dataclasses.asdict(settings)}
+    if not settings.hard:
+        del facts["hard"]  # as in the records of sets from before there were hard ones
     return json.dumps(facts, indent=1) + "\n"
 
 
@@ -181,7 +185,8 @@ def _make_clip(root: Path, clip: _Clip) -> None:
     scene_rng, shape_rng = np.random.default_rng([*key, 0]), np.random.default_rng([*key, 1])
     layout = draw_layout(scene_rng)
     name = CLASS_NAMES[clip.label] if settings.shapes else None
-    frames = clip_frames(layout, name, scene_rng=scene_rng, shape_rng=shape_rng)
+    style = HARD if settings.hard else PLAIN
+    frames = clip_frames(layout, name, scene_rng=scene_rng, shape_rng=shape_rng, style=style)
     write_mp4(root / clip.path, frames, fps=layout.fps)
 
 

@@ -42,6 +42,26 @@ class SceneLayout:
     fps: int
 
 
+@dataclass(frozen=True)
+class SceneStyle:
+    """How well a scene shows its shape.
+
+    radius: the range of its radius, as shares of the short side.  grain: the range of the noise, in grey levels.
+    decoys: moving grey forms and moving squares in the classes' colours, so many of each, in front of the shape or
+    behind it.  bars: still bars in front of all.
+    """
+
+    radius: tuple[float, float] = (0.2, 0.28)
+    grain: tuple[float, float] = (3, 9)
+    decoys: int = 0
+    bars: int = 0
+
+
+PLAIN = SceneStyle()
+# A moving grey form, or a moving square of a colour, tells no class: both have to be seen in one thing.
+HARD = SceneStyle(radius=(0.12, 0.18), grain=(12, 30), decoys=2, bars=2)
+
+
 def draw_layout(rng: np.random.Generator) -> SceneLayout:
     """Draw a size of 96 to 160 px (even, landscape or portrait), 12 to 25 Hz and a length of 0.6 to 1.5 s."""
     short = 2 * int(rng.integers(48, 61))
@@ -138,9 +158,9 @@ class _Flight:
         return x, y
 
 
-def _draw_flight(layout: SceneLayout, rng: np.random.Generator) -> _Flight:
+def _draw_flight(layout: SceneLayout, rng: np.random.Generator, style: SceneStyle) -> _Flight:
     short = min(layout.width, layout.height)
-    radius = rng.uniform(0.2, 0.28) * short
+    radius = rng.uniform(*style.radius) * short
     speed, direction = rng.uniform(0.3, 1.2) * short, rng.uniform(0, 2 * math.pi)
     margin = _REACH * radius
     start = (rng.uniform(margin, layout.width - 1 - margin), rng.uniform(margin, layout.height - 1 - margin))
@@ -148,28 +168,85 @@ def _draw_flight(layout: SceneLayout, rng: np.random.Generator) -> _Flight:
     return _Flight(radius, start, velocity, rng.uniform(0, 2 * math.pi), rng.uniform(-3, 3))
 
 
+@dataclass(frozen=True)
+class _Mover:
+    """A form of one colour on its way."""
+
+    form: str
+    colour: Colour
+    flight: _Flight
+
+    def draw(self, image: Frame, time_s: float, layout: SceneLayout) -> None:
+        flight = self.flight
+        turn = flight.turn + flight.spin * time_s
+        _fill(
+            image,
+            self.form,
+            centre=flight.at(time_s, layout),
+            radius=flight.radius,
+            turn=turn,
+            colour=self.colour,
+        )
+
+
+def _draw_decoys(layout: SceneLayout, rng: np.random.Generator, style: SceneStyle) -> list[_Mover]:
+    """Return grey forms and coloured squares in motion, so many of each as `style` says, in a drawn order."""
+    movers = []
+    for _ in range(style.decoys):
+        grey = rng.uniform(20, 235)
+        movers.append(_Mover(str(rng.choice(FORMS)), (grey, grey, grey), _draw_flight(layout, rng, style)))
+        colour = _class_colour(str(rng.choice(COLOURS)), rng)
+        movers.append(_Mover("square", colour, _draw_flight(layout, rng, style)))
+    return [movers[index] for index in rng.permutation(len(movers))]
+
+
+def _draw_bars(layout: SceneLayout, rng: np.random.Generator, style: SceneStyle) -> list[tuple[Points, Colour]]:
+    """Return the corners and colours of bars across the whole picture."""
+    reach, short = math.hypot(layout.width, layout.height), min(layout.width, layout.height)
+    bars = []
+    for _ in range(style.bars):
+        turn, width = rng.uniform(0, math.pi), rng.uniform(0.03, 0.08) * short
+        along = np.array((math.cos(turn), math.sin(turn)))
+        across = np.array((-along[1], along[0])) * width
+        middle = np.array((rng.uniform(0, layout.width), rng.uniform(0, layout.height)))
+        ends = (middle - reach * along, middle + reach * along)
+        grey = rng.uniform(20, 235)
+        bars.append(
+            (np.array([ends[0] - across, ends[1] - across, ends[1] + across, ends[0] + across]), (grey,) * 3)
+        )
+    return bars
+
+
 def clip_frames(
-    layout: SceneLayout, class_name: str | None, *, scene_rng: np.random.Generator, shape_rng: np.random.Generator
+    layout: SceneLayout,
+    class_name: str | None,
+    *,
+    scene_rng: np.random.Generator,
+    shape_rng: np.random.Generator,
+    style: SceneStyle = PLAIN,
 ) -> Iterator[Frame]:
     """Yield the frames of one clip, (H, W, 3) uint8 RGB; without a class name, the scene without its shape.
 
-    The scene (background, light, noise) comes from `scene_rng` alone, so that it is the same with and without the
-    shape; flight, shade and spin of the shape come from `shape_rng`.
+    The scene (background, decoys, bars, light, noise) comes from `scene_rng` alone, so that it is the same with
+    and without the shape; flight, shade and spin of the shape come from `shape_rng`.
     """
     background = _draw_background(layout, scene_rng)
     light, swing = scene_rng.uniform(0.75, 1.1), scene_rng.uniform(0.0, 0.15)
     pace, phase = scene_rng.uniform(2, 9), scene_rng.uniform(0, 2 * math.pi)
-    grain = scene_rng.uniform(3, 9)
-    flight = _draw_flight(layout, shape_rng)
+    grain = scene_rng.uniform(*style.grain)
+    movers, bars = _draw_decoys(layout, scene_rng, style), _draw_bars(layout, scene_rng, style)
+    flight = _draw_flight(layout, shape_rng, style)
     if class_name is not None:
         colour_name, form = class_name.split()
-        colour = _class_colour(colour_name, shape_rng)
+        # Half of the decoys are behind it.
+        movers.insert(len(movers) // 2, _Mover(form, _class_colour(colour_name, shape_rng), flight))
     for index in range(layout.frames):
         time_s = index / layout.fps
         image = background.copy()
-        if class_name is not None:
-            turn = flight.turn + flight.spin * time_s
-            _fill(image, form, centre=flight.at(time_s, layout), radius=flight.radius, turn=turn, colour=colour)
+        for mover in movers:
+            mover.draw(image, time_s, layout)
+        for corners, colour in bars:
+            cv2.fillPoly(image, [np.round(corners * (1 << _SHIFT)).astype(np.int32)], colour, shift=_SHIFT)
         brightness = light * (1 + swing * math.sin(pace * time_s + phase))
         noise = scene_rng.standard_normal((layout.height, layout.width, 1), dtype=np.float32) * grain
         yield np.clip(image * np.float32(brightness) + noise, 0, 255).astype(np.uint8)

@@ -1,14 +1,26 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pptsn.training.synthetic.scene import CLASS_NAMES, FORMS, SceneLayout, _outline, clip_frames, draw_layout
+from pptsn.training.synthetic.scene import (
+    CLASS_NAMES,
+    FORMS,
+    HARD,
+    PLAIN,
+    SceneLayout,
+    SceneStyle,
+    _outline,
+    clip_frames,
+    draw_layout,
+)
 
 LAYOUT = SceneLayout(width=128, height=96, frames=6, fps=12)
 
 
-def frames(class_name: str | None, *, seed: int) -> np.ndarray:
+def frames(class_name: str | None, *, seed: int, style: SceneStyle = PLAIN) -> np.ndarray:
     generators = {"scene_rng": np.random.default_rng([seed, 0]), "shape_rng": np.random.default_rng([seed, 1])}
-    return np.stack(list(clip_frames(LAYOUT, class_name, **generators)))
+    return np.stack(list(clip_frames(LAYOUT, class_name, **generators, style=style)))
 
 
 @pytest.mark.parametrize("class_name", CLASS_NAMES)
@@ -38,6 +50,21 @@ def test_classes_of_one_form_differ_in_colour_alone_and_of_one_colour_in_form_al
     both = covered[0] & covered[2]
     close = np.abs(red_disc[both].astype(int) - red_cross[both]).max(axis=-1) < 3
     assert close.mean() > 0.8  # but for its blended edges
+
+
+def test_in_a_hard_scene_forms_and_colours_move_that_are_no_class_and_hide_the_shape() -> None:
+    hidden = moved = 0.0
+    for seed in range(8):
+        bare, seen = frames(None, seed=seed, style=HARD), frames("red disc", seed=seed, style=HARD)
+        shown = (bare != seen).any(axis=-1).mean(axis=(1, 2))
+        area = frames("red disc", seed=seed, style=replace(HARD, decoys=0, bars=0))
+        alone = (area != frames(None, seed=seed, style=replace(HARD, decoys=0, bars=0))).any(axis=-1)
+        hidden += (shown < 0.95 * alone.mean(axis=(1, 2))).any()
+        still = frames(None, seed=seed, style=replace(HARD, decoys=0))
+        moved += float((np.abs(np.diff(bare.astype(int), axis=0)) > 100).mean())
+        moved -= float((np.abs(np.diff(still.astype(int), axis=0)) > 100).mean())
+    assert hidden >= 1
+    assert moved > 0
 
 
 def test_every_form_covers_the_same_area() -> None:

@@ -1,0 +1,1 @@
+"""The tables on what training can be asked for."""
