@@ -87,7 +87,12 @@ def _folders(root: Path, note: Callable[[str], None]) -> list[str]:
     hidden = [path.name for path in own if path.is_dir() and path.name.startswith(".")]
     if hidden:
         note(f"{root}: hidden folders are no classes: {some_of(hidden)}")
-    loose = [path.name for path in own if is_video(path.name) and not path.is_dir()]
+    broken = [path.name for path in own if path.is_symlink() and not path.exists()]
+    if broken:
+        note(
+            f"{root}: {counted(len(broken), 'link')} left out that no file or folder is behind: {some_of(broken)}"
+        )
+    loose = [path.name for path in own if is_video(path.name) and path.is_file()]
     if loose:
         note(
             f"{root}: {counted(len(loose), 'video')} left out, beside the folders of the classes: {some_of(loose)}"

@@ -191,6 +191,10 @@ def _companions(root: Path) -> None:
         (_link, "1 clip is left out, having copies in the same class: run/9.mp4"),
         (_companions, "1 of a system's own files left out: run/._0.mp4"),
         (lambda root: (root / "empty").mkdir(), "1 folder is no class, without videos: empty"),
+        (
+            lambda root: (root / "swim").symlink_to(root / "nowhere"),
+            "1 link is left out that no file or folder is behind: swim",
+        ),
         (lambda root: (root / ".git").mkdir(), "hidden folders are no classes: .git"),
         (
             lambda root: (root / "notes.mp4").touch(),
@@ -207,6 +211,33 @@ def test_what_is_left_out_is_a_line(clips, change, said):
     made, notes = make(clips)
     assert [note for note in notes if said in note]
     assert sum(part.total() for part in made.counts.values()) == 10
+
+
+def _linked_class(root: Path) -> None:
+    (root / "run").rename(root.parent / "elsewhere")
+    (root / "run").symlink_to(root.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("link", [_linked_class, lambda root: (root / "run" / "loop").symlink_to(root / "run")])
+def test_links_to_folders_are_followed_once(clips, link):
+    link(clips)
+    made, _ = make(clips)
+    assert [part.total() for part in made.counts.values()] == [6, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "copy"), [("run/all", "", "run/all/high jump/0"), ("sprint", "run", "sprint/0")]
+)
+def test_a_folder_in_two_classes_by_links_is_a_clip_of_two_classes(clips, name, target, copy):
+    (clips / name).symlink_to(clips / target)
+    with pytest.raises(InputError, match=rf"{copy}.mp4 are one and the same clip, of the classes"):
+        make(clips)
+
+
+def test_a_link_to_no_clip_is_a_clip_that_cannot_be_read(clips):
+    (clips / "run" / "9.mp4").symlink_to(clips / "nowhere.mp4")
+    _, notes = make(clips, max_unreadable=0.2)
+    assert [note for note in notes if note.startswith("left out: ") and "run/9.mp4" in note]
 
 
 def test_clips_deeper_down_and_other_scripts_are_of_their_class(clips):
