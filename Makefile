@@ -5,9 +5,10 @@ VENV ?= .venv
 VENV_FLAGS ?=
 EXTRAS ?= cpu,openvino,train,tensorboard,convert,rtx,web,mqtt,webhook,bench,docs,dev
 OUTPUT ?= output
-# mine: a folder with one folder of clips a class, and weights to begin from.
+# mine: a folder with one folder of clips a class, weights to begin from, and more options of `pptsn train`.
 CLIPS ?=
 PRETRAINED ?=
+TRAIN_FLAGS ?=
 CONFIG ?= demo
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
 MODEL ?= $(OUTPUT)/model.onnx
@@ -118,7 +119,7 @@ MINE_GATE = $(if $(filter file,$(origin GATE)),--min-agreement 0.98 --max-drop 1
 mine: $(READY)  ## A model of your own, from clips in one folder a class (CLIPS=clips/ PRETRAINED=x.pdparams PRECISION=int8)
 	$(if $(CLIPS),,$(error name the folder of your classes: CLIPS=clips/))
 	$(PPTSN) data folder $(CLIPS) -o $(MINE) $(if $(PRETRAINED),--weights $(PRETRAINED))
-	$(PPTSN) train $(MINE)/recipe.yaml --output $(MINE)/train --resume
+	$(PPTSN) train $(MINE)/recipe.yaml --output $(MINE)/train --resume $(TRAIN_FLAGS)
 	$(PPTSN) report $(MINE)/train -o $(MINE)/report
 	$(MAKE) engine WEIGHTS=$(MINE)/train/best.pdparams CALIBRATION=$(MINE)/train.txt LABELLED=$(MINE)/test.txt \
 	  OUTPUT=$(MINE) PRECISION=$(PRECISION) GATE='$(MINE_GATE)'

@@ -14,9 +14,7 @@ def synthesize(
     output: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
     seed: Annotated[int, typer.Option(min=0, help="Decides every clip.")] = 0,
     workers: Annotated[int, typer.Option(min=0, max=1024, help="Processes that make clips.")] = 2,
-    hard: Annotated[
-        bool, typer.Option("--hard", help="Smaller shapes, among moving decoys and in more noise.")
-    ] = False,
+    hard: Annotated[bool, typer.Option("--hard", help="Smaller shapes, behind bars and in more noise.")] = False,
 ) -> None:
     """Make a small labelled set of real H.264 files, to try everything with.
 

@@ -13,7 +13,7 @@ from tools.program import run, tell
 from tools.tables.kept import Kept, Measured
 from tools.tables.narrow import narrow_networks
 from tools.tables.rows import PLAIN, Way, ways
-from tools.tables.runs import Bench
+from tools.tables.runs import STAGES, Bench
 from tools.tables.table import markdown
 
 RECIPE = "synthetic_hard"
@@ -32,7 +32,7 @@ def main(
     bench, kept = Bench(root, recipe), Kept(root / "rows.jsonl")
     compared = ways(bench.teacher)
     bench.make_data()
-    with narrow_networks():
+    with narrow_networks(stages=STAGES):
         for number, (way, seed) in enumerate(_missing(bench, kept, compared, seeds)):
             if runs is not None and number >= runs:
                 break

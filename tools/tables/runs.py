@@ -27,9 +27,11 @@ from pptsn.training.recipe import Recipe, load_recipe
 from pptsn.training.synthetic.dataset import SyntheticSet, SyntheticSettings, make_dataset
 from pptsn.training.trainer import train
 from tools.tables.kept import Measured
-from tools.tables.narrow import BLOCKS, WIDTHS
+from tools.tables.narrow import BLOCKS, STEM
 from tools.tables.rows import TEACHER, Way, Weights
 
+# Of the network: enough channels to learn the shapes, and few enough for half a minute.
+STAGES = (16, 32, 64, 96)
 SETTINGS = SyntheticSettings(train_per_class=40, val_per_class=5, test_per_class=50, hard=True)
 _UNAVERAGED = "last/weights.unaveraged.pdparams"
 
@@ -67,7 +69,11 @@ class Bench:
 
     def terms(self, way: Way) -> str:
         """Return a digest of all that the rows of `way` hang on but the seed."""
-        facts = {"recipe": _facts(self.recipe_of(way, 0)), "data": repr(SETTINGS), "network": [WIDTHS, BLOCKS]}
+        facts = {
+            "recipe": _facts(self.recipe_of(way, 0)),
+            "data": repr(SETTINGS),
+            "network": [STEM, STAGES, BLOCKS],
+        }
         if "distillation.teacher" in way.changes:
             facts["teacher"] = _facts(self.recipe_of(TEACHER, 0))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

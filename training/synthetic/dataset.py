@@ -39,7 +39,7 @@ class SyntheticSettings:
     train_per_class, val_per_class, test_per_class: clips of each of the classes in the three splits.
     seed: 0 or more; the same settings give the same frames.
     shapes: False leaves out the moving shape, and with it all that tells the class.
-    hard: smaller shapes among moving decoys, behind bars and in more noise, see `scene.HARD`.
+    hard: smaller shapes, behind bars and in more noise, see `scene.HARD`.
     """
 
     train_per_class: int = 100

@@ -47,19 +47,16 @@ class SceneStyle:
     """How well a scene shows its shape.
 
     radius: the range of its radius, as shares of the short side.  grain: the range of the noise, in grey levels.
-    decoys: moving grey forms and moving squares in the classes' colours, so many of each, in front of the shape or
-    behind it.  bars: still bars in front of all.
+    bars: still bars in front of all.
     """
 
     radius: tuple[float, float] = (0.2, 0.28)
     grain: tuple[float, float] = (3, 9)
-    decoys: int = 0
     bars: int = 0
 
 
 PLAIN = SceneStyle()
-# A moving grey form, or a moving square of a colour, tells no class: both have to be seen in one thing.
-HARD = SceneStyle(radius=(0.12, 0.18), grain=(12, 30), decoys=2, bars=2)
+HARD = SceneStyle(radius=(0.15, 0.22), grain=(8, 22), bars=2)
 
 
 def draw_layout(rng: np.random.Generator) -> SceneLayout:
@@ -168,38 +165,6 @@ def _draw_flight(layout: SceneLayout, rng: np.random.Generator, style: SceneStyl
     return _Flight(radius, start, velocity, rng.uniform(0, 2 * math.pi), rng.uniform(-3, 3))
 
 
-@dataclass(frozen=True)
-class _Mover:
-    """A form of one colour on its way."""
-
-    form: str
-    colour: Colour
-    flight: _Flight
-
-    def draw(self, image: Frame, time_s: float, layout: SceneLayout) -> None:
-        flight = self.flight
-        turn = flight.turn + flight.spin * time_s
-        _fill(
-            image,
-            self.form,
-            centre=flight.at(time_s, layout),
-            radius=flight.radius,
-            turn=turn,
-            colour=self.colour,
-        )
-
-
-def _draw_decoys(layout: SceneLayout, rng: np.random.Generator, style: SceneStyle) -> list[_Mover]:
-    """Return grey forms and coloured squares in motion, so many of each as `style` says, in a drawn order."""
-    movers = []
-    for _ in range(style.decoys):
-        grey = rng.uniform(20, 235)
-        movers.append(_Mover(str(rng.choice(FORMS)), (grey, grey, grey), _draw_flight(layout, rng, style)))
-        colour = _class_colour(str(rng.choice(COLOURS)), rng)
-        movers.append(_Mover("square", colour, _draw_flight(layout, rng, style)))
-    return [movers[index] for index in rng.permutation(len(movers))]
-
-
 def _draw_bars(layout: SceneLayout, rng: np.random.Generator, style: SceneStyle) -> list[tuple[Points, Colour]]:
     """Return the corners and colours of bars across the whole picture."""
     reach, short = math.hypot(layout.width, layout.height), min(layout.width, layout.height)
@@ -227,26 +192,26 @@ def clip_frames(
 ) -> Iterator[Frame]:
     """Yield the frames of one clip, (H, W, 3) uint8 RGB; without a class name, the scene without its shape.
 
-    The scene (background, decoys, bars, light, noise) comes from `scene_rng` alone, so that it is the same with
+    The scene (background, bars, light, noise) comes from `scene_rng` alone, so that it is the same with
     and without the shape; flight, shade and spin of the shape come from `shape_rng`.
     """
     background = _draw_background(layout, scene_rng)
     light, swing = scene_rng.uniform(0.75, 1.1), scene_rng.uniform(0.0, 0.15)
     pace, phase = scene_rng.uniform(2, 9), scene_rng.uniform(0, 2 * math.pi)
     grain = scene_rng.uniform(*style.grain)
-    movers, bars = _draw_decoys(layout, scene_rng, style), _draw_bars(layout, scene_rng, style)
+    bars = _draw_bars(layout, scene_rng, style)
     flight = _draw_flight(layout, shape_rng, style)
     if class_name is not None:
         colour_name, form = class_name.split()
-        # Half of the decoys are behind it.
-        movers.insert(len(movers) // 2, _Mover(form, _class_colour(colour_name, shape_rng), flight))
+        colour = _class_colour(colour_name, shape_rng)
     for index in range(layout.frames):
         time_s = index / layout.fps
         image = background.copy()
-        for mover in movers:
-            mover.draw(image, time_s, layout)
-        for corners, colour in bars:
-            cv2.fillPoly(image, [np.round(corners * (1 << _SHIFT)).astype(np.int32)], colour, shift=_SHIFT)
+        if class_name is not None:
+            turn = flight.turn + flight.spin * time_s
+            _fill(image, form, centre=flight.at(time_s, layout), radius=flight.radius, turn=turn, colour=colour)
+        for corners, grey in bars:
+            cv2.fillPoly(image, [np.round(corners * (1 << _SHIFT)).astype(np.int32)], grey, shift=_SHIFT)
         brightness = light * (1 + swing * math.sin(pace * time_s + phase))
         noise = scene_rng.standard_normal((layout.height, layout.width, 1), dtype=np.float32) * grain
         yield np.clip(image * np.float32(brightness) + noise, 0, 255).astype(np.uint8)
