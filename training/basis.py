@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -24,6 +25,13 @@ class Basis:
     samples: SampleLists
     precision: Precision
     distiller: Distiller | None
+
+    def lines(self, recipe: Recipe) -> Iterator[str]:
+        """Yield what a user should know of what is learned from beside labels."""
+        if self.distiller is not None:
+            yield from self.distiller.lines()
+        if recipe.distillation.mutual_depth is not None:
+            yield recipe.distillation.mutual_line
 
     @property
     def teacher_digest(self) -> str:

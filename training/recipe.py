@@ -72,8 +72,9 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _a_head_alone_has_no_teacher(self) -> Recipe:
-        if self.model.head_only and self.distillation.teacher:
-            raise ValueError("model.head_only fits labels alone, and distillation.teacher is set: leave out one")
+        options = self.distillation
+        if self.model.head_only and (options.teacher or options.mutual_depth):
+            raise ValueError("model.head_only fits labels alone, and distillation is asked for: leave out one")
         return self
 
     def to_yaml(self) -> str:

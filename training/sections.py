@@ -207,31 +207,63 @@ class AugmentationSection(Section):
 
 
 class DistillationSection(Section):
-    """What is learned from another network's answers beside the labels; nothing without `teacher`.
+    """What is learned from another network's answers beside the labels: a teacher's, or those of a second network.
 
     The loss is label_weight * that of the labels + weight * temperature² * the divergence (Kullback and Leibler's)
-    of the softened scores from the teacher's, see `distillation.objective`.
+    of the softened scores from the other's, see `distillation.objective`.
 
     teacher: a full checkpoint of any depth (`.pdparams`), or a converted model (`.onnx`), of the same classes and
     size of crops.
     soft_labels: a folder in which the teacher's answers are kept and read again, see `distillation.soft_labels`;
     with `augmentation.draws` it answers no more once it has seen each drawing.
-    temperature: what the logits of both are divided by for this.
+    mutual_depth: of a second network, which is trained beside the first; each learns from the other's answers.
+    mutual_pretrained: what that begins with, as `model.pretrained`.
+    temperature: what the logits of both are divided by for this; None is 4 with a teacher, 1 without.
     weight, label_weight: of the two parts of the loss.
     """
 
     teacher: Path | None = None
     soft_labels: Path | None = None
-    temperature: float = Field(default=4, gt=0, le=1000)
+    mutual_depth: int | None = None
+    mutual_pretrained: Path | None = None
+    temperature: float | None = Field(default=None, gt=0, le=1000)
     weight: float = Field(default=1, gt=0, le=1e6)
     label_weight: float = Field(default=1, ge=0, le=1e6)
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> DistillationSection:
-        fields = type(self).model_fields.items()
-        if self.teacher is None and (odd := [n for n, field in fields if getattr(self, n) != field.default]):
-            raise ValueError(f"{odd[0]} needs teacher")
+        if self.teacher and self.mutual_depth:
+            raise ValueError("teacher and mutual_depth are both set: leave out one")
+        for name, others in (
+            ("soft_labels", ("teacher",)),
+            ("mutual_pretrained", ("mutual_depth",)),
+            *((name, ("teacher", "mutual_depth")) for name in ("temperature", "weight", "label_weight")),
+        ):
+            changed = getattr(self, name) != type(self).model_fields[name].default
+            if changed and not any(getattr(self, other) for other in others):
+                raise ValueError(f"{name} needs {' or '.join(others)}")
         return self
+
+    @property
+    def line(self) -> str:
+        """What the loss is made of, for people."""
+        return (
+            f"the loss is {self.label_weight:g} * labels + {self.weight:g} * soft labels "
+            f"at temperature {self.divisor:g}"
+        )
+
+    @property
+    def mutual_line(self) -> str:
+        """What a user should know before two networks learn from each other."""
+        return (
+            f"distillation: a second network, of depth {self.mutual_depth}, is trained beside it, and each learns "
+            f"from the other; of both {self.line}"
+        )
+
+    @property
+    def divisor(self) -> float:
+        """The temperature, which has a default of its own for each of the two ways."""
+        return self.temperature or (1.0 if self.mutual_depth else 4.0)
 
 
 class CudnnSection(Section):

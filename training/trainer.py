@@ -30,10 +30,9 @@ from pptsn.training.learning.cudnn import set_cudnn
 from pptsn.training.learning.divergence import check_scaling, check_step, require_finite
 from pptsn.training.learning.learner import Learner
 from pptsn.training.learning.losses import Losses, mean_losses
-from pptsn.training.learning.optimizer import load_scaling, scaling_state
+from pptsn.training.learning.optimizer import scaling_state
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.starting import start_from
-from pptsn.training.network.weights import apply_checkpoint, weights_digest
+from pptsn.training.network.weights import weights_digest
 from pptsn.training.profiling.clock import spent_on
 from pptsn.training.profiling.profile import Profile
 from pptsn.training.profiling.window import Window
@@ -100,7 +99,7 @@ class Trainer:
         self._data_digest = self._samples.digest()
         self._steps = plan_steps(recipe.optimizer, len(self._samples.train), ranks=ranks.count)
         display.line(self._steps.line(recipe.optimizer))
-        for line in basis.distiller.lines() if basis.distiller else ():
+        for line in basis.lines(recipe):
             display.line(line)
         labels = [sample.label for sample in self._samples.train]
         self._learner = Learner(
@@ -140,21 +139,18 @@ class Trainer:
                     any_ranks=any_ranks,
                     display=self._display,
                 )
-                apply_checkpoint(self._learner.model, resumption.unaveraged or resumption.weights)
-            elif self._ranks.is_first and self._recipe.model.pretrained is not None:
-                weights = self._recipe.model.pretrained
-                self._display.line(start_from(self._learner.model, weights, labels=self._labels))
+                self._learner.load(resumption.unaveraged or resumption.weights, resumption.peer)
+            elif self._ranks.is_first:
+                for line in self._learner.start_from_pretrained(self._labels):
+                    self._display.line(line)
             self._learner.begin_average(resumption.weights if resumption else None)
         self._learner.take_first_state()
-        self._learner.prepare()
+        self._learner.prepare_all()
         (state, *_) = self._ranks.gather(dataclasses.asdict(resumption.state) if resumption else None)
         if state is not None:
             self._go_on_from(TrainingState(**state))
-            velocities = resumption.optimizer if resumption else self._learner.optimizer.empty_state()
-            source = resumption.folder if resumption else self._run.root
-            with self._ranks.together():
-                self._learner.optimizer.load_state(velocities, source=source)
-            self._learner.optimizer.load_state(self._ranks.first_arrays(velocities), source=source)
+            velocities = resumption.optimizer if resumption else None
+            self._learner.load_velocities(velocities, source=resumption.folder if resumption else self._run.root)
         with self._ranks.together():
             if profile is not None and self._ranks.is_first:
                 total = self._recipe.optimizer.epochs * self._steps.per_epoch
@@ -276,7 +272,7 @@ class Trainer:
             if len(group) == self._steps.batches:
                 losses.append(self._step(writer, bar, profile, own_losses=group, clips=clips))
                 group, clips = [], []
-        self._learner.optimizer.drop()  # of a last group that unreadable clips left incomplete
+        self._learner.drop()  # of a last group that unreadable clips left incomplete
         self._learner.end_epoch()
         told = loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
         with self._ranks.together():
@@ -302,8 +298,9 @@ class Trainer:
         place = f"epoch {self.epoch + 1}, iteration {learner.iteration}{self._what_stays()}"
         with self._ranks.together():
             learner.require_sound_teacher(place=place)
-            check_step(learner.model, own["loss"], clips=clips, place=place)
-            check_scaling(scaling_state(learner.scaler), place=place)
+            for trainee in learner.trainees:
+                check_step(trainee.model, own["loss"], clips=clips, place=place)
+                check_scaling(scaling_state(trainee.scaler), place=place)
             if learner.iteration % self._recipe.log_every == 0:
                 iteration = learner.iteration
                 writer.write("iteration", epoch=learner.epoch, iteration=iteration, **losses, rate=rate)
@@ -318,8 +315,8 @@ class Trainer:
     def _commit(self, writer: RunWriter) -> None:
         if not self._ranks.is_first:
             return
-        (weights, unaveraged), optimizer = self._learner.states(), self._learner.optimizer.state()
-        for values in (weights, unaveraged, optimizer):
+        (weights, unaveraged, of_peer), velocities = self._learner.states(), self._learner.velocities()
+        for values in (weights, unaveraged, of_peer, velocities):
             require_finite(values, place=f"the end of epoch {self.epoch}")
         state = TrainingState(
             epoch=self.epoch,
@@ -330,16 +327,17 @@ class Trainer:
             metrics_bytes=self._metrics_bytes,
             data_digest=self._data_digest,
             teacher_digest=self._basis.teacher_digest,
-            loss_scaling=scaling_state(self._learner.scaler),
+            **self._learner.scalings(),
+            peer_digest=weights_digest(of_peer) if of_peer else "",
             arithmetic=arithmetic(paddle),
             ranks=self._ranks.count,
             unaveraged_digest=weights_digest(unaveraged) if unaveraged else "",
         )
         spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
-        writer.commit(state, weights=weights, unaveraged=unaveraged, optimizer=optimizer, spec=spec)
+        writer.commit(state, weights=weights, unaveraged=unaveraged, peer=of_peer, optimizer=velocities, spec=spec)
 
     def _go_on_from(self, state: TrainingState) -> None:
-        load_scaling(self._learner.scaler, state.loss_scaling)
+        self._learner.load_scalings(loss_scaling=state.loss_scaling, peer_loss_scaling=state.peer_loss_scaling)
         self.epoch, self._learner.iteration = state.epoch, state.iteration
         self._best_epoch, self._best_top1, self._best_loss = state.best_epoch, state.best_top1, state.best_loss
         self._metrics_bytes = state.metrics_bytes

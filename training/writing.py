@@ -49,13 +49,16 @@ class RunWriter(Closing):
         *,
         weights: Mapping[str, Array],
         unaveraged: Mapping[str, Array],
+        peer: Mapping[str, Array] | None = None,
         optimizer: Mapping[str, Array],
         spec: ModelSpec,
     ) -> None:
         """Make the checkpoint of `state`, which is given the length that the metrics have on the disk."""
         if self._log is not None:
             state = replace(state, metrics_bytes=self._log.durable_bytes())
-            self._run.commit(state, weights=weights, unaveraged=unaveraged, optimizer=optimizer, spec=spec)
+            self._run.commit(
+                state, weights=weights, unaveraged=unaveraged, peer=peer, optimizer=optimizer, spec=spec
+            )
 
     def close(self) -> None:
         """Close the metrics."""

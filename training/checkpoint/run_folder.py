@@ -7,7 +7,8 @@
     OUTPUT/tensorboard/             an event file, where the recipe asks for it
     OUTPUT/rank-logs/               what ranks say beside rank 0, see `pptsn.training.ranks.logs`
     OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json,
-                                    where weights are averaged weights.unaveraged.pdparams
+                                    where weights are averaged weights.unaveraged.pdparams,
+                                    where a second network is trained beside it weights.peer.pdparams
     OUTPUT/best, OUTPUT/last        links to folders in checkpoints/
     OUTPUT/best.pdparams, best.spec.json, last.pdparams, last.spec.json    links through those two
 
@@ -43,6 +44,7 @@ from pptsn.training.recipe import RECIPE_NAME, Recipe, changed_keys, load_recipe
 
 WEIGHTS_NAME = "weights.pdparams"
 _UNAVERAGED_NAME = "weights.unaveraged.pdparams"
+_PEER_NAME = "weights.peer.pdparams"
 _OPTIMIZER_NAME = "weights.pdopt"
 _SPEC_NAME = "weights.spec.json"
 _STATE_NAME = "state.json"
@@ -60,6 +62,7 @@ class TrainingState:
     validation: the epoch counted from 1, its top-1 in 0..1, its loss.
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
     teacher_digest: of the file of the teacher, where there is one.
+    peer_digest, peer_loss_scaling: of the second network, where there is one.
     loss_scaling: of automatic mixed precision; empty without it.
     ranks: how many trained it.
     unaveraged_digest: of the weights that steps go on with, where those of the checkpoint are a moving average of
@@ -80,6 +83,8 @@ class TrainingState:
     ranks: Annotated[int, Meta(gt=0, description="a positive number of ranks")] = 1
     unaveraged_digest: str = ""
     teacher_digest: str = ""
+    peer_digest: str = ""
+    peer_loss_scaling: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +92,14 @@ class Resumption:
     """A checkpoint to go on from.
 
     weights: what was validated.  unaveraged: what steps go on with, where that is something else.
-    optimizer: the velocities as `RecipeOptimizer.state` gave them.
+    peer: those of the second network, where there is one.
+    optimizer: the velocities as `Learner.velocities` gave them.
     """
 
     state: TrainingState
     weights: Checkpoint
     unaveraged: Checkpoint | None
+    peer: Checkpoint | None
     optimizer: Mapping[str, Array]
     folder: Path
 
@@ -197,15 +204,18 @@ class RunFolder:
         optimizer: Mapping[str, Array],
         spec: ModelSpec,
         unaveraged: Mapping[str, Array] | None = None,
+        peer: Mapping[str, Array] | None = None,
     ) -> None:
         """Write the checkpoint of `state.epoch`, point `last` and `best` where `state` says, drop all others.
 
         unaveraged: what steps go on with, where `weights` are a moving average of them.
+        peer: the weights of the second network, where there is one.
         """
         with atomic_folder(self._folder(state.epoch)) as folder:
             save_weights(weights, folder / WEIGHTS_NAME)
-            if unaveraged:
-                save_weights(unaveraged, folder / _UNAVERAGED_NAME)
+            for others, name in ((unaveraged, _UNAVERAGED_NAME), (peer, _PEER_NAME)):
+                if others:
+                    save_weights(others, folder / name)
             save_weights(optimizer, folder / _OPTIMIZER_NAME)
             write_text(folder / _SPEC_NAME, spec.to_json())
             write_text(folder / _STATE_NAME, json.dumps(dataclasses.asdict(state), indent=1))
@@ -273,16 +283,23 @@ class RunFolder:
             spec = ModelSpec.from_json(text, source=folder / _SPEC_NAME)
             weights = read_checkpoint(folder / WEIGHTS_NAME)
             unaveraged = read_checkpoint(folder / _UNAVERAGED_NAME) if state.unaveraged_digest else None
+            peer = read_checkpoint(folder / _PEER_NAME) if state.peer_digest else None
             optimizer = read_pickle(folder / _OPTIMIZER_NAME)
         except (OSError, RecursionError, ValueError, TypeError) as error:
             raise ModelError(folder, f"is a damaged checkpoint ({error})", remedy) from error
         except PptsnError as error:
             raise ModelError(folder, f"is a damaged checkpoint ({error.thing}: {error.cause})", remedy) from error
-        for found, digest in ((weights, spec.weights_digest), (unaveraged, state.unaveraged_digest)):
+        for found, digest in (
+            (weights, spec.weights_digest),
+            (unaveraged, state.unaveraged_digest),
+            (peer, state.peer_digest),
+        ):
             if found is not None and weights_digest(found.arrays) != digest:
                 cause = f"its {found.path.name} is not what was saved (the digest differs)"
                 raise ModelError(folder, cause, remedy)
-        return Resumption(state=state, weights=weights, unaveraged=unaveraged, optimizer=optimizer, folder=folder)
+        return Resumption(
+            state=state, weights=weights, unaveraged=unaveraged, peer=peer, optimizer=optimizer, folder=folder
+        )
 
     def _point(self, *, last: int, best: int) -> None:
         """Link `last` and `best` to their checkpoints; then no other is needed, so the others go."""

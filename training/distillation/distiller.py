@@ -68,7 +68,7 @@ class Distiller(Closing):
             paddle.to_tensor(answers),
             paddle.to_tensor(batch.labels),
             mix,
-            temperature=self._options.temperature,
+            temperature=self._options.divisor,
             weights=weights,
         )
         self.parts = {"label_loss": float(label_loss), "soft_loss": float(soft)}

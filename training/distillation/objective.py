@@ -45,5 +45,20 @@ def mixed_divergence(
     return mix.share * first + (1.0 - mix.share) * _mean(others, paddle.gather(labels, partners), weights)
 
 
+def mutual_divergence(
+    logits: Any, targets: Any, labels: Any, mix: Mix, *, temperature: float, weights: Any = None
+) -> Any:
+    """Return the loss of `logits` (B, C) against the `targets` that another network gave for the same mixed clips.
+
+    labels, weights: as in `mixed_divergence`.  Zhang et al., "Deep Mutual Learning", arXiv 1706.00384.
+    """
+    rows = divergences(logits, targets, temperature=temperature)
+    first = _mean(rows, labels, weights)
+    if weights is None or mix.share == 1.0:
+        return first
+    partners = paddle.gather(labels, paddle.to_tensor(mix.partners))
+    return mix.share * first + (1.0 - mix.share) * _mean(rows, partners, weights)
+
+
 def _mean(rows: Any, labels: Any, weights: Any) -> Any:
     return (rows if weights is None else rows * paddle.gather(weights, labels)).mean()

@@ -59,8 +59,7 @@ class Teacher(Closing):
         spec, model, options = self.engine.spec, recipe.model, recipe.distillation
         yield (
             f"distillation: the teacher is {self.path} (depth {spec.depth}, {spec.precision}, "
-            f"by {self.engine.description}); the loss is {options.label_weight:g} * labels + "
-            f"{options.weight:g} * soft labels at temperature {options.temperature:g}"
+            f"by {self.engine.description}); {options.line}"
         )
         yield from (f"{self.path}: {note}" for note in self.engine.notes)
         for name, of_teacher, here in (

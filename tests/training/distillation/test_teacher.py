@@ -150,5 +150,5 @@ def test_what_it_is_and_how_it_sees_clips_is_told(lists: Path, tmp_path: Path) -
 
 def test_a_key_without_a_teacher_is_refused(lists: Path) -> None:
     content = {**tiny_recipe(lists).model_dump(), "distillation": {"temperature": 2}}
-    with pytest.raises(PptsnError, match="temperature needs teacher"):
+    with pytest.raises(PptsnError, match="temperature needs teacher or mutual_depth"):
         parse_recipe(content, source="the test's recipe")

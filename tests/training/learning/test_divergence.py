@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import PptsnError
-from pptsn.training.learning import learner
+from pptsn.training.learning import trainee
 from pptsn.training.learning.divergence import check_step, require_finite
 from pptsn.training.learning.learner import Learner
 from pptsn.training.network._paddle import paddle
@@ -129,7 +129,7 @@ def test_nothing_but_finite_numbers_is_committed(
         return
     with pytest.raises(PptsnError, match=r"diverged by x: 1 of 2 .*\(b\.velocity\)"):
         require_finite(state, place="x")
-    optimizer = learner.RecipeOptimizer
+    optimizer = trainee.RecipeOptimizer
     monkeypatch.setattr(optimizer, "state", lambda self: {"w.velocity": np.full(1, value, np.float32)})
     with pytest.raises(PptsnError, match=r"diverged by the end of epoch 1: 1 of \d+ .*\(w\.velocity\)"):
         train(tiny_recipe(lists, epochs=1), tmp_path / "run")

@@ -33,16 +33,16 @@ from tests.training.runs import make_lists, tiny_recipe
 
 # Batch norm by its running statistics, so that a step does not depend on how its clips are shared out.
 FIXED_STATISTICS = f"""
-from pptsn.training.learning import learner
+from pptsn.training.learning import trainee
 from pptsn.training.network._paddle import nn
-build = learner.build_network
+build = trainee.build_network
 def build_fixed(*arguments, **options):
     model = build(*arguments, **options)
     for layer in model.sublayers():
         if isinstance(layer, nn.BatchNorm2D):
             layer._use_global_stats = True
     return model
-learner.build_network = build_fixed
+trainee.build_network = build_fixed
 {COMMAND}
 """
 # By Ctrl-C, which reaches all ranks, as the second epoch begins.
