@@ -32,7 +32,10 @@ _LOOKS: dict[str, _Look] = {
     "mpeg": packets.program_stream,
     "mpegts": packets.transport_stream,
     "mxf": headers.mxf,
+    "nut": packets.nut,
+    "obu": packets.av1_units,
     "ogg": packets.ogg,
+    "rm": packets.real_media,
     "swf": headers.swf,
     "yuv4mpegpipe": pictures.y4m,
 }
@@ -43,6 +46,7 @@ _BEGINNINGS: dict[bytes, _Look] = {
     headers.MXF_HEADER: headers.mxf,
     headers.RIFF: headers.riff,
     packets.FLV: packets.flv,
+    packets.RM: packets.real_media,
 }
 _LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
 

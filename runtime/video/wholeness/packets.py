@@ -19,6 +19,14 @@ _PACK_BYTES, _MPEG1_PACK_BYTES, _PACKET_HEADER = 14, 12, 6
 _OGG_PAGE, _OGG_HEADER, _OGG_LAST_PAGE = b"OggS", 27, 4
 # A frame of DV in bytes, as in the two television systems; at a higher rate it takes several times that.
 _DV_FRAMES, _DV_SYSTEM = (120_000, 144_000), 0x80
+_DV_FRAME_BEGIN, _DV_SYSTEM_AT = b"\x1f\x07\x00", 3
+# Before the checksum that ends a NUT file stands how many bytes its index takes.
+_NUT_INDEX, _NUT_INDEX_BYTES, _NUT_CHECKSUM = bytes.fromhex("4e58dd672f23e64e"), 8, 4
+RM, _RM_DATA, _RM_CHUNK_HEADER, _RM_MOST_CHUNKS = b".RMF", b"DATA", 8, 100
+# FFmpeg states so many bytes too many; a packet has more.
+_RM_TOLERATED = 10
+_MOST_UNITS = 1_000_000  # of a file are walked through
+_OBU_HEAD_BYTES, _OBU_HAS_EXTENSION, _OBU_HAS_SIZE = 10, 4, 2
 
 
 def flv(file: BinaryIO, size: int) -> bool:
@@ -97,6 +105,54 @@ def ogg(file: BinaryIO, size: int) -> bool:
 
 
 def dv(file: BinaryIO, size: int) -> bool:
-    """Return whether the last frame is not whole: all are of one size."""
-    head = file.read(4)
-    return len(head) == 4 and size % _DV_FRAMES[bool(head[3] & _DV_SYSTEM)] > 0
+    """Return whether the last frame is not whole: all are of one size, and begin alike."""
+    head = file.read(_DV_SYSTEM_AT + 1)
+    if len(head) <= _DV_SYSTEM_AT:
+        return False
+    rest = size % _DV_FRAMES[bool(head[_DV_SYSTEM_AT] & _DV_SYSTEM)]
+    file.seek(size - rest)
+    return rest > 0 and _DV_FRAME_BEGIN.startswith(file.read(min(rest, len(_DV_FRAME_BEGIN))))
+
+
+def nut(file: BinaryIO, size: int) -> bool:
+    """Return whether the index at the end is missing, which muxers write into pipes as well."""
+    file.seek(max(0, size - _NUT_CHECKSUM - _NUT_INDEX_BYTES))
+    length = int.from_bytes(file.read(_NUT_INDEX_BYTES), "big")
+    if not len(_NUT_INDEX) <= length <= size:
+        return True
+    file.seek(size - length)
+    return file.read(len(_NUT_INDEX)) != _NUT_INDEX
+
+
+def real_media(file: BinaryIO, size: int) -> bool | None:
+    """Return whether the file ends before its data do; None where it does not say how long they are."""
+    at = 0
+    for _ in range(_RM_MOST_CHUNKS):
+        file.seek(at)
+        header = file.read(_RM_CHUNK_HEADER)
+        length = int.from_bytes(header[4:], "big")
+        if len(header) < _RM_CHUNK_HEADER:
+            return True
+        if header.startswith(_RM_DATA):
+            return at + length - _RM_TOLERATED > size if length else None
+        at += max(length, _RM_CHUNK_HEADER)
+    return None
+
+
+def av1_units(file: BinaryIO, size: int) -> bool | None:
+    """Return whether the last of the units of a bare AV1 stream is not whole; None where that cannot be told."""
+    at = 0
+    for _ in range(_MOST_UNITS):
+        if at >= size:
+            return at > size
+        file.seek(at)
+        head = file.read(_OBU_HEAD_BYTES)
+        if not head[0] & _OBU_HAS_SIZE:
+            return None
+        begin = 2 if head[0] & _OBU_HAS_EXTENSION else 1
+        length = next((n for n, byte in enumerate(head[begin:], 1) if not byte & 0x80), 0)
+        if not length:
+            return len(head) < _OBU_HEAD_BYTES or None
+        digits = head[begin : begin + length]
+        at += begin + length + sum((byte & 0x7F) << 7 * place for place, byte in enumerate(digits))
+    return None

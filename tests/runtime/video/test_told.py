@@ -221,6 +221,39 @@ def test_a_file_cut_off_anywhere_is_told(name: str, write: Callable[[Path], Path
             _check_cut(path, name, len(whole))
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.nut", "mpeg4", {}),
+        ("a.rm", "rv20", {}),
+        ("a.obu", "libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
+        ("a.dv", "dvvideo", {}),
+    ],
+)
+def test_the_structure_of_a_container_tells_that_it_was_cut(
+    name: str, codec: str, options: Mapping[str, str], tmp_path: Path
+) -> None:
+    width, height = (720, 576) if codec == "dvvideo" else (176, 144)
+    path = write_clip(tmp_path / name, frames=6, width=width, height=height, codec=codec, options=options)
+    data, kind = path.read_bytes(), name.removeprefix("a.")
+    assert not is_cut_off(path, kind)
+    ends = {0} if kind in ("nut", "rm") else {offset for offset, _ in packet_places(path)}
+    for place in range(1, 50):
+        at = (len(data) - 20) * place // 49
+        path.write_bytes(data[:at])
+        assert is_cut_off(path, kind) or at in ends, at
+    with open_video(path) as video:
+        video.decode_all()
+        assert video.ends_early
+
+
+@pytest.mark.parametrize("junk", [b"\0" * 100, b"end", b"\x1f\x08" + b"\1" * 5000])
+def test_what_follows_the_frames_of_dv_and_is_none_is_no_early_end(junk: bytes, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.dv", frames=2, width=720, height=576, codec="dvvideo", options={})
+    path.write_bytes(path.read_bytes() + junk)
+    assert is_cut_off(path, "dv") is False
+
+
 def _in_fragments(path: Path, flags: str) -> Path:
     return _copied(_silent(path.with_name("w.mp4")), path, {"movflags": flags})
 
