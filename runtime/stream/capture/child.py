@@ -141,6 +141,7 @@ class Capture:
         timeline = Timeline(live=source.live, frame_rate=source.frame_rate, coded_rate=source.coded_rate)
         pace = Pace(self._job.timeout_s, remark=self._remark) if self._job.realtime and not source.live else None
         due = DueTimes() if source.live else None
+        self._control.still_excused = lambda: Progress(self._counts()) if source.awaits_key else None
         for captured in source.frames():
             time_s = timeline.at(captured.pts_s, captured.captured_s)
             captured_s = captured.captured_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,7 +21,8 @@ class Control(threading.Thread):
 
     stop: set when the capture is to finish.  wants_pictures: whether somebody looks at them.
     annotated: the video that shows what the frames do, if there is one.  excuse: what to say regularly while the
-    capture waits for something and is all right; None while it is not known to be.
+    capture waits for something and is all right; None while it is not known to be.  still_excused: what excuses it
+    while `excuse` is None.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -31,6 +33,7 @@ class Control(threading.Thread):
         self.wants_pictures = False
         self.annotated: AnnotatedVideo | None = None
         self.excuse: Progress | None = None
+        self.still_excused: Callable[[], Progress | None] = lambda: None
 
     def run(self) -> None:
         """Listen until the supervisor hangs up; then the process ends."""
@@ -38,7 +41,7 @@ class Control(threading.Thread):
             try:
                 if self._connection.poll(_EXCUSE_S):
                     self._heed(self._connection.recv())
-                elif (excuse := self.excuse) is not None:
+                elif (excuse := self.excuse or self.still_excused()) is not None:
                     self.send(excuse)
                 if self.stop.is_set() and self.annotated is not None:
                     self.annotated.answered(float("inf"))  # nothing more is waited for

@@ -95,7 +95,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Progress:
-    """Frames come, though none was sampled."""
+    """Frames come, though none was sampled, or data of which none can be shown yet."""
 
     counts: Counts
 

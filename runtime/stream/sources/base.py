@@ -65,6 +65,11 @@ class OpenSource(Closing, ABC):
     codec: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def awaits_key(self) -> bool:
+        """Whether data come of which nothing can be shown yet, for no longer than that may take."""
+        return False
+
     @abstractmethod
     def frames(self) -> Iterator[Captured]:
         """Yield frames in the order of presentation until the source ends.

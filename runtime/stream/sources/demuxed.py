@@ -36,6 +36,8 @@ _RATE_RANGE = (0.1, 480.0)
 _MEAN_RATE_RANGE = (0.1, 20_000.0)
 # Formats of bare pictures; the times that FFmpeg makes up for them know nothing of when they were taken.
 _NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
+# So long a key frame is waited for where a live source is joined between two.
+_LONGEST_GROUP_S = 30.0
 # So many unreadable stretches in a row mean that nothing will come any more.
 _MAX_BAD_READS = 100
 
@@ -71,6 +73,7 @@ class DemuxedSource(OpenSource):
         self._on_close = on_close
         self._reported = reported
         self._frames = 0
+        self._opened_s = time.monotonic()
         self._set_threads(threads or 1, live=live)
         self._decoding = decoding
         self._tell(decoding.note_of(video))
@@ -87,6 +90,12 @@ class DemuxedSource(OpenSource):
         self.pixel_aspect = float(video.stream.sample_aspect_ratio or 1) or 1.0
         rate = fps or self.frame_rate or DEFAULT_FPS
         self._clock = FrameClock(None if live else rate, step_s=1 / rate)
+
+    @property
+    def awaits_key(self) -> bool:
+        """Whether packets came, but no frame yet; of a live source, and not for ever."""
+        waits = self.live and self._beginning.sent > 0 and not self._frames
+        return waits and time.monotonic() - self._opened_s < _LONGEST_GROUP_S
 
     def frames(self) -> Iterator[Captured]:
         """Yield the frames in the decoder's order; raises InputError where the source fails or has no frame."""

@@ -21,6 +21,7 @@ from pptsn.runtime.stream.capture.protocol import (
     FromCapture,
     LivePicture,
     Opened,
+    Progress,
     Remark,
     Sampled,
     WantPictures,
@@ -28,7 +29,8 @@ from pptsn.runtime.stream.capture.protocol import (
 from pptsn.runtime.stream.recording.overlay import VideoFile
 from pptsn.runtime.stream.sources.uri import parse_source
 from pptsn.runtime.video import open_video
-from tests.clips import X264, decode_plainly, turn_by_message, write_clip
+from tests.clips import X264, decode_plainly, packet_places, turn_by_message, write_clip
+from tests.runtime.stream.sources.servers import WebServer, trickling
 
 
 def job_for(source: object, **changes: object) -> CaptureJob:
@@ -103,6 +105,23 @@ def test_a_picture_too_long_for_a_slot_comes_all_the_same(tmp_path: Path):
     with open_video(clip) as video:
         first = resize_frame(next(iter(video)).pixels, short_side=40, rule="keep_aspect")
     np.testing.assert_array_equal(frames[0], first)
+
+
+@pytest.mark.slow
+def test_a_live_source_that_is_joined_between_key_frames_is_heard_of_until_one_comes(tmp_path: Path):
+    options = {"g": "200", "bf": "0", "sc_threshold": "0"}
+    whole = write_clip(tmp_path / "a.ts", frames=230, options=options)
+    data, third = whole.read_bytes(), packet_places(whole)[2][0]
+    # The tables and what describes the pictures, but no whole one; FFmpeg looks at 3 s of them before it is open.
+    body = data[: 188 * 3] + data[third // 188 * 188 :]
+    server = WebServer(tmp_path, {"/live": trickling("video/mp2t", body, parts=30, pause_s=0.1)})
+    try:
+        with CaptureProcess(job_for(f"http://{server.host}/live"), slots=40) as process:
+            messages, _ = hear(process)
+    finally:
+        server.close()
+    sampled = next(number for number, message in enumerate(messages) if isinstance(message, Sampled))
+    assert any(isinstance(message, Progress) for message in messages[:sampled])
 
 
 def test_one_that_waits_loses_nothing_and_one_that_does_not_says_what_it_dropped():

@@ -143,6 +143,21 @@ def unfinished(kind: str, body: bytes) -> Route:
     return send
 
 
+def trickling(kind: str, body: bytes, *, parts: int, pause_s: float) -> Route:
+    """Return a route that sends `body` little by little."""
+
+    def send(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", kind)
+        handler.end_headers()
+        step = -(-len(body) // parts)
+        for begin in range(0, len(body), step):
+            handler.wfile.write(body[begin : begin + step])
+            handler.over.wait(pause_s)
+
+    return send
+
+
 def still(handler: _Handler) -> None:
     """Send nothing more, and keep the connection."""
     handler.over.wait(30)
