@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +26,7 @@ from pptsn.training.trainer import TrainingResult, train
 from pptsn.training.validation import Validation
 from tests.training.runs import make_lists, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow")
+pytestmark = pytest.mark.usefixtures("narrow", "undrawn")
 
 EXTRAS: dict[str, dict[str, object]] = {
     "model": {"precise_batch_norm": 7, "freeze": "res2"},
@@ -47,13 +46,6 @@ def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_lists(tmp_path_factory.mktemp("lists"))
     save_weights(state_of(PPTSN(18, 3)), folder / "start.pdparams")
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_pictures() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
-        yield
 
 
 def recipe_with_extras(lists: Path, **optimizer: object) -> Recipe:

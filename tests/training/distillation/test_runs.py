@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train
 from tests.training.runs import interrupt_in, make_lists, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow")
+pytestmark = pytest.mark.usefixtures("narrow", "undrawn")
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +27,6 @@ def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_lists(tmp_path_factory.mktemp("lists"), val=2)
     save_weights(state_of(PPTSN(18, 3)), folder / "teacher.pdparams")
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_pictures() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
-        yield
 
 
 def distilled(lists: Path, *, epochs: int = 2, **options: object) -> Recipe:

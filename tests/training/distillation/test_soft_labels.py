@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from pptsn.training.trainer import TrainingResult, train
 from tests.disks import small_disk
 from tests.training.runs import interrupt_in, make_lists, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow")
+pytestmark = pytest.mark.usefixtures("narrow", "undrawn")
 
 CLIPS, CLASSES = 5, 3
 LOGITS = np.random.default_rng(1).normal(size=(CLIPS, CLASSES)).astype(np.float32)
@@ -129,13 +128,6 @@ def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_lists(tmp_path_factory.mktemp("lists"), val=1)
     save_weights(state_of(PPTSN(18, 3)), folder / "teacher.pdparams")
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _without_pictures() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pptsn.training.writing.plot_metrics", lambda *arguments, **options: None)
-        yield
 
 
 def _distilled(lists: Path, **options: object) -> Recipe:

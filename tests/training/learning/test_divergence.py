@@ -17,7 +17,7 @@ from pptsn.training.network.weights import read_checkpoint
 from pptsn.training.trainer import train
 from tests.training.runs import make_lists, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow")
+pytestmark = pytest.mark.usefixtures("narrow", "undrawn")
 BROKEN = (float("nan"), float("inf"), -float("inf"))
 
 

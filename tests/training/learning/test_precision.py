@@ -24,7 +24,7 @@ from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import train
 from tests.training.runs import interrupt_in, make_lists, tiny_recipe
 
-pytestmark = pytest.mark.usefixtures("narrow")
+pytestmark = pytest.mark.usefixtures("narrow", "undrawn")
 
 LISTS = {"data": {"train": "a", "val": "b"}}
 

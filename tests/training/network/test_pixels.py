@@ -45,7 +45,7 @@ def test_pixels_stay_where_they_are_and_clips_apart() -> None:
     assert network_input(crops[:0]).shape == [0, 3, 3, 5, 7]
 
 
-@pytest.mark.usefixtures("narrow")
+@pytest.mark.usefixtures("narrow", "undrawn")
 @pytest.mark.parametrize(
     "augmentation",
     [
@@ -75,7 +75,7 @@ def test_losses_and_weights_are_those_of_normalising_before_the_device(
     assert len(losses[0]) == 2
 
 
-@pytest.mark.usefixtures("narrow")
+@pytest.mark.usefixtures("narrow", "undrawn")
 def test_it_is_computed_outside_of_mixed_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In steps, in the statistics of batch norm and in validation: level O2 would compute it in 16 bits."""
     inside, outside = [False], []
