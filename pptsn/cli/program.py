@@ -121,8 +121,11 @@ def _leave(code: int | None = None) -> None:
 
     Nor is there a moment then in which a signal kills.
     """
+    from pptsn.runtime.base.temporary import remove_temporaries
+
     if code is None:  # something else is under way
         return
+    remove_temporaries()  # of which a signal made an end, in the midst of making or removing them
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

@@ -147,12 +147,16 @@ def _made(target: Path, make: Callable[[Path], None]) -> Path:
     clear_leftovers(target.parent)
     while True:
         path = hidden_sibling(target, "tmp")
-        make(path)
-        with suppress(FileNotFoundError):  # somebody took it for a leftover before it was locked
-            _hold(path, _locked(path, wait=True, lockless=True))
-            if path.exists():
-                return path
+        try:
+            make(path)
+            with suppress(FileNotFoundError):  # somebody took it for a leftover before it was locked
+                _hold(path, _locked(path, wait=True, lockless=True))
+                if path.exists():
+                    return path
+                _let_go(path)
+        except BaseException:  # Ctrl-C, before anybody knew of it
             _let_go(path)
+            raise
 
 
 def _locked(path: Path, *, wait: bool, lockless: bool) -> int:

@@ -6,6 +6,8 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -169,3 +171,31 @@ def test_what_was_answered_is_there_however_it_is_stopped(folder: Path, tmp_path
     lines = [json.loads(line) for line in output.read_text().splitlines()]
     assert 1 <= len(lines) < 3000
     assert all("error" not in line for line in lines)
+
+
+def test_what_a_signal_left_half_removed_is_gone_at_the_end(tmp_path: Path) -> None:
+    """A second Stopped cannot come, so what the first one interrupted in the removing is taken up again."""
+    code = """if True:
+        import shutil, signal
+        from pptsn.cli import program
+        from pptsn.runtime.base.temporary import temporary_folder
+
+        remove, program.command_line = shutil.rmtree, lambda: works
+
+        def interrupted(path, **options):
+            shutil.rmtree = remove
+            signal.raise_signal(signal.SIGINT)
+
+        def works(*_, **__):
+            with temporary_folder() as folder:
+                (folder / "content").touch()
+                shutil.rmtree = interrupted
+
+        program.run()
+        """
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (130, "pptsn: stopped\n")
+    assert list(tmp_path.iterdir()) == []

@@ -34,7 +34,8 @@ def complaints(command: Command, place: Place, ending: str, ended: Ended) -> lis
 
 def leftovers(place: Place) -> list[str]:
     """Return what temporary files there are, a line each."""
-    found = [*place.root.rglob(".*"), *place.temporary.iterdir()]
+    hidden = [path for path in place.root.rglob(".*") if not path.is_relative_to(place.temporary)]
+    found = [*hidden, *place.temporary.iterdir()]
     return [f"left behind: {path.relative_to(place.root)}" for path in found]
 
 

@@ -112,7 +112,14 @@ COMMANDS = (
     Command(
         "verify",
         _with_model(
-            "verify", "IN/model.onnx", "--against", "IN/model.onnx", "--clips", "IN/", "--report", "OUT/v.json"
+            "verify",
+            "IN/model.onnx",
+            "--against",
+            "IN/model.onnx",
+            "--clips",
+            "IN/classes",
+            "--report",
+            "OUT/v.json",
         ),
     ),
     Command("tune", _with_model("tune", "IN/tiny.onnx", "--clip", "IN/test00.mp4", "--seconds", "1")),
@@ -140,7 +147,7 @@ COMMANDS = (
     Command(
         "bench stages",
         _with_model(
-            "bench", "stages", "IN/", "--model", "IN/tiny.onnx", "--seconds", "1", "-o", "OUT/stages.json"
+            "bench", "stages", "IN/classes", "--model", "IN/tiny.onnx", "--seconds", "1", "-o", "OUT/stages.json"
         ),
     ),
     Command(

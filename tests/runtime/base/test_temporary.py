@@ -239,3 +239,18 @@ def test_a_lock_that_was_removed_on_the_way_is_made_anew(place: Path, monkeypatc
     with lock_file(place / ".lock"):
         assert (place / ".lock").exists()
     assert len(turns) == 3
+
+
+@pytest.mark.parametrize("interrupted", ["_locked", "_hold"])
+def test_one_whose_making_is_interrupted_is_gone(
+    place: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    """Ctrl-C between the making of a folder and the moment from which it is known."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(temporary, interrupted, interrupt)
+    with pytest.raises(KeyboardInterrupt), temporary_folder(place / "target"):
+        pass
+    assert list(place.iterdir()) == []
