@@ -77,6 +77,12 @@ class Recipe(Section):
             raise ValueError("model.head_only fits labels alone, and distillation is asked for: leave out one")
         return self
 
+    @model_validator(mode="after")
+    def _rounds_in_full_precision(self) -> Recipe:
+        if self.amp and self.model.int8:
+            raise ValueError("model.int8 rounds in FP32: set amp: false, or leave it out")
+        return self
+
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML that `load_recipe` reads."""
         text: str = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

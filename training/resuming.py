@@ -20,6 +20,7 @@ def require_resumable(
     root: Path,
     data_digest: str,
     teacher_digest: str,
+    int8_digest: str,
     options: OptimizerSection,
     steps: Steps,
     any_ranks: bool,
@@ -27,7 +28,7 @@ def require_resumable(
 ) -> None:
     """Raise UsageError where a run in `root` may not go on from `state`; show what its user should know.
 
-    data_digest, teacher_digest: of the lists and the teacher's file now.
+    data_digest, teacher_digest, int8_digest: of the lists, the teacher's file and that of model.int8 now.
     steps: that the recipe's `options` make of the lists now.
     any_ranks: whether the number of ranks may be another.
     """
@@ -35,6 +36,9 @@ def require_resumable(
     if state.teacher_digest != teacher_digest:
         cause = "was started with another teacher (the SHA-256 of its file differs)"
         raise UsageError(root, cause, "restore distillation.teacher, or choose another --output")
+    if state.int8_digest != int8_digest:
+        cause = "was started with another INT8 file (its SHA-256 differs)"
+        raise UsageError(root, cause, "restore model.int8, or choose another --output")
     if state.ranks != steps.ranks and not any_ranks:
         cause = f"was trained by {counted(state.ranks)}, and is to go on by {steps.ranks}"
         remedy = f"start as many, or allow it with --resume-ranks: {_change_of_steps(state, options, steps)}"

@@ -34,6 +34,8 @@ class ModelSection(Section):
     training list (of all ranks together, in whole batches, an epoch at most), see `learning.statistics`.
     freeze: the last stage of the backbone that keeps its pretrained weights, with all before it: stem, res2, ...
     res5; None for none.
+    int8: an INT8 file of the pretrained weights: the network rounds as the file does, so that training makes up
+    for it, and batch norm keeps its statistics (see `network.int8`); None for no rounding.
     head_only: leave all of the pretrained backbone as it is and fit the classifier alone, see
     `pptsn.training.head_only`; of the sections optimizer and augmentation, class_weights alone counts then.
     short_side, crop_size: of the resized frame and the crop, in pixels.
@@ -52,6 +54,7 @@ class ModelSection(Section):
     sync_batch_norm: bool = False
     precise_batch_norm: int | None = Field(default=None, ge=1, le=2**31)
     freeze: str | None = None
+    int8: Path | None = None
     head_only: bool = False
 
     @field_validator("architecture")
@@ -81,6 +84,16 @@ class ModelSection(Section):
             raise ValueError("freeze needs pretrained: random weights are nothing to keep")
         if self.head_only and self.pretrained is None:
             raise ValueError("head_only needs pretrained: random weights tell little of clips")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_round(self) -> ModelSection:
+        if self.int8 and self.pretrained is None:
+            raise ValueError("int8 needs pretrained: the weights that the file was made of")
+        if self.int8 and self.precise_batch_norm:
+            raise ValueError("int8 keeps batch norm's statistics: leave out precise_batch_norm")
+        if self.int8 and self.head_only:
+            raise ValueError("head_only leaves the backbone as it is: leave out int8, or it")
         return self
 
 

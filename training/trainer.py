@@ -110,6 +110,8 @@ class Trainer:
             precision=basis.precision,
             distiller=basis.distiller,
         )
+        if self._learner.rounding:
+            display.line(self._learner.rounding)
         self.epoch = 0
         self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
         self._metrics_bytes = 0
@@ -134,6 +136,7 @@ class Trainer:
                     root=self._run.root,
                     data_digest=self._data_digest,
                     teacher_digest=self._basis.teacher_digest,
+                    int8_digest=self._basis.int8_digest,
                     options=self._recipe.optimizer,
                     steps=self._steps,
                     any_ranks=any_ranks,
@@ -327,6 +330,7 @@ class Trainer:
             metrics_bytes=self._metrics_bytes,
             data_digest=self._data_digest,
             teacher_digest=self._basis.teacher_digest,
+            int8_digest=self._basis.int8_digest,
             **self._learner.scalings(),
             peer_digest=weights_digest(of_peer) if of_peer else "",
             arithmetic=arithmetic(paddle),

@@ -17,6 +17,7 @@ from pptsn.convert.graph.files import check_output
 from pptsn.convert.graph.network import Network, load_network
 from pptsn.convert.int8.calibration import CalibrationCache, observe
 from pptsn.convert.int8.options import Int8Options, Recipe
+from pptsn.convert.int8.recorded import Recorded, read_recorded
 from pptsn.convert.int8.search import Candidate, LayerError, Quantizer, best, round_to_int8, tensors_of
 from pptsn.convert.verify.agreement import agreement
 from pptsn.convert.verify.carrying import carry_on
@@ -29,6 +30,7 @@ from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines.onnxruntime.engine import OnnxRuntimeEngine
 from pptsn.runtime.frames.preprocess import Frame, normalise
+from pptsn.runtime.model.activations import ACTIVATIONS, activations_as_json
 from pptsn.runtime.model.file import ModelFile
 
 
@@ -64,23 +66,32 @@ def convert_to_int8(
     sources: clips to calibrate on.  bar: what shows the steps.
     Nothing is written where too few held-out frames keep their answer: the result's report has not passed then.
     Raises ModelError for a model that is no FP32 one or damaged, or overflows; InputError where the clips give too
-    few frames; UsageError for a layer to skip that does not exist; VerificationError where the crops that the
-    model carries come out beyond what any proof of the file would allow.
+    few frames; UsageError for a layer to skip that does not exist; what `read_recorded` raises; VerificationError
+    where the crops that the model carries come out beyond what any proof of the file would allow.
     """
     model, output = Path(model), Path(output)
     check_output(output, model)
     network = load_network(model)
     options.skip.check(network)
+    recorded = read_recorded(options.scales_of, network, options.target) if options.scales_of else None
     with bar("reading frames") as progress:
         frames = read_frames(
             sources, network.spec, frames=options.frames, decoders=options.decoders, progress=progress
         )
-    quantizer = _calibrated(network, frames, options, bar)
-    chosen, candidates, layers = _choose(quantizer, options, bar)
+    if recorded is None:
+        quantizer = _calibrated(network, frames, options, bar)
+        chosen, candidates, layers = _choose(quantizer, options, bar)
+    else:
+        quantizer = _as_recorded(network, frames, recorded)
+        chosen, candidates, layers = recorded.recipe, _judge(quantizer, [recorded.recipe], bar), []
     quantized = quantizer.build(chosen)
     if options.target == "tensorrt":
         quantized = to_fp16(quantized)
-    facts = _facts(chosen, frames, options)
+    facts = {
+        **_facts(chosen, frames, options),
+        **(recorded.origin if recorded else {}),
+        ACTIVATIONS: activations_as_json(quantizer.activations(chosen)),
+    }
     proof = _Proof(model, network, frames.held_out, options)
     with temporary_folder() as folder:
         written = folder / "model.onnx"
@@ -117,6 +128,12 @@ def _calibrated(network: Network, frames: FrameSet, options: Int8Options, bar: S
             rounded = round_to_int8(network, views, progress=progress)
     held_out = normalise(frames.held_out, mean=spec.mean, std=spec.std)
     return Quantizer(network, options.target, histograms, held_out, rounded=rounded)
+
+
+def _as_recorded(network: Network, frames: FrameSet, recorded: Recorded) -> Quantizer:
+    held_out = normalise(frames.held_out, mean=network.spec.mean, std=network.spec.std)
+    scales = {recorded.recipe.method: recorded.scales}
+    return Quantizer(network, recorded.recipe.target, {}, held_out, scales=scales)
 
 
 def _choose(
@@ -177,7 +194,7 @@ def _facts(chosen: Recipe, frames: FrameSet, options: Int8Options) -> dict[str, 
         "method": chosen.method,
         "placement": chosen.placement,
         "skipped_layers": list(chosen.skipped),
-        "compensated": options.compensate,
+        "compensated": options.compensate and options.scales_of is None,
         "calibration_digest": frames.digest(),
         "calibration_frames": len(frames.calibration),
         "calibration_clips": frames.clips,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pptsn.convert.graph import NETWORK_PREFIX
@@ -82,6 +83,8 @@ class Int8Options:
     frames: how many to calibrate on.  decoders: processes that decode them, see `pptsn.runtime.decoding.decoders`.
     min_agreement: the smallest share (0..1) of held-out frames with the same leading class that passes.
     compensate: whether weights are rounded such that their errors cancel (`pptsn.convert.graph.compensation`).
+    scales_of: an INT8 file that a training rounded like: its method, placement, skipped layers and scales are
+        taken, and weights are rounded to the nearest, as in training.
     cache: whether observed ranges are kept for the next time.
     """
 
@@ -113,6 +116,10 @@ class Int8Options:
         "--compensate/--no-compensate",
         default=True,
     )
+    scales_of: Path | None = option(
+        "The INT8 file that training rounded like (model.int8): its placement and scales are taken again.",
+        default=None,
+    )
     decoders: Decoders = decoders_option()
     cache: bool = option("Keep what calibration observed for the next time.", "--cache/--no-cache", default=True)
 
@@ -123,6 +130,19 @@ class Int8Options:
         _check_choice("--method", self.method, ("auto", *METHODS))
         if self.placement is not None:
             _check_choice("--placement", self.placement, ("auto", *PLACEMENTS[self.target]))
+        if self.scales_of is not None:
+            self._check_nothing_to_choose()
+
+    def _check_nothing_to_choose(self) -> None:
+        """Refuse what the file of `scales_of` has decided."""
+        chosen = {
+            "--method": self.method != "auto",
+            "--placement": self.placement is not None,
+            _SKIP_LAYERS: self.skip != SkipLayers(),
+            "--sensitivity": self.sensitivity,
+        }
+        for name in (name for name, given in chosen.items() if given):
+            raise UsageError(name, f"is what {self.scales_of} says", "leave out --scales-of, or it")
 
     def recipes(self, skipped: tuple[str, ...]) -> list[Recipe]:
         """Return what is to be tried with the layers `skipped` left out."""

@@ -15,10 +15,12 @@ from pptsn.convert.int8.histogram import Histogram
 from pptsn.convert.int8.options import PLACEMENTS, Recipe
 from pptsn.convert.int8.placement import Plan, make_plan
 from pptsn.convert.int8.qdq import quantize
+from pptsn.convert.int8.recorded import activations_of
 from pptsn.convert.int8.scales import INT8_MAX, Scale, scale_of, weight_scales
 from pptsn.convert.verify.agreement import Agreement, agreement
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.model.activations import ActivationScale
 
 # A layer's own error is an order of magnitude, for which few frames do; there are dozens of layers.
 _LAYER_FRAMES = 16
@@ -46,6 +48,7 @@ class Quantizer:
 
     histograms: of every tensor that a placement of `target` quantizes; held_out: (N, 3, S, S) float32.
     rounded: the convolutions' weights where they are rounded with compensation, see `round_to_int8`.
+    scales: those of the activations by method, where they are known and need no histogram.
     Models are judged as they are written, without ONNX Runtime's optimisation, which moves quantized results.
     """
 
@@ -57,28 +60,37 @@ class Quantizer:
         held_out: Views,
         *,
         rounded: dict[str, Rounded] | None = None,
+        scales: Mapping[str, Mapping[str, Scale]] | None = None,
     ) -> None:
         self._network, self._target = network, target
         self._rounded = rounded
         self._weight_scales = _weight_scales(network) if rounded is not None else None
         self._histograms, self._held_out = histograms, held_out
         self._expected: Logits = NetworkSession(network).logits(held_out)
-        self._scales: dict[str, dict[str, Scale]] = {}
+        self._scales: dict[str, Mapping[str, Scale]] = dict(scales or {})
 
     def build(self, recipe: Recipe) -> Network:
         """Return the FP32 network with Q/DQ as `recipe` says."""
         plan = make_plan(self._network, recipe.placement, skip=recipe.skipped)
         return self._quantized(plan, recipe.method)
 
-    def _quantized(self, plan: Plan, method: str) -> Network:
+    def activations(self, recipe: Recipe) -> list[ActivationScale]:
+        """Return by which scales the model of `recipe` reads its activations."""
+        plan = make_plan(self._network, recipe.placement, skip=recipe.skipped)
+        return activations_of(self._network, plan, self._shared(plan, recipe.method))
+
+    def _shared(self, plan: Plan, method: str) -> dict[str, Scale]:
         scales = self._scales_by(method)
-        shared = {tensor: scales[plan.scale_of.get(tensor, tensor)] for tensor in plan.tensors}
+        return {tensor: scales[plan.scale_of.get(tensor, tensor)] for tensor in plan.tensors}
+
+    def _quantized(self, plan: Plan, method: str) -> Network:
+        shared = self._shared(plan, method)
         if self._rounded is None:
             return quantize(self._network, plan, shared)
         network = with_rounded(self._network, self._rounded, plan.convolutions)
         return quantize(network, plan, shared, weight_scales_of=self._weight_scales)
 
-    def _scales_by(self, method: str) -> dict[str, Scale]:
+    def _scales_by(self, method: str) -> Mapping[str, Scale]:
         if method not in self._scales:
             self._scales[method] = {
                 name: scale_of(histogram, method, self._target) for name, histogram in self._histograms.items()

@@ -34,6 +34,7 @@ def _said(options: OptimizerSection, *, before: int, now: int, any_ranks: bool) 
         root=Path("run"),
         data_digest="d",
         teacher_digest="",
+        int8_digest="",
         options=options,
         steps=plan_steps(options, 64, ranks=now),
         any_ranks=any_ranks,

@@ -61,7 +61,8 @@ class TrainingState:
     epoch: epochs done.  iteration: steps done.  best_epoch, best_top1, best_loss: by
     validation: the epoch counted from 1, its top-1 in 0..1, its loss.
     metrics_bytes: length of `metrics.jsonl`.  data_digest: of the lists.
-    teacher_digest: of the file of the teacher, where there is one.
+    teacher_digest, int8_digest: of the file of the teacher, and of that which training rounds like, where there is
+    one.
     peer_digest, peer_loss_scaling: of the second network, where there is one.
     loss_scaling: of automatic mixed precision; empty without it.
     ranks: how many trained it.
@@ -85,6 +86,7 @@ class TrainingState:
     teacher_digest: str = ""
     peer_digest: str = ""
     peer_loss_scaling: Mapping[str, float] = field(default_factory=dict)
+    int8_digest: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

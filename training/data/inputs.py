@@ -10,6 +10,7 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.frames.protocols import PUBLISHED
+from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.labels import kinetics400, read_labels
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.augment import ResizedCrop
@@ -56,6 +57,14 @@ class SampleLists:
     def digest(self) -> str:
         """Return the SHA-256, in hexadecimal, of clips, labels and their order."""
         return lists_digest(self.train, self.val)
+
+
+def int8_digest(recipe: Recipe) -> str:
+    """Return the SHA-256 of the INT8 file that training by `recipe` rounds like; "" for none.
+
+    Raises ModelError where it cannot be read.
+    """
+    return ModelFile.open(recipe.model.int8).sha256 if recipe.model.int8 else ""
 
 
 def lists_digest(*lists: Sequence[Sample]) -> str:

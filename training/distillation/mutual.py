@@ -71,7 +71,7 @@ def mutual_of(recipe: Recipe, *, counts: npt.NDArray[np.int64], steps: Steps, ra
     options = recipe.distillation
     if options.mutual_depth is None:
         return None
-    model = {"depth": options.mutual_depth, "pretrained": options.mutual_pretrained, "freeze": None}
+    model = {"depth": options.mutual_depth, "pretrained": options.mutual_pretrained, "freeze": None, "int8": None}
     update = {
         "model": recipe.model.model_copy(update=model),
         "seed": seed_of(recipe.seed, PEER_STREAM),  # else it could be the same network

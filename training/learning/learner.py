@@ -24,6 +24,7 @@ from pptsn.training.learning.precision import Precision
 from pptsn.training.learning.statistics import batch_norms, count_statistics
 from pptsn.training.learning.trainee import DROPOUT_STREAM, MIXUP_STREAM, Trainee, seed_of
 from pptsn.training.network._paddle import paddle
+from pptsn.training.network.int8 import round_as
 from pptsn.training.network.pixels import network_input
 from pptsn.training.network.starting import start_from
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint
@@ -42,6 +43,7 @@ class Learner(Trainee):
 
     iteration: the steps done in all, which a resumed run sets.
     distiller: of the recipe's distillation, if it has a teacher.
+    rounding: what the network rounds, where the recipe asks for it, in a line.
     average: of the weights, from `begin_average` on, where the recipe asks for it.
     trainees: this network, and where the recipe has one the second, which is trained beside it.
     loss_parts: what the loss of the last batch is made of, by name; nothing where it is of labels alone.
@@ -59,6 +61,7 @@ class Learner(Trainee):
     ) -> None:
         self._mutual = mutual_of(recipe, counts=counts, steps=steps, ranks=ranks)
         super().__init__(recipe, counts=counts, steps=steps, ranks=ranks, precision=precision)
+        self.rounding = round_as(self.model, recipe.model.int8) if recipe.model.int8 else ""
         self._require_batch_norms()
         self._distiller = distiller
         self.trainees: list[Trainee] = [self] if self._mutual is None else [self, self._mutual.peer]

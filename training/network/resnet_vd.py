@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+import numpy as np
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.model.spec import RESNET_VD
-from pptsn.training.network._paddle import nn
+from pptsn.training.network._paddle import nn, paddle
 from pptsn.training.network.architecture import Architecture
 
 BLOCK_COUNTS = {
@@ -41,10 +43,19 @@ def feature_width(depth: int) -> int:
     return STAGE_WIDTHS[-1] * (BOTTLENECK_EXPANSION if has_bottlenecks(depth) else 1)
 
 
+class Add(nn.Layer):
+    """The sum of two tensors of one shape, as an operator whose inputs can be looked at."""
+
+    def forward(self, x: Any, y: Any) -> Any:
+        """Return x + y."""
+        return x + y
+
+
 class ConvBN(nn.Layer):
     """Convolution without bias, batch norm, and ReLU where `relu`; `pooled` puts a 2x2 average pool in front.
 
     (N, in_channels, H, W) float32 → (N, out_channels, H / stride, W / stride), rounded up.
+    convolve: what stands in for convolution and batch norm; None for themselves.
     """
 
     def __init__(
@@ -71,12 +82,31 @@ class ConvBN(nn.Layer):
         )
         self._batch_norm = nn.BatchNorm2D(out_channels, momentum=0.9, epsilon=1e-5)
         self._relu = nn.ReLU() if relu else None
+        self.convolve: Callable[[Any], Any] | None = None
+
+    @property
+    def convolution(self) -> Any:
+        """The convolution by itself."""
+        return self._conv
+
+    def folded(self) -> tuple[Any, Any]:
+        """Return weights (O, I, h, w) and bias (O,), float32, of the convolution that is both in inference.
+
+        Computed in float64, as conversion does, so that only the final rounding is added.
+        """
+        norm = self._batch_norm
+        gain, shift, mean, variance = (
+            value.astype("float64") for value in (norm.weight, norm.bias, norm._mean, norm._variance)
+        )
+        factor = gain / paddle.sqrt(variance + float(np.float32(norm._epsilon)))
+        weights = self._conv.weight.astype("float64") * factor.reshape([-1, 1, 1, 1])
+        return weights.astype("float32"), (shift - mean * factor).astype("float32")
 
     def forward(self, x: Any) -> Any:
         """Apply the layers in order."""
         if self._pool is not None:
             x = self._pool(x)
-        x = self._batch_norm(self._conv(x))
+        x = self._batch_norm(self._conv(x)) if self.convolve is None else self.convolve(x)
         return x if self._relu is None else self._relu(x)
 
 
@@ -100,6 +130,7 @@ class ResidualBlock(nn.Layer):
             self.conv1 = ConvBN(width, width, 3, relu=False)
             self.conv2 = None
         self.short = ConvBN(in_channels, out_channels, 1, relu=False, pooled=stride > 1) if first else None
+        self.add = Add()
 
     def forward(self, x: Any) -> Any:
         """Return the block's output, (N, out_channels, H / stride, W / stride)."""
@@ -107,7 +138,7 @@ class ResidualBlock(nn.Layer):
         if self.conv2 is not None:
             residual = self.conv2(residual)
         shortcut = x if self.short is None else self.short(x)
-        return nn.functional.relu(residual + shortcut)
+        return nn.functional.relu(self.add(residual, shortcut))
 
 
 class ResNetVd(nn.Layer):
@@ -172,14 +203,15 @@ class PPTSN(nn.Layer):
         self.depth = depth
         self.classes = classes
         self.backbone = ResNetVd(depth)
+        # This operator rounds as the original does; `mean` rounds otherwise, and training amplifies it.
+        self.pool = nn.AdaptiveAvgPool2D(1)
         self.head = Head(feature_width(depth), classes, drop_ratio)
 
     def frame_features(self, x: Any) -> Any:
         """Return the pooled features of frames: (N, 3, S, S) float32 → (N, feature_width)."""
         # In FP32 even under automatic mixed precision: a sum over a feature map overflows FP16.
         maps = self.backbone(x).astype("float32")
-        # This operator rounds as the original does; `mean` rounds otherwise, and training amplifies it.
-        return nn.functional.adaptive_avg_pool2d(maps, 1).flatten(1)
+        return self.pool(maps).flatten(1)
 
     def view_logits(self, x: Any) -> Any:
         """Return the logits of each frame or crop by itself: (N, 3, S, S) float32 → (N, classes)."""

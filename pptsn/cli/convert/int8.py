@@ -41,7 +41,8 @@ def convert_int8(
     """Quantize an FP32 model to INT8 after training, on real frames.
 
     For TensorRT what is not INT8 is FP16; for the CPU it is FP32.  A third as many frames as it calibrates on are
-    held out, and the figures are theirs.  Clips that cannot be read are named and left out.
+    held out, and the figures are theirs.  Clips that cannot be read are named and left out.  Weights that were
+    trained with the rounding of an INT8 file (model.int8 in the recipe) go with that file in --scales-of.
 
     Example: pptsn convert int8 model.onnx -o model.int8.onnx --target tensorrt --calibration clips/
     """
@@ -58,18 +59,20 @@ def convert_int8(
     if result.layers:
         console.print(_layers_table(result.layers))
     console.print(_candidates_table(result.candidates, result.chosen))
-    say(_summary(result))
+    say(_summary(result, options))
     say(report_line(result.report))
     result.report.require_passed()
     say(written(output, model))
 
 
-def _summary(result: Int8Result) -> str:
+def _summary(result: Int8Result, options: Int8Options) -> str:
     chosen, frames = result.chosen, result.frames
+    scales = f"calibrated on {len(frames.calibration)} frames and judged on {len(frames.held_out)} others"
+    if options.scales_of:
+        scales = f"by the scales of {options.scales_of}, judged on {len(frames.held_out)} frames"
     return (
-        f"chose {chosen.method}, {chosen.placement}: {result.quantized} of {result.convolutions} convolutions in "
-        f"INT8, calibrated on {len(frames.calibration)} frames and judged on {len(frames.held_out)} others, "
-        f"of {frames.clips} clips"
+        f"{'took' if options.scales_of else 'chose'} {chosen.method}, {chosen.placement}: {result.quantized} of "
+        f"{result.convolutions} convolutions in INT8, {scales}, of {frames.clips} clips"
     )
 
 

@@ -13,12 +13,13 @@ from pptsn.convert.frames import calibration_sources
 from pptsn.convert.int8 import conversion, search
 from pptsn.convert.int8.conversion import Int8Result, convert_to_int8
 from pptsn.convert.int8.histogram import METHODS
-from pptsn.convert.int8.options import Int8Options, SkipLayers
-from pptsn.convert.int8.scales import Scale
+from pptsn.convert.int8.options import PLACEMENTS, Int8Options, Recipe, SkipLayers
+from pptsn.convert.int8.scales import Scale, weight_scales
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.onnxruntime import engine as onnxruntime_engine
-from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.model.activations import activation_scales
+from pptsn.runtime.model.file import ModelFile, sealed
 from tests.convert.fp16.test_cast import replace
 from tests.convert.precision_models import balanced_network, write_clips, write_residual_model
 from tests.convert.residual_network import residual_model, residual_network
@@ -75,12 +76,11 @@ def test_auto_tries_every_method_and_placement_and_keeps_the_best(model: Path, c
 
 
 def test_compensation_changes_the_weights_alone(model: Path, clips: Path) -> None:
-    def stored(compensate: bool) -> dict[str, np.ndarray]:
+    def converted(compensate: bool) -> dict[str, np.ndarray]:
         convert(model, clips, method="min-max", placement="residual", compensate=compensate)
-        tensors = onnx.load(str(model.with_name("m.int8.onnx"))).graph.initializer
-        return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+        return stored(model.with_name("m.int8.onnx"))
 
-    plain, compensated = stored(False), stored(True)
+    plain, compensated = converted(False), converted(True)
     assert plain.keys() == compensated.keys()
     changed = {name for name in plain if not np.array_equal(plain[name], compensated[name])}
     assert {name for name in changed if not name.endswith("_b")} == {
@@ -161,8 +161,9 @@ def test_places_that_cannot_be_written_are_told_before_any_work(model: Path, tmp
 
 def test_how_it_was_made_travels_in_the_file_and_the_report(model: Path, clips: Path) -> None:
     result = convert(model, clips, method="entropy", placement="residual", sensitivity=True)
-    facts = ModelFile.open(model.with_name("m.int8.onnx")).quantization
-    assert facts == {
+    file = ModelFile.open(model.with_name("m.int8.onnx"))
+    facts = file.quantization
+    assert {name: value for name, value in (facts or {}).items() if name != "activations"} == {
         "target": "tensorrt",
         "method": "entropy",
         "placement": "residual",
@@ -172,10 +173,68 @@ def test_how_it_was_made_travels_in_the_file_and_the_report(model: Path, clips: 
         "calibration_frames": 48,
         "calibration_clips": 8,
     }
+    # What each of six convolutions reads, and the shortcuts of two additions.
+    readers = [scale.reader for scale in activation_scales(file)]
+    assert (readers.count("Conv"), readers.count("Add"), len(readers)) == (6, 2, 8)
     report = json.loads(model.with_name("m.int8.report.json").read_text())
     assert report["quantization"] == facts
     assert len(report["candidates"]) == 1
     assert len(report["layers"]) == 6
+
+
+def stored(path: Path) -> dict[str, np.ndarray]:
+    tensors = onnx.load(str(path)).graph.initializer
+    return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+
+
+@pytest.mark.parametrize("target", ["tensorrt", "cpu"])
+def test_trained_weights_get_the_scales_that_training_rounded_by(
+    model: Path, clips: Path, tmp_path: Path, target: str
+) -> None:
+    convert(model, clips, target, method="min-max", skip=SkipLayers(names=("short",)))
+    before = model.with_name("m.int8.onnx").rename(tmp_path / "before.onnx")
+    trained = residual_model()
+    weights = next(tensor for tensor in trained.graph.initializer if tensor.name == "stem_w")
+    weights.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weights) * 1.5, "stem_w"))
+    write_residual_model(model, residual_network(trained))
+    result = convert(model, clips, target, scales_of=before)
+    assert result.chosen == Recipe(target, "min-max", PLACEMENTS[target][-1], ("short",))
+    first, second = ModelFile.open(before), ModelFile.open(model.with_name("m.int8.onnx"))
+    assert activation_scales(second) == activation_scales(first)
+    facts = second.quantization or {}
+    assert (facts["compensated"], facts["scales_of"]) == (False, first.sha256)
+    values, others = stored(model.with_name("m.int8.onnx")), stored(before)
+    steps = weight_scales(onnx.numpy_helper.to_array(weights))
+    np.testing.assert_array_equal(values["network/stem_w_scale"].astype(np.float32), steps)
+    activations = {name for name in values if name.endswith("_scale") and values[name].ndim == 0}
+    assert len(activations) >= 6
+    assert all(values[name] == others[name] for name in activations)
+
+
+def test_scales_that_cannot_be_taken_are_refused(model: Path, clips: Path, tmp_path: Path) -> None:
+    convert(model, clips, "cpu", method="min-max")
+    file = model.with_name("m.int8.onnx").rename(tmp_path / "cpu.onnx")
+    with pytest.raises(UsageError, match=r"cpu\.onnx: is for cpu, asked for is tensorrt; pass its own --target"):
+        convert(model, clips, "tensorrt", scales_of=file)
+    with pytest.raises(UsageError, match=r"m\.onnx: is fp32; name a file of `pptsn convert int8`"):
+        convert(model, clips, "cpu", scales_of=model)
+    with pytest.raises(UsageError, match=r"^--method: is what .*cpu\.onnx says; leave out --scales-of, or it"):
+        Int8Options(target="cpu", method="entropy", scales_of=file)
+    opened = ModelFile.open(file, keep_content=True)
+    facts = opened.quantization or {}
+    for changes, cause in (
+        ({"activations": None}, "its activations' scales are damaged"),
+        ({"activations": facts["activations"][1:]}, "is of another network than"),
+        ({"placement": "nowhere"}, "by a placement that this release does not know, 'nowhere'"),
+        ({"skipped_layers": 3}, "does not tell how it was quantized"),
+    ):
+        file.write_bytes(sealed(opened.content, opened.spec, quantization=facts | changes))
+        with pytest.raises(ModelError, match=cause):
+            convert(model, clips, "cpu", scales_of=file)
+    del facts["activations"]
+    file.write_bytes(sealed(opened.content, opened.spec, quantization=facts))
+    with pytest.raises(ModelError, match=r"does not tell the scales .* older release made it; quantize the model"):
+        convert(model, clips, "cpu", scales_of=file)
 
 
 def test_a_second_run_takes_the_ranges_from_the_cache(
