@@ -35,7 +35,7 @@ _FP16_BITS, _FP16_STEP = 11, 2.0**-24
 _TRACED_SIDE = 32
 
 
-class _Round(paddle.autograd.PyLayer):  # type: ignore[misc]
+class _Round(paddle.autograd.PyLayer):
     """Rounding to integers in low..high, whose gradient is that of clipping alone."""
 
     @staticmethod
