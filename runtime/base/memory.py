@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 _M_MMAP_THRESHOLD = -3  # from glibc's malloc.h
 _THRESHOLD_BYTES = 256 * 1024
@@ -22,3 +26,31 @@ def return_freed_memory() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
     except (AttributeError, OSError):  # another C library
         return
+
+
+@contextmanager
+def bounded_growth(most_bytes: int) -> Iterator[None]:
+    """Refuse this process, all of its threads, more than `most_bytes` of memory beside what it has, for one block.
+
+    What is refused raises MemoryError, or what a library makes of it.  Elsewhere than on Linux there is no bound.
+    """
+    taken = _data_bytes()
+    if taken is None:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    bounds = (bound for bound in (soft, hard, taken + most_bytes) if bound != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_bytes() -> int | None:
+    """Return what the system counts as this process's data, or None where it does not say."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")), None)

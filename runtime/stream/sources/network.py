@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.memory import bounded_growth
 from pptsn.runtime.base.options import one_of, option, options_of
 from pptsn.runtime.stream.credentials.redaction import redacted
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
@@ -37,6 +38,9 @@ _ENDLESS_SUFFIXES = frozenset({".mjpeg", ".mjpg", ".ts"})
 _FOR_SERVER = "server."
 _TRANSPORTS = ("tcp", "udp")
 _HEAD_BYTES = 512
+# What opening may take: FFmpeg reads a playlist of HLS to its end, and has no bound for it.  Until then it decodes
+# in one thread, which a dozen pictures of 8K are enough for.
+_OPENING_BYTES = 400_000_000
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,11 @@ class NetworkKind(SourceKind[_Options]):
             wanted = self.ffmpeg_options(options) | options_for_decoders()
             settings = open_options() | how.open_options()
             timeouts = (timeout_s, timeout_s + self.patience_s)
-            container = av.open(uri.target, options=wanted, timeout=timeouts, **settings)
+            with bounded_growth(_OPENING_BYTES):
+                container = av.open(uri.target, options=wanted, timeout=timeouts, **settings)
+        except MemoryError:
+            cause = f"asks for more than {_OPENING_BYTES // 1_000_000} MB, or than there is, before a picture came"
+            raise InputError(uri.display, cause, "check that its playlist, or its head, ends") from None
         except (av.error.FFmpegError, OSError, ValueError) as error:
             # An RTSP client that is interrupted while it waits for an answer calls that invalid data.
             silent = time.monotonic() - begin_s >= timeout_s

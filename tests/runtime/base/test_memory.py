@@ -1,7 +1,11 @@
+import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from pptsn.runtime.base.memory import bounded_growth
 
 # Frees a large block, which makes glibc keep such blocks from then on, and then leaves holes below a small one.
 _CODE = """
@@ -27,3 +31,17 @@ print(before - resident_mb())
 def test_freed_memory_goes_back_to_the_system() -> None:
     run = subprocess.run([sys.executable, "-c", _CODE, "small"], capture_output=True, text=True, check=True)
     assert float(run.stdout) > 80
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not say what a process has")
+@pytest.mark.parametrize("asked_mb", [1, 90, 200, 5000])
+def test_growth_is_bounded_within_the_block_alone(asked_mb: int) -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    granted = True
+    try:
+        with bounded_growth(100_000_000):
+            np.ones(asked_mb * 1_000_000, np.uint8)
+    except MemoryError:
+        granted = False
+    assert granted is (asked_mb < 100)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.stream.sources import network
 from pptsn.runtime.stream.sources.network import HttpKind
 from tests.clips import write_clip
 from tests.runtime.stream.sources.looking import frames_and_error, opened, times
@@ -153,6 +155,33 @@ def test_a_finished_playlist_has_an_end(web: WebServer):
 
 def test_a_playlist_of_nothing_is_an_input_error(web: WebServer):
     assert f"http://{web.host}/list.m3u8: " in refusal(f"http://{web.host}/list.m3u8")
+
+
+@pytest.mark.parametrize("line", ["#EXTINF:1,\nx.ts", "#EXT-X-STREAM-INF:BANDWIDTH=1\nx.m3u8"])
+@pytest.mark.parametrize("lines", [0, 10, 1000, None])
+def test_a_playlist_without_an_end_takes_a_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, lines: int | None
+) -> None:
+    monkeypatch.setattr(network, "_OPENING_BYTES", 15_000_000)
+
+    def send(handler) -> None:  # type: ignore[no-untyped-def]
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/vnd.apple.mpegurl")
+        handler.end_headers()
+        handler.wfile.write(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n")
+        many = f"{line}\n".encode() * (1000 if lines is None else lines)
+        with suppress(OSError):
+            handler.wfile.write(many)
+            while lines is None:
+                handler.wfile.write(many)
+
+    server = WebServer(tmp_path, {"/list.m3u8": send})
+    patience = "?timeout=60" if lines is None else ""
+    said = refusal(f"http://{server.host}/list.m3u8{patience}")
+    server.close()
+    assert ("asks for more than 15 MB, or than there is, before a picture came; check that its" in said) is (
+        lines is None
+    )
 
 
 def test_pictures_of_a_camera_go_by_their_arrival(web: WebServer):
