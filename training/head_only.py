@@ -22,7 +22,7 @@ from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.training.basis import Basis
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.inputs import clip_settings, model_spec
-from pptsn.training.data.loader import Batch, Loader
+from pptsn.training.data.loader import Loader
 from pptsn.training.learning.divergence import require_finite
 from pptsn.training.learning.linear_head import Array, LinearHead, fit_linear_head
 from pptsn.training.learning.losses import class_weights, cross_entropy
@@ -85,6 +85,7 @@ class HeadTrainer:
         if ranks.count > 1:
             cause = f"fits the classifier in one process, and {ranks.count} were started"
             raise UsageError("model.head_only", cause, "start one, without --devices")
+        _refuse_without_meaning(recipe)
         self._recipe, self._run, self._display = recipe, run, display
         self._labels, self._samples = basis.labels, basis.samples
         self._done: TrainingState | None = None
@@ -132,15 +133,15 @@ class HeadTrainer:
             fits = [self._fit(penalty, train, val) for penalty in PENALTIES]
             # The loss rather than the share of right clips, which of few clips is the same for many heads.
             best = min(fits, key=lambda fit: fit.val_loss)
-            duration_s = time.monotonic() - started
+            times = {"features_s": extracted - started, "duration_s": time.monotonic() - started}
             for fit in fits:
                 writer.write("penalty", **fit.to_dict())
-            writer.write("epoch", **self._record(best), duration_s=duration_s, unreadable=unreadable)
+            writer.write("epoch", **self._record(best), **times, unreadable=unreadable)
             self._commit(writer, best)
             writer.draw()
         self._display.line(
             f"features of {len(train.labels)} clips to train on and {len(val.labels)} to validate with in "
-            f"{extracted - started:.1f} s, the classifier in {duration_s - (extracted - started):.1f} s: "
+            f"{times['features_s']:.1f} s, the classifier in {times['duration_s'] - times['features_s']:.1f} s: "
             f"loss {best.train_loss:.3f}  validation: loss {best.val_loss:.3f}  top-1 {100 * best.val_top1:.1f} %"
             f"  (penalty {best.penalty:g}, the best of {len(fits)})"
         )
@@ -152,28 +153,28 @@ class HeadTrainer:
         infer = view_function(self._network, crop_size=recipe.model.crop_size, of="frame_features")
         size = max(1, recipe.evaluation.batch_crops // recipe.model.num_seg)
         samples, first_of_val = [*lists.train, *lists.val], len(lists.train)
-        found: list[Batch] = []
         means: list[Array] = []
+        indices: list[int] = []
+        unreadable: list[str] = []
         with (
             Loader(clip_settings(recipe), batch_size=size, workers=recipe.data.workers) as loader,
             self._display.bar("features", total=len(samples)) as bar,
         ):
             for batch in loader.batches(samples, mode="val"):
-                found.append(batch)
+                indices += batch.indices.tolist()
+                unreadable += batch.unreadable
                 if len(batch):
                     crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
                     rows = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
                     means.append(rows.reshape(len(batch), -1, rows.shape[-1]).mean(axis=1))
                 bar.advance(len(batch) + len(batch.unreadable))
-        unreadable = [line for batch in found for line in batch.unreadable]
-        indices = np.concatenate([batch.indices for batch in found])
-        features, labels = np.concatenate(means), np.concatenate([batch.labels for batch in found])
-        for name, part in (("training", indices < first_of_val), ("validation", indices >= first_of_val)):
+        of_val = np.array(indices) >= first_of_val
+        labels = np.array([samples[index].label for index in indices], np.int64)
+        for name, part in (("training", ~of_val), ("validation", of_val)):
             if not part.any():
                 raise InputError(f"{name} list", f"has no clip that can be read: {unreadable[0]}", "repair it")
-        train, val = (
-            Features(features[part], labels[part]) for part in (indices < first_of_val, indices >= first_of_val)
-        )
+        features = np.concatenate(means)
+        train, val = (Features(features[part], labels[part]) for part in (~of_val, of_val))
         return train, val, unreadable
 
     def _fit(self, penalty: float, train: Features, val: Features) -> _Fit:
@@ -221,6 +222,22 @@ class HeadTrainer:
             best_weights=run.best_weights,
             last_weights=run.last_weights,
         )
+
+
+def _refuse_without_meaning(recipe: Recipe) -> None:
+    """Raise UsageError for what a recipe asks for of steps, of which there are none."""
+    model, optimizer = recipe.model, recipe.optimizer
+    asked = {
+        "distillation.teacher": recipe.distillation.teacher,
+        "optimizer.ema_decay": optimizer.ema_decay,
+        "model.precise_batch_norm": model.precise_batch_norm,
+        "model.freeze": model.freeze,
+        "amp": recipe.amp,
+    }
+    for key, value in asked.items():
+        if value:
+            cause = f"and {key} are both set, which the classifier alone has no use for"
+            raise UsageError("model.head_only", cause, "leave one of them out")
 
 
 def _loss(logits: Array, clips: Features) -> float:

@@ -104,6 +104,26 @@ def test_it_wants_weights_to_begin_with(lists: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("section", "values"),
+    [
+        ("optimizer", {"ema_decay": 0.9}),
+        ("model", {"freeze": "res5"}),
+        ("model", {"precise_batch_norm": 8}),
+        ("distillation", {"teacher": "teacher.pdparams"}),
+    ],
+)
+def test_what_is_of_steps_is_refused(
+    lists: Path, start: Path, tmp_path: Path, section: str, values: dict[str, object]
+) -> None:
+    content = head_recipe(lists, start).model_dump()
+    content[section].update(values)
+    ((key, _),) = values.items()
+    with pytest.raises(UsageError, match=rf"head_only: and {section}\.{key} are both set"):
+        train(parse_recipe(content, source="x"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("part", "fails"),
     [
         ("val 0", False),
