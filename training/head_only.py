@@ -85,7 +85,6 @@ class HeadTrainer:
         if ranks.count > 1:
             cause = f"fits the classifier in one process, and {ranks.count} were started"
             raise UsageError("model.head_only", cause, "start one, without --devices")
-        _refuse_without_meaning(recipe)
         self._recipe, self._run, self._display = recipe, run, display
         self._labels, self._samples = basis.labels, basis.samples
         self._done: TrainingState | None = None
@@ -222,22 +221,6 @@ class HeadTrainer:
             best_weights=run.best_weights,
             last_weights=run.last_weights,
         )
-
-
-def _refuse_without_meaning(recipe: Recipe) -> None:
-    """Raise UsageError for what a recipe asks for of steps, of which there are none."""
-    model, optimizer = recipe.model, recipe.optimizer
-    asked = {
-        "distillation.teacher": recipe.distillation.teacher,
-        "optimizer.ema_decay": optimizer.ema_decay,
-        "model.precise_batch_norm": model.precise_batch_norm,
-        "model.freeze": model.freeze,
-        "amp": recipe.amp,
-    }
-    for key, value in asked.items():
-        if value:
-            cause = f"and {key} are both set, which the classifier alone has no use for"
-            raise UsageError("model.head_only", cause, "leave one of them out")
 
 
 def _loss(logits: Array, clips: Features) -> float:

@@ -71,10 +71,20 @@ class Recipe(Section):
         return "O1" if amp is True else amp
 
     @model_validator(mode="after")
-    def _a_head_alone_has_no_teacher(self) -> Recipe:
-        options = self.distillation
-        if self.model.head_only and (options.teacher or options.mutual_depth):
-            raise ValueError("model.head_only fits labels alone, and distillation is asked for: leave out one")
+    def _a_head_alone_takes_no_steps(self) -> Recipe:
+        of_steps = {
+            "distillation.teacher": self.distillation.teacher,
+            "distillation.mutual_depth": self.distillation.mutual_depth,
+            "optimizer.ema_decay": self.optimizer.ema_decay,
+            "model.precise_batch_norm": self.model.precise_batch_norm,
+            "model.freeze": self.model.freeze,
+            "amp": self.amp,
+        }
+        asked = [key for key, value in of_steps.items() if value]
+        if self.model.head_only and asked:
+            raise ValueError(
+                f"model.head_only fits the classifier without steps, and {asked[0]} is set: leave out one"
+            )
         return self
 
     @model_validator(mode="after")

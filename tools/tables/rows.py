@@ -42,6 +42,7 @@ def ways(teacher: Path) -> tuple[Way, ...]:
     return (
         PLAIN,
         Way("distilled, soft labels beside the labels", distilled),
+        Way("mutual, a second student of the same depth", {"distillation.mutual_depth": 18}),
         Way("label smoothing 0.1", {"augmentation.label_smoothing": 0.1}),
         Way("mixup 0.2", {"augmentation.mixup_alpha": 0.2}),
         Way("random-resized crop", {"augmentation.crop": "random_resized", "augmentation.crop_area": [0.3, 1.0]}),
