@@ -96,9 +96,10 @@ class Bench:
 
 
 def _facts(recipe: Recipe) -> Mapping[str, Any]:
-    """Return a recipe without its seed and its places."""
-    values = recipe.model_dump(mode="json", exclude={"seed", "data"})
-    values.get("distillation", {}).pop("teacher", None)
+    """Return what a recipe says beside the defaults, to which new keys are added, without its seed and places."""
+    values = recipe.model_dump(mode="json", exclude={"seed", "data"}, exclude_defaults=True)
+    if "teacher" in values.get("distillation", {}):
+        values["distillation"]["teacher"] = "the teacher"
     return values
 
 
