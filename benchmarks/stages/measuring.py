@@ -16,7 +16,7 @@ from pptsn.runtime.base.stages import EMIT, listening, stage
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
-from pptsn.runtime.classify.sinks import JsonLines
+from pptsn.runtime.classify.sinks.lines import JsonLines
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.protocols import PUBLISHED

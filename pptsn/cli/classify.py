@@ -11,6 +11,7 @@ import typer
 from pptsn.cli.device_options import ModelOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.classify.sinks.names import OUTPUT_HELP, STANDARD_OUTPUT, output_names
 from pptsn.runtime.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.results import Classification, Failure
-    from pptsn.runtime.classify.sinks import ResultSink
+    from pptsn.runtime.classify.sinks.base import ResultSink
 
 _SOURCES_HELP = (
     "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."
@@ -34,9 +35,7 @@ def classify(
     settings: ClassifySettings,
     runner: EngineSettings,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", help="Write one JSON object a source; - prints.")
-    ] = None,
+    output: Annotated[list[str] | None, typer.Option("--output", "-o", help=OUTPUT_HELP)] = None,
 ) -> None:
     """Name the action in each video.
 
@@ -44,7 +43,7 @@ def classify(
     the exit code is then 1. Each answer is written as soon as it is there, so that all of them stay however the
     run ends.
 
-    Example: pptsn classify clips/ --model model.onnx --output answers.jsonl
+    Example: pptsn classify clips/ --model model.onnx --output answers.csv
     """
     from pptsn.runtime.base.files import refuse_overwriting
     from pptsn.runtime.base.lines import ReaderGoneError
@@ -56,16 +55,18 @@ def classify(
     from pptsn.runtime.model.file import protocol_of
 
     return_freed_memory()
+    outputs = output_names(output or ())
     names = expand_sources(sources, note=print_note)
-    if output:
-        refuse_overwriting(output, [model, *sources, *names])
+    for path in outputs:
+        refuse_overwriting(path, [model, *sources, *names])
     protocol = settings.changing(protocol_of(model))
     with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
         results = recognizer.classify_by(settings, names, note=print_note)
         told = _with_notes(recognizer, results)
         try:
-            with keeping("what was answered until now is kept"), _sinks(output, top=top) as sinks:
-                failed = _show(told, len(names), sinks)
+            with keeping("what was answered until now is kept"), _sinks(outputs, top=top) as sinks:
+                files = [name for name in outputs if name != STANDARD_OUTPUT]
+                failed = _show(told, len(names), sinks, files=files)
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
         print_detail(f"looked at by {protocol}")
@@ -91,40 +92,37 @@ def _with_notes(
 
 
 @contextmanager
-def _sinks(output: str | None, *, top: int) -> Iterator[list[ResultSink]]:
-    """Yield where the results go: a file, if there is one, before what shows them."""
-    from pptsn.runtime.classify.sinks import JsonLines, shown_results
+def _sinks(outputs: list[str], *, top: int) -> Iterator[list[ResultSink]]:
+    """Yield where the results go: files, if there are any, before what shows them."""
+    from pptsn.runtime.classify.sinks.opening import open_output
+    from pptsn.runtime.classify.sinks.terminal import shown_results
 
     with ExitStack() as opened:
-        sinks: list[ResultSink] = []
-        if output is not None:
-            sinks.append(opened.enter_context(JsonLines.open(output, top=top)))
-        if output != "-":
+        sinks = [opened.enter_context(open_output(name, top=top)) for name in outputs]
+        if STANDARD_OUTPUT not in outputs:
             sinks.append(opened.enter_context(shown_results(top=top)))
         yield sinks
 
 
-def _show(results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink]) -> int:
-    """Write the results as they come, and sum up what was wrong; return how many failed."""
+def _show(
+    results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink], *, files: list[str]
+) -> int:
+    """Write the results as they come, and sum them up where there are several; return how many failed."""
     from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
-    from pptsn.runtime.classify.results import Failure, in_all
+    from pptsn.runtime.classify.summary import Summary
 
     errors = LineConsole(stderr=True, highlight=False, soft_wrap=True)
-    failed = warned = 0
+    summary = Summary()
     with progress_bar(errors) as bar:
         task = bar.add_task("classifying", total=total)
         for result in results:
             _write(result, sinks)
             _tell(result, errors)
-            if isinstance(result, Failure):
-                failed += 1
-            else:
-                warned += bool(result.warnings)
+            summary.count(result)
             bar.advance(task)
-    line = in_all(total, failed=failed, warned=warned)
-    if line and total > 1:
-        notes().print(f"pptsn: {line}", markup=False)
-    return failed
+    if total > 1:
+        notes().print(f"pptsn: {summary.line(files=files)}", markup=False)
+    return summary.failed
 
 
 def _write(result: Classification | Failure, sinks: list[ResultSink]) -> None:

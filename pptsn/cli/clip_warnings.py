@@ -15,6 +15,6 @@ def print_warnings(warned: Sequence[str], *, total: int, failed: int) -> None:
 
     for line in warned:
         notes().print(f"pptsn: warning: {line}", style="yellow", markup=False)
-    line = in_all(total, failed=failed, warned=len(warned), things="clips")
-    if line:
+    if warned or failed:
+        line = in_all(total, failed=failed, warned=len(warned), things="clips")
         notes().print(f"pptsn: {line}", markup=False)

@@ -12,7 +12,7 @@ from pptsn.runtime.engines.settings import DEVICE_HELP, THREADS_HELP
 MODEL_HELP = "The model: an .onnx or .engine file that `pptsn convert` wrote."
 VIEWS_HELP = "Crops of each frame: ten, three or center."
 
-ModelOption = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 SegmentsOption = Annotated[int, typer.Option(help="Frames to look at; the published inference takes 25.")]
 ViewsOption = Annotated[str, typer.Option(help=VIEWS_HELP)]
 DeviceOption = Annotated[str, typer.Option(help=DEVICE_HELP)]

@@ -19,6 +19,8 @@ Context = Any
 Command = Any
 
 
+_CONTEXT = {"help_option_names": ["--help", "-h"]}
+
 # What stands for a text in the help of a parameter, and what returns the text.
 _TEXTS: dict[str, Callable[[], str]] = {}
 
@@ -56,9 +58,11 @@ class LazyGroup(TyperGroup):
 
     A subclass sets `table`: name to ("module:attribute", the first line of the command's help).  The attribute is
     a function, of which Typer makes a command, or the app of another such group.
+    elsewhere: what other programs call a command of this one, and its name here.
     """
 
     table: Mapping[str, tuple[str, str]] = {}
+    elsewhere: Mapping[str, str] = {}
 
     def __init__(self, **details: Any) -> None:
         super().__init__(**details)
@@ -70,6 +74,8 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command, list[str]]:
         """Return the command to run, imported, and its arguments; raises a usage error where there is none."""
+        if args and args[0] in self.elsewhere:
+            ctx.fail(f"No such command {args[0]!r}. Here it is called {self.elsewhere[args[0]]!r}.")
         name, found, rest = super().resolve_command(ctx, args)
         return name, found if name is None else self.load(name), rest
 
@@ -87,19 +93,26 @@ class LazyGroup(TyperGroup):
 
 def _command_of(function: Any) -> Command:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command(cls=LateHelpCommand)(function)
+    app.command(cls=LateHelpCommand, context_settings=_CONTEXT)(function)
     return typer.main.get_command(app)
 
 
-def lazy_app(table: Mapping[str, tuple[str, str]], *, help: str, epilog: str | None = None) -> typer.Typer:
+def lazy_app(
+    table: Mapping[str, tuple[str, str]],
+    *,
+    help: str,
+    epilog: str | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> typer.Typer:
     """Return an app of the commands in `table`; see LazyGroup."""
-    group = type("CommandGroup", (LazyGroup,), {"table": dict(table)})
+    group = type("CommandGroup", (LazyGroup,), {"table": dict(table), "elsewhere": dict(elsewhere or {})})
     return typer.Typer(
         cls=group,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
+        context_settings=_CONTEXT,
         help=help,
         epilog=epilog,
     )

@@ -58,6 +58,8 @@ _COMMANDS = {
     "tune": ("pptsn.cli.tune:tune", "Find out how a model runs fastest on this machine, and keep it."),
     "bench": ("pptsn.cli.bench:app", "Measure models on this machine; reports; comparisons."),
 }
+# What other programs for such models call them.
+_ELSEWHERE = {"predict": "classify", "val": "evaluate", "validate": "evaluate", "benchmark": "bench"}
 
 
 def command_line() -> typer.Typer:
@@ -71,6 +73,7 @@ def command_line() -> typer.Typer:
         _COMMANDS,
         help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
         epilog=exit_codes_summary(),
+        elsewhere=_ELSEWHERE,
     )
 
     def show_version(wanted: bool) -> None:

@@ -86,6 +86,12 @@ class Classification:
         return softmax(self.logits, temperature=self.temperature)
 
     @property
+    def margin(self) -> float:
+        """The score of the leading class less that of the second, in 0..1; how far apart they are."""
+        first, *others = self.top(2)
+        return first.score - (others[0].score if others else 0.0)
+
+    @property
     def told(self) -> str:
         """The source and what was odd about it, in a line; "" where nothing was."""
         return printable(f"{self.source}: {'; '.join(self.warnings)}") if self.warnings else ""
@@ -126,12 +132,10 @@ class Failure:
 
 
 def in_all(total: int, *, failed: int, warned: int, things: str = "sources") -> str:
-    """Return in a line how many of `total` sources were answered, or "" where all is well.
+    """Return in a line how many of `total` sources were answered.
 
     warned: those that were answered with warnings.  things: what the sources are called.
     """
-    if not failed and not warned:
-        return ""
     with_warnings = f", {warned} of them with warnings" if warned else ""
     without_answer = f"; {failed} failed" if failed else ""
     return f"{total - failed} of {total} {things} answered{with_warnings}{without_answer}"

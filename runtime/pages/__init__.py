@@ -1,1 +1,1 @@
-"""Reports as pages: plots by Matplotlib, HTML by Jinja2, for whatever has something to report."""
+"""Reports as pages and tables: plots by Matplotlib, HTML by Jinja2, CSV, for whatever has something to report."""

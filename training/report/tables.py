@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pptsn.runtime.base.errors import one_line
-from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.pages.spreadsheets import csv_row
 from pptsn.training.report.findings import Findings
 
 _CLIP_COLUMNS = ("source", "label", "answer", "right", "score", "score_of_label", "warnings", "error")
-# What a spreadsheet takes for the beginning of a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def clips_csv(findings: Findings) -> str:
@@ -40,16 +35,4 @@ def confusion_csv(findings: Findings) -> str:
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\n")
-    for row in ([*columns], *rows):
-        writer.writerow([_cell(value) for value in row])
-    return written.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Return `value` so that a spreadsheet shows it, and runs none of it."""
-    if not isinstance(value, str):
-        return value
-    text = one_line(printable(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return "".join(f"{csv_row(row)}\n" for row in ([*columns], *rows))

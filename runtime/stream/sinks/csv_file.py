@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from pathlib import Path
 
-from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.base.lines import DEFAULT_KEEP, LineFile
+from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, SinkKind
 from pptsn.runtime.stream.sinks.line_output import FileOptions, rotation
 from pptsn.runtime.stream.sinks.text import utc_text
-
-# A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
-_BYTE_ORDER_MARK = "\ufeff"
 
 _COMMON = ("type", "time", "stream", "source", "session", "number", "time_s", "class_id", "label", "score")
 _OF_PREDICTIONS = ("window_s", "frames", "warming_up", "stale", "latency_ms")
@@ -38,7 +32,7 @@ class CsvSink(Sink):
     def __init__(self, path: Path, *, top: int, rotate_bytes: int | None = None, keep: int = DEFAULT_KEEP) -> None:
         self._top = top
         self._columns = (*_COMMON, *_ranks(top), *_OF_PREDICTIONS, *_OF_EVENTS, *_OF_NOTICES)
-        header = _BYTE_ORDER_MARK + ",".join(self._columns)
+        header = BYTE_ORDER_MARK + ",".join(self._columns)
         self._file = LineFile(path, rotate_bytes=rotate_bytes, keep=keep, header=header)
         self.name = self._file.name
 
@@ -48,7 +42,8 @@ class CsvSink(Sink):
 
     def write(self, message: Message) -> None:
         """Append one row."""
-        self._file.write_line(_row(self._fields(message), self._columns))
+        fields = self._fields(message)
+        self._file.write_line(csv_row(fields.get(column) for column in self._columns))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -87,21 +82,6 @@ def _event_fields(message: ActionEvent) -> dict[str, object]:
 
 def _notice_fields(message: StreamNotice) -> dict[str, object]:
     return {**message.to_dict(), "time": utc_text(message.wall_time)}
-
-
-def _row(fields: dict[str, object], columns: tuple[str, ...]) -> str:
-    """Return one line of CSV without its end; line breaks in a text become spaces, so that a row is a line."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow([_cell(fields.get(column)) for column in columns])
-    return text.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return ""
-    return one_line(value) if isinstance(value, str) else value
 
 
 class CsvKind(SinkKind[FileOptions]):

@@ -1,7 +1,10 @@
+import csv
 import io
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
@@ -9,7 +12,10 @@ from rich.console import Console
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.lines import LineFile
 from pptsn.runtime.classify.results import Failure
-from pptsn.runtime.classify.sinks import JsonLines, TabbedLines, Table, shorten_middle, shown_results
+from pptsn.runtime.classify.sinks.document import JsonDocument
+from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, TabbedLines
+from pptsn.runtime.classify.sinks.names import output_names
+from pptsn.runtime.classify.sinks.terminal import Table, shorten_middle, shown_results
 from tests.runtime.classify.test_results import classification
 
 
@@ -63,7 +69,7 @@ def test_a_dash_prints(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("room", [0, 1, 3])
-@pytest.mark.parametrize("kind", [JsonLines, TabbedLines])
+@pytest.mark.parametrize("kind", [JsonLines, CsvLines, TabbedLines])
 def test_a_full_disk_keeps_the_results_until_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, room: int
 ) -> None:
@@ -91,6 +97,63 @@ def test_a_full_disk_keeps_the_results_until_then(
     assert text.count("\n") == len(text.splitlines()) == room
 
 
+def test_a_table_for_spreadsheets_has_a_row_a_result_and_runs_no_formula(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    with CsvLines.open(str(path), top=2) as sink:
+        sink.write(classification(source="=cmd()!A1.mp4", labels=("x", "+y", "z")))
+        assert len(path.read_text().splitlines()) == 2
+        sink.write(Failure("b\n.mp4", InputError("b", 'is, "empty"')))
+    assert path.read_bytes().startswith(b"\xef\xbb\xbfsource,class_id,label,score,margin,label_2,score_2,frames,")
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        answer, failure = csv.DictReader(stream)
+    assert (answer["source"], answer["label"]) == ("'=cmd()!A1.mp4", "'+y")
+    assert float(answer["margin"]) == pytest.approx(float(answer["score"]) - float(answer["score_2"]), abs=2e-6)
+    assert (answer["error"], failure["error"], failure["score"]) == ("", 'b: is, "empty"', "")
+    assert "\n" not in failure["source"]
+
+
+@pytest.mark.parametrize("results", [0, 1, 3])
+@pytest.mark.parametrize("ends", [None, RuntimeError, KeyboardInterrupt])
+def test_a_document_of_json_has_what_there_was_whatever_ended_the_run(
+    tmp_path: Path, results: int, ends: type[BaseException] | None
+) -> None:
+    path = tmp_path / "answers.json"
+    path.write_text("old")
+    with suppress(RuntimeError, KeyboardInterrupt), JsonDocument.open(str(path), top=1) as sink:
+        for number in range(results):
+            sink.write(classification(source=f"{number}.mp4"))
+        assert path.read_text() == "old"
+        if ends is not None:
+            raise ends
+    if results:
+        assert [entry["source"] for entry in json.loads(path.read_text())] == [f"{n}.mp4" for n in range(results)]
+    else:
+        assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_journal_of_a_document_stays_where_the_document_cannot_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.json"
+    with pytest.raises(InputError, match=r"answers\.json"), JsonDocument.open(str(path), top=1) as sink:
+        sink.write(classification())
+        monkeypatch.setattr(os, "replace", Mock(side_effect=OSError(28, "No space left on device")))
+    (journal,) = tmp_path.iterdir()
+    assert journal.name == "answers.json.jsonl"
+    assert json.loads(journal.read_text())["source"] == "a.mp4"
+
+
+def test_outputs_are_named_once_and_by_their_endings() -> None:
+    assert output_names(["a.JSONL", "/dev/stdout", "-", "b.csv", "a.JSONL"]) == ["a.JSONL", "-", "b.csv"]
+    for name in ("answers", "a.txt", "a.xlsx", "a.csv.gz", ".csv"):
+        with pytest.raises(UsageError, match=r"has no ending .*; expected \.jsonl, \.csv, \.json, or - for"):
+            output_names([name])
+    with pytest.raises(UsageError, match=r"^--output: is an address") as caught:
+        output_names(["https://user:secret@host/hook.json"])
+    assert "secret" not in str(caught.value)
+
+
 def printed(width: int, *, source: str = "a.mp4") -> list[str]:
     stream = io.StringIO()
     table = Table(
@@ -112,13 +175,13 @@ def test_a_pipe_gets_tab_separated_fields_at_once(capfd: pytest.CaptureFixture[s
     assert lines[0].startswith("folder/long")
 
 
-@pytest.mark.parametrize("width", [50, 80, 200])
+@pytest.mark.parametrize("width", [30, 40, 47, 48, 50, 80, 200])
 def test_a_terminal_gets_a_table_that_fits(width: int) -> None:
     lines = printed(width, source="folder/" + "long" * 40 + "/clip.mp4")
     assert len(lines) == 5
     assert lines[0].split() == ["source", "label", "score"]
     assert all(len(line.rstrip()) <= width for line in lines)
-    assert "clip.mp4" in lines[1]
+    assert "ip.mp4" in lines[1]
     assert "0.665" in lines[1]
     assert "long" not in lines[2]
 

@@ -1,0 +1,55 @@
+"""Results as one JSON document, made at the end of a journal of lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pptsn.runtime.base.files import atomic_file, require_writable
+from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.classify.sinks.base import naming
+from pptsn.runtime.classify.sinks.lines import JsonLines
+
+
+class JsonDocument:
+    """Writes an array of JSON, one object a result.
+
+    Until the end the results lie in a journal beside it, `NAME.jsonl`, a line each: where the program is killed,
+    or the disk is full, that stays.
+    """
+
+    def __init__(self, journal: JsonLines) -> None:
+        self._journal = journal
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: str, *, top: int) -> Iterator[JsonDocument]:
+        """Yield a sink whose results are in the file `path` after the block, whatever ends it.
+
+        A block without results leaves the file as it was.
+        """
+        document, journal = Path(path), Path(f"{path}.jsonl")
+        document.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(document)
+        try:
+            with JsonLines.open(str(journal), top=top) as lines:
+                yield cls(lines)
+        finally:
+            if journal.exists():
+                _gather(journal, document)
+
+    def write(self, result: Classification | Failure) -> None:
+        """Write one line of the journal."""
+        self._journal.write(result)
+
+
+def _gather(journal: Path, document: Path) -> None:
+    with naming(str(document)), atomic_file(document) as temporary, temporary.open("w", encoding="utf-8") as file:
+        mark = "["
+        with journal.open(encoding="utf-8") as lines:
+            for line in lines:
+                file.write(f"{mark}\n{line.rstrip()}")
+                mark = ","
+        file.write("\n]\n")
+    journal.unlink()

@@ -1,0 +1,40 @@
+"""What outputs are called: the endings of files, and standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pptsn.runtime.base.errors import UsageError
+
+STANDARD_OUTPUT = "-"
+# Other names of it; opened anew, a file behind it would lose what it holds.
+_ITS_NAMES = (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+JSON_LINES, CSV, JSON = ENDINGS = (".jsonl", ".csv", ".json")
+OUTPUT_HELP = (
+    "Write to a file: .jsonl has a JSON object a source, .csv a row, .json an array of them, made at the end; - "
+    "prints lines of JSON. It can be given several times."
+)
+
+
+def output_names(given: Iterable[str]) -> list[str]:
+    """Return the outputs that `given` names, each once, standard output as `-`.
+
+    Raises UsageError for an address, and for a file whose ending says nothing of how to write it.
+    """
+    names: list[str] = []
+    for name in given:
+        name = STANDARD_OUTPUT if name in _ITS_NAMES else name
+        if "://" in name:
+            raise UsageError("--output", "is an address, expected a file", "`pptsn stream` posts what it finds")
+        if name != STANDARD_OUTPUT and ending_of(name) not in ENDINGS:
+            expected = f"expected {', '.join(ENDINGS)}, or - for standard output"
+            raise UsageError(name, "has no ending that says how to write it", expected)
+        if name not in names:
+            names.append(name)
+    return names
+
+
+def ending_of(name: str) -> str:
+    """Return the ending of a file's name, in small letters."""
+    return Path(name).suffix.lower()

@@ -1,0 +1,47 @@
+"""What there is to say of many sources, once they are classified."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from pptsn.runtime.base.errors import spelled
+from pptsn.runtime.classify.results import Classification, Failure, in_all
+
+_CLASSES_NAMED = 3
+
+
+class Summary:
+    """Counts results: how many there are, of which classes, how fast they came."""
+
+    def __init__(self) -> None:
+        self._started_s = time.monotonic()
+        self._leading: Counter[str] = Counter()
+        self.failed = self._warned = 0
+
+    def count(self, result: Classification | Failure) -> None:
+        """Count one more."""
+        if isinstance(result, Failure):
+            self.failed += 1
+            return
+        self._warned += bool(result.warnings)
+        self._leading[result.top(1)[0].label] += 1
+
+    def line(self, *, files: Sequence[str]) -> str:
+        """Return all of it in a line.  files: that hold the results."""
+        answered = self._leading.total()
+        passed_s = time.monotonic() - self._started_s
+        parts = [in_all(answered + self.failed, failed=self.failed, warned=self._warned)]
+        if answered:
+            parts += [f"{answered / passed_s:.3g} a second", self._classes()]
+        if files:
+            parts.append(f"in {', '.join(files)}")
+        return "; ".join(parts)
+
+    def _classes(self) -> str:
+        named = self._leading.most_common(_CLASSES_NAMED)
+        texts = [f"{spelled(label)} {count}" for label, count in named]
+        if others := len(self._leading) - len(named):
+            texts.append("1 more class" if others == 1 else f"{others} more classes")
+        return ", ".join(texts)

@@ -1,0 +1,39 @@
+"""CSV for spreadsheets: a row is a line, letters stay what they are, and no text is run as a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+
+from pptsn.runtime.base.errors import one_line
+from pptsn.runtime.base.files import printable
+
+# A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
+BYTE_ORDER_MARK = "\ufeff"
+# What a spreadsheet takes for the beginning of a formula.
+_FORMULA = ("=", "+", "-", "@")
+
+
+def csv_row(values: Iterable[object]) -> str:
+    """Return one line of CSV, without its end.
+
+    Line breaks in a text become spaces.  A text that a spreadsheet would run as a formula (it begins with
+    `=`, `+`, `-` or `@`) comes after an apostrophe, by which spreadsheets know text.  None and what is no finite
+    number stay empty; truth is 1 or 0.
+    """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow([_cell(value) for value in values])
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return ""
+    if not isinstance(value, str):
+        return value
+    text = one_line(printable(value))
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

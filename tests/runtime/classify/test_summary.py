@@ -1,0 +1,43 @@
+import re
+
+import pytest
+
+from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.classify.summary import Summary
+from tests.runtime.classify.test_results import classification
+
+RATE = re.compile(r"[\d.e+]+ a second")
+
+
+def summary(counts: dict[str, int], *, failed: int = 0) -> str:
+    found = Summary()
+    for label, count in counts.items():
+        for _ in range(count):
+            found.count(classification(labels=("x", label, "z")))
+    for _ in range(failed):
+        found.count(Failure("b.mp4", InputError("b.mp4", "is empty")))
+    assert found.failed == failed
+    return RATE.sub("R a second", found.line(files=["a.csv", "b.json"]))
+
+
+@pytest.mark.parametrize(
+    ("counts", "failed", "line"),
+    [
+        ({"run": 2}, 0, "2 of 2 sources answered; R a second; run 2"),
+        ({"a": 1, "b": 3}, 2, "4 of 6 sources answered; 2 failed; R a second; b 3, a 1"),
+        (
+            {"a": 4, "b": 3, "c": 2, "d": 1},
+            0,
+            "10 of 10 sources answered; R a second; a 4, b 3, c 2, 1 more class",
+        ),
+        (
+            {"a": 4, "b": 3, "c": 2, "d": 1, "e": 1},
+            0,
+            "11 of 11 sources answered; R a second; a 4, b 3, c 2, 2 more classes",
+        ),
+        ({}, 3, "0 of 3 sources answered; 3 failed"),
+    ],
+)
+def test_results_are_summed_up_in_a_line(counts: dict[str, int], failed: int, line: str) -> None:
+    assert summary(counts, failed=failed) == f"{line}; in a.csv, b.json"
