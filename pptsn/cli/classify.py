@@ -55,10 +55,10 @@ def classify(
     from pptsn.runtime.model.file import protocol_of
 
     return_freed_memory()
-    outputs = output_names(output or ())
     names = expand_sources(sources, note=print_note)
-    for path in outputs:
+    for path in output or ():
         refuse_overwriting(path, [model, *sources, *names])
+    outputs = output_names(output or ())
     protocol = settings.changing(protocol_of(model))
     with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
         results = recognizer.classify_by(settings, names, note=print_note)

@@ -23,7 +23,7 @@ WRONG = [
     (2, "data chek l.txt", "pptsn data", "no such command 'chek'. Did you mean 'check'?; see: pptsn data --help"),
     (2, "--modle", "pptsn", "no such option: --modle; see: pptsn --help"),
     (2, "classify v.mp4 --modle m.onnx", "pptsn classify", "no such option: --modle (Possible options: --model"),
-    (2, "classify v.mp4", "pptsn classify", "missing option '--model'; see: pptsn classify --help"),
+    (2, "classify v.mp4", "pptsn classify", "missing option '--model' / '-m'; see: pptsn classify --help"),
     (2, "classify --model m.onnx", "pptsn classify", "missing argument 'SOURCE'; see: pptsn classify --help"),
     (2, "classify v.mp4 --model m.onnx --top 0", "pptsn classify", "invalid value for '--top': "),
     (2, "classify v.mp4 --model m.onnx --segments 1e3", "pptsn classify", "invalid value for '--segments': "),
@@ -103,7 +103,16 @@ WRONG = [
     ),
     # Outputs
     (1, "classify v.mp4 --model m.onnx -o dir", "dir", "is a folder, expected a file name; name a file in it"),
-    (1, "classify v.mp4 --model m.onnx -o v.mp4/o", "v.mp4/o", "cannot be written (Not a directory); choose a "),
+    (1, "classify v.mp4 --model m.onnx -o v.mp4/o.csv", "v.mp4/o.csv", "cannot be written (Not a directory); "),
+    (1, "classify v.mp4 --model m.onnx -o v.mp4/o.json", "v.mp4/o.json.jsonl", "cannot be written (Not a dir"),
+    (
+        2,
+        "classify v.mp4 -m m.onnx -o o.txt",
+        "o.txt",
+        "has no ending that says how to write it; expected .jsonl, ",
+    ),
+    (2, "classify v.mp4 -m m.onnx -o https://a:b@h/", "--output", "is an address, expected a file; "),
+    (2, "predict v.mp4", "pptsn", "no such command 'predict'. Here it is called 'classify'; see: pptsn --help"),
     (2, "classify v.mp4 --model m.onnx -o v.mp4", "--output", "v.mp4 is an input as well; name another file"),
     (2, "classify v.mp4 --model m.onnx -o m.onnx", "--output", "m.onnx is an input as well; name another file"),
     # Names that no terminal should be given, or is too narrow for

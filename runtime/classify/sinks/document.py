@@ -30,10 +30,9 @@ class JsonDocument:
         A block without results leaves the file as it was.
         """
         document, journal = Path(path), Path(f"{path}.jsonl")
-        document.parent.mkdir(parents=True, exist_ok=True)
-        require_writable(document)
         try:
             with JsonLines.open(str(journal), top=top) as lines:
+                require_writable(document)
                 yield cls(lines)
         finally:
             if journal.exists():

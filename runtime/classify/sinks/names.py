@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.errors import InputError, UsageError
 
 STANDARD_OUTPUT = "-"
 # Other names of it; opened anew, a file behind it would lose what it holds.
@@ -20,7 +20,8 @@ OUTPUT_HELP = (
 def output_names(given: Iterable[str]) -> list[str]:
     """Return the outputs that `given` names, each once, standard output as `-`.
 
-    Raises UsageError for an address, and for a file whose ending says nothing of how to write it.
+    Raises UsageError for an address, and for a file whose ending says nothing of how to write it, InputError for a
+    folder.
     """
     names: list[str] = []
     for name in given:
@@ -28,6 +29,8 @@ def output_names(given: Iterable[str]) -> list[str]:
         if "://" in name:
             raise UsageError("--output", "is an address, expected a file", "`pptsn stream` posts what it finds")
         if name != STANDARD_OUTPUT and ending_of(name) not in ENDINGS:
+            if Path(name).is_dir():
+                raise InputError(name, "is a folder, expected a file name", "name a file in it")
             expected = f"expected {', '.join(ENDINGS)}, or - for standard output"
             raise UsageError(name, "has no ending that says how to write it", expected)
         if name not in names:

@@ -212,7 +212,9 @@ def test_the_crafted_files_beside_the_project_are_one_line_or_right(shared_dir: 
     clip = shared_dir / "clips" / "decoders" / "exo_sample.mp4"
     for name in ("nan", "fixedbatch", "expand", "quant_list", "ext_passwd", "crop_huge"):
         path = folder / f"{name}.onnx"
-        ending = run("classify", clip, "--segments", 2, "--views", "center", "--model", path, "-o", tmp_path / "o")
+        ending = run(
+            "classify", clip, "--segments", 2, "--views", "center", "--model", path, "-o", tmp_path / "o.jsonl"
+        )
         assert ending.code == 1, name
         assert "pptsn: error: " in ending.err, name
         assert "Traceback" not in ending.err, name
