@@ -1,4 +1,4 @@
-"""What training promises on two cores: how fast clips are loaded, and what a step takes beside its arithmetic.
+"""What training promises on two cores: loading clips, a step beside its arithmetic, two ranks beside one.
 
 python -m tools.steps --clips clips/fight -o tools/results/steps.json
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def measure_step(
     steps = len(clips) // batch_size
     alone, whole = [], []
     with tempfile.TemporaryDirectory() as folder:
-        recipe = _recipe(
+        recipe = training_recipe(
             clips, Path(folder), depth=depth, batch_size=batch_size, segments=segments, workers=workers
         )
         for repeat in range(method.repeats):
@@ -59,9 +60,10 @@ def measure_step(
     )
 
 
-def _recipe(
+def training_recipe(
     clips: Sequence[Path], folder: Path, *, depth: int, batch_size: int, segments: int, workers: int
 ) -> Recipe:
+    """Return the recipe of a training on `clips`, long enough to tell its speed; its lists lie in `folder`."""
     lines = [f"{clip.absolute()} {number % _CLASSES}\n" for number, clip in enumerate(clips)]
     for name, chosen in (("train", lines), ("val", lines[:1])):
         (folder / f"{name}.txt").write_text("".join(chosen), encoding="utf-8")
@@ -77,9 +79,14 @@ def _recipe(
 def _training_ms(recipe: Recipe, output: Path, *, clips: int) -> float:
     """Return the milliseconds of a step in the last epoch of a run by `recipe`."""
     train(recipe, output)
-    *_, last = (entry for entry in read_metrics(output / "metrics.jsonl") if entry["kind"] == "epoch")
     steps = clips // recipe.optimizer.batch_size
-    return 1000 * clips / float(last["clips_per_s"]) / steps
+    return 1000 * clips / float(last_epoch(output)["clips_per_s"]) / steps
+
+
+def last_epoch(run: Path) -> dict[str, Any]:
+    """Return what the folder `run` tells of its last epoch."""
+    *_, last = (entry for entry in read_metrics(run / "metrics.jsonl") if entry["kind"] == "epoch")
+    return last
 
 
 def _arithmetic_ms(recipe: Recipe, steps: int) -> float:
