@@ -95,11 +95,10 @@ def _places(times: _Seconds) -> npt.NDArray[np.int64]:
 
 def _holes(steps: _Seconds, usual_s: float, none_s: float) -> str:
     """Return where frames are missing between others that come at one rate, in words; "" where none are."""
-    even = np.abs(steps - usual_s) < _EVEN_WITHIN * usual_s
-    if len(steps) < _EVEN_FRAMES or even.mean() < _EVEN_SHARE:
+    if not are_even(steps, usual_s):
         return ""
     makes_up = np.append(False, steps[:-1] < none_s)
-    holes = np.flatnonzero((steps > max(_EVEN_HOLE_S, _EVEN_HOLE_FRAMES * usual_s)) & ~makes_up)
+    holes = np.flatnonzero((steps > hole_from_s(usual_s)) & ~makes_up)
     if not len(holes):
         return ""
     first, others = int(holes[0]), len(holes) - 1
@@ -107,6 +106,17 @@ def _holes(steps: _Seconds, usual_s: float, none_s: float) -> str:
     lost_s = float((steps[holes] - usual_s).sum())
     where = f"none for {steps[first]:.1f} s after {steps[:first].sum():.1f} s{more}"
     return f"{lost_s:.1f} s of its frames are missing: {where}"
+
+
+def are_even(steps: _Seconds, usual_s: float) -> bool:
+    """Return whether frames come at one rate, so that a hole among them is a loss."""
+    even = np.abs(steps - usual_s) < _EVEN_WITHIN * usual_s
+    return len(steps) >= _EVEN_FRAMES and bool(even.mean() >= _EVEN_SHARE)
+
+
+def hole_from_s(usual_s: float) -> float:
+    """Return which step is a hole among frames that come every `usual_s`."""
+    return max(_EVEN_HOLE_S, _EVEN_HOLE_FRAMES * usual_s)
 
 
 def _usual_s(steps: _Seconds, rate: float | None, none_s: float) -> float:

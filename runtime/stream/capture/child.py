@@ -138,7 +138,12 @@ class Capture:
             self._control.annotated = self._video
 
     def _read(self, source: OpenSource) -> None:
-        timeline = Timeline(live=source.live, frame_rate=source.frame_rate, coded_rate=source.coded_rate)
+        timeline = Timeline(
+            live=source.live,
+            frame_rate=source.frame_rate,
+            coded_rate=source.coded_rate,
+            max_gap_s=self._job.max_gap_s,
+        )
         pace = Pace(self._job.timeout_s, remark=self._remark) if self._job.realtime and not source.live else None
         due = DueTimes() if source.live else None
         self._control.still_excused = lambda: Progress(self._counts()) if source.awaits_key else None

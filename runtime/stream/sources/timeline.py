@@ -28,7 +28,10 @@ import statistics
 from collections import deque
 from dataclasses import dataclass
 
+import numpy as np
+
 from pptsn.runtime.stream.sources.clock import DEFAULT_FPS
+from pptsn.runtime.video.clock import are_even, hole_from_s
 
 # Pictures that some files put in the wrong order step back by less than this.
 SMALL_STEP_S = 0.5
@@ -67,12 +70,21 @@ class Timeline:
 
     live: whether the source happens now, so that arrivals tell the time as well.
     frame_rate: as the source states it, or None.  coded_rate: as its codec does, whatever the timestamps, or None.
+    max_gap_s: holes that are longer are told elsewhere.
 
     jumps: times that the clock jumped so far; jump: the last one in words.
     """
 
-    def __init__(self, *, live: bool, frame_rate: float | None = None, coded_rate: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        live: bool,
+        frame_rate: float | None = None,
+        coded_rate: float | None = None,
+        max_gap_s: float = 0.0,
+    ) -> None:
         self._live = live
+        self._max_gap_s = max_gap_s
         self._frame = _FrameStep(coded_rate or frame_rate, live=live)
         self._pace = _Pace(1 / coded_rate) if live and coded_rate else None
         self._last_pts_s: float | None = None
@@ -131,6 +143,7 @@ class Timeline:
             self._leave("order", "the source's timestamps are out of order", self._behind_s + frame_s)
         elif self._is_step(advance_s):
             self._time_s += advance_s
+            self._tell_hole(step_s)
             self._frame.add(step_s, self._time_s)
             # What it was ahead is forgotten little by little.
             left_s = min(0.0, self._behind_s) + (1 + _STEP_SHARE) * frame_s - advance_s
@@ -140,6 +153,10 @@ class Timeline:
             self._behind_s += frame_s
             if self._behind_s > max(_STILL_S, (_STILL_FRAMES - 0.5) * frame_s):
                 self._leave("still", "the source's clock stands still", self._behind_s)
+
+    def _tell_hole(self, step_s: float) -> None:
+        if hole_from_s(self._frame.usual_s) < step_s <= self._max_gap_s and self._frame.comes_evenly:
+            self._tell("hole", f"no frame for {in_seconds(step_s)}")
 
     def _begin_anew(self, pts_s: float, step_s: float, passed_s: float) -> None:
         """Begin a new stretch of the clock, which jumped, where the last one ended."""
@@ -233,6 +250,11 @@ class _FrameStep:
         learned_s = min(median_s, (last_s - first_s) / (last - first)) if last > first else median_s
         stated_s = self._stated_s or learned_s
         return learned_s if _STEP_SHARE < learned_s / stated_s < 1 / _STEP_SHARE else stated_s
+
+    @property
+    def comes_evenly(self) -> bool:
+        """Whether frames came at one rate lately."""
+        return are_even(np.array([step_s for step_s, _, _ in self._steps]), self.usual_s)
 
     def forget(self) -> None:
         """Take it that the clock's steps said nothing."""

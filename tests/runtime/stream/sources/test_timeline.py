@@ -157,6 +157,21 @@ def test_what_happened_is_told():
     assert as_file([t - 3600 * (t >= 6) for t in GOOD]).jump == "the source's clock jumped back by 3600 s"
 
 
+@pytest.mark.parametrize("lost", [0, 3, 6, 12, 19, 30])
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("uneven", [False, True])
+def test_a_hole_among_frames_of_one_rate_is_told_once(lost: int, live: bool, uneven: bool):
+    """Of one that is longer than 2 s the grid says so; where frames have no rate none is a hole."""
+    timeline = Timeline(live=live, frame_rate=RATE, coded_rate=RATE, max_gap_s=2.0)
+    stated = [time_s + 0.08 * (uneven and index % 3 == 0) for index, time_s in enumerate(GOOD)]
+    told = []
+    for time_s in stated[:60] + stated[60 + lost :]:
+        timeline.at(time_s, 1000 + time_s)
+        told += timeline.notes()
+    assert len(told) == (not uneven and 5 <= lost < 20)
+    assert not told or told == [f"no frame for {(lost + 1) / RATE:.3g} s"]
+
+
 def test_times_that_are_right_again_are_taken_as_they_are():
     outcome = as_file([*shuffled(10)[:40], *GOOD[40:]])
     assert outcome.times[60:] == pytest.approx(GOOD[60:])
