@@ -5,8 +5,12 @@ from __future__ import annotations
 import typer
 
 from pptsn.runtime.base.errors import spelled
+from pptsn.runtime.base.streams import NOTED
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print `text`, one line, on standard output or standard error, with control characters in it spelled out."""
-    typer.echo(spelled(text), err=err)
+    """Print `text`, one line, on standard output or standard error, with control characters in it spelled out.
+
+    That nobody can read standard error is no failure.
+    """
+    typer.echo(spelled(text), file=NOTED if err else None)

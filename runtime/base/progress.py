@@ -17,6 +17,7 @@ from rich.progress import (
 )
 
 from pptsn.runtime.base.errors import one_line
+from pptsn.runtime.base.streams import NOTED
 
 # Called with the steps done and the steps in all, by what takes long.
 Steps: TypeAlias = Callable[[int, int], None]
@@ -52,7 +53,7 @@ class LineConsole(Console):
 
 def notes() -> Console:
     """Return the console for notes and warnings."""
-    return LineConsole(stderr=True, quiet=QUIET, highlight=False, soft_wrap=True)
+    return LineConsole(file=NOTED, quiet=QUIET, highlight=False, soft_wrap=True)
 
 
 def print_note(text: str) -> None:
@@ -62,7 +63,7 @@ def print_note(text: str) -> None:
 
 def print_detail(text: str) -> None:
     """Print how something is done, in a line of its own, where the user asked for details."""
-    console = LineConsole(stderr=True, quiet=not VERBOSE, highlight=False, soft_wrap=True)
+    console = LineConsole(file=NOTED, quiet=not VERBOSE, highlight=False, soft_wrap=True)
     console.print(f"pptsn: {text}", markup=False)
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait
@@ -19,8 +19,9 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
+from pptsn.runtime.base.streams import drop_unwritten
 from pptsn.runtime.base.temporary import folder_until_exit, remove_temporaries
 
 # What may be sent to the whole program, and concerns its main process alone.
@@ -228,22 +229,4 @@ def drop_unwritable_output() -> None:
     multiprocessing flushes both before it starts a process, and would start none.
     """
     for stream in (sys.stdout, sys.stderr):
-        if stream is None:
-            continue
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            with suppress(OSError, ValueError):  # it is no file of the system
-                _flush_to_nowhere(stream)
-
-
-def _flush_to_nowhere(stream: TextIO) -> None:
-    descriptor = stream.fileno()
-    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, descriptor)
-        stream.flush()
-    finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nowhere)
+        drop_unwritten(stream)

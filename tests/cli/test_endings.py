@@ -199,3 +199,35 @@ def test_what_a_signal_left_half_removed_is_gone_at_the_end(tmp_path: Path) -> N
     )
     assert (ended.returncode, ended.stderr) == (130, "pptsn: stopped\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("unread", ["a reader that has gone", "a full disk"])
+def test_notes_that_nobody_can_read_end_nothing(unread: str) -> None:
+    code = """if True:
+        from pptsn.cli import program
+        from pptsn.cli.lines import say
+        from pptsn.runtime.base.progress import notes, print_note
+
+        def works(*_, **__):
+            console = notes()
+            for epoch in range(100):
+                console.print(f"epoch {epoch}")
+                print_note("x" * 999)
+                say("pptsn: warning: y", err=True)
+            say("done")
+
+        program.command_line = lambda: works
+        program.run()
+        """
+    if unread == "a full disk":
+        errors = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, errors = os.pipe()
+        os.close(reader)
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=errors, timeout=60, check=False
+        )
+    finally:
+        os.close(errors)
+    assert (ended.returncode, ended.stdout) == (0, b"done\n")
