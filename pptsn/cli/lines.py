@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from pptsn.runtime.base.errors import spelled
-from pptsn.runtime.base.streams import NOTED
+from pptsn.runtime.base.lines import NOTED
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 
 from pptsn.runtime.base.errors import one_line
-from pptsn.runtime.base.streams import NOTED
+from pptsn.runtime.base.lines import NOTED
 
 # Called with the steps done and the steps in all, by what takes long.
 Steps: TypeAlias = Callable[[int, int], None]

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pptsn.runtime.base.streams import drop_unwritten
+from pptsn.runtime.base.lines import drop_unwritten
 from pptsn.runtime.base.temporary import folder_until_exit, remove_temporaries
 
 # What may be sent to the whole program, and concerns its main process alone.

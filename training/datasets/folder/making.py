@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError, one_line
-from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, sha256_of
+from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, require_writable, sha256_of
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.decoding.decoders import Decoders
 from pptsn.runtime.video.names import counted, some_of
@@ -105,16 +105,17 @@ def make_folder(
 
 
 def _check_output(root: Path, output: Path) -> None:
-    """Refuse an output that a recipe cannot name, that holds what was not made by this, or was changed since."""
+    """Refuse an output that no recipe can name, or that cannot be written; others' files, and what was changed."""
     if not has_plain_text(str(output)):
         cause = "has a name that no recipe can hold (control characters, or bytes that are no UTF-8)"
         raise InputError(output, cause, "choose another --output")
     if Path(os.path.realpath(output)).is_relative_to(os.path.realpath(root)):
         raise UsageError(output, f"lies in {root}, where it would be a class", "choose another --output")
+    if output.exists() and not output.is_dir():
+        raise InputError(output, "is a file, expected a folder", "choose another --output")
+    require_writable(output / REPORT)
     if not output.exists():
         return
-    if not output.is_dir():
-        raise InputError(output, "is a file, expected a folder", "choose another --output")
     made = _made_before(output)
     if made is None and any(output.iterdir()):
         raise UsageError(output, f"is not empty, and was not made by `{_MAKER}`", "choose another --output")

@@ -11,6 +11,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
 from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.model.labels import read_labels
+from pptsn.training.datasets.folder import making
 from pptsn.training.datasets.folder.making import FolderSettings, MadeFolder, make_folder, told_beside
 from pptsn.training.recipe import load_recipe
 from pptsn.training.synthetic.mp4 import write_mp4
@@ -332,3 +333,10 @@ def test_names_that_no_recipe_can_hold_are_refused_before_any_clip_is_opened(cli
         with pytest.raises(InputError, match="has a name that no recipe can hold"):
             make_folder(clips, output, settings=settings, decoders=0, note=lambda _: None)
         assert not output.exists()
+
+
+def test_a_place_that_cannot_be_written_is_told_before_a_clip_is_opened(clips, monkeypatch):
+    monkeypatch.setattr(making, "probe_clips", None)
+    (clips.parent / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        make_folder(clips, clips.parent / "file" / "my", settings=FolderSettings(), note=print)
