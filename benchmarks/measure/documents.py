@@ -19,8 +19,9 @@ import numpy as np
 
 from pptsn.benchmarks.measure.results import SCHEMA, VERSION, Measurement, Report, Result
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.base.files import printable, write_text
+from pptsn.runtime.base.files import printable, read_small, write_text
 
+_MOST_BYTES = 256_000_000
 _AGAIN = "write it again with `pptsn bench`"
 
 
@@ -91,7 +92,7 @@ def read_report(path: str | Path) -> Report:
     Raises InputError where it cannot be read, is no JSON (or cut short), no report, or of another version.
     """
     try:
-        document = msgspec.json.decode(Path(path).read_bytes())
+        document = msgspec.json.decode(read_small(path, _MOST_BYTES))
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror or error})", "check the name") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

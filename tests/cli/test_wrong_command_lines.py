@@ -101,6 +101,7 @@ WRONG = [
         "dir/reference.npz",
         "(No such file or directory); export the",
     ),
+    (1, "bench report fifo -o x.html", "fifo", "cannot be read (it is no regular file); check the name"),
     # Outputs
     (1, "classify v.mp4 --model m.onnx -o dir", "dir", "is a folder, expected a file name; name a file in it"),
     (1, "classify v.mp4 --model m.onnx -o v.mp4/o.csv", "v.mp4/o.csv", "cannot be written (Not a directory); "),

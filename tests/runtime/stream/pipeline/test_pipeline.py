@@ -404,7 +404,11 @@ def test_what_the_engine_raises_ends_all_streams_with_a_word(tmp_path: Path):
 
 
 def test_an_engine_that_hangs_does_not_keep_the_rest_alive():
-    release = threading.Event()
+    release, written = threading.Event(), threading.Event()
+
+    class Stuck(Keeper):
+        def write(self, message: object) -> None:
+            written.wait(20)
 
     class Hanging(SlowEngine):
         def _infer(self, crops: Frame) -> Logits:
@@ -413,8 +417,16 @@ def test_an_engine_that_hangs_does_not_keep_the_rest_alive():
 
     try:
         with running(Hanging(0)) as (pipeline, keeper):
-            pipeline.add(parse_source("synthetic:"))
+            pipeline.add_sink(Stuck())
+            name = pipeline.add(parse_source("synthetic:"))
             keeper.wait_for(has_state("live"))
+            began_s = time.monotonic()
+            for _ in range(20):  # whoever asks, as /healthz does, waits for neither the engine nor an output
+                assert [stream.state for stream in pipeline.health(whole_run=True)] == ["live"]
+                assert len(pipeline.sinks()) == 2
+                pipeline.picture(name)
+            assert time.monotonic() - began_s < 2
+            written.set()
             began_s = time.monotonic()
         assert time.monotonic() - began_s < 3.2
         assert capture_pids() == []
@@ -422,6 +434,7 @@ def test_an_engine_that_hangs_does_not_keep_the_rest_alive():
         assert pipeline.exit_code == 1
     finally:
         release.set()
+        written.set()
 
 
 def test_an_engine_that_is_merely_slow_when_asked_to_stop_is_no_failure():
