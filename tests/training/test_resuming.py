@@ -1,4 +1,4 @@
-"""What is said where a run is to go on by another number of ranks."""
+"""What is said where a run is to go on by another number of ranks, or with another teacher."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pptsn.training.resuming import require_resumable
 from pptsn.training.sections import OptimizerSection
 
 
-def _said(options: OptimizerSection, *, before: int, now: int, any_ranks: bool) -> str:
+def _said(options: OptimizerSection, *, before: int, now: int, any_ranks: bool, teacher: str = "") -> str:
     state = TrainingState(
         epoch=1,
         iteration=8,
@@ -33,7 +33,7 @@ def _said(options: OptimizerSection, *, before: int, now: int, any_ranks: bool) 
         state,
         root=Path("run"),
         data_digest="d",
-        teacher_digest="",
+        teacher_digest=teacher,
         int8_digest="",
         options=options,
         steps=plan_steps(options, 64, ranks=now),
@@ -58,6 +58,11 @@ def test_another_number_of_ranks_is_told_by_what_it_makes_of_a_step(
     with pytest.raises(UsageError, match=rf"by 2 ranks, and is to go on by {now}; .* --resume-ranks: {change}$"):
         _said(options, before=2, now=now, any_ranks=False)
     assert _said(options, before=2, now=now, any_ranks=True).endswith(f" in place of 2: {change}\n")
+
+
+def test_with_another_teacher_none_goes_on() -> None:
+    with pytest.raises(UsageError, match=r"^run: was started with another teacher .*; restore"):
+        _said(OptimizerSection(batch_size=4), before=2, now=2, any_ranks=False, teacher="t")
 
 
 def test_of_as_many_ranks_nothing_is_said() -> None:

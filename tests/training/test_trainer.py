@@ -286,6 +286,19 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(lists, tmp_pa
     assert _in_processes(recipe, tmp_path / "killed", kills=kills, seed=kills) == whole
 
 
+@pytest.mark.slow
+def test_killed_ten_times_a_distilled_run_ends_with_the_same_weights(lists, tmp_path):
+    """With soft labels that are kept, each run's in a folder of its own."""
+    teacher = tmp_path / "teacher.pdparams"
+    save_weights(state_of(PPTSN(18, 3)), teacher)
+    digests = set()
+    for name, kills in (("whole", 0), ("killed", 10)):
+        kept = {"teacher": str(teacher), "soft_labels": str(tmp_path / f"soft-{name}")}
+        recipe = _changed(_changed(tiny_recipe(lists, epochs=20), "distillation", **kept), "augmentation", draws=8)
+        digests.add(_in_processes(recipe, tmp_path / name, kills=kills, seed=kills))
+    assert len(digests) == 1
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_with_one_line(lists, tmp_path):
     (tmp_path / "recipe.yaml").write_text(tiny_recipe(lists, epochs=500).to_yaml())

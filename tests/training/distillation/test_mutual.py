@@ -99,6 +99,7 @@ def test_it_is_symmetric(lists: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         assert np.array_equal(peer_weights[name], others_weights[name]), name
 
 
+@pytest.mark.slow
 def test_neither_learns_by_the_others_loss(lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the labels make of one, at next to no weight of its answers the other is the network alone."""
     content = mutual(lists, epochs=1, weight=1e-30).model_dump()
@@ -123,6 +124,7 @@ def test_an_interrupted_run_goes_on_to_the_weights_of_the_undisturbed_of_both(
     assert any(name.endswith("weights.peer.pdparams") for name in digests(whole))
 
 
+@pytest.mark.slow
 def test_a_second_network_that_is_not_what_was_saved_is_refused(lists: Path, tmp_path: Path) -> None:
     result = train(mutual(lists, epochs=1), tmp_path / "run")
     save_weights(state_of(PPTSN(18, 3)), result.last_weights.parent / "last" / "weights.peer.pdparams")

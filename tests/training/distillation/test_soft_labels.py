@@ -12,12 +12,12 @@ from pptsn.training.data.dataset import ClipSettings
 from pptsn.training.distillation.soft_labels import SoftLabels, origin
 from pptsn.training.distillation.teacher import Teacher
 from pptsn.training.metrics import read_metrics
-from pptsn.training.network.resnet_vd import PPTSN
-from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.network.weights import read_checkpoint, weights_digest
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train
 from tests.disks import small_disk
+from tests.training.distillation.teachers import crafted_teacher
 from tests.training.runs import interrupt_in, make_lists, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("narrow", "undrawn")
@@ -126,7 +126,7 @@ def test_a_full_disk_is_a_line_and_leaves_no_folder(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_lists(tmp_path_factory.mktemp("lists"), val=1)
-    save_weights(state_of(PPTSN(18, 3)), folder / "teacher.pdparams")
+    crafted_teacher(folder)
     return folder
 
 
@@ -134,7 +134,7 @@ def _distilled(lists: Path, **options: object) -> Recipe:
     """Three epochs of two steps, of which the third sees the crops of the first."""
     content = tiny_recipe(lists).model_dump()
     content["augmentation"]["draws"] = 2
-    content["distillation"] = {"teacher": str(lists / "teacher.pdparams"), **options}
+    content["distillation"] = {"teacher": str(lists / "crafted.onnx"), **options}
     return parse_recipe(content, source="the test's recipe")
 
 

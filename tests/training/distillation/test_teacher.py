@@ -18,12 +18,10 @@ from pptsn.training.network.weights import save_weights, state_of
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import train
 from tests.models import write_crafted_model
+from tests.training.distillation.teachers import LABELS, crafted_teacher
 from tests.training.runs import make_lists, tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("narrow")
-
-LABELS = ("dark", "grey", "bright")
-PLAIN = "logits = Sub(means, none)"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +46,7 @@ def opened(recipe: Recipe, labels: tuple[str, ...] = LABELS) -> Teacher:
     return teacher
 
 
+@pytest.mark.slow
 def test_both_kinds_answer_with_the_mean_over_frames_in_inference_mode(lists: Path) -> None:
     options = ExportOptions(labels=lists / "labels.txt", short_side=36, crop_size=32)
     export_model(lists / "teacher.pdparams", lists / "export", options=options)
@@ -61,18 +60,6 @@ def test_both_kinds_answer_with_the_mean_over_frames_in_inference_mode(lists: Pa
         assert answers[-1] == pytest.approx(np.mean(each, axis=0), abs=1e-4)
     assert answers[0].shape == (3, 3)
     assert answers[0] == pytest.approx(answers[1], abs=1e-3)
-
-
-def _crafted(folder: Path, last: str = PLAIN, **changes: object) -> Path:
-    """A model whose logits follow by `last` from the mean colours of a crop."""
-    graph = f"""crafted (uint8[N, 32, 32, 3] crops) => (float[N, 3] logits)
-        <int64[2] axes = {{1, 2}}, float[1] none = {{0}}> {{
-            pixels = Cast<to = 1>(crops)
-            means = ReduceMean<keepdims = 0>(pixels, axes)
-            {last}
-        }}"""
-    options = {"labels": LABELS, "short_side": 36, **changes}
-    return write_crafted_model(folder / "crafted.onnx", graph, **options)
 
 
 def _of_classes(folder: Path) -> Path:
@@ -92,16 +79,16 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "missing, converted": (lambda folder: folder / "none.onnx", "none.onnx"),
     "of more classes": (_of_classes, "has 4 classes, and 3 are to be learned"),
     "of other names": (
-        lambda folder: _crafted(folder, labels=("dark", "bright", "grey")),
+        lambda folder: crafted_teacher(folder, labels=("dark", "bright", "grey")),
         "has other classes: its class 1 is bright, that of the recipe grey",
     ),
     "a backbone": (_backbone, "is a backbone without a classifier"),
     "with softmax": (
-        lambda folder: _crafted(folder, "logits = Softmax<axis = 1>(means)"),
+        lambda folder: crafted_teacher(folder, "logits = Softmax<axis = 1>(means)"),
         "gives scores that add up to 1, expected logits",
     ),
     "without numbers": (
-        lambda folder: _crafted(folder, "logits = Div(means, none)"),
+        lambda folder: crafted_teacher(folder, "logits = Div(means, none)"),
         "gives logits that are no finite numbers",
     ),
 }
@@ -133,12 +120,12 @@ def test_a_teacher_of_crops_of_another_size_is_refused(lists: Path, tmp_path: Pa
 def test_names_are_compared_only_where_both_have_them(lists: Path, tmp_path: Path) -> None:
     numbered = ("class_0", "class_1", "class_2")
     for own, labels in ((LABELS, numbered), (numbered, LABELS)):
-        with opened(taught(lists, _crafted(tmp_path, labels=own)), labels) as teacher:
+        with opened(taught(lists, crafted_teacher(tmp_path, labels=own)), labels) as teacher:
             assert teacher.engine.spec.labels == own
 
 
 def test_what_it_is_and_how_it_sees_clips_is_told(lists: Path, tmp_path: Path) -> None:
-    path = _crafted(tmp_path, num_seg=8, short_side=40, precision="int8")
+    path = crafted_teacher(tmp_path, num_seg=8, short_side=40, precision="int8")
     recipe = taught(lists, path, temperature=2, weight=0.9, label_weight=0.1)
     with opened(recipe) as teacher:
         first, *notes = teacher.lines(recipe)
