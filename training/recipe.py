@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
 from pptsn.runtime.base.files import read_small
 from pptsn.runtime.base.progress import print_note
+from pptsn.runtime.model.spec import ARCHITECTURES
 
 try:
     import yaml
@@ -69,6 +70,14 @@ class Recipe(Section):
     @classmethod
     def _level_of(cls, amp: object) -> object:
         return "O1" if amp is True else amp
+
+    @model_validator(mode="after")
+    def _known_depth_of_a_second_network(self) -> Recipe:
+        depth, depths = self.distillation.mutual_depth, ARCHITECTURES[self.model.architecture]
+        if depth is not None and depth not in depths:
+            expected = f"one of {', '.join(map(str, depths))}"
+            raise ValueError(f"distillation.mutual_depth is {depth}, expected {expected}")
+        return self
 
     @model_validator(mode="after")
     def _a_head_alone_takes_no_steps(self) -> Recipe:

@@ -1,3 +1,4 @@
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from pptsn.training.data.dataset import ClipSettings
 from pptsn.training.data.loader import Batch, Loader, batch_count, batch_order, full_batches
 from pptsn.training.ranks.environment import Member
 from pptsn.training.ranks.group import Ranks
-from tests.training.clips import level_clips
+from tests.training.clips import counting_clip, level_clips
 from tests.training.ranks.test_group import by_ranks
 
 SETTINGS = ClipSettings(num_seg=2, short_side=32, crop_size=24, max_unreadable=0.2)
@@ -265,3 +266,15 @@ def test_settings_that_make_no_sense_are_refused(inline: Loader, samples: list[S
         Loader(SETTINGS, batch_size=1, workers=-1)
     with pytest.raises(UsageError, match="train, val"):
         next(inline.batches(samples, mode="test"))
+
+
+@pytest.mark.parametrize("draws", [None, 1, 2])
+def test_so_many_drawings_of_a_clip_come_in_turn(tmp_path: Path, draws: int | None) -> None:
+    clips = [Sample(str(counting_clip(tmp_path / f"{index}.mp4", frames=20)), index) for index in range(4)]
+    epochs = []
+    with Loader(dataclasses.replace(SETTINGS, draws=draws), batch_size=4, workers=0) as loader:
+        for epoch in range(3):
+            (batch,) = loader.batches(clips, mode="train", epoch=epoch)
+            epochs.append(batch.crops[np.argsort(batch.indices)])
+    assert np.array_equal(epochs[0], epochs[1]) == (draws == 1)
+    assert np.array_equal(epochs[0], epochs[2]) == (draws is not None)

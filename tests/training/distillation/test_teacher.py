@@ -62,6 +62,12 @@ def test_both_kinds_answer_with_the_mean_over_frames_in_inference_mode(lists: Pa
     assert answers[0] == pytest.approx(answers[1], abs=1e-3)
 
 
+def test_a_clip_is_answered_with_the_mean_over_its_frames(lists: Path, tmp_path: Path) -> None:
+    crops = np.random.default_rng(2).integers(0, 255, (3, 5, 32, 32, 3), np.uint8)
+    with opened(taught(lists, crafted_teacher(tmp_path))) as teacher:
+        assert teacher.logits(crops) == pytest.approx(crops.mean(axis=(1, 2, 3)), rel=1e-4)
+
+
 def _of_classes(folder: Path) -> Path:
     save_weights(state_of(PPTSN(18, 4)), folder / "four.pdparams")
     return folder / "four.pdparams"
