@@ -20,7 +20,12 @@ def network_input(crops: npt.NDArray[np.uint8]) -> Any:
     """
     # A divisor that is a plain number would be multiplied by its inverse, which rounds otherwise.
     largest, mean, std = (paddle.to_tensor(np.array(v, np.float32)) for v in (255, IMAGENET_MEAN, IMAGENET_STD))
-    scaled = (paddle.to_tensor(crops).astype("float32") / largest - mean) / std
+    scaled = paddle.to_tensor(crops).astype("float32")
+    # In place: an array of this size for each of the three takes twice the time.
+    scaled.divide_(largest)
+    scaled.subtract_(mean)
+    scaled.divide_(std)
     # Transposed last: planes of their own would be slower to compute with, as the three constants lie along them.
     leading = list(range(crops.ndim - 3))
-    return scaled.transpose([*leading, *(len(leading) + axis for axis in (2, 0, 1))])
+    # Paddle transposes by a view alone, of which each who computes with it would make the planes anew.
+    return scaled.transpose([*leading, *(len(leading) + axis for axis in (2, 0, 1))]).contiguous()
