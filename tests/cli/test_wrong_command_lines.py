@@ -136,6 +136,8 @@ UNREADABLE = [
         "secret.onnx",
         "cannot be read (Permission denied); name an .onnx file",
     ),
+    ("convert check secret.onnx", "secret.onnx", "cannot be read (Permission denied); name an .onnx"),
+    ("data check secret.txt", "secret.txt", "cannot be read (Permission denied); name a list file"),
     ("classify @secret.txt --model m.onnx", "@secret.txt", "the list cannot be read (Permission denied); check"),
     ("classify closed/v.mp4 --model m.onnx", "closed/v.mp4", "cannot be read (permission denied); check the path"),
     ("classify v.mp4 --model closed/m.onnx", "closed/m.onnx", "cannot be read (Permission denied); name an .onnx"),
@@ -201,6 +203,7 @@ def test_so_is_what_the_user_has_no_right_to(
     run, place: Path, monkeypatch: pytest.MonkeyPatch, line: str, thing: str, said: str
 ) -> None:
     monkeypatch.chdir(place)
+    run(*shlex.split(line))  # imports what only root may be able to read
     with without_rights():
         ending = run(*shlex.split(line))
     assert ending.err.startswith(f"pptsn: error: {thing}: {said}")
