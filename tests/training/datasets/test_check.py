@@ -195,7 +195,7 @@ def test_a_folder_with_fewer_frames_than_listed_is_told(run, tmp_path: Path) -> 
             2,
             "--drop: unknown kind 'ugly'; choose some of",
         ),
-        (["list.txt", "-o", "new.txt", "--drop", ""], 2, "--drop: unknown kind ''"),
+        (["list.txt", "-o", "new.txt", "--drop", ""], 2, "--drop: is empty"),
         (["list.txt", "--drop", "ugly"], 2, "--drop: unknown kind 'ugly'; choose some of"),
         (["list.txt", "--drop", "short"], 2, "--drop: says what a new list leaves out, and none is written; give"),
         (["list.txt", "-o", "list.txt"], 2, "list.txt is an input as well"),
