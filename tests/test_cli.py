@@ -105,8 +105,8 @@ def test_classify_prints_and_writes(run, model: Path, folder: Path, tmp_path: Pa
         "classify", folder / "a.mp4", folder / "b.mkv", "--model", model, "--top", 2, "-o", tmp_path / "o.jsonl"
     )
     assert ending.code == 0
-    said = r"pptsn: 2 of 2 sources answered; [\d.e+]+ a second; [^;]+ [12](, [^;]+ 1)?; in \S+o\.jsonl\n"
-    assert re.fullmatch(said, ending.err)
+    said = r"pptsn: 2 of 2 sources answered; [\d.e+]+ a second; [^;]+ [12](, [^;]+ 1)?; in "
+    assert re.fullmatch(said + re.escape(f"{tmp_path / 'o.jsonl'}\n"), ending.err)
     rows = [line.split("\t") for line in ending.out.splitlines()]
     assert [row[0] for row in rows] == [str(folder / "a.mp4")] * 2 + [str(folder / "b.mkv")] * 2
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]

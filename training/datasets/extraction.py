@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import atomic_folder, refuse_overwriting, write_text
 from pptsn.runtime.base.progress import Steps, print_note
+from pptsn.runtime.base.temporary import clear_leftovers
 from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.frames.preprocess import resize_frame
@@ -95,10 +96,12 @@ def extract_frames(
     _claim(output, settings, jobs)
     processes = decoder_count(decoders, [job.video for job in jobs], busy_cores=0)
     videos = []
-    for video in in_parallel(_Extract(output, settings), jobs, processes=processes, lost=_lost):
-        videos.append(video)
-        if progress is not None:
-            progress(len(videos), len(jobs))
+    done = in_parallel(_Extract(output, settings), jobs, processes=processes, lost=_lost)
+    with _nothing_half_done(output, jobs), closing(done):
+        for video in done:
+            videos.append(video)
+            if progress is not None:
+                progress(len(videos), len(jobs))
     counts = {video.folder: video.frames for video in videos if not video.error}
     lines = [
         f"{folder} {counts[folder]} {sample.label}\n"
@@ -114,6 +117,17 @@ def extract_frames(
 class _Job:
     video: str
     folder: PurePath
+
+
+@contextmanager
+def _nothing_half_done(output: Path, jobs: Sequence[_Job]) -> Iterator[None]:
+    """Remove, where the block fails, what the other processes, killed then, were in the midst of."""
+    try:
+        yield
+    except BaseException:
+        for place in {(output / job.folder).parent for job in jobs}:
+            clear_leftovers(place)
+        raise
 
 
 def _folder_of(sample: Sample, root: Path, listed: Path) -> PurePath:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeVar
 
 from pptsn.runtime.base.cores import available_cores
@@ -26,7 +26,7 @@ def in_parallel(
     *,
     processes: int,
     lost: Callable[[Job, str], Result],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield the result of each of `jobs`, in their order.
 
     work: yields the one result of a job; it goes to each process once, by pickle.

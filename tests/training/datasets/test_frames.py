@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.frames.preprocess import resize_frame
 from pptsn.runtime.video import ImageFolderReader
@@ -258,3 +259,20 @@ def test_real_clips_have_all_their_frames_to_the_byte(run, tmp_path: Path, share
 def test_a_list_of_videos_and_that_of_their_frames_have_the_published_names() -> None:
     assert extraction._list_name(Path("x/ucf101_val_split_2_videos.txt")) == "ucf101_val_split_2_rawframes.txt"
     assert extraction._list_name(Path("x/train.list")) == "train.list"
+
+
+def test_what_another_decoder_was_in_the_midst_of_goes_with_the_failure(
+    run, videos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One decoder fails, the others are killed then; a hidden folder as of one that is gone stands for theirs."""
+    half = videos.parent / "out" / "a" / ".two.mkv.tmp-1-00000000"
+
+    def failing(*_: object, **__: object) -> Iterator[extraction.Extracted]:
+        half.mkdir(parents=True)
+        (half / "img_00001.jpg").touch()
+        yield extraction.Extracted(Path("b/one.mp4"), frames=5)
+        raise InputError(videos, "cannot be written (no space left on device)", "choose a place with room")
+
+    monkeypatch.setattr(extraction, "in_parallel", failing)
+    assert extract(run, videos).code == 1
+    assert not half.exists()
