@@ -152,7 +152,7 @@ class LineFile:
         try:
             if not self.path.parent.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._made = not self.path.exists()
+            self._made = self._anew and not self.path.exists()
             self._open()
         except OSError as error:
             cause = f"cannot be written ({error.strerror or error})"
@@ -192,7 +192,7 @@ class LineFile:
         if self._descriptor is None:
             return
         try:
-            if self._anew and self._made:
+            if self._made and not os.fstat(self._descriptor).st_size:
                 self.path.unlink(missing_ok=True)
             else:
                 os.fsync(self._descriptor)

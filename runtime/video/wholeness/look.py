@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from pptsn.runtime.video.wholeness import headers, mp4, packets, pictures
+from pptsn.runtime.video.wholeness import headers, mp4, nut, packets, pictures
 
 # What is wrong with a file that lacks its index, and the remedy.
 UNFINISHED = ("ends before its index, as a download or a recording that was not finished", "get the whole file")
@@ -32,7 +32,7 @@ _LOOKS: dict[str, _Look] = {
     "mpeg": packets.program_stream,
     "mpegts": packets.transport_stream,
     "mxf": headers.mxf,
-    "nut": packets.nut,
+    "nut": nut.nut,
     "obu": packets.av1_units,
     "ogg": packets.ogg,
     "rm": packets.real_media,

@@ -20,8 +20,6 @@ _OGG_PAGE, _OGG_HEADER, _OGG_LAST_PAGE = b"OggS", 27, 4
 # A frame of DV in bytes, as in the two television systems; at a higher rate it takes several times that.
 _DV_FRAMES, _DV_SYSTEM = (120_000, 144_000), 0x80
 _DV_FRAME_BEGIN, _DV_SYSTEM_AT = b"\x1f\x07\x00", 3
-# Before the checksum that ends a NUT file stands how many bytes its index takes.
-_NUT_INDEX, _NUT_INDEX_BYTES, _NUT_CHECKSUM = bytes.fromhex("4e58dd672f23e64e"), 8, 4
 RM, _RM_DATA, _RM_CHUNK_HEADER, _RM_MOST_CHUNKS = b".RMF", b"DATA", 8, 100
 # FFmpeg states so many bytes too many; a packet has more.
 _RM_TOLERATED = 10
@@ -112,16 +110,6 @@ def dv(file: BinaryIO, size: int) -> bool:
     rest = size % _DV_FRAMES[bool(head[_DV_SYSTEM_AT] & _DV_SYSTEM)]
     file.seek(size - rest)
     return rest > 0 and _DV_FRAME_BEGIN.startswith(file.read(min(rest, len(_DV_FRAME_BEGIN))))
-
-
-def nut(file: BinaryIO, size: int) -> bool:
-    """Return whether the index at the end is missing, which muxers write into pipes as well."""
-    file.seek(max(0, size - _NUT_CHECKSUM - _NUT_INDEX_BYTES))
-    length = int.from_bytes(file.read(_NUT_INDEX_BYTES), "big")
-    if not len(_NUT_INDEX) <= length <= size:
-        return True
-    file.seek(size - length)
-    return file.read(len(_NUT_INDEX)) != _NUT_INDEX
 
 
 def real_media(file: BinaryIO, size: int) -> bool | None:

@@ -15,8 +15,13 @@ from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.classify.sinks.document import JsonDocument
 from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, TabbedLines
 from pptsn.runtime.classify.sinks.names import output_names
+from pptsn.runtime.classify.sinks.opening import open_output
 from pptsn.runtime.classify.sinks.terminal import Table, shorten_middle, shown_results
 from tests.runtime.classify.test_results import classification
+
+_JOURNAL_STAYS = (
+    r"answers\.json: cannot be written \(No space left .*\); its results are in .*\.json\.jsonl, a line each"
+)
 
 
 def test_json_lines_are_one_object_a_result(tmp_path: Path) -> None:
@@ -93,7 +98,8 @@ def test_a_full_disk_keeps_the_results_until_then(
     with pytest.raises(InputError, match=r"answers: cannot be written \(No space left on device\), the results"):
         sink.write(classification())
     output.close()
-    text = (tmp_path / "answers").read_text()
+    assert (tmp_path / "answers").exists() == bool(room)
+    text = (tmp_path / "answers").read_text() if room else ""
     assert text.count("\n") == len(text.splitlines()) == room
 
 
@@ -136,12 +142,53 @@ def test_the_journal_of_a_document_stays_where_the_document_cannot_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "answers.json"
-    with pytest.raises(InputError, match=r"answers\.json"), JsonDocument.open(str(path), top=1) as sink:
+    with pytest.raises(InputError, match=_JOURNAL_STAYS), JsonDocument.open(str(path), top=1) as sink:
         sink.write(classification())
         monkeypatch.setattr(os, "replace", Mock(side_effect=OSError(28, "No space left on device")))
     (journal,) = tmp_path.iterdir()
     assert journal.name == "answers.json.jsonl"
     assert json.loads(journal.read_text())["source"] == "a.mp4"
+
+
+@pytest.mark.parametrize("name", ["answers.json", "answers.json.jsonl"])
+def test_a_second_run_leaves_the_document_of_the_first_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "answers.json"
+    with JsonDocument.open(str(path), top=1) as first:
+        first.write(classification(source="0.mp4"))
+        with (
+            pytest.raises(UsageError, match="another output or process writes it"),
+            open_output(str(tmp_path / name), top=1),
+        ):
+            pass
+        first.write(classification(source="1.mp4"))
+    assert [entry["source"] for entry in json.loads(path.read_text())] == ["0.mp4", "1.mp4"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("journal", ["", '{"source": "old.mp4"}\n', '{"source": "ol'])
+def test_the_journal_of_a_run_that_was_killed_stays_until_there_is_a_result(tmp_path: Path, journal: str) -> None:
+    path = tmp_path / "answers.json"
+    killed = tmp_path / "answers.json.jsonl"
+    killed.write_text(journal)
+    path.write_text("old")
+    with JsonDocument.open(str(path), top=1):
+        pass
+    assert (path.read_text(), killed.read_text()) == ("old", journal)
+    with JsonDocument.open(str(path), top=1) as sink:
+        sink.write(classification())
+    assert [entry["source"] for entry in json.loads(path.read_text())] == ["a.mp4"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_output_whose_first_line_cannot_be_written_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.jsonl", "a.csv", "a.json"):
+        with monkeypatch.context() as patched, pytest.raises(InputError, match="No space left"):
+            patched.setattr(os, "write", Mock(side_effect=OSError(28, "No space left on device")))
+            with open_output(str(tmp_path / name), top=1) as sink:
+                sink.write(classification())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_outputs_are_named_once_and_by_their_endings() -> None:

@@ -247,6 +247,28 @@ def test_the_structure_of_a_container_tells_that_it_was_cut(
         assert video.ends_early
 
 
+def test_nut_without_an_index_is_whole_where_its_last_frame_is(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.nut", frames=6, codec="mpeg4", options={})
+    path = _copied(whole, tmp_path / "a.nut", {"write_index": "0"})
+    assert _told(path) == ""
+    data, frames = path.read_bytes(), packet_places(path)
+    begin, ends = frames[0][0], {offset + length for offset, length in frames}
+    for at in range(begin + 1, len(data)):
+        path.write_bytes(data[:at])
+        assert is_cut_off(path, "nut") is (None if at in ends else True), at
+    path.write_bytes(data[: frames[-1][0] + 3])
+    assert _told(path).endswith("the file ends early: its last part is missing")
+
+
+@pytest.mark.parametrize("length", [0, 30, 100, 200, 300])
+def test_a_nut_file_of_noise_says_nothing_or_that_it_ends(length: int, tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.nut", frames=3, codec="mpeg4", options={}).read_bytes()
+    for seed in range(20):
+        noise = np.random.default_rng(seed).bytes(2000)
+        (tmp_path / "a.nut").write_bytes(whole[:length] + noise)
+        assert is_cut_off(tmp_path / "a.nut", "nut") in (None, True)
+
+
 @pytest.mark.parametrize("junk", [b"\0" * 100, b"end", b"\x1f\x08" + b"\1" * 5000])
 def test_what_follows_the_frames_of_dv_and_is_none_is_no_early_end(junk: bytes, tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.dv", frames=2, width=720, height=576, codec="dvvideo", options={})
