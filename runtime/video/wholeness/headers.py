@@ -11,6 +11,7 @@ _MOST_PARTS = 1_000_000  # of a file are walked through
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 MXF_HEADER = bytes.fromhex("060e2b34020501010d01020101")
+_MXF_PARTITION = MXF_HEADER  # as other partitions begin
 _MXF_FOOTER_BYTES = 24  # after the length: versions, grid, and the offsets of this partition and the one before
 RIFF = b"RIFF"
 _RIFF_UNKNOWN = (0, 0xFFFFFFFF)  # of a file that was written in one go
@@ -96,12 +97,14 @@ def asf(file: BinaryIO, size: int) -> bool:
 
 
 def mxf(file: BinaryIO, size: int) -> bool:
-    """Return whether the file ends before its footer, which its header tells of once the file is complete."""
+    """Return whether the file lacks its footer, which its header tells of once the file is complete."""
     head = file.read(_HEAD_BYTES)
     if not head.startswith(MXF_HEADER):
         return False
     at = 17 + (head[16] & 0x7F if head[16] & 0x80 else 0) + _MXF_FOOTER_BYTES
-    return int.from_bytes(head[at : at + 8], "big") >= size
+    footer = int.from_bytes(head[at : at + 8], "big")
+    file.seek(min(footer, size))
+    return footer > 0 and file.read(len(_MXF_PARTITION)) != _MXF_PARTITION
 
 
 def swf(file: BinaryIO, size: int) -> bool:

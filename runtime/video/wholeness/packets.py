@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 _HEAD_BYTES = 4096
+_UNWRITTEN_BYTES = 4096
 _TS_SYNC = 0x47
 # Bytes of a transport stream's packet, and those before its sync byte: as broadcast, on Blu-ray, with parity.
 _TS_FORMS = ((188, 0), (192, 4), (204, 0))
@@ -27,6 +28,17 @@ _MOST_UNITS = 1_000_000  # of a file are walked through
 _OBU_HEAD_BYTES, _OBU_HAS_EXTENSION, _OBU_HAS_SIZE = 10, 4, 2
 
 
+def is_unwritten(file: BinaryIO, size: int) -> bool:
+    """Return whether the last of the file are zeros, where a copy was to come; goes to its begin afterwards.
+
+    Of containers that pad with zeros that says nothing.
+    """
+    file.seek(max(0, size - _UNWRITTEN_BYTES))
+    is_blank = size >= _UNWRITTEN_BYTES and not any(file.read())
+    file.seek(0)
+    return is_blank
+
+
 def flv(file: BinaryIO, size: int) -> bool:
     """Return whether the last tag is not followed by its own size, as each is."""
     if size <= _FLV_SIZE_FIELD + _FLV_TAG_HEADER:
@@ -42,6 +54,8 @@ def flv(file: BinaryIO, size: int) -> bool:
 
 def transport_stream(file: BinaryIO, size: int) -> bool:
     """Return whether the last packet of a transport stream is not whole."""
+    if is_unwritten(file, size):
+        return True
     head = file.read(_HEAD_BYTES)
     for length, before in _TS_FORMS:
         for first in range(length):
@@ -91,7 +105,10 @@ def ogg(file: BinaryIO, size: int) -> bool:
     while 0 <= at < len(tail):
         header = tail[at : at + _OGG_HEADER]
         if not header.startswith(_OGG_PAGE):
-            return _OGG_PAGE.startswith(header)
+            if _OGG_PAGE.startswith(header):
+                return True
+            at = tail.find(_OGG_PAGE, at)
+            continue
         if len(header) < _OGG_HEADER:
             return True
         segments = tail[at + _OGG_HEADER : at + _OGG_HEADER + header[-1]]
@@ -99,7 +116,7 @@ def ogg(file: BinaryIO, size: int) -> bool:
             return True
         ends |= bool(header[5] & _OGG_LAST_PAGE)
         at += _OGG_HEADER + len(segments) + sum(segments)
-    return at > len(tail) or (at == len(tail) and not ends)
+    return at > len(tail) or not ends
 
 
 def dv(file: BinaryIO, size: int) -> bool:

@@ -6,6 +6,8 @@ import os
 import re
 from typing import BinaryIO
 
+from pptsn.runtime.video.wholeness.packets import is_unwritten
+
 _GIF_HEADER, _GIF_TABLE_AT = 13, 10
 _GIF_EXTENSION, _GIF_PICTURE, _GIF_END = b"\x21", b"\x2c", b"\x3b"
 _GIF_PICTURE_HEADER = 9
@@ -45,7 +47,8 @@ def gif(file: BinaryIO, size: int) -> bool:
             if length == b"\0":
                 break
             _skip(file, length[0])
-    return not kind  # nothing is left: what is neither a block nor the end is broken, and says nothing
+    # What is neither a block nor the end is broken, and says nothing.
+    return not kind or (kind == b"\0" and is_unwritten(file, size))
 
 
 def _gif_table_bytes(flags: int) -> int:

@@ -247,6 +247,32 @@ def test_the_structure_of_a_container_tells_that_it_was_cut(
         assert video.ends_early
 
 
+@pytest.mark.parametrize("percent", [0, 30, 50, 70])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "libx264"), ("a.mxf", "mpeg2video"), ("a.ogv", "libvpx"), ("a.gif", "gif")],
+)
+def test_room_that_was_never_written_is_an_early_end(name: str, codec: str, percent: int, tmp_path: Path) -> None:
+    pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+    path = write_clip(
+        tmp_path / name, frames=_FRAMES, width=192, height=128, codec=codec, options={}, pix_fmt=pix_fmt
+    )
+    data = path.read_bytes()
+    assert len(data) > 20_000
+    there = len(data) * (100 - percent) // 100
+    path.write_bytes(data[:there].ljust(len(data), b"\0"))
+    told = _told(path)
+    assert ("ends early" in told or told.startswith("error: ")) == (percent > 0), told
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.ogv"])
+def test_what_follows_a_whole_file_and_is_a_tag_is_no_early_end(name: str, tmp_path: Path) -> None:
+    codec = "libvpx" if name == "a.ogv" else "libx264"
+    path = write_clip(tmp_path / name, codec=codec, options={})
+    path.write_bytes(path.read_bytes() + b"TAG".ljust(128, b"\0"))
+    assert _told(path) == ""
+
+
 def test_nut_without_an_index_is_whole_where_its_last_frame_is(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.nut", frames=6, codec="mpeg4", options={})
     path = _copied(whole, tmp_path / "a.nut", {"write_index": "0"})
