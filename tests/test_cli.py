@@ -154,6 +154,27 @@ def test_a_damaged_video_with_frames_is_answered_with_a_warning(run, model: Path
     assert quiet.err == ""
 
 
+@pytest.mark.parametrize("option", ["--quiet", "-q", "--verbose", "-v"])
+def test_options_of_the_program_may_stand_after_the_command(run, folder: Path, model: Path, option: str) -> None:
+    before = run(option, "classify", folder / "a.mp4", "--model", model)
+    after = run("classify", folder / "a.mp4", option, "--model", model)
+    assert (after.code, after.out, after.err) == (before.code, before.out, before.err)
+    ending = run("classify", "--model", model, "--", option)
+    assert (ending.code, ending.err) == (1, f"pptsn: error: {option}: there is no such file; check the path\n")
+
+
+def test_a_table_has_columns_for_no_more_classes_than_there_are(run, folder: Path, model: Path) -> None:
+    table = folder / "answers.csv"
+    assert run("classify", folder / "a.mp4", "--model", model, "--top", "100000000", "-o", table).code == 0
+    header = table.read_text(encoding="utf-8-sig").splitlines()[0]
+    assert [name for name in header.split(",") if name.startswith("label")] == [
+        "label",
+        "label_2",
+        "label_3",
+        "label_4",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "cause"),
     [

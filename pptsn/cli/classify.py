@@ -63,6 +63,7 @@ def classify(
     with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
         results = recognizer.classify_by(settings, names, note=print_note)
         told = _with_notes(recognizer, results)
+        top = min(top, len(recognizer.spec.labels))  # a table has columns for each
         try:
             with keeping("what was answered until now is kept"), _sinks(outputs, top=top) as sinks:
                 files = [name for name in outputs if name != STANDARD_OUTPUT]

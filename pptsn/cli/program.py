@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # What Python may take to end, once the command is done: other threads may hang.
 _FINISH_S = 5.0
 _NAME = "pptsn"
+_QUIET, _VERBOSE = ("--quiet", "-q"), ("--verbose", "-v")
+_OWN_OPTIONS = frozenset({*_QUIET, *_VERBOSE})
 
 _COMMANDS = {
     "classify": ("pptsn.cli.classify:classify", "Name the action in each video."),
@@ -82,8 +84,8 @@ def command_line() -> typer.Typer:
             raise typer.Exit
 
     # Defaults rather than Annotated: Typer resolves annotations by this module's globals, which have no `typer`.
-    quiet_option = typer.Option(False, "--quiet", "-q", help="No progress bars, no notes.")
-    verbose_option = typer.Option(False, "--verbose", "-v", help="Say how the model runs: batches, memory.")
+    quiet_option = typer.Option(False, *_QUIET, help="No progress bars, no notes.")
+    verbose_option = typer.Option(False, *_VERBOSE, help="Say how the model runs: batches, memory.")
     version_option = typer.Option(
         False, "--version", callback=show_version, is_eager=True, help="Print the version."
     )
@@ -212,9 +214,15 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             context.get_help()  # who names no command is shown which there are: Rich prints the page
             return UsageError.exit_code
-        place = context.command_path if context else _NAME
+        place = context.command_path if context else _command_in(arguments)
         raise UsageError(place, _cause_of(error), f"see: {place} --help") from error
     return ended if type(ended) is int else DONE
+
+
+def _command_in(arguments: Sequence[str]) -> str:
+    """Return the program with the command that `arguments` name, where they do."""
+    first = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return f"{_NAME} {first}" if first in _COMMANDS else _NAME
 
 
 def _cause_of(error: Exception) -> str:
@@ -247,10 +255,11 @@ def _tell_of_thread(error: BaseException | None) -> None:
 
 
 def _arguments() -> list[str]:
+    """Return the arguments, the program's own options first: they may stand after the command as well."""
     arguments = sys.argv[1:]
-    if "--quiet" in arguments:  # wherever it stands, before or after the command
-        return ["--quiet", *(argument for argument in arguments if argument != "--quiet")]
-    return arguments
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    own = [argument for argument in arguments[:end] if argument in _OWN_OPTIONS]
+    return [*own, *(argument for argument in arguments[:end] if argument not in _OWN_OPTIONS), *arguments[end:]]
 
 
 def _code_of(ending: SystemExit) -> int:
