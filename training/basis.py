@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
 
 from pptsn.training.data.inputs import SampleLists, int8_digest, labels_of, sample_lists
 from pptsn.training.distillation.distiller import Distiller, distiller_of
@@ -12,6 +17,17 @@ from pptsn.training.learning.precision import Precision
 from pptsn.training.ranks.agreement import require_alike, require_same
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
+
+
+class Digests(TypedDict):
+    """What a checkpoint says of the files that a training stands on, as `TrainingState` has it.
+
+    SHA-256 in hexadecimal; "" of a teacher or an INT8 file that there is not.
+    """
+
+    data_digest: str
+    teacher_digest: str
+    int8_digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +52,18 @@ class Basis:
             yield recipe.distillation.mutual_line
 
     @property
-    def teacher_digest(self) -> str:
-        """SHA-256 of the teacher's file, in hexadecimal; "" without one."""
-        return self.distiller.digest if self.distiller else ""
+    def counts(self) -> npt.NDArray[np.int64]:
+        """Clips of each class in the training list, (C,)."""
+        return np.bincount([sample.label for sample in self.samples.train], minlength=len(self.labels))
+
+    @cached_property
+    def digests(self) -> Digests:
+        """Of the lists, of the teacher's file and of that of model.int8."""
+        return {
+            "data_digest": self.samples.digest(),
+            "teacher_digest": self.distiller.digest if self.distiller else "",
+            "int8_digest": self.int8_digest,
+        }
 
 
 def basis_of(recipe: Recipe, ranks: Ranks, held: ExitStack) -> Basis:
@@ -57,5 +82,5 @@ def basis_of(recipe: Recipe, ranks: Ranks, held: ExitStack) -> Basis:
     if distiller is not None:
         held.enter_context(distiller)
     basis = Basis(labels=labels, samples=samples, precision=precision, distiller=distiller, int8_digest=int8)
-    require_same(ranks, {"distillation.teacher": basis.teacher_digest, "model.int8": int8})
+    require_same(ranks, {"distillation.teacher": basis.digests["teacher_digest"], "model.int8": int8})
     return basis

@@ -8,13 +8,15 @@ to learn from.  Ten crops of 25 frames would take eighty times as long to extrac
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError
+from pptsn.runtime.classify.lists import Sample
 from pptsn.runtime.classify.ranking import correct_counts
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.runtime.frames.preprocess import normalise
@@ -28,7 +30,7 @@ from pptsn.training.learning.linear_head import Array, LinearHead, fit_linear_he
 from pptsn.training.learning.losses import class_weights, cross_entropy
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.architectures import build_network
-from pptsn.training.network.graph import view_function
+from pptsn.training.network.graph import ViewFunction, view_function
 from pptsn.training.network.weights import (
     CLASSIFIER,
     CLASSIFIER_BIAS,
@@ -39,11 +41,11 @@ from pptsn.training.network.weights import (
     weights_digest,
 )
 from pptsn.training.profiling.window import Window
-from pptsn.training.progress import Display
+from pptsn.training.progress import Bar, Display
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe
 from pptsn.training.result import TrainingResult
-from pptsn.training.resuming import require_same_lists
+from pptsn.training.resuming import require_same_grounds
 from pptsn.training.writing import RunWriter
 
 # From a head that hardly tells classes apart to one that fits nearly any clips.
@@ -86,8 +88,10 @@ class HeadTrainer:
             cause = f"fits the classifier in one process, and {ranks.count} were started"
             raise UsageError("model.head_only", cause, "start one, without --devices")
         self._recipe, self._run, self._display = recipe, run, display
-        self._labels, self._samples = basis.labels, basis.samples
+        self._basis, self._labels, self._samples = basis, basis.labels, basis.samples
         self._done: TrainingState | None = None
+        asked = recipe.optimizer.class_weights
+        self._class_weights = None if asked is None else class_weights(asked, basis.counts)
         model = recipe.model
         self._network = build_network(model.architecture, depth=model.depth, classes=len(self._labels))
 
@@ -109,7 +113,7 @@ class HeadTrainer:
             )
         del any_ranks  # there is one rank
         if resumption is not None:
-            require_same_lists(resumption.state, root=self._run.root, data_digest=self._samples.digest())
+            require_same_grounds(resumption.state, root=self._run.root, digests=self._basis.digests)
             self._done = resumption.state
             return
         model = self._recipe.model
@@ -151,37 +155,56 @@ class HeadTrainer:
         recipe, lists = self._recipe, self._samples
         infer = view_function(self._network, crop_size=recipe.model.crop_size, of="frame_features")
         size = max(1, recipe.evaluation.batch_crops // recipe.model.num_seg)
-        samples, first_of_val = [*lists.train, *lists.val], len(lists.train)
-        means: list[Array] = []
-        indices: list[int] = []
         unreadable: list[str] = []
         with (
             Loader(clip_settings(recipe), batch_size=size, workers=recipe.data.workers) as loader,
-            self._display.bar("features", total=len(samples)) as bar,
+            self._display.bar("features", total=len(lists.train) + len(lists.val)) as bar,
         ):
-            for batch in loader.batches(samples, mode="val"):
-                indices += batch.indices.tolist()
-                unreadable += batch.unreadable
-                if len(batch):
-                    crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
-                    rows = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
-                    means.append(rows.reshape(len(batch), -1, rows.shape[-1]).mean(axis=1))
-                bar.advance(len(batch) + len(batch.unreadable))
-        of_val = np.array(indices) >= first_of_val
-        labels = np.array([samples[index].label for index in indices], np.int64)
-        for name, part in (("training", ~of_val), ("validation", of_val)):
-            if not part.any():
-                raise InputError(f"{name} list", f"has no clip that can be read: {unreadable[0]}", "repair it")
-        features = np.concatenate(means)
-        train, val = (Features(features[part], labels[part]) for part in (~of_val, of_val))
+            train, val = (
+                self._features_of(name, samples, infer, loader, bar, unreadable)
+                for name, samples in (("training", lists.train), ("validation", lists.val))
+            )
         return train, val, unreadable
 
+    def _features_of(
+        self,
+        name: str,
+        samples: Sequence[Sample],
+        infer: ViewFunction,
+        loader: Loader,
+        bar: Bar,
+        unreadable: list[str],
+    ) -> Features:
+        """Return those of the list `name`; the lines on its clips that cannot be read join `unreadable`.
+
+        Raises InputError for a list without a readable clip, and what `Loader.batches` raises; ModelError for
+        features that are no finite numbers.
+        """
+        means: list[Array] = []
+        indices: list[int] = []
+        for batch in loader.batches(samples, mode="val"):
+            indices += batch.indices.tolist()
+            unreadable += batch.unreadable
+            if len(batch):
+                crops = batch.crops.reshape(-1, *batch.crops.shape[2:])
+                rows = infer(normalise(crops, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+                means.append(rows.reshape(len(batch), -1, rows.shape[-1]).mean(axis=1))
+            bar.advance(len(batch) + len(batch.unreadable))
+        if not indices:
+            raise InputError(f"{name} list", f"has no clip that can be read: {unreadable[-1]}", "repair it")
+        features = np.concatenate(means)
+        if not np.isfinite(features).all():
+            cause = "gives features that are no finite numbers"
+            raise ModelError(str(self._recipe.model.pretrained), cause, "choose other weights")
+        return Features(features, np.array([samples[index].label for index in indices], np.int64))
+
     def _fit(self, penalty: float, train: Features, val: Features) -> _Fit:
-        counts = np.bincount(train.labels, minlength=len(self._labels))
-        asked = self._recipe.optimizer.class_weights
-        weights = None if asked is None else class_weights(asked, counts)
         head = fit_linear_head(
-            train.features, train.labels, classes=len(self._labels), penalty=penalty, class_weights=weights
+            train.features,
+            train.labels,
+            classes=len(self._labels),
+            penalty=penalty,
+            class_weights=self._class_weights,
         )
         logits = head.logits(val.features)
         right = correct_counts(logits, val.labels)
@@ -204,7 +227,7 @@ class HeadTrainer:
             best_top1=fit.val_top1,
             best_loss=fit.val_loss,
             metrics_bytes=0,
-            data_digest=self._samples.digest(),
+            **self._basis.digests,
             loss_scaling={},
             arithmetic=arithmetic(paddle),
         )

@@ -35,9 +35,11 @@ except ImportError as error:
 
 # The recipe in the folder of a run, defaults included.
 RECIPE_NAME = "recipe.yaml"
-# What may differ between a run and its resumption, because the weights do not depend on it.  Their last bits do on
-# cuDNN's kernels, but another card may lack the memory.
-NEUTRAL = ("data.workers", "data.test", "evaluation.", "optimizer.patience", "cudnn.", "tensorboard")
+# What may differ between ranks, because the weights do not depend on it.  Their last bits do on cuDNN's kernels,
+# but another card may lack the memory.
+NEUTRAL_AMONG_RANKS = ("data.workers", "data.test", "evaluation.", "optimizer.patience", "cudnn.", "tensorboard")
+# What may differ between a run and its resumption.  A folder of soft labels may have been on a disk that was full.
+NEUTRAL = (*NEUTRAL_AMONG_RANKS, "distillation.soft_labels")
 # Keys of older recipes that are read and mean nothing any more, by section, with what takes their place.
 _RETIRED = {"model": {"pretrained_backbone_only": "a classifier of other classes is replaced without being asked"}}
 
@@ -87,6 +89,7 @@ class Recipe(Section):
             "optimizer.ema_decay": self.optimizer.ema_decay,
             "model.precise_batch_norm": self.model.precise_batch_norm,
             "model.freeze": self.model.freeze,
+            "model.sync_batch_norm": self.model.sync_batch_norm,
             "amp": self.amp,
         }
         asked = [key for key, value in of_steps.items() if value]
@@ -146,10 +149,10 @@ def parse_recipe(values: dict[str, Any], *, source: object) -> Recipe:
         raise UsageError(source, cause + more, remedy) from error
 
 
-def changed_keys(old: Recipe, new: Recipe) -> list[str]:
-    """Return `key (old value → new value)` for what differs, leaving out what the weights do not depend on."""
+def changed_keys(old: Recipe, new: Recipe, *, neutral: tuple[str, ...] = NEUTRAL) -> list[str]:
+    """Return `key (old value → new value)` for what differs, leaving out keys that begin as one of `neutral`."""
     before, after = dict(_flat(old.model_dump(mode="json"))), dict(_flat(new.model_dump(mode="json")))
-    differing = [key for key in after if before.get(key) != after[key] and not key.startswith(NEUTRAL)]
+    differing = [key for key in after if before.get(key) != after[key] and not key.startswith(neutral)]
     return [f"{key} ({_told(before.get(key))} → {_told(after[key])})" for key in differing]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
@@ -13,14 +14,19 @@ from pptsn.training.progress import Display
 from pptsn.training.ranks.environment import counted
 from pptsn.training.sections import OptimizerSection
 
+# What a run stands on, by the fields of its state: what may be another, and the remedy.
+_GROUNDS = {
+    "data_digest": ("other training or validation lists", "restore the lists"),
+    "teacher_digest": ("another teacher (the SHA-256 of its file differs)", "restore distillation.teacher"),
+    "int8_digest": ("another INT8 file (its SHA-256 differs)", "restore model.int8"),
+}
+
 
 def require_resumable(
     state: TrainingState,
     *,
     root: Path,
-    data_digest: str,
-    teacher_digest: str,
-    int8_digest: str,
+    digests: Mapping[str, object],
     options: OptimizerSection,
     steps: Steps,
     any_ranks: bool,
@@ -28,17 +34,11 @@ def require_resumable(
 ) -> None:
     """Raise UsageError where a run in `root` may not go on from `state`; show what its user should know.
 
-    data_digest, teacher_digest, int8_digest: of the lists, the teacher's file and that of model.int8 now.
+    digests: of what the run stands on now, as `Basis.digests`.
     steps: that the recipe's `options` make of the lists now.
     any_ranks: whether the number of ranks may be another.
     """
-    require_same_lists(state, root=root, data_digest=data_digest)
-    if state.teacher_digest != teacher_digest:
-        cause = "was started with another teacher (the SHA-256 of its file differs)"
-        raise UsageError(root, cause, "restore distillation.teacher, or choose another --output")
-    if state.int8_digest != int8_digest:
-        cause = "was started with another INT8 file (its SHA-256 differs)"
-        raise UsageError(root, cause, "restore model.int8, or choose another --output")
+    require_same_grounds(state, root=root, digests=digests)
     if state.ranks != steps.ranks and not any_ranks:
         cause = f"was trained by {counted(state.ranks)}, and is to go on by {steps.ranks}"
         remedy = f"start as many, or allow it with --resume-ranks: {_change_of_steps(state, options, steps)}"
@@ -50,11 +50,11 @@ def require_resumable(
     _compare_arithmetic(state, root, display)
 
 
-def require_same_lists(state: TrainingState, *, root: Path, data_digest: str) -> None:
-    """Raise UsageError where the run in `root` was started with other lists than those of `data_digest`."""
-    if state.data_digest != data_digest:
-        cause = "was started with other training or validation lists"
-        raise UsageError(root, cause, "restore the lists, or choose another --output")
+def require_same_grounds(state: TrainingState, *, root: Path, digests: Mapping[str, object]) -> None:
+    """Raise UsageError where the run in `root` was started on other files than those of `digests`."""
+    for name, (other, remedy) in _GROUNDS.items():
+        if getattr(state, name) != digests[name]:
+            raise UsageError(root, f"was started with {other}", f"{remedy}, or choose another --output")
 
 
 def _change_of_steps(state: TrainingState, options: OptimizerSection, steps: Steps) -> str:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
 from pptsn.runtime.base.errors import PptsnError, ToldElsewhereError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.basis import Basis, basis_of
+from pptsn.training.checkpoint.best import Best
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.doubts import doubts
 from pptsn.training.data.inputs import clip_settings, model_spec
@@ -96,15 +94,13 @@ class Trainer:
     def __init__(self, recipe: Recipe, run: RunFolder, basis: Basis, *, display: Display, ranks: Ranks) -> None:
         self._recipe, self._run, self._basis, self._display = recipe, run, basis, display
         self._ranks, self._labels, self._samples = ranks, basis.labels, basis.samples
-        self._data_digest = self._samples.digest()
         self._steps = plan_steps(recipe.optimizer, len(self._samples.train), ranks=ranks.count)
         display.line(self._steps.line(recipe.optimizer))
         for line in basis.lines(recipe):
             display.line(line)
-        labels = [sample.label for sample in self._samples.train]
         self._learner = Learner(
             recipe,
-            counts=np.bincount(labels, minlength=len(self._labels)),
+            counts=basis.counts,
             steps=self._steps,
             ranks=ranks,
             precision=basis.precision,
@@ -113,7 +109,7 @@ class Trainer:
         if self._learner.rounding:
             display.line(self._learner.rounding)
         self.epoch = 0
-        self._best_epoch, self._best_top1, self._best_loss = 0, -1.0, math.inf
+        self._best = Best()
         self._metrics_bytes = 0
         self._profiled: Window | None = None
 
@@ -134,9 +130,7 @@ class Trainer:
                 require_resumable(
                     resumption.state,
                     root=self._run.root,
-                    data_digest=self._data_digest,
-                    teacher_digest=self._basis.teacher_digest,
-                    int8_digest=self._basis.int8_digest,
+                    digests=self._basis.digests,
                     options=self._recipe.optimizer,
                     steps=self._steps,
                     any_ranks=any_ranks,
@@ -182,8 +176,8 @@ class Trainer:
         return TrainingResult(
             epochs=self.epoch,
             stopped_early=self.epoch < epochs,
-            best_epoch=self._best_epoch,
-            best_top1=self._best_top1,
+            best_epoch=self._best.epoch,
+            best_top1=self._best.top1,
             best_weights=self._run.best_weights,
             last_weights=self._run.last_weights,
         )
@@ -191,7 +185,7 @@ class Trainer:
     def _out_of_patience(self) -> bool:
         """Whether no epoch was better for as long as rank 0 waits, and say so."""
         patience = self._recipe.optimizer.patience
-        waited = self.epoch - self._best_epoch
+        waited = self.epoch - self._best.epoch
         over, *_ = self._ranks.gather(patience is not None and waited >= patience)
         if over:
             why = f"{waited} epoch{'s' if waited > 1 else ''} without a better validation (optimizer.patience)"
@@ -226,9 +220,7 @@ class Trainer:
             )
         unreadable += validation.unreadable
         self.epoch += 1
-        # Among equals the surer one: on a small list many epochs get as many clips right.
-        if (validation.top1, -validation.loss) > (self._best_top1, -self._best_loss):
-            self._best_epoch, self._best_top1, self._best_loss = self.epoch, validation.top1, validation.loss
+        self._best = self._best.or_if_better(Best(self.epoch, validation.top1, validation.loss))
         values = {
             "epoch": self.epoch,
             "iteration": self._learner.iteration,
@@ -237,7 +229,7 @@ class Trainer:
             "val_top1": validation.top1,
             "val_top5": validation.top5,
             "val_averaged": self._learner.average is not None,
-            "best_epoch": self._best_epoch,
+            "best_epoch": self._best.epoch,
             "clips_per_s": (self._learner.iteration - steps_before) * self._steps.clips / training_s,
             "duration_s": time.monotonic() - started,
         }
@@ -324,13 +316,11 @@ class Trainer:
         state = TrainingState(
             epoch=self.epoch,
             iteration=self._learner.iteration,
-            best_epoch=self._best_epoch,
-            best_top1=self._best_top1,
-            best_loss=self._best_loss,
+            best_epoch=self._best.epoch,
+            best_top1=self._best.top1,
+            best_loss=self._best.loss,
             metrics_bytes=self._metrics_bytes,
-            data_digest=self._data_digest,
-            teacher_digest=self._basis.teacher_digest,
-            int8_digest=self._basis.int8_digest,
+            **self._basis.digests,
             **self._learner.scalings(),
             peer_digest=weights_digest(of_peer) if of_peer else "",
             arithmetic=arithmetic(paddle),
@@ -343,5 +333,5 @@ class Trainer:
     def _go_on_from(self, state: TrainingState) -> None:
         self._learner.load_scalings(loss_scaling=state.loss_scaling, peer_loss_scaling=state.peer_loss_scaling)
         self.epoch, self._learner.iteration = state.epoch, state.iteration
-        self._best_epoch, self._best_top1, self._best_loss = state.best_epoch, state.best_top1, state.best_loss
+        self._best = Best(state.best_epoch, state.best_top1, state.best_loss)
         self._metrics_bytes = state.metrics_bytes

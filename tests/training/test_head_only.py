@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
+from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
 from pptsn.training import head_only
 from pptsn.training.evaluation import evaluate
 from pptsn.training.metrics import read_metrics
@@ -109,6 +109,7 @@ def test_it_wants_weights_to_begin_with(lists: Path) -> None:
         ("optimizer", {"ema_decay": 0.9}),
         ("model", {"freeze": "res5"}),
         ("model", {"precise_batch_norm": 8}),
+        ("model", {"sync_batch_norm": True}),
         ("distillation", {"teacher": "teacher.pdparams"}),
         ("distillation", {"mutual_depth": 18}),
     ],
@@ -161,4 +162,41 @@ def test_an_interrupted_run_leaves_nothing_and_says_where_it_was(
     monkeypatch.setattr(head_only, "fit_linear_head", interrupted)
     with pytest.raises(PptsnError, match="interrupted before the classifier was fitted"):
         train(head_recipe(lists, start), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("part", "wrong"), [("val", 0), ("val", 2), ("train", 2)])
+def test_each_list_has_its_own_share_of_clips_that_may_be_unreadable(
+    tmp_path: Path, start: Path, part: str, wrong: int
+) -> None:
+    """Of both lists together they would be less than half."""
+    lists = make_lists(tmp_path, train=3, val=3)
+    for index in range(wrong):
+        (lists / f"{part} {index}.mp4").write_bytes(b"no video")
+    if not wrong:
+        train(head_recipe(lists, start), tmp_path / "run")
+        return
+    with pytest.raises(InputError, match=r"^data loading: 2 of 3 clips cannot be read, more than 50 %"):
+        train(head_recipe(lists, start), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_class_weights_are_told_before_any_clip_is_looked_at(
+    lists: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_only, "view_function", lambda *arguments, **options: pytest.fail("it has begun"))
+    with pytest.raises(UsageError, match="class_weights: has 2 numbers, and there are 3 classes"):
+        train(head_recipe(lists, start, class_weights=[1, 2]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_whose_features_are_no_numbers_are_named(lists: Path, start: Path, tmp_path: Path) -> None:
+    arrays = dict(read_checkpoint(start).arrays)
+    last = ("bb_3_0.conv1._batch_norm.bias", "bb_3_0.short._batch_norm.bias")  # which are added up
+    wild = {name: np.full_like(array, 3e38) for name, array in arrays.items() if name.endswith(last)}
+    save_weights({**arrays, **wild}, tmp_path / "wild.pdparams")
+    with pytest.raises(
+        ModelError, match=r"wild\.pdparams: gives features that are no finite numbers; choose other"
+    ):
+        train(head_recipe(lists, tmp_path / "wild.pdparams"), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.training.network.resnet_vd import PPTSN
-from pptsn.training.network.weights import read_checkpoint, save_weights, state_of
+from pptsn.training.network.weights import read_checkpoint, save_weights, state_of, weights_digest
+from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import train
 from tests.training.int8_files import write_int8_file
@@ -92,3 +95,20 @@ def test_what_does_not_go_with_rounding_is_refused(lists: Path, tmp_path: Path) 
     ):
         with pytest.raises(UsageError, match=message):
             parse_recipe(tiny_recipe(lists).model_dump() | {"model": model}, source="the test's recipe")
+
+
+@pytest.mark.parametrize("of", ["these weights", "others"])
+def test_a_file_that_was_made_of_other_weights_is_told(lists: Path, tmp_path: Path, of: str) -> None:
+    digest = (
+        weights_digest(read_checkpoint(lists / "start.pdparams").arrays) if of == "these weights" else "0" * 64
+    )
+    recipe, shown = (
+        recipe_of(lists, write_int8_file(tmp_path / "m.int8.onnx", weights_digest=digest)),
+        io.StringIO(),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        interrupt_in(patch, epoch=0, step=0)
+        with pytest.raises(PptsnError, match="interrupted"):
+            train(recipe, tmp_path / "run", display=Display(Console(file=shown, width=400)))
+    told = f"{tmp_path / 'm.int8.onnx'}: was made of other weights than training begins with"
+    assert (told in shown.getvalue()) == (of == "others")

@@ -50,7 +50,7 @@ class SoftLabels:
         self._folder, self._origin, self._ranks = folder, dict(origin), ranks
         self._shape = (clips, classes)
         self._draw, self._known = 0, self._unknown()
-        self._new: dict[int, Logits] = {}
+        self._new: set[int] = set()  # places in the list
         self._kept = self._damaged = 0
         with ranks.together():
             if ranks.is_first:
@@ -64,7 +64,7 @@ class SoftLabels:
 
     def begin(self, draw: int) -> None:
         """Take over what is kept of the drawing `draw`, in all ranks."""
-        self._draw, self._new = draw, {}
+        self._draw, self._new = draw, set()
         with self._ranks.together():
             kept = self._read(self._path(draw)) if self._ranks.is_first else None
         found = self._unknown() if kept is None else kept
@@ -78,7 +78,7 @@ class SoftLabels:
         rows = np.flatnonzero(np.isnan(self._known[indices]).any(axis=1))
         if len(rows):
             self._known[indices[rows]] = ask(rows)
-            self._new.update((int(index), self._known[index]) for index in indices[rows])
+            self._new.update(indices[rows].tolist())
         return self._known[indices]
 
     def end(self) -> None:

@@ -24,7 +24,7 @@ from pptsn.training.learning.precision import Precision
 from pptsn.training.learning.statistics import batch_norms, count_statistics
 from pptsn.training.learning.trainee import DROPOUT_STREAM, MIXUP_STREAM, Trainee, seed_of
 from pptsn.training.network._paddle import paddle
-from pptsn.training.network.int8 import round_as
+from pptsn.training.network.int8 import doubts, round_as
 from pptsn.training.network.pixels import network_input
 from pptsn.training.network.starting import start_from
 from pptsn.training.network.weights import Checkpoint, apply_checkpoint
@@ -97,10 +97,15 @@ class Learner(Trainee):
                 self._ranks.take_first_state(self.model)
 
     def start_from_pretrained(self, labels: tuple[str, ...]) -> Iterator[str]:
-        """Load the pretrained weights of the recipe, and yield a line for each network that has some."""
+        """Load the pretrained weights of the recipe, and yield what a user should know of them.
+
+        A line for each network that has some, and one where what the first rounds like was made of others.
+        """
         for trainee in self.trainees:
             if trainee.pretrained is not None:
                 yield start_from(trainee.model, trainee.pretrained, labels=labels)
+        if self._recipe.model.int8:
+            yield from doubts(self._recipe.model.int8, self.weights())
 
     def validated(self) -> AbstractContextManager[None]:
         """Return the context in which the model has the weights that are validated and saved: averages, if any."""

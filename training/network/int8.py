@@ -10,14 +10,17 @@ there, and ends where values are clipped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.model.activations import ActivationScale, open_quantized
+from pptsn.runtime.model.file import ModelFile
+from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.network._paddle import nn, paddle
 from pptsn.training.network.resnet_vd import Add, ConvBN
+from pptsn.training.network.weights import weights_digest
 
 INT8_MAX, UINT8_MAX = 127, 255
 # What `convert.int8.qdq` keeps integers within: of int32, what float32 reaches.
@@ -122,6 +125,15 @@ def round_as(model: Any, path: str | Path) -> str:
             layer.register_forward_pre_hook(_rounding_inputs(inputs))
     convolutions = sum(isinstance(operators[operator], ConvBN) for operator in roundings)
     return f"{path}: training rounds {convolutions} convolutions as this file for {file.quantized_for} does"
+
+
+def doubts(path: str | Path, weights: Mapping[str, Array]) -> Iterator[str]:
+    """Yield a line where the INT8 file at `path` was not made of `weights`, those that training begins with.
+
+    Raises ModelError for a damaged file.
+    """
+    if ModelFile.open(path).spec.weights_digest != weights_digest(weights):
+        yield f"{path}: was made of other weights than training begins with, which its scales may not fit"
 
 
 def _rounding_inputs(roundings: Mapping[int, _Rounding]) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:

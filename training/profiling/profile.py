@@ -78,13 +78,18 @@ class Profile(Closing):
 
     def close(self) -> None:
         """Look at nothing more."""
+        self._stop()
+        self._window = None
+
+    def _stop(self) -> None:
         if self._clock is not None:
             self._clock.stop()
         if self._tracer is not None:
             self._tracer.stop()
-        self._clock = self._tracer = self._window = None
+        self._clock = self._tracer = None
 
     def _begin(self) -> None:
+        self._stop()  # of a step that unreadable clips kept from the epoch before
         # Without a function of our own Paddle would write a trace into the current folder.
         self._tracer = paddle.profiler.Profiler(on_trace_ready=lambda tracer: None)
         self._tracer.start()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.training.ranks.group import Ranks
-from pptsn.training.recipe import Recipe, changed_keys, parse_recipe
+from pptsn.training.recipe import NEUTRAL_AMONG_RANKS, Recipe, changed_keys, parse_recipe
 
 
 def require_alike(ranks: Ranks, recipe: Recipe, lists_digest: str) -> None:
@@ -16,7 +16,8 @@ def require_alike(ranks: Ranks, recipe: Recipe, lists_digest: str) -> None:
         if not ranks.is_first:
             return
         for rank, other in enumerate(started):
-            changes = changed_keys(recipe, parse_recipe(other["recipe"], source=f"rank {rank}"))
+            theirs = parse_recipe(other["recipe"], source=f"rank {rank}")
+            changes = changed_keys(recipe, theirs, neutral=NEUTRAL_AMONG_RANKS)
             if changes:
                 cause = f"was started with another recipe than rank 0: {', '.join(changes)}"
                 raise UsageError(f"rank {rank}", cause, "start all ranks with one recipe")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pptsn.training.distillation.soft_labels import SoftLabels, origin
 from pptsn.training.distillation.teacher import Teacher
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network.weights import read_checkpoint, weights_digest
+from pptsn.training.ranks.agreement import require_alike
 from pptsn.training.ranks.group import Ranks
 from pptsn.training.recipe import Recipe, parse_recipe
 from pptsn.training.trainer import TrainingResult, train
@@ -123,6 +125,40 @@ def test_a_full_disk_is_a_line_and_leaves_no_folder(tmp_path: Path) -> None:
         assert list(disk.iterdir()) == []
 
 
+@pytest.mark.parametrize("kept_before", [False, True])
+def test_a_ctrl_c_while_they_are_written_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_before: bool
+) -> None:
+    folder = tmp_path / "soft"
+    if kept_before:
+        _written(folder, 0)
+    before = sorted(folder.glob("*"))
+
+    def interrupted(stream: IO[bytes], **arrays: np.ndarray) -> None:
+        stream.write(b"PK")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _written(folder, 1)
+    assert folder.exists() == kept_before
+    assert sorted(folder.glob("*")) + sorted(folder.glob(".*")) == before
+    labels = _opened(folder)
+    labels.begin(0)
+    assert _asked(labels, 0, 1)[1] == ([1] if kept_before else [0, 1])
+
+
+def test_those_that_another_training_writes_meanwhile_are_not_taken_for_own(tmp_path: Path) -> None:
+    """Both have found an empty folder."""
+    labels, others = _opened(tmp_path / "soft"), _opened(tmp_path / "soft", teacher="u")
+    others.begin(0)
+    _asked(others, 0, 1)
+    others.end()
+    labels.begin(0)
+    assert _asked(labels, 0, 1)[1] == [0, 1]
+
+
 @pytest.fixture(scope="module")
 def lists(narrow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_lists(tmp_path_factory.mktemp("lists"), val=1)
@@ -195,3 +231,35 @@ def test_those_of_other_crops_are_refused_before_a_folder_is_made(
     with pytest.raises(UsageError, match="differ from this training in colours"):
         train(parse_recipe(content, source="the test's recipe"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_after_a_full_disk_a_run_goes_on_with_another_folder(
+    lists: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: TrainingResult
+) -> None:
+    """To the same weights; in the same it would fail again."""
+    write = SoftLabels._write
+
+    def full(self: SoftLabels, path: Path) -> None:
+        if "0001" in path.name:
+            raise InputError(path, "cannot be written (No space left on device)", "choose a writable place")
+        write(self, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SoftLabels, "_write", full)
+        with pytest.raises(InputError, match=r"0001\.npz: cannot be written"):
+            train(_distilled(lists, soft_labels=str(tmp_path / "small")), tmp_path / "run")
+    recipe = _distilled(lists, soft_labels=str(tmp_path / "large"))
+    assert _digest(train(recipe, tmp_path / "run", resume=True)) == _digest(kept)
+
+
+def test_ranks_keep_them_in_one_folder(lists: Path) -> None:
+    """What is done with them all ranks do together."""
+    own, other = (_distilled(lists, soft_labels=name) for name in ("a", "b"))
+
+    class Two(Ranks):
+        def gather(self, value: Any) -> list[Any]:
+            return [value, {**value, "recipe": other.model_dump(mode="json")}]
+
+    message = r"^rank 1: was started with another recipe than rank 0: distillation\.soft_labels \(a → b\)"
+    with pytest.raises(UsageError, match=message):
+        require_alike(Two(), own, "l")

@@ -15,12 +15,16 @@ from rich.console import Console
 from pptsn.cli.program import command_line
 from pptsn.runtime.base.errors import DONE, PptsnError, UsageError
 from pptsn.training.checkpoint.pickles import read_pickle
+from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.metrics import read_metrics
+from pptsn.training.network._paddle import paddle
 from pptsn.training.profiling.clock import spent_on
+from pptsn.training.profiling.profile import Profile
 from pptsn.training.profiling.window import Window
 from pptsn.training.progress import Display
 from pptsn.training.recipe import Recipe
 from pptsn.training.trainer import Trainer, train
+from pptsn.training.writing import RunWriter
 from tests.training.narrow import NARROWING
 from tests.training.ranks.jobs import COMMAND, run_ranks
 from tests.training.runs import interrupt_in, make_lists, tiny_recipe
@@ -176,6 +180,42 @@ def test_a_wrong_range_is_an_error_of_the_command_before_any_work(lists: Path, t
     with pytest.raises(UsageError, match=rf"^--profile: is '?{text}'?"):
         command_line()(["train", *arguments], standalone_mode=False)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_step_that_an_epoch_does_not_fill_is_looked_at_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    """Of the step's two batches `read` come before the epoch ends, as where clips cannot be read."""
+    begun: list[Tracer] = []
+
+    class Tracer:
+        def __init__(self, **options: object) -> None:
+            self.runs = False
+            begun.append(self)
+
+        def start(self) -> None:
+            assert not any(tracer.runs for tracer in begun)
+            self.runs = True
+
+        def stop(self) -> None:
+            self.runs = False
+
+        def export(self, path: str, format: str) -> None:
+            Path(path).write_text("{}")
+
+    monkeypatch.setattr(paddle.profiler, "Profiler", Tracer)
+    shown, run = io.StringIO(), RunFolder(tmp_path)
+    display = Display(Console(file=shown, width=200))
+    with (
+        RunWriter(run, is_first=True, title="") as writer,
+        Profile(Window(1, 2), writer=writer, display=display, trace=run.trace) as profile,
+    ):
+        assert len([*profile.each_batch(iter(range(2 + read)), of=2, done=0)]) == 2 + read
+        assert len([*profile.each_batch(iter(range(2)), of=2, done=1)]) == 2
+        profile.count_step(2)
+    assert [tracer.runs for tracer in begun] == [False, False]
+    assert "profile of step 1: " in shown.getvalue()
 
 
 @pytest.mark.slow
