@@ -34,7 +34,7 @@ def stream(
 
     A stream that fails is reported and tried again, while the others go on. Ctrl-C ends in order.
 
-    Exit code: 0, or 1 where a stream was given up.
+    Exit code: 0, or 1 where a stream was given up or results were lost.
 
     Examples:
     pptsn stream 0 --model model.onnx

@@ -55,7 +55,7 @@ def test_an_output_that_is_an_input_is_refused(run, model, clips):
         (["--only", "livee"], "there is no part"),
         (["--sweep-model", "a.onnx"], "name their list by --list"),
         (["--only", "sweep"], "takes clips"),
-        (["--threads", "0"], "--threads: expected 1 or more, got 0"),
+        (["--threads", "0"], "--threads: expected 1 to 1024, got 0"),
         (["--device", "tpu"], "tpu"),
         (["-o", "report.pdf"], "has no ending that is known"),
         (["-o", "/proc/report.json"], "cannot be written"),
