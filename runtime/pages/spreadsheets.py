@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from pptsn.runtime.base.errors import one_line
 from pptsn.runtime.base.files import printable
@@ -26,6 +27,19 @@ def csv_row(values: Iterable[object]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([_cell(value) for value in values])
     return text.getvalue()
+
+
+def rank_columns(top: int) -> list[str]:
+    """Return the columns of the classes behind the leading one: `label_2`, `score_2` ... up to `top`."""
+    return [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "score")]
+
+
+def ranked(leading: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the cells of the leading classes, best first: all of the first, and `rank_columns` of the others."""
+    cells = dict(leading[0])
+    for rank, entry in enumerate(leading[1:], start=2):
+        cells[f"label_{rank}"], cells[f"score_{rank}"] = entry["label"], entry["score"]
+    return cells
 
 
 def _cell(value: object) -> object:

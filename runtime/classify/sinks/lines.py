@@ -11,7 +11,7 @@ from pptsn.runtime.base.errors import one_line, spelled, spelled_json
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.sinks.base import opened, write_line
-from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row
+from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row, rank_columns, ranked
 
 _CSV_COLUMNS = ("source", "class_id", "label", "score", "margin")
 _CSV_REST = (
@@ -67,22 +67,18 @@ class CsvLines:
         """Write one row."""
         fields = dict(result.to_dict(top=self._top))
         if isinstance(result, Classification):
-            fields.update(_flat(result, self._top))
+            fields.update(ranked(fields["top"]), **_flat(result))
         write_line(self._output, csv_row(fields.get(column) for column in self._columns))
 
 
 def _csv_columns(top: int) -> tuple[str, ...]:
-    ranks = (f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "score"))
-    return (*_CSV_COLUMNS, *ranks, *_CSV_REST)
+    return (*_CSV_COLUMNS, *rank_columns(top), *_CSV_REST)
 
 
-def _flat(result: Classification, top: int) -> dict[str, object]:
-    leading, *others = result.top(top)
-    fields: dict[str, object] = {**leading.to_dict(), "margin": round(result.margin, 6)}
-    for rank, other in enumerate(others, start=2):
-        fields |= {f"label_{rank}": other.label, f"score_{rank}": round(other.score, 6)}
-    fields |= {f"{name}_ms": time for name, time in result.timing.to_dict().items()}
-    return {**fields, "warnings": "; ".join(result.warnings), "lost_frames": result.lost_frames}
+def _flat(result: Classification) -> dict[str, object]:
+    times = {f"{name}_ms": time for name, time in result.timing.to_dict().items()}
+    told = {"warnings": "; ".join(result.warnings), "lost_frames": result.lost_frames}
+    return {"margin": round(result.margin, 6), **times, **told}
 
 
 class TabbedLines:

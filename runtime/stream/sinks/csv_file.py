@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pptsn.runtime.base.lines import DEFAULT_KEEP, LineFile
-from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row
+from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row, rank_columns, ranked
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, SinkKind
@@ -31,7 +31,7 @@ class CsvSink(Sink):
 
     def __init__(self, path: Path, *, top: int, rotate_bytes: int | None = None, keep: int = DEFAULT_KEEP) -> None:
         self._top = top
-        self._columns = (*_COMMON, *_ranks(top), *_OF_PREDICTIONS, *_OF_EVENTS, *_OF_NOTICES)
+        self._columns = (*_COMMON, *rank_columns(top), *_OF_PREDICTIONS, *_OF_EVENTS, *_OF_NOTICES)
         header = BYTE_ORDER_MARK + ",".join(self._columns)
         self._file = LineFile(path, rotate_bytes=rotate_bytes, keep=keep, header=header)
         self.name = self._file.name
@@ -57,16 +57,9 @@ class CsvSink(Sink):
         return _notice_fields(message)
 
 
-def _ranks(top: int) -> list[str]:
-    return [f"{name}_{rank}" for rank in range(2, top + 1) for name in ("label", "score")]
-
-
 def _prediction_fields(message: StreamPrediction, top: int) -> dict[str, object]:
     fields = message.to_dict(top=top)
-    leading = fields["top"]
-    for rank, entry in enumerate(leading[1:], start=2):
-        fields[f"label_{rank}"], fields[f"score_{rank}"] = entry["label"], entry["score"]
-    fields.update(leading[0], time=utc_text(message.wall_time), latency_ms=fields["timing_ms"]["total"])
+    fields.update(ranked(fields["top"]), time=utc_text(message.wall_time), latency_ms=fields["timing_ms"]["total"])
     return fields
 
 
