@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.classify.results import Classification as Classification
     from pptsn.runtime.classify.results import Failure as Failure
     from pptsn.runtime.classify.results import Prediction as Prediction
+    from pptsn.runtime.decoding.given import Frames as Frames
     from pptsn.runtime.engines import Engine as Engine
     from pptsn.runtime.engines import open_engine as open_engine
     from pptsn.runtime.model.spec import ModelSpec as ModelSpec
@@ -42,6 +43,7 @@ _HOMES = {
     "Classification": "pptsn.runtime.classify.results",
     "Engine": "pptsn.runtime.engines",
     "Failure": "pptsn.runtime.classify.results",
+    "Frames": "pptsn.runtime.decoding.given",
     "InputError": "pptsn.runtime.base.errors",
     "MissingDependencyError": "pptsn.runtime.base.errors",
     "ModelError": "pptsn.runtime.base.errors",

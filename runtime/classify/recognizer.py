@@ -1,22 +1,25 @@
-"""Classifying video files: the runtime's front door."""
+"""Classifying videos, as files or as frames: the runtime's front door."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
 from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE, CropBatcher
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
-from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, Source
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, Given, as_source
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
+from pptsn.runtime.decoding.given import Frames, Times
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import require_engine
 from pptsn.runtime.engines.tuning import FAST
@@ -79,20 +82,25 @@ class Recognizer(Closing):
 
     def classify(
         self,
-        source: str | Path,
+        source: Given,
         *,
+        times_s: Times | None = None,
+        bgr: bool = False,
         segments: int | None = None,
         views: str | None = None,
         sampling: str | None = None,
         accept_damaged: bool = ClassifySettings.accept_damaged,
     ) -> Classification:
-        """Return the answer for one video file or folder of extracted frames.
+        """Return the answer for one clip: a video file, a folder of extracted frames, or frames of the program.
 
+        source: a path, an array (T, H, W, 3) uint8 RGB, or an iterable of arrays (H, W, 3); see Frames.  They
+            give the same logits, to the bit, as a file that decodes to the same frames.
+        times_s, bgr: of frames, see Frames.
         segments, views, sampling, accept_damaged: see ClassifySettings.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
         (result,) = self.classify_many(
-            [source],
+            [_one_source(source, times_s, bgr=bgr)],
             segments=segments,
             views=views,
             sampling=sampling,
@@ -105,7 +113,7 @@ class Recognizer(Closing):
 
     def classify_many(
         self,
-        sources: Iterable[Source],
+        sources: Iterable[Given],
         *,
         segments: int | None = None,
         views: str | None = None,
@@ -116,19 +124,24 @@ class Recognizer(Closing):
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
 
+        sources: paths, arrays (T, H, W, 3) uint8 RGB, iterables of arrays (H, W, 3); or Frames, for what has
+            times, OpenCV's channels or a name.  Others are called `clip 0`, `clip 1` and so on, by their place.
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.
+        Frames are taken by a thread of this process, and so are the files in a list with any, and after a first
+        source that is frames.  Where an iterable begins with files, frames after them need `decoders=0`.
         segments, views, sampling, decoders, accept_damaged: see ClassifySettings.
         note: told, by whatever thread, what `auto` takes of what `pptsn tune` found, and where fewer processes
             decode than should.
         """
+        _require_several(sources)
         settings = ClassifySettings(
             segments=segments, views=views, sampling=sampling, decoders=decoders, accept_damaged=accept_damaged
         )
         return self.classify_by(settings, sources, note=note)
 
     def classify_by(
-        self, settings: ClassifySettings, sources: Iterable[Source], *, note: Callable[[str], None] | None = None
+        self, settings: ClassifySettings, sources: Iterable[Given], *, note: Callable[[str], None] | None = None
     ) -> Iterator[Classification | Failure]:
         """Yield what `classify_many` does, for settings that were checked before."""
         protocol = settings.changing(self.spec.protocol)
@@ -209,3 +222,22 @@ class Recognizer(Closing):
     def close(self) -> None:
         """Release the model."""
         self._engine.close()
+
+
+def _one_source(source: Given, times_s: Times | None, *, bgr: bool) -> Given:
+    """Return `source` with what is said of its frames; raises UsageError where it is none of them."""
+    if times_s is None and not bgr:
+        return as_source(source)
+    frames = as_source(source)
+    if frames is source or not isinstance(frames, Frames):
+        what = "Frames has its own" if isinstance(source, Frames) else f"the source is {type(source).__name__}"
+        raise UsageError("classify", f"times_s and bgr are for an array or an iterable of frames, {what}")
+    return replace(frames, times_s=times_s, bgr=bgr)
+
+
+def _require_several(sources: object) -> None:
+    """Raise UsageError for what is one source, or none, rather than an iterable of them."""
+    is_one = isinstance(sources, (str, bytes, os.PathLike, Frames)) or getattr(sources, "ndim", None) in (3, 4)
+    if is_one or not (hasattr(sources, "__iter__") or hasattr(sources, "__getitem__")):
+        what = repr(sources) if isinstance(sources, (str, bytes, os.PathLike)) else type(sources).__name__
+        raise UsageError("classify_many", f"expected several sources, got {what}", "give a list, or call classify")

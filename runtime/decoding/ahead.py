@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError, reason_of
 from pptsn.runtime.base.pulse import SILENCE_S, STALLED_REMEDY, TICK_S, Silence, beat, gave_nothing
-from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Source, frames_of, name_of
+from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Given, Source, as_source, frames_of, name_of
+from pptsn.runtime.decoding.given import Frames
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Feed
 from pptsn.runtime.workers.prefetch import Prefetcher
@@ -24,6 +26,7 @@ _FRAMES_AHEAD = 16
 _FRAMES_OF_A_DECODER = 32
 # Pictures of up to twice as long as wide fit a slot of shared memory.
 _ASPECT = 2
+_FRAMES_REMEDY = "see why their iterator gives no next one"
 _PRELOAD = (
     "pptsn.runtime.decoding.ahead",
     "pptsn.runtime.video.reader",
@@ -34,7 +37,7 @@ _PRELOAD = (
 
 
 def decoded_ahead(
-    sources: Iterable[Source],
+    sources: Iterable[Given],
     spec: ModelSpec,
     *,
     segments: int,
@@ -47,17 +50,35 @@ def decoded_ahead(
 
     decoders: processes that decode, or 0 for a thread of this one.  Where the system refuses processes, there are
         fewer, or the thread.  A process that dies costs its clip alone, whose ClipEnd says so.
+        Frames of this process are for its thread.  It takes all sources where there are frames in a list, or first
+        in another iterable; the ClipEnd of those that come after files that processes decode says so.
     note: told once where there are fewer.
     """
     decode = _Decode(spec, segments, rule, accept_damaged)
     count = min(decoders, len(sources)) if isinstance(sources, Sized) else decoders
-    if count:
+    sources, has_frames = _looked_at(sources) if count else (sources, False)
+    numbered = _numbered(sources)
+    if count and not has_frames:
         try:
-            return _pool(sources, decode, decoders=count, note=note)
+            return _pool(numbered, decode, decoders=count, note=note)
         except (OSError, EOFError) as error:
             if note is not None:
                 note(f"no decoders, as the system starts no process ({reason_of(error)})")
-    return _DecodingThread(sources, decode)
+    return _DecodingThread(numbered, decode)
+
+
+def _looked_at(sources: Iterable[Given]) -> tuple[Iterable[Given], bool]:
+    """Return `sources`, and whether they hold frames, in a list or tuple; or begin with them, in others."""
+    if isinstance(sources, (list, tuple)):
+        return sources, any(isinstance(as_source(source), Frames) for source in sources)
+    left = iter(sources)
+    first = list(islice(left, 1))
+    return chain(first, left), _looked_at(first)[1]
+
+
+def _numbered(sources: Iterable[Given]) -> Iterator[tuple[int, Source]]:
+    for clip, given in enumerate(sources):
+        yield clip, as_source(given, name=f"clip {clip}")
 
 
 @dataclass(frozen=True)
@@ -85,8 +106,8 @@ class _Decode:
 class _DecodingThread(Feed[ClipItem]):
     """Decodes in a thread of this process; one that gets nothing from a file is left behind for another."""
 
-    def __init__(self, sources: Iterable[Source], decode: _Decode) -> None:
-        self._sources = enumerate(sources)
+    def __init__(self, numbered: Iterator[tuple[int, Source]], decode: _Decode) -> None:
+        self._sources = numbered
         self._decode = decode
         self._start()
 
@@ -135,7 +156,7 @@ class _DecodingThread(Feed[ClipItem]):
 
 
 def _pool(
-    sources: Iterable[Source], decode: _Decode, *, decoders: int, note: Callable[[str], None] | None
+    numbered: Iterator[tuple[int, Source]], decode: _Decode, *, decoders: int, note: Callable[[str], None] | None
 ) -> Feed[ClipItem]:
     from pptsn.runtime.workers.pool import Crew, WorkerPool  # not where no pool is needed
 
@@ -147,7 +168,16 @@ def _pool(
         cores=max(1, available_cores() // decoders),
         preload=_PRELOAD,
     )
-    return WorkerPool(decode, enumerate(sources), crew, is_last=_is_end, crashed=_crashed, note=note)
+    return WorkerPool(decode, map(_to_be_sent, numbered), crew, is_last=_is_end, crashed=_crashed, note=note)
+
+
+def _to_be_sent(numbered: tuple[int, Source]) -> tuple[int, Source]:
+    """Return what a decoder gets: in place of frames of this process, why it gets none."""
+    clip, source = numbered
+    if isinstance(source, Frames):
+        cause = "is frames, and comes after files that other processes decode"
+        return clip, InputError(source.name, cause, "give decoders=0, or frames first")
+    return numbered
 
 
 def _is_end(item: ClipItem) -> bool:
@@ -157,7 +187,8 @@ def _is_end(item: ClipItem) -> bool:
 def _stalled(numbered: tuple[int, Source], seconds: float) -> ClipEnd:
     """Return the end of a clip whose file gave nothing for so long."""
     clip, source = numbered
-    error = InputError(name_of(source), gave_nothing(seconds), STALLED_REMEDY)
+    remedy = _FRAMES_REMEDY if isinstance(source, Frames) else STALLED_REMEDY
+    error = InputError(name_of(source), gave_nothing(seconds), remedy)
     return ClipEnd(clip, error.thing, time.perf_counter(), 0.0, error=error)
 
 

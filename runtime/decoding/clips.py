@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import FOR_ROOM, RESIZE, report_wait, stage
+from pptsn.runtime.decoding.given import Frames, Pictures
+from pptsn.runtime.decoding.given_reader import FramesReader
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import Restart, open_video
 from pptsn.runtime.video.damage import require_sound
+
+if TYPE_CHECKING:
+    from pptsn.runtime.video import ImageFolderReader, VideoReader
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,10 @@ class Excerpt:
     frames: int
 
 
-# What stands for one clip: a path, the beginning of one, or why there is none.
-Source: TypeAlias = "str | Path | Excerpt | InputError"
+# What stands for one clip: a path, the beginning of one, frames, or why there is none.
+Source: TypeAlias = "str | Path | Excerpt | Frames | InputError"
+# What a program may give for one.
+Given: TypeAlias = "Source | os.PathLike[str] | Pictures"
 
 
 # What comes of clips while they are decoded.
@@ -128,6 +136,15 @@ def clip_frames(
         frames = []
 
 
+def as_source(given: Given, *, name: str = "clip") -> Source:
+    """Return what stands for a clip that a program gives: what is no path is frames, called `name`."""
+    if isinstance(given, (Path, Excerpt, Frames, InputError)):
+        return given
+    if isinstance(given, str):
+        return str(given)  # NumPy's texts are some too
+    return Path(os.fsdecode(given)) if isinstance(given, os.PathLike) else Frames(given, name=name)
+
+
 def name_of(source: Source) -> str:
     """Return what a source is called in results and errors."""
     if isinstance(source, InputError):
@@ -148,7 +165,7 @@ def usable_frames(path: str | Path, available: int, stated: int | None) -> int:
 
 def _read(
     clip: int,
-    source: str | Path,
+    source: str | Path | Frames,
     spec: ModelSpec,
     *,
     stated: int | None,
@@ -165,12 +182,12 @@ def _read(
             return resize_frame(pixels, short_side=spec.short_side, rule=spec.resize_rule)
 
     try:
-        with open_video(source, stop=stop) as video:
+        with _opened(source, stop) as video:
             weights: Counter[int] = Counter()
 
             def distinct(frames: int) -> list[int]:
                 weights.clear()
-                weights.update(choose(usable_frames(source, frames, stated), segments))
+                weights.update(choose(usable_frames(str(source), frames, stated), segments))
                 return sorted(weights)
 
             for frame in video.sampled(distinct, transform=resize, stop=stop):
@@ -181,7 +198,7 @@ def _read(
                     yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
                 clock.resume()
             if not accept_damaged:
-                require_sound(source, video.damage)
+                require_sound(str(source), video.damage)
             yield from _hand_over(
                 ClipEnd(
                     clip,
@@ -198,6 +215,12 @@ def _read(
         if error.thing != str(source):  # a frame's own error does not know whose frame it was
             error = InputError(source, str(error))
         yield from _hand_over(ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error))
+
+
+def _opened(
+    source: str | Path | Frames, stop: threading.Event | None
+) -> VideoReader | ImageFolderReader | FramesReader:
+    return FramesReader(source) if isinstance(source, Frames) else open_video(source, stop=stop)
 
 
 def _hand_over(item: ClipItem) -> Iterator[ClipItem]:

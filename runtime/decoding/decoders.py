@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Sized
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from pptsn.runtime.base.cores import available_cores
@@ -72,13 +73,15 @@ def decoder_count(
         if note is not None:
             note(f"--decoders auto: {found}, as pptsn tune found")
     # The system may end no process that waits for a disk of the network: it had better not be this one.
-    if not count and isinstance(sources, Sequence) and may_hang(map(_path_of, sources)):
+    if not count and isinstance(sources, Sequence) and may_hang(filter(None, map(_path_of, sources))):
         return 1
     return count
 
 
 def _path_of(source: object) -> str:
-    return str(getattr(source, "path", source))
+    """Return the path of a source; "" for one that has none, such as frames."""
+    path = getattr(source, "path", source)
+    return str(path) if isinstance(path, (str, Path)) else ""
 
 
 def _is_few(clips: int | None) -> bool:

@@ -42,9 +42,10 @@ def check_stop(stop: threading.Event | None) -> None:
 
 
 @contextmanager
-def input_errors_only(path: Path, cause: str = "cannot be decoded", remedy: str = _CHECK) -> Iterator[None]:
+def input_errors_only(path: Path | str, cause: str = "cannot be decoded", remedy: str = _CHECK) -> Iterator[None]:
     """Turn what a file makes go wrong, a stop, and a stall into an InputError about `path`.  Let the rest pass.
 
+    path: of the file or folder, or the name of what stands for one.
     cause, remedy: those of the error; what exactly went wrong is added to the cause.
     """
     try:

@@ -30,6 +30,8 @@ _COMPANIONS = frozenset((
 # fmt: on
 # So many names are told in one line.
 NAMED = 5
+# The warning of whatever has pictures of several sizes.
+SIZE_CHANGES = "the picture size changes on the way"
 
 
 def is_video(name: str) -> bool:

@@ -16,7 +16,7 @@ from pptsn.runtime.video.damage import MARKS_DAMAGE, Damage, marks_all
 from pptsn.runtime.video.faults import frameless, input_errors_only
 from pptsn.runtime.video.frame import Choose, Restart, Transform, VideoFrame, gathered
 from pptsn.runtime.video.index import FrameIndex, build_index
-from pptsn.runtime.video.names import number_of
+from pptsn.runtime.video.names import SIZE_CHANGES, number_of
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
 from pptsn.runtime.video.sequential import Findings, decode_all, pick_frames
@@ -101,7 +101,7 @@ class VideoReader(Closing):
             found.late_start: found.missing,
             f"{found.damaged} of {number_of(found.frames, 'frame')} came out damaged{taken}": found.damaged,
             f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
-            "the picture size changes on the way": len(found.sizes) > 1,
+            SIZE_CHANGES: len(found.sizes) > 1,
             self._index.hidden: self._index.hidden,
             self._index.clock: self._index.clock,
             self._choice: self._choice,

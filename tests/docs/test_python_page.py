@@ -1,0 +1,64 @@
+"""The page about Python: its examples about files and frames run, and say what they should."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clips import write_clip
+from tests.docs.markdown import ROOT, blocks
+from tests.models import LABELS, write_tiny_model
+
+PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+EXAMPLES = [block.text for block in blocks(PAGE) if block.language == "python"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the files that the examples name."""
+    for folder in ("output", "clips"):
+        (tmp_path / folder).mkdir()
+    write_tiny_model(tmp_path / "output" / "model.onnx")
+    clip = write_clip(tmp_path / "clip.mp4", frames=30)
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip, tmp_path / "clips" / name)
+    (tmp_path / "clips" / "c.mp4").write_text("no video")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def example_with(call: str) -> str:
+    """Return the one example in which `call` is made."""
+    (found,) = (code for code in EXAMPLES if call in code)
+    return found
+
+
+def run(code: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines that an example prints."""
+    exec(compile(code, "docs/python.md", "exec"), {"__name__": "example"})  # noqa: S102
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("place")
+def test_the_example_of_a_file_prints_its_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(example_with('classify("clip.mp4"'), capsys)
+    assert {line.split()[0] for line in lines} == set(LABELS)
+
+
+@pytest.mark.usefixtures("place")
+def test_the_example_of_many_files_prints_answers_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, broken = run(example_with("classify_many(clips"), capsys)
+    assert first.replace("a.mp4", "b.mp4") == second
+    assert first.split()[1] in LABELS
+    assert broken.startswith("clips/c.mp4: ")
+
+
+@pytest.mark.usefixtures("place")
+def test_the_example_of_frames_prints_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    counted, timed, first, second = run(example_with("cv2.VideoCapture"), capsys)
+    assert counted.split()[0] == "30"
+    assert counted.split()[1] in LABELS
+    assert timed.startswith("1.2 [")
+    assert [first.split()[0], second.split()[0]] == ["first", "second"]
