@@ -129,7 +129,6 @@ class HeadTrainer:
         title = f"PP-TSN, depth {self._recipe.model.depth}, {len(self._labels)} classes, the classifier alone"
         events = self._recipe.tensorboard
         with RunWriter(self._run, is_first=True, title=title, tensorboard=events) as writer:
-            writer.draw()  # at once, so that a missing Matplotlib shows before the work
             started = time.monotonic()
             train, val, unreadable = self._features()
             extracted = time.monotonic()

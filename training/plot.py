@@ -14,25 +14,23 @@ _TRAIN, _VALIDATION, _SECOND = "#4477aa", "#ee6677", "#ccbb44"
 _GRID = "#dddddd"
 
 
+def require_plot() -> None:
+    """Raise MissingDependencyError where Matplotlib is missing, which draws the picture."""
+    _matplotlib()
+
+
 def plot_metrics(records: Sequence[dict[str, Any]], path: str | Path, *, title: str) -> None:
     """Draw `records`, the objects of a `metrics.jsonl`, into the PNG file `path`.
 
     Three panels over the epochs: loss (each logged iteration, and the means of training and validation),
     accuracy in validation with its best epoch marked, learning rate.
-    Raises MissingDependencyError where Matplotlib is missing.
+    Raises what `require_plot` raises.
     """
-    keep_matplotlib_here()
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "matplotlib", "the training plot needs Matplotlib", f"run: {install_command('train')}"
-        ) from error
+    figure_class, canvas = _matplotlib()
     epochs = [record for record in records if record["kind"] == "epoch"]
     iterations = [record for record in records if record["kind"] == "iteration"]
-    figure = Figure(figsize=(8, 9), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = figure_class(figsize=(8, 9), dpi=120, layout="constrained")
+    canvas(figure)
     loss, accuracy, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.6))
     figure.suptitle(title, fontsize=12, fontweight="bold")
     _draw_loss(loss, epochs, iterations)
@@ -44,6 +42,19 @@ def plot_metrics(records: Sequence[dict[str, Any]], path: str | Path, *, title: 
         axes.spines[["top", "right"]].set_visible(False)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _matplotlib() -> tuple[Any, Any]:
+    """Return its figure, and what makes a PNG of one."""
+    keep_matplotlib_here()
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            "matplotlib", "the training plot needs Matplotlib", f"run: {install_command('train')}"
+        ) from error
+    return Figure, FigureCanvasAgg
 
 
 def _draw_loss(axes: Any, epochs: list[dict[str, Any]], iterations: list[dict[str, Any]]) -> None:

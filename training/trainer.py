@@ -197,9 +197,7 @@ class Trainer:
         title = f"PP-TSN, depth {model.depth}, {len(self._labels)} classes, {model.num_seg} segments"
         events, kept = self._recipe.tensorboard, self._metrics_bytes
         with self._ranks.together():
-            writer = RunWriter(self._run, is_first=first, title=title, tensorboard=events, keep_bytes=kept)
-            writer.draw()  # at once, so that a missing Matplotlib shows before an epoch's work
-        return writer
+            return RunWriter(self._run, is_first=first, title=title, tensorboard=events, keep_bytes=kept)
 
     def _run_epoch(self, loader: Loader, writer: RunWriter, bar: Bar, profile: Profile) -> None:
         started, steps_before = time.monotonic(), self._learner.iteration

@@ -11,7 +11,7 @@ from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.checkpoint.pickles import Array
 from pptsn.training.checkpoint.run_folder import RunFolder, TrainingState
 from pptsn.training.metrics import MetricsLog, read_metrics
-from pptsn.training.plot import plot_metrics
+from pptsn.training.plot import plot_metrics, require_plot
 from pptsn.training.tensorboard import EventFile
 
 
@@ -19,6 +19,7 @@ class RunWriter(Closing):
     """Writes into `run` where `is_first` is set.  `close` may be called twice.
 
     title: of the picture.  keep_bytes: as in `MetricsLog`.  tensorboard: whether there is an event file as well.
+    A missing Matplotlib shows here, before the work, not where the picture is drawn.
     All methods raise what `MetricsLog`, `EventFile`, `plot_metrics` and `RunFolder.commit` raise.
     """
 
@@ -26,6 +27,8 @@ class RunWriter(Closing):
         self, run: RunFolder, *, is_first: bool, title: str, tensorboard: bool = False, keep_bytes: int = 0
     ) -> None:
         self._run, self._title = run, title
+        if is_first:
+            require_plot()
         self._log = MetricsLog(run.metrics, keep_bytes=keep_bytes) if is_first else None
         self._events: EventFile | None = None
         if is_first and tensorboard:
