@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pptsn.benchmarks.live.measure import measure_live
@@ -28,6 +28,7 @@ from pptsn.runtime.base.errors import ModelError, PptsnError, UsageError
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.settings import EngineSettings
+from pptsn.runtime.frames.protocols import StreamProtocol
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
@@ -120,7 +121,7 @@ def scenarios(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
 
 def live(subject: Subject, method: Method, tell: Tell) -> Iterator[Result]:
     """Find the most live streams that the fastest model serves in time."""
-    settings = StreamSettings()
+    settings = StreamSettings(**asdict(StreamProtocol()))  # not the model's: figures are compared
     bound_ms = subject.latency_bound_ms
     least_s = longest_s(settings, seconds=_TRIAL_S, bound_ms=bound_ms, most=_MOST_STREAMS)
     with (

@@ -43,6 +43,11 @@ from pptsn.training.network.weights import (
 MODEL_NAME = "model"
 # What a checkpoint that was never a file is called in messages.
 _UNTRAINED = "untrained weights"
+# The options that are fields of a spec.
+_OF_SPEC = (
+    "short_side", "crop_size", "resize_rule", "num_seg", "segments", "views", "sampling",
+    "stream_window_s", "stream_segments", "stream_views",
+)  # fmt: skip
 _CONTENTS = {*PROGRAM_NAMES, PARAMETERS_NAME, SPEC_NAME, REFERENCE_NAME, DIGESTS_NAME}
 REFERENCE_CROPS = 6
 MOST_CLIPS = 10
@@ -145,17 +150,15 @@ def spec_of(checkpoint: Checkpoint, options: ExportOptions) -> ModelSpec:
             labels=labels or ("",),
             weights_digest=weights_digest(checkpoint.arrays),
         )
-    changes: dict[str, Any] = {
-        name: value
-        for name in ("short_side", "crop_size", "resize_rule", "num_seg", "segments", "views", "sampling")
-        if (value := getattr(options, name)) is not None
-    }
+    changes: dict[str, Any] = {name: value for name in _OF_SPEC if (value := getattr(options, name)) is not None}
     if options.labels is not None:
         changes["labels"] = read_labels(options.labels)
     try:
         spec = dataclasses.replace(spec, **changes)
     except ModelError as error:  # each option alone is in range, so they do not fit the others
-        raise UsageError("export", error.cause, "choose another --crop-size or --short-side") from error
+        of_streams = error.cause.startswith("stream_")
+        pair = "--stream-window or --stream-segments" if of_streams else "--crop-size or --short-side"
+        raise UsageError("export", error.cause, f"choose another {pair}") from error
     if spec.classes != checkpoint.classes:
         cause = f"are {spec.classes}, but {checkpoint.path.name} has {checkpoint.classes} classes"
         source = options.labels or sidecar_of(checkpoint.path)

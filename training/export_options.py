@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.base.options import option
+from pptsn.runtime.base.options import check_ranges, option
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
+from pptsn.runtime.frames.protocols import LEAST_S, LONGEST_WINDOW_S
 from pptsn.runtime.frames.sampling import SAMPLING_RULES
 from pptsn.runtime.frames.views import VIEW_PLANS
 from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS
 
 _MOST = {
     "classes": MOST_CLASSES, "short_side": LARGEST_SIDE, "crop_size": LARGEST_SIDE, "num_seg": MOST_SEGMENTS,
-    "segments": MOST_SEGMENTS,
+    "segments": MOST_SEGMENTS, "stream_segments": MOST_SEGMENTS,
 }  # fmt: skip
-_NAMES = {"resize_rule": RESIZE_RULES, "views": VIEW_PLANS, "sampling": SAMPLING_RULES}
+_NAMES = {
+    "resize_rule": RESIZE_RULES, "views": VIEW_PLANS, "sampling": SAMPLING_RULES, "stream_views": VIEW_PLANS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +43,19 @@ class ExportOptions:
     segments: int | None = option("Frames to look at of each clip, where classify is not told.", default=None)
     views: str | None = option("Crops of each frame: ten, three or center.", default=None)
     sampling: str | None = option("Which frames: centre or linspace.", default=None)
+    stream_window_s: float | None = option(
+        "Seconds that `pptsn stream` looks back, where it is not told.",
+        "--stream-window",
+        default=None,
+        least=LEAST_S,
+        most=LONGEST_WINDOW_S,
+    )
+    stream_segments: int | None = option("Frames that it looks at in them.", default=None)
+    stream_views: str | None = option("Crops of each of these: ten, three or center.", default=None)
     num_seg: int | None = None
 
     def __post_init__(self) -> None:
+        check_ranges(self)
         for name in _MOST:
             value = getattr(self, name)
             most = _MOST[name]

@@ -26,6 +26,7 @@ try:
         ModelSection,
         OptimizerSection,
         Section,
+        StreamSection,
     )
     from pptsn.training.yaml_text import MOST_CHARACTERS, read_yaml
 except ImportError as error:
@@ -37,7 +38,9 @@ except ImportError as error:
 RECIPE_NAME = "recipe.yaml"
 # What may differ between ranks, because the weights do not depend on it.  Their last bits do on cuDNN's kernels,
 # but another card may lack the memory.
-NEUTRAL_AMONG_RANKS = ("data.workers", "data.test", "evaluation.", "optimizer.patience", "cudnn.", "tensorboard")
+NEUTRAL_AMONG_RANKS = (
+    "data.workers", "data.test", "evaluation.", "stream.", "optimizer.patience", "cudnn.", "tensorboard",
+)  # fmt: skip
 # What may differ between a run and its resumption.  A folder of soft labels may have been on a disk that was full.
 NEUTRAL = (*NEUTRAL_AMONG_RANKS, "distillation.soft_labels")
 # Keys of older recipes that are read and mean nothing any more, by section, with what takes their place.
@@ -60,6 +63,7 @@ class Recipe(Section):
     augmentation: AugmentationSection = AugmentationSection()
     distillation: DistillationSection = DistillationSection()
     evaluation: EvaluationSection = EvaluationSection()
+    stream: StreamSection = StreamSection()
     cudnn: CudnnSection = CudnnSection()
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.frames.protocols import LEAST_S, LONGEST_WINDOW_S, StreamProtocol
 from pptsn.runtime.model.spec import ARCHITECTURES, LARGEST_SIDE, MOST_CLASSES, MOST_SEGMENTS, RESNET_VD
 
 INVERSE_FREQUENCY = "inverse_frequency"
@@ -307,3 +308,22 @@ class EvaluationSection(Section):
     sampling: Literal["centre", "linspace"] | None = None
     resize_rule: Literal["fixed_ratio", "keep_aspect", "keep_aspect_floor"] | None = None
     batch_crops: int = Field(default=50, ge=1, le=65_536)
+
+
+class StreamSection(Section):
+    """How `pptsn stream` looks at streams with what is trained, in whose spec it goes.
+
+    window_s, segments, views: see `StreamProtocol`; None leaves each to the defaults there.
+    """
+
+    window_s: float | None = Field(default=None, ge=LEAST_S, le=LONGEST_WINDOW_S)
+    segments: int | None = Field(default=None, ge=1, le=MOST_SEGMENTS)
+    views: Literal["ten", "three", "center"] | None = None
+
+    @model_validator(mode="after")
+    def _frames_that_there_are(self) -> StreamSection:
+        try:
+            StreamProtocol(**self.model_dump(exclude_none=True))
+        except UsageError as error:
+            raise ValueError(f"window_s {error.cause}") from error
+        return self

@@ -52,7 +52,7 @@ class LiveLoad:
     A frame of a file counts as captured when it is due, and was decoded before, so that its latency leaves
     decoding out; of other sources when it, or the packet that it is decoded from, has come.
 
-    settings: of the streams; each makes a prediction every `settings.step_s` seconds.
+    settings: of the streams, none left to the model; each makes a prediction every `settings.step_s` seconds.
     bound_ms: of the 99th percentile of the time from a frame's capture to its prediction.
     seconds: of a trial, unless so few streams take longer for samples enough.
     """

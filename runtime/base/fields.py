@@ -74,5 +74,7 @@ def _hints(cls: type) -> dict[str, Any]:
 
 
 def _expected(hint: Any, error: msgspec.ValidationError) -> str:
-    described = [about.description for about in get_args(hint)[1:] if isinstance(about, msgspec.Meta)]
+    alternatives = (hint, *get_args(hint))  # of a field that may be None, the description is within
+    abouts = [about for each in alternatives for about in get_args(each)[1:] if isinstance(about, msgspec.Meta)]
+    described = [about.description for about in abouts]
     return next(filter(None, described), str(error).partition(" - at ")[0].removeprefix("Expected "))

@@ -1,4 +1,4 @@
-"""The published ways of testing a model, by name: which frames, resized how, and which crops of them."""
+"""How clips and streams are looked at: which frames, resized how, which crops; published ways by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from dataclasses import dataclass, replace
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.frames.views import view_count
+
+DAY_S = 86_400.0
+# What containers can tell.
+LEAST_S = 0.001
+LONGEST_WINDOW_S = 30 * DAY_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,30 @@ class Protocol:
     def crops(self, clips: int) -> int:
         """Return about how many crops a network sees of `clips` clips; short clips give fewer."""
         return clips * self.segments * view_count(self.views, mirror_in_graph=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamProtocol:
+    """How streams are looked at; its defaults are those of models that say nothing of it.
+
+    window_s, segments: a prediction is the mean over the last `segments` slots of `window_s` / `segments` seconds.
+    views: crops of each frame, a name in VIEW_PLANS.
+    Raises UsageError for slots of a length that there is not.
+    """
+
+    window_s: float = 4.0
+    segments: int = 8
+    views: str = "center"
+
+    def __post_init__(self) -> None:
+        if not LEAST_S <= self.step_s <= DAY_S:
+            cause = f"gives {self.step_s:g} s between sampled frames, expected {LEAST_S} to {DAY_S:.0f}"
+            raise UsageError("--window", cause, "change --window or --segments")
+
+    @property
+    def step_s(self) -> float:
+        """Seconds between sampled frames."""
+        return self.window_s / self.segments
 
 
 # Of the original: its test configurations for extracted frames and for video files, and its prediction of a file.

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.base.fields import SWITCH, as_fields, exactly, one_of, shortened, wrong_field, wrong_names
 from pptsn.runtime.frames.preprocess import RESIZE_RULES
-from pptsn.runtime.frames.protocols import Protocol
+from pptsn.runtime.frames.protocols import LEAST_S, LONGEST_WINDOW_S, Protocol, StreamProtocol
 from pptsn.runtime.frames.sampling import SAMPLING_RULES
 from pptsn.runtime.frames.views import VIEW_PLANS
 
@@ -31,8 +31,12 @@ _DIGEST = Meta(min_length=64, max_length=64, pattern="^[0-9a-fA-F]*$", descripti
 MOST_CLASSES, LONGEST_LABEL = 65_536, 200
 LARGEST_SIDE, MOST_SEGMENTS = 1024, 1000
 _SINCE_VERSION_3 = ("segments", "views", "sampling", "temperature")
+# Each field of StreamProtocol has one in a spec, of this name.
+_OF_STREAMS = {field.name: f"stream_{field.name}" for field in dataclasses.fields(StreamProtocol)}
 # As JSON.
 MOST_SPEC_BYTES = 4_000_000
+_FRAMES = Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")
+_WINDOW = Meta(ge=LEAST_S, le=LONGEST_WINDOW_S, description=f"{LEAST_S} to {LONGEST_WINDOW_S:.0f} seconds")
 _PIXELS = Meta(gt=0, le=LARGEST_SIDE, description=f"1 to {LARGEST_SIDE} pixels")
 _Label = Annotated[str, Meta(max_length=LONGEST_LABEL)]
 # Bounds that no mean or deviation of colours comes near, and that NaN is not in.
@@ -57,6 +61,7 @@ class ModelSpec:
     num_seg: frames a clip in training.
     segments, views, sampling: how clips are looked at where nobody says otherwise: frames of each, crops of them
         (a name in VIEW_PLANS), which frames (one in SAMPLING_RULES).
+    stream_window_s, stream_segments, stream_views: how streams are, see `StreamProtocol`; None says nothing of it.
     temperature: what a clip's logits are divided by before they become scores, see `runtime.evaluate.calibration`.
     precision: of the weights and activations, one of PRECISIONS.
     weights_digest: SHA-256 of the trained parameters, the same in every file made from them.
@@ -81,10 +86,13 @@ class ModelSpec:
     std: Annotated[tuple[_Deviation, _Deviation, _Deviation], Meta(description="three positive numbers")] = (
         IMAGENET_STD
     )
-    num_seg: Annotated[int, Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")] = 3
-    segments: Annotated[int, Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")] = 25
+    num_seg: Annotated[int, _FRAMES] = 3
+    segments: Annotated[int, _FRAMES] = 25
     views: Annotated[str, one_of(VIEW_PLANS)] = "ten"
     sampling: Annotated[str, one_of(SAMPLING_RULES)] = "centre"
+    stream_window_s: Annotated[float, _WINDOW] | None = None
+    stream_segments: Annotated[int, _FRAMES] | None = None
+    stream_views: Annotated[str, one_of(VIEW_PLANS)] | None = None
     temperature: Annotated[float, Meta(ge=0.01, le=100, description="0.01 to 100")] = 1.0
     precision: Annotated[str, one_of(PRECISIONS)] = "fp32"
     format_version: Annotated[int, exactly(FORMAT_VERSION)] = FORMAT_VERSION
@@ -101,6 +109,10 @@ class ModelSpec:
             raise ModelError("model spec", f"depth is {shortened(self.depth)}, expected {expected}")
         if self.crop_size > self.short_side:
             raise ModelError("model spec", f"crop_size {self.crop_size} exceeds short_side {self.short_side}")
+        try:
+            StreamProtocol(**self.said_of_streams)
+        except UsageError as error:
+            raise ModelError("model spec", f"stream_window_s {error.cause}") from error
 
     @property
     def classes(self) -> int:
@@ -113,6 +125,12 @@ class ModelSpec:
         return Protocol(
             sampling=self.sampling, resize_rule=self.resize_rule, segments=self.segments, views=self.views
         )
+
+    @property
+    def said_of_streams(self) -> dict[str, Any]:
+        """What the model says of how streams are looked at, by the names of StreamProtocol's fields."""
+        said = {name: getattr(self, of_spec) for name, of_spec in _OF_STREAMS.items()}
+        return {name: value for name, value in said.items() if value is not None}
 
     def to_json(self) -> str:
         """Return the spec as JSON text."""
@@ -163,7 +181,8 @@ def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
         values = values | {"architecture": RESNET_VD}
     if version < 3:  # when every model was run as in the published inference
         values = {name: getattr(ModelSpec, name) for name in _SINCE_VERSION_3} | values
-    return values | {"format_version": FORMAT_VERSION}
+    # What says nothing of streams need not have their fields: version 3 had not, before it was released.
+    return dict.fromkeys(_OF_STREAMS.values()) | values | {"format_version": FORMAT_VERSION}
 
 
 def _check_architecture(architecture: object, source: object) -> None:

@@ -8,7 +8,7 @@ from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import normalise, resize_frame
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training import export
-from pptsn.training.export import export_model, real_crops, untrained_checkpoint
+from pptsn.training.export import export_model, real_crops, spec_of, untrained_checkpoint
 from pptsn.training.export_options import ExportOptions
 from pptsn.training.network._paddle import paddle
 from pptsn.training.network.graph import eager_view_function
@@ -169,6 +169,9 @@ def test_an_export_with_other_files_is_not_replaced(weights, tmp_path, extra):
         ({"classes": 0}, r"--classes: is 0"),
         ({"depth": 51}, r"--depth: is 51; choose one of 18, "),
         ({"resize_rule": "nonsense"}, r"--resize-rule: is 'nonsense'; choose one of fixed_ratio"),
+        ({"stream_segments": 1001}, r"--stream-segments: is 1001, expected 1 to 1000"),
+        ({"stream_window_s": float("nan")}, r"--stream-window: expected 0\.001 to "),
+        ({"stream_views": "five"}, r"--stream-views: is 'five'; choose one of ten, three, center"),
         ({"crop_size": 50, "short_side": 40}, r"--crop-size: is 50, more than .* 40"),
     ],
 )
@@ -180,6 +183,24 @@ def test_values_that_no_model_has_are_refused_before_anything_is_read(options, m
 def test_a_crop_that_does_not_fit_the_spec_is_refused(weights, tmp_path):
     with pytest.raises(UsageError, match="crop_size 37 exceeds short_side 36; choose another --crop-size"):
         export_model(weights, tmp_path / "out", options=ExportOptions(crop_size=37))
+
+
+def test_frames_of_streams_that_lie_too_near_are_refused(weights, tmp_path):
+    options = ExportOptions(stream_window_s=0.5, stream_segments=1000)
+    with pytest.raises(
+        UsageError, match=r"gives 0\.0005 s between .*; choose another --stream-window or --stream-se"
+    ):
+        export_model(weights, tmp_path / "out", options=options)
+
+
+@pytest.mark.parametrize("given", [{}, {"stream_views": "ten"}, {"stream_window_s": 1.0, "stream_segments": 2}])
+def test_what_weights_say_of_streams_is_exported_unless_options_say_otherwise(weights, tmp_path, given):
+    own = {"stream_window_s": 2.5, "stream_segments": 5}
+    spec = ModelSpec.from_json(weights.with_suffix(".spec.json").read_bytes(), source="x")
+    bare = _bare(weights, tmp_path)
+    (tmp_path / "bare.spec.json").write_text(dataclasses.replace(spec, **own).to_json())
+    found = spec_of(read_checkpoint(bare), ExportOptions(**given))
+    assert found == dataclasses.replace(spec, **(own | given))
 
 
 def test_a_spec_that_cannot_be_read_is_named(weights, tmp_path):

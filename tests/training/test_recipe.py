@@ -7,6 +7,7 @@ import pytest
 
 from pptsn.cli.recipe_options import RecipeArgument
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.training.data.inputs import model_spec
 from pptsn.training.recipe import changed_keys, load_recipe, packaged_recipes, parse_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -53,6 +54,12 @@ def test_the_defaults_are_the_published_recipe(name):
     assert published.evaluation == recipe.evaluation.model_copy(update=test)
 
 
+@pytest.mark.parametrize("said", [{}, {"segments": 4}, {"window_s": 2.5, "segments": 5, "views": "three"}])
+def test_what_a_recipe_says_of_streams_goes_into_the_spec(said):
+    recipe = parse_recipe({**LISTS, "stream": said}, source="x")
+    assert model_spec(recipe, labels=("a", "b"), weights_digest="0" * 64).said_of_streams == said
+
+
 def test_a_recipe_survives_writing(tmp_path):
     recipe = parse_recipe({**LISTS, "optimizer": {"weight_decay": "1e-4"}, "device": "cuda:1"}, source="x")
     (tmp_path / "r.yaml").write_text(recipe.to_yaml())
@@ -87,6 +94,10 @@ def test_overrides_replace_values():
         ("augmentation={crop: random_resized, crop_area: [0.1, 2]}", "[LOWEST, HIGHEST] from 0.0001 to 1;"),
         ("augmentation.crop=centre", "'multi_scale' or 'random_resized'"),
         ("augmentation.hue=0.6", "augmentation.hue is 0.6: input should be less than or equal to 0.5"),
+        ("stream.segments=0", "stream.segments is 0: input should be greater"),
+        ("stream.window_s=.nan", "stream.window_s is nan: input should be"),
+        ("stream.views=five", "'ten', 'three' or 'center'"),
+        ("stream.window_s=0.002", "window_s gives 0.00025 s between sampled frames, expected 0.001 to 86400"),
         ("model={freeze: res2}", "model: freeze needs pretrained"),
         ("model.precise_batch_norm=0", "model.precise_batch_norm is 0: input should be greater"),
         ("optimizer.ema_decay=1", "optimizer.ema_decay is 1: input should be less than 1"),

@@ -123,4 +123,5 @@ def model_spec(recipe: Recipe, *, labels: tuple[str, ...], weights_digest: str) 
         segments=looked_at.segments,
         views=looked_at.views,
         sampling=looked_at.sampling,
+        **{f"stream_{name}": value for name, value in recipe.stream},
     )

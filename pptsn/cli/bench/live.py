@@ -10,8 +10,8 @@ import typer
 from pptsn.cli.bench.options import (
     ModelOption,
     OutputOption,
-    ViewsOption,
 )
+from pptsn.cli.device_options import VIEWS_HELP
 from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require_runner
 from pptsn.runtime.engines.settings import EngineSettings
@@ -34,9 +34,11 @@ def live(
     latency_bound: Annotated[
         float, typer.Option(min=1, help="Milliseconds: most that the 99th percentile of the latency may be.")
     ] = 100.0,
-    window: Annotated[float, typer.Option(help="Seconds that a prediction looks back.")] = 4.0,
-    segments: Annotated[int, typer.Option(help="Frames to look at in a window.")] = 8,
-    views: ViewsOption = "center",
+    window: Annotated[
+        float | None, typer.Option(help="Seconds that a prediction looks back; else as `pptsn stream` does.")
+    ] = None,
+    segments: Annotated[int | None, typer.Option(help="Frames to look at in a window; else likewise.")] = None,
+    views: Annotated[str | None, typer.Option(help=f"{VIEWS_HELP[:-1]}; else likewise.")] = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds of a trial; with few streams longer, for samples enough.")
     ] = 6.0,
@@ -75,6 +77,8 @@ def live(
     with runner.open(model) as engine:
         for note in engine.notes:
             print_note(note)
+        print_note(settings.told(engine.spec))
+        settings = settings.for_model(engine.spec)
         least_s = longest_s(settings, seconds=seconds, bound_ms=latency_bound, most=most)
         with live_source(source, clips=clips, least_s=least_s) as opened:
             load = LiveLoad(source=opened, settings=settings, bound_ms=latency_bound, seconds=seconds)

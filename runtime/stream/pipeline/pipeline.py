@@ -42,10 +42,12 @@ class StreamPipeline(Closing):
 
     Its methods may be called by any thread.  It implements PipelineView.
 
-    settings, rules: of all streams.  record: gives the file of the next annotated video of a stream, by its name
-    and whether it is live; None: no videos.  report: takes lines about sinks in trouble, from any thread.
+    settings, rules: of all streams; what settings leave open, the model says.  record: gives the file of the next
+        annotated video of a stream, by its name and whether it is live; None: no videos.
+    report: takes lines about sinks in trouble, from any thread.
     keep_open: go on when all streams have ended, since more will be added.
-    Raises DeviceError where a GPU that prepares itself fails, TypeError for what is no Engine, such as a path.
+    Raises DeviceError where a GPU that prepares itself fails, TypeError for what is no Engine, such as a path,
+    UsageError where settings do not fit what the model says.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class StreamPipeline(Closing):
         keep_open: bool = False,
     ) -> None:
         require_engine(engine, taker="StreamPipeline")
+        settings = settings.for_model(engine.spec)
+        views = settings.protocol.views
         # Before any stream is opened, whose pictures would have to wait for what the engine prepares.
-        engine.expect(view_count(settings.views, mirror_in_graph=engine.spec.mirror))
+        engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror))
         self._report, self._keep_open = report, keep_open
         self._workers: list[SinkWorker] = []
         queues: FrameQueues[QueueItem] = FrameQueues(depth=settings.queue_frames, most_bytes=settings.queue_bytes)
@@ -76,7 +80,7 @@ class StreamPipeline(Closing):
         self._loop = EngineLoop(
             engine,
             queues,
-            views=settings.views,
+            views=views,
             max_wait_s=settings.max_wait_s,
             on_done=self._take,
             turn=self._forget_pictures,

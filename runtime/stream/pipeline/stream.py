@@ -57,7 +57,7 @@ class Stream:
             spec.labels,
             rules,
             temperature=spec.temperature,
-            segments=settings.segments,
+            segments=settings.protocol.segments,
             step_s=settings.step_s,
             every_s=settings.every_s,
             max_staleness_s=settings.max_staleness_s,

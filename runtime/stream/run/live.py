@@ -72,6 +72,7 @@ def _classify(run: LiveRun, reporter: Reporter, stop: threading.Event) -> int:
             record=None if outputs.recordings is None else outputs.recordings.next_file,
             report=reporter.line,
         )
+        reporter.note(f"note: {run.settings.told(engine.spec)}")
         if progress.VERBOSE:
             for detail in engine.details or (engine.description,):
                 reporter.note(detail)

@@ -26,6 +26,7 @@ from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sources.uri import parse_source
+from tests import models
 from tools.targets.tiny_model import write_tiny_model
 
 SOURCE = "synthetic:?live=1&fps=25&size=64x48"
@@ -163,7 +164,10 @@ def test_a_stream_that_the_engine_has_no_time_for_is_not_counted(engine: Engine)
     assert "is over 100 ms" in result.sentence
 
 
-def test_the_command_reports_what_was_found(model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_model", [False, True])
+def test_the_command_reports_what_was_found(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, by_model: bool
+) -> None:
     published: dict[str, Any] = {}
 
     def publish(results: Sequence[Result], **options: Any) -> None:
@@ -179,13 +183,20 @@ def test_the_command_reports_what_was_found(model: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(measure, "run_trial", run)
     app = typer.Typer()
     app.command()(live)
-    options = f"--source {SOURCE} --window 2 --segments 4 --views three --latency-bound 50"
-    options += " --seconds 3 --most 3 --device cpu"
+    options = f"--source {SOURCE} --latency-bound 50 --seconds 3 --most 3 --device cpu --views three"
+    if by_model:
+        model = models.write_tiny_model(
+            tmp_path / "m.onnx", stream_window_s=2, stream_segments=4, stream_views="ten"
+        )
+    else:
+        options += " --window 2 --segments 4"
     done = CliRunner().invoke(app, [*options.split(), "--model", str(model), "-o", str(tmp_path / "live.json")])
     assert done.exit_code == 0, done.output
     assert "2 streams: in time, p99 latency 12 ms" in done.output
     assert "3 streams: a stream failed: no signal" in done.output
     (result,) = published["results"]
+    looked_at = {name: result.settings[name] for name in ("window_s", "segments", "views")}
+    assert looked_at == {"window_s": 2, "segments": 4, "views": "three"}
     assert (result.settings["source"], result["streams"].value) == (SOURCE, 2)
     assert published["top_line"] == {"streams": 2, "latency_p99_ms": 12}
     assert published["outputs"] == [str(tmp_path / "live.json")]

@@ -66,6 +66,16 @@ def test_a_build_is_proven_and_the_manifest_says_where(plan: FakePlan, model: Pa
         assert engine.notes == ()
 
 
+@pytest.mark.parametrize("said", [{}, {"stream_window_s": 2.5, "stream_segments": 5, "stream_views": "three"}])
+def test_a_plan_says_of_streams_what_its_file_does(
+    plan: FakePlan, tmp_path: Path, said: dict[str, object]
+) -> None:
+    model = write_tiny_model(tmp_path / "m.onnx", **said)
+    build(model)
+    with open_engine(model.with_suffix(".engine")) as engine:
+        assert {f"stream_{name}": value for name, value in engine.spec.said_of_streams.items()} == said
+
+
 def test_a_build_that_answers_wrongly_is_not_written(
     plan: FakePlan, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from pptsn.convert.graph.conversion import convert_to_onnx
 from pptsn.convert.graph.files import load_model
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError, VerificationError
 from pptsn.runtime.engines import open_engine
+from pptsn.runtime.model.file import ModelFile
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,16 @@ def test_without_mirror_a_row_is_the_crop_alone(export: Path, tmp_path: Path) ->
     with open_engine(tmp_path / "m.onnx") as engine, np.load(export / "reference.npz") as stored:
         assert not engine.spec.mirror
         np.testing.assert_allclose(engine.infer(stored["crops"]), stored["logits"], atol=1e-3)
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_the_file_says_of_streams_what_the_export_does(copy: Path, tmp_path: Path) -> None:
+    said = {"stream_window_s": 2.5, "stream_segments": 5, "stream_views": "three"}
+    spec = json.loads((copy / "spec.json").read_text())
+    (copy / "spec.json").write_text(json.dumps(spec | said))
+    convert_to_onnx(copy, tmp_path / "m.onnx")
+    found = ModelFile.open(tmp_path / "m.onnx").spec
+    assert {name: getattr(found, name) for name in said} == said
 
 
 @pytest.mark.usefixtures("converts_at_once")

@@ -26,13 +26,16 @@ def _read(**changes: object) -> ModelSpec:
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: f"{number:.0e}" if number < 1e300 else "1e400")
-@pytest.mark.parametrize("field", ["crop_size", "short_side", "num_seg", "segments", "depth", "format_version"])
+@pytest.mark.parametrize(
+    "field", ["crop_size", "short_side", "num_seg", "segments", "stream_segments", "depth", "format_version"]
+)
 def test_integers_of_a_spec_are_bounded(field: str, number: int) -> None:
     fits = {
         "crop_size": 1 <= number <= 40,
         "short_side": 32 <= number <= LARGEST_SIDE,
         "num_seg": 1 <= number <= MOST_SEGMENTS,
         "segments": 1 <= number <= MOST_SEGMENTS,
+        "stream_segments": 1 <= number <= MOST_SEGMENTS,
         "depth": False,
         "format_version": number in (1, 3),
     }[field]

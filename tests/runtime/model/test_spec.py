@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import math
 
 import pytest
 
@@ -31,6 +32,12 @@ def test_json_round_trip() -> None:
         ("mean", (0.5, 0.5)),
         ("std", (0.5, 0.0, 0.5)),
         ("num_seg", -1),
+        ("stream_window_s", 0.0),
+        ("stream_window_s", math.nan),
+        ("stream_window_s", "4"),
+        ("stream_segments", 0),
+        ("stream_segments", 8.5),
+        ("stream_views", "four"),
         ("precision", "int4"),
         ("precision", "fp32\n"),
         ("weights_digest", "abc"),
@@ -70,6 +77,33 @@ def test_a_spec_of_older_releases_looks_at_clips_as_published(version: int, miss
     for name in missing:
         del values[name]
     assert ModelSpec.from_json(json.dumps(values), source="m.onnx").protocol == PUBLISHED
+
+
+STREAMS = {"stream_window_s": 2.5, "stream_segments": 5, "stream_views": "three"}
+
+
+@pytest.mark.parametrize("names", [(), ("stream_segments",), ("stream_window_s", "stream_views"), tuple(STREAMS)])
+def test_what_is_said_of_streams_comes_back_and_the_rest_stays_open(names: tuple[str, ...]) -> None:
+    said = {name: STREAMS[name] for name in names}
+    read = ModelSpec.from_json(changed(**said), source="m.onnx")
+    assert read == tiny_spec(**said)
+    assert read.said_of_streams == {name.removeprefix("stream_"): value for name, value in said.items()}
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_spec_without_the_fields_of_streams_says_nothing_of_them(version: int) -> None:
+    values = json.loads(changed(format_version=version))
+    for name in STREAMS:
+        del values[name]
+    assert ModelSpec.from_json(json.dumps(values), source="m.onnx").said_of_streams == {}
+
+
+@pytest.mark.parametrize("said", [{"stream_window_s": 0.002}, {"stream_window_s": 0.5, "stream_segments": 1000}])
+def test_frames_of_streams_that_lie_too_near_are_refused(said: dict[str, object]) -> None:
+    with pytest.raises(
+        ModelError, match=r"^m\.onnx: .*: stream_window_s gives 0\.000\d+ s between sampled frames, "
+    ):
+        ModelSpec.from_json(changed(**said), source="m.onnx")
 
 
 def test_a_spec_of_this_version_names_its_architecture() -> None:

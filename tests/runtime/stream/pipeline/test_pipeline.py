@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import multiprocessing
 import os
 import resource
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +127,25 @@ def test_realtime_takes_the_files_own_time(model: Path, tmp_path: Path):
     assert time.monotonic() - started_s > 1.45
     first, last = run.predictions("clip.mp4")[0], run.predictions("clip.mp4")[-1]
     assert last.wall_time - first.wall_time == pytest.approx(last.time_s - first.time_s, abs=0.3)
+
+
+SAID = {"window_s": 0.6, "segments": 3, "views": "three"}
+
+
+@pytest.mark.parametrize("given", [{}, {"segments": 6}, {"window_s": 0.2, "segments": 2, "views": "center"}])
+def test_streams_by_what_the_model_says_are_those_by_the_same_options(
+    model: Path, tmp_path: Path, given: dict[str, Any]
+):
+    clip = write_clip(tmp_path / "clip.mp4", frames=30)
+    says = write_tiny_model(tmp_path / "says.onnx", **{f"stream_{name}": value for name, value in SAID.items()})
+    by_model = run_streams(says, [clip], StreamSettings(**given)).predictions("clip.mp4")
+    by_options = run_streams(model, [clip], StreamSettings(**(SAID | given))).predictions("clip.mp4")
+    assert len(by_model) == math.ceil(1.2 / StreamSettings(**(SAID | given)).step_s)
+    assert [(p.time_s, p.window_s, p.frames) for p in by_model] == [
+        (p.time_s, p.window_s, p.frames) for p in by_options
+    ]
+    for one, other in zip(by_model, by_options, strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
 
 
 def test_every_thins_the_predictions_out(model: Path):

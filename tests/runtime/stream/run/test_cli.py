@@ -91,6 +91,17 @@ def test_a_file_gives_lines_events_and_a_summary(run_fd, model: Path, tmp_path: 
     assert [line["detail"] for line in written if line.get("state") == "ended"] == [""]
 
 
+@pytest.mark.parametrize("said", [{}, {"stream_window_s": 0.8, "stream_segments": 4}])
+def test_one_line_says_how_streams_are_looked_at(run_fd, tmp_path: Path, said: dict[str, object]):  # type: ignore[no-untyped-def]
+    clip = write_clip(tmp_path / "clip.mp4", frames=50)
+    model = write_tiny_model(tmp_path / "m.onnx", **said)
+    ended = run_fd("stream", clip, "--model", model, "--views", "ten")
+    decided = "--window 0.8 --segments 4 (as the model says)" if said else "--window 4 --segments 8 (by default)"
+    lines = [line for line in ended.err.splitlines() if "looked at" in line]
+    assert lines == [f"pptsn: note: streams are looked at as by {decided}, --views ten (as given)"]
+    assert len(ended.out.splitlines()) == (10 if said else 4)
+
+
 def test_one_that_fails_makes_the_code_1_and_is_told_even_when_quiet(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
     clip = write_clip(tmp_path / "clip.mp4", frames=10)
     ended = run_fd("--quiet", "stream", clip, tmp_path / "none.mp4", "--model", model)
