@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pptsn.benchmarks.live.criteria import SHARE
@@ -71,9 +71,7 @@ def _settings(engine: Engine, model: str | Path, load: LiveLoad) -> dict[str, Se
         "model": Path(model).name,
         "precision": engine.spec.precision,
         "backend": backend_name(engine),
-        "views": load.settings.protocol.views,
-        "window_s": load.settings.protocol.window_s,
-        "segments": load.settings.protocol.segments,
+        **asdict(load.settings.protocol),
         "source": load.source.name,
         "bound_ms": load.bound_ms,
         "fps": load.source.fps,
