@@ -72,7 +72,6 @@ def _classify(run: LiveRun, reporter: Reporter, stop: threading.Event) -> int:
             record=None if outputs.recordings is None else outputs.recordings.next_file,
             report=reporter.line,
         )
-        reporter.note(f"note: {run.settings.told(engine.spec)}")
         if progress.VERBOSE:
             for detail in engine.details or (engine.description,):
                 reporter.note(detail)
@@ -83,6 +82,7 @@ def _classify(run: LiveRun, reporter: Reporter, stop: threading.Event) -> int:
         with pipeline:
             if not stop.is_set():
                 outputs.open(pipeline, reporter.note)
+                reporter.note(f"note: {run.settings.told(engine.spec)}")
                 gone = reader_watch() if outputs.need_reader else lambda: False
                 _run_streams(pipeline, uris, stop, gone, notes)
         streams, sinks = pipeline.health(whole_run=True), pipeline.sinks()

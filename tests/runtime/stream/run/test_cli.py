@@ -336,6 +336,7 @@ def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
     with Camera() as camera, started(*arguments, camera.url + "?name=door", "--model", model) as process:
         if "-" in arguments:
             threading.Thread(target=process.stdout.read, daemon=True).start()
+            assert "streams are looked at" in process.stderr.readline()
         wait_until(lambda: camera.connections)
         time.sleep(0.5)
         camera.off()
