@@ -72,7 +72,7 @@ def publish(
     command: str | None = None,
     top_line: str | Mapping[str, Any] = "",
 ) -> Report:
-    """Write `results` to `outputs`, print them as tables, and print one line of JSON as the last of the output.
+    """Write `results` to `outputs`, print them as tables, and end what is no terminal with one line of JSON.
 
     The files come first: what was measured for minutes is not lost with the reader of standard output.
     An interrupted run is published the same way, with the results that there are.
@@ -186,8 +186,9 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def print_last_line(document: dict[str, Any]) -> None:
-    """Print `document` as compact JSON in one line, whatever the encoding of standard output."""
-    print(json.dumps(plain(document), allow_nan=False, separators=(",", ":")))
+    """Print `document` as compact JSON in one line, whatever the encoding, where people do not read it."""
+    if not sys.stdout.isatty():
+        print(json.dumps(plain(document), allow_nan=False, separators=(",", ":")))
 
 
 def called() -> str:

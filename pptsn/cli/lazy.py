@@ -74,7 +74,9 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command, list[str]]:
         """Return the command to run, imported, and its arguments; raises a usage error where there is none."""
-        if args and args[0] in self.elsewhere:
+        if (
+            args and args[0] in self.elsewhere and not ctx.resilient_parsing
+        ):  # a shell that completes is told nothing
             ctx.fail(f"No such command {args[0]!r}. Here it is called {self.elsewhere[args[0]]!r}.")
         name, found, rest = super().resolve_command(ctx, args)
         return name, found if name is None else self.load(name), rest
@@ -103,13 +105,17 @@ def lazy_app(
     help: str,
     epilog: str | None = None,
     elsewhere: Mapping[str, str] | None = None,
+    completion: bool = False,
 ) -> typer.Typer:
-    """Return an app of the commands in `table`; see LazyGroup."""
+    """Return an app of the commands in `table`; see LazyGroup.
+
+    completion: with the options that tell a shell how to complete its commands, which a whole program has.
+    """
     group = type("CommandGroup", (LazyGroup,), {"table": dict(table), "elsewhere": dict(elsewhere or {})})
     return typer.Typer(
         cls=group,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completion,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings=_CONTEXT,

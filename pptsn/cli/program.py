@@ -76,6 +76,7 @@ def command_line() -> typer.Typer:
         help="PP-TSN video classification: train in Paddle, convert to ONNX, classify files and live streams.",
         epilog=exit_codes_summary(),
         elsewhere=_ELSEWHERE,
+        completion=True,
     )
 
     def show_version(wanted: bool) -> None:

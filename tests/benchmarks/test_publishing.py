@@ -68,6 +68,17 @@ def test_an_interrupted_run_publishes_what_there_is(method: Method, capsys: pyte
     assert json.loads(last)["top_line"] == {"streams": None}
 
 
+@pytest.mark.parametrize("at_terminal", [False, True])
+def test_the_line_for_programs_is_not_shown_to_people(
+    method: Method, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, at_terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: at_terminal)
+    publish(live(), outputs=None, method=method)
+    shown = capsys.readouterr().out
+    assert live()[0].sentence.split()[0] in shown
+    assert ('"schema":' in shown) is not at_terminal
+
+
 def test_a_sentence_that_was_told_is_not_told_again(method: Method, capsys: pytest.CaptureFixture[str]) -> None:
     found = [result for result in results() if result.section == "live"]
     publish(found, outputs=None, method=method, top_line=found[0].sentence)
