@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.container import OpenVideo
 from pptsn.runtime.video.names import number_of
-from pptsn.runtime.video.wholeness.look import MP4, is_cut_off
+from pptsn.runtime.video.wholeness.look import MP4, is_cut_off, is_joined
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -120,6 +120,11 @@ class Extent:
         if hidden <= 0 or hidden < _HIDES_NEARLY_ALL * listed:
             return ""
         return f"its edit list hides {hidden} of {number_of(listed, 'frame')}"
+
+    def joined(self) -> str:
+        """Return that there is another file behind this one, in words; "" where there is none."""
+        is_joined_to = is_joined(self._video.content, self._video.container.format.name)
+        return "another file is joined to it, which is not read" if is_joined_to else ""
 
     def shortfall(self) -> str:
         """Return how much shorter the file is than it says, in words; "" where it is all there."""

@@ -57,6 +57,7 @@ class FrameIndex:
     cut_short: what ended the file early; empty where nothing did.
     shortfall: how much shorter it is than it says, in words; empty where it is all there.
     hidden: how many frames an edit list hides, in words; empty where it leaves more than a few.
+    joined: that another file is joined to it, in words; empty where none is.
     promised: how many frames its packets promise, or None where they do not say.
     encrypted: how many of its packets are.
     duration_s: from the beginning of the first frame to the end of the last; None where there are no timestamps.
@@ -73,6 +74,7 @@ class FrameIndex:
     cut_short: str
     shortfall: str = ""
     hidden: str = ""
+    joined: str = ""
     promised: int | None = None
     encrypted: int = 0
     duration_s: float | None = None
@@ -260,6 +262,7 @@ def _index_of(
         cut_short=cut_short,
         shortfall=extent.shortfall(),
         hidden=extent.hidden(),
+        joined=extent.joined(),
         promised=None if distrust in _NO_PROMISE or container.flags & _NO_TIMESTAMPS else survey.pictures,
         encrypted=survey.encrypted,
         duration_s=clock.duration_s or extent.duration_s if has_times else None,

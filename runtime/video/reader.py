@@ -103,6 +103,7 @@ class VideoReader(Closing):
             f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
             SIZE_CHANGES: len(found.sizes) > 1,
             self._index.hidden: self._index.hidden,
+            self._index.joined: self._index.joined,
             self._index.clock: self._index.clock,
             self._choice: self._choice,
         }

@@ -71,6 +71,11 @@ def lacks_its_index(content: Content) -> bool:
     return bool(_says(mp4.lacks_its_index, content))
 
 
+def is_joined(content: Content | None, container: str) -> bool:
+    """Return whether behind the file another begins of which nothing is read; arguments as for `is_cut_off`."""
+    return container == MP4 and content is not None and bool(_says(mp4.is_joined, content))
+
+
 def _says(look: _Look, content: Content) -> bool | None:
     try:
         with open(content, "rb") if isinstance(content, Path) else content() as file:

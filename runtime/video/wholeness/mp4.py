@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_HEADER, _LARGE_HEADER = 8, 16
+_LENGTH, _HEADER, _LARGE_HEADER = 4, 8, 16
 _LARGE, _TO_THE_END = 1, 0
 _INDEX, _FRAGMENT, _DATA, _SEGMENTS = b"moov", b"moof", b"mdat", b"sidx"
 _FIRST = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
@@ -36,8 +37,7 @@ def fragments(file: BinaryIO, size: int) -> bool:
         is_cut |= box.end > size and box.kind in _NEEDED
         if box.kind == _SEGMENTS and box.end <= size:
             is_cut |= _segments_end(file, box) > size
-    # Fewer bytes than any box has are the beginning of another.
-    return _FRAGMENT in found and (is_cut or 0 < size - end < _HEADER)
+    return _FRAGMENT in found and (is_cut or _begins_a_box(file, size - end))
 
 
 def lacks_its_index(file: BinaryIO, size: int) -> bool:
@@ -53,6 +53,20 @@ def lacks_its_index(file: BinaryIO, size: int) -> bool:
     return begun and not has_index
 
 
+def is_joined(file: BinaryIO, size: int) -> bool:
+    """Return whether another file stands behind the first one, whose index alone is read."""
+    kinds = [box.kind for box in _boxes(file, size) if box.end <= size]
+    return kinds.count(_INDEX) > 1 and _FRAGMENT not in kinds
+
+
+def _begins_a_box(file: BinaryIO, rest: int) -> bool:
+    """Return whether the last `rest` bytes begin a box: they are fewer than any has, and state no length of 0."""
+    if not 0 < rest < _HEADER:
+        return False
+    file.seek(-rest, os.SEEK_END)
+    return any(file.read(_LENGTH)) or rest < _LENGTH
+
+
 def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:
     """Yield the outermost boxes, the last of which may reach beyond the end of the file."""
     at = 0
@@ -61,7 +75,7 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:
             return
         file.seek(at)
         header = file.read(_LARGE_HEADER)
-        length, content = int.from_bytes(header[:4], "big"), at + _HEADER
+        length, content = int.from_bytes(header[:_LENGTH], "big"), at + _HEADER
         if length == _LARGE:
             length, content = int.from_bytes(header[8:], "big"), at + _LARGE_HEADER
         elif length == _TO_THE_END:

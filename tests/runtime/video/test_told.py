@@ -317,6 +317,26 @@ def test_fragments_before_one_that_is_cut_off_are_read(tmp_path: Path) -> None:
             assert [frame.index for frame in video.read([0, 20, 35])] == [0, 20, 35]
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_files_joined_to_another_are_told_as_they_are_not_read(name: str, tmp_path: Path) -> None:
+    path = _silent(tmp_path / name)
+    data = path.read_bytes()
+    for files in range(1, 4):
+        path.write_bytes(data * files)
+        assert _told(path) == ("another file is joined to it, which is not read" if files > 1 else ""), files
+    path.write_bytes(data + data[: len(data) // 2])  # whose index, at its end, is missing
+    assert _told(path) == ""
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0" * 4, b"\0" * 7, b"\0" * 100])
+def test_zeros_behind_the_last_fragment_are_no_part_of_another(behind: bytes, tmp_path: Path) -> None:
+    path = _in_fragments(tmp_path / "a.mp4", "frag_keyframe+empty_moov")
+    path.write_bytes(path.read_bytes() + behind)
+    assert _told(path) == ""
+    path.write_bytes(path.read_bytes()[: -len(behind) or None] + b"\0\0\1")
+    assert "ends early" in _told(path)
+
+
 def _write_apng(path: Path) -> Path:
     return write_clip(path, frames=_FRAMES, codec="apng", options={}, pix_fmt="rgb24")
 
