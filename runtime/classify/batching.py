@@ -33,12 +33,14 @@ class LogitSum:
 
     Sums are kept in float64: 250 float32 logits add up without loss, in whatever batches they come.
     inference_ms: the owner's share of the time that this thread waited for the engine.
+    rows: the logits of each crop, (C,) float32, in the order in which they came; None where they are not kept.
     """
 
     total: npt.NDArray[np.float64]
     weight: float = 0.0
     pending_crops: int = 0
     inference_ms: float = 0.0
+    rows: list[Logits] | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -75,11 +77,14 @@ class CropBatcher(Closing):
     is collected as soon as the one after it was submitted, so that the engine always has work.
 
     Not thread-safe.  Memory: the engine's batches, and one logit vector an owner until it is taken.
+    keep_rows: keep the logits of each crop, too, which is one vector for each.
     """
 
-    def __init__(self, engine: Engine, *, views: str, batch_size: int | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, views: str, batch_size: int | None = None, keep_rows: bool = False
+    ) -> None:
         self._spec, self._name = engine.spec, engine.description
-        self._views = views
+        self._views, self._keep_rows = views, keep_rows
         engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror), batch_size)
         self._batches = engine.new_batches(batch_size)
         self._current = 0
@@ -98,7 +103,10 @@ class CropBatcher(Closing):
         spec = self._spec
         height, width = pixels.shape[:2]
         views = crop_views(self._views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
-        logit_sum = self._sums.setdefault(owner, LogitSum(np.zeros(spec.classes)))
+        logit_sum = self._sums.get(owner)
+        if logit_sum is None:
+            rows: list[Logits] | None = [] if self._keep_rows else None
+            logit_sum = self._sums[owner] = LogitSum(np.zeros(spec.classes), rows=rows)
         if ready_s is not None:
             self._ready_s.append(ready_s)
         for view in views:
@@ -179,3 +187,5 @@ class CropBatcher(Closing):
                 logit_sum.weight += weight
                 logit_sum.pending_crops -= 1
                 logit_sum.inference_ms += share_ms
+                if logit_sum.rows is not None:
+                    logit_sum.rows.append(row.astype(np.float32))  # of a batch that is filled again

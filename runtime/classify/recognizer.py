@@ -13,7 +13,8 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
-from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE, CropBatcher
+from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE
+from pptsn.runtime.classify.gathering import ClipGatherer
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
@@ -90,13 +91,14 @@ class Recognizer(Closing):
         views: str | None = None,
         sampling: str | None = None,
         accept_damaged: bool = ClassifySettings.accept_damaged,
+        evidence: bool = ClassifySettings.evidence,
     ) -> Classification:
         """Return the answer for one clip: a video file, a folder of extracted frames, or frames of the program.
 
         source: a path, an array (T, H, W, 3) uint8 RGB, or an iterable of arrays (H, W, 3); see Frames.  They
             give the same logits, to the bit, as a file that decodes to the same frames.
         times_s, bgr: of frames, see Frames.
-        segments, views, sampling, accept_damaged: see ClassifySettings.
+        segments, views, sampling, accept_damaged, evidence: see ClassifySettings.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
         (result,) = self.classify_many(
@@ -105,6 +107,7 @@ class Recognizer(Closing):
             views=views,
             sampling=sampling,
             accept_damaged=accept_damaged,
+            evidence=evidence,
             decoders=0,
         )
         if isinstance(result, Failure):
@@ -120,6 +123,7 @@ class Recognizer(Closing):
         sampling: str | None = None,
         decoders: Decoders = ClassifySettings.decoders,
         accept_damaged: bool = ClassifySettings.accept_damaged,
+        evidence: bool = ClassifySettings.evidence,
         note: Callable[[str], None] | None = None,
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
@@ -130,13 +134,18 @@ class Recognizer(Closing):
         crops of several share a batch.  Arguments are checked before the first source is opened.
         Frames are taken by a thread of this process, and so are the files in a list with any, and after a first
         source that is frames.  Where an iterable begins with files, frames after them need `decoders=0`.
-        segments, views, sampling, decoders, accept_damaged: see ClassifySettings.
+        segments, views, sampling, decoders, accept_damaged, evidence: see ClassifySettings.
         note: told, by whatever thread, what `auto` takes of what `pptsn tune` found, and where fewer processes
             decode than should.
         """
         _require_several(sources)
         settings = ClassifySettings(
-            segments=segments, views=views, sampling=sampling, decoders=decoders, accept_damaged=accept_damaged
+            segments=segments,
+            views=views,
+            sampling=sampling,
+            decoders=decoders,
+            accept_damaged=accept_damaged,
+            evidence=evidence,
         )
         return self.classify_by(settings, sources, note=note)
 
@@ -155,7 +164,9 @@ class Recognizer(Closing):
             note=note,
         )
         with (
-            CropBatcher(self._engine, views=protocol.views, batch_size=self._batch_size) as batcher,
+            ClipGatherer(
+                self._engine, views=protocol.views, batch_size=self._batch_size, evidence=settings.evidence
+            ) as gatherer,
             decoded_ahead(
                 sources,
                 self.spec,
@@ -168,9 +179,9 @@ class Recognizer(Closing):
         ):
             exhausted = False
             while not exhausted:
-                exhausted = self._take_next(frames, batcher, ended)
-                while ended and batcher.is_complete(ended[0].clip):
-                    yield self._result(ended.popleft(), batcher, protocol)
+                exhausted = self._take_next(frames, gatherer, ended)
+                while ended and gatherer.is_complete(ended[0].clip):
+                    yield self._result(ended.popleft(), gatherer, protocol)
 
     def _busy_cores(self) -> int:
         """Return the cores that inference keeps busy: on a GPU, the one of the thread that feeds it."""
@@ -178,32 +189,33 @@ class Recognizer(Closing):
         return 1 if engine.identity.on_gpu else engine.threads or available_cores()
 
     @staticmethod
-    def _take_next(frames: Feed[ClipItem], batcher: CropBatcher, ended: deque[ClipEnd]) -> bool:
+    def _take_next(frames: Feed[ClipItem], gatherer: ClipGatherer, ended: deque[ClipEnd]) -> bool:
         """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
         try:
             with stage(FOR_FRAMES):
                 item = frames.get(_IDLE_S if ended else None)
         except TimeoutError:
-            batcher.flush()
+            gatherer.flush()
         except Exhausted:
-            batcher.flush()
+            gatherer.flush()
             return True
         else:
             if isinstance(item, ClipFrame):
-                batcher.add(item.clip, item.pixels, item.weight, ready_s=item.ready_s)
+                gatherer.add(item)
             elif isinstance(item, ClipEnd):
                 ended.append(item)
             else:
-                batcher.take(item.clip)  # what was gathered of its first frames, and is not wanted
+                gatherer.forget(item.clip)
         return False
 
-    def _result(self, end: ClipEnd, batcher: CropBatcher, protocol: Protocol) -> Classification | Failure:
-        gathered = batcher.take(end.clip)
+    def _result(self, end: ClipEnd, gatherer: ClipGatherer, protocol: Protocol) -> Classification | Failure:
         if end.error is not None:
+            gatherer.forget(end.clip)
             return Failure(end.source, end.error)
+        gathered = gatherer.take(end.clip)
         if gathered is None:
             return Failure(end.source, InputError(end.source, "gave no frame"))
-        if not gathered.is_finite:
+        if not gathered.logits.is_finite:
             return Failure(end.source, ModelError(end.source, NOT_FINITE, CHECK_MODEL))
         total_ms = 1000 * (time.perf_counter() - end.started_s)
         return Classification(
@@ -211,12 +223,13 @@ class Recognizer(Closing):
             frames=end.frames,
             duration_s=end.duration_s,
             protocol=protocol,
-            logits=gathered.mean(),
+            logits=gathered.logits.mean(),
             labels=self.spec.labels,
             temperature=self.spec.temperature,
-            timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),
+            timing=Timing(end.decode_ms, gathered.logits.inference_ms, total_ms),
             lost_frames=end.lost_frames,
             warnings=end.warnings,
+            crop_logits=gathered.crop_logits,
         )
 
     def close(self) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import printable
+from pptsn.runtime.classify.evidence import CropLogits, Evidence, evidence_of
 from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.protocols import Protocol
@@ -57,6 +58,7 @@ class Classification:
     logits: (C,) float32, the mean over frames and views; scores: the softmax of them / temperature, (C,) float32.
     duration_s: None where the source does not tell.
     lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
+    crop_logits: those of each crop of each frame, where they were asked for by `evidence=True`; else None.
     """
 
     source: str
@@ -69,6 +71,7 @@ class Classification:
     temperature: float = 1.0
     lost_frames: int = 0
     warnings: tuple[str, ...] = ()
+    crop_logits: CropLogits | None = None
 
     @property
     def segments(self) -> int:
@@ -86,6 +89,22 @@ class Classification:
         return softmax(self.logits, temperature=self.temperature)
 
     @property
+    def scores_by_frame(self) -> Logits:
+        """The probability of each class by each segment's frame alone, (S, C) float32.
+
+        Raises UsageError where it was not classified with `evidence=True`.
+        """
+        return softmax(self._kept().by_frame, temperature=self.temperature)
+
+    @property
+    def scores_by_view(self) -> Logits:
+        """The probability of each class by each crop alone, of each segment's frame, (S, V, C) float32.
+
+        Raises UsageError where it was not classified with `evidence=True`.
+        """
+        return softmax(self._kept().logits, temperature=self.temperature)
+
+    @property
     def margin(self) -> float:
         """The score of the leading class less that of the second, in 0..1; how far apart they are."""
         first, *others = self.top(2)
@@ -100,6 +119,24 @@ class Classification:
         """Return the `count` leading classes (or all, if there are fewer), best first; ties by class number."""
         return top_predictions(self.scores, self.labels, count)
 
+    def evidence(self, class_id: int | None = None) -> Evidence:
+        """Return what each frame and each crop has added to the logit of a class; None: of the leading one.
+
+        Raises UsageError where it was not classified with `evidence=True`, and for a class that there is not.
+        """
+        kept = self._kept()
+        if class_id is None:
+            class_id = self.top(1)[0].class_id
+        if not 0 <= class_id < len(self.labels):
+            raise UsageError("class_id", f"expected 0 to {len(self.labels) - 1}, got {class_id}")
+        return evidence_of(kept, class_id, self.labels[class_id])
+
+    def _kept(self) -> CropLogits:
+        if self.crop_logits is None:
+            cause = "the logits of its frames and crops were not kept"
+            raise UsageError(printable(self.source), cause, "classify it with evidence=True")
+        return self.crop_logits
+
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the fields of one line of `classify --output`."""
         fields: dict[str, Any] = {
@@ -113,6 +150,8 @@ class Classification:
             "top": [p.to_dict() for p in self.top(top)],
             "timing_ms": self.timing.to_dict(),
         }
+        if self.crop_logits is not None:
+            fields["evidence"] = self.evidence().to_dict()
         if self.warnings:
             fields["lost_frames"] = self.lost_frames
             fields["warnings"] = list(self.warnings)

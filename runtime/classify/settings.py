@@ -21,6 +21,7 @@ class ClassifySettings:
     SAMPLING_RULES.  None leaves each to the model, see `ModelSpec.protocol`.
     decoders: processes that decode, 0 for none but this one, or "auto", see `decoder_count`.
     accept_damaged: whether a source of which nearly all pictures are damaged gets an answer, with a warning.
+    evidence: whether results keep the logits of each crop of each frame, and say what each has added to theirs.
     """
 
     segments: int | None = option("Frames to look at; if not given, as many as the model says.", default=None)
@@ -28,6 +29,7 @@ class ClassifySettings:
     sampling: str | None = option("Which frames: centre or linspace; else the model's.", default=None)
     decoders: Decoders = decoders_option()
     accept_damaged: bool = option("Answer for videos of which nearly all pictures are damaged.", default=False)
+    evidence: bool = option("Say how much each moment and each crop speaks for the leading class.", default=False)
 
     def __post_init__(self) -> None:
         if self.views is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from pptsn.runtime.decoding.given_reader import FramesReader
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.model.spec import ModelSpec
-from pptsn.runtime.video import Restart, open_video
+from pptsn.runtime.video import Restart, VideoFrame, open_video
 from pptsn.runtime.video.damage import require_sound
 
 if TYPE_CHECKING:
@@ -30,12 +30,17 @@ class ClipFrame:
     """A frame to classify: pixels (H, W, 3) uint8 RGB, resized; weight: how often the sampling rule chose it.
 
     ready_s: when the pixels were ready, by `time.perf_counter`.
+    index: its number in the source.  time_s: when it is shown, on the source's own clock; None where it has none.
+    segment: the first of the clip's segments that it stands for, from 0; the next `weight` - 1 are its own, too.
     """
 
     clip: int
     pixels: Frame
     weight: int
     ready_s: float
+    index: int = 0
+    time_s: float | None = None
+    segment: int = 0
 
 
 @dataclass(frozen=True)
@@ -183,19 +188,18 @@ def _read(
 
     try:
         with _opened(source, stop) as video:
-            weights: Counter[int] = Counter()
+            chosen: list[int] = []
 
             def distinct(frames: int) -> list[int]:
-                weights.clear()
-                weights.update(choose(usable_frames(str(source), frames, stated), segments))
-                return sorted(weights)
+                chosen[:] = sorted(choose(usable_frames(str(source), frames, stated), segments))
+                return sorted(set(chosen))
 
             for frame in video.sampled(distinct, transform=resize, stop=stop):
                 clock.pause()
                 if isinstance(frame, Restart):
                     yield from _hand_over(ClipRestart(clip))
                 else:
-                    yield from _hand_over(ClipFrame(clip, frame.pixels, weights[frame.index], frame.ready_s))
+                    yield from _hand_over(_clip_frame(clip, frame, chosen))
                 clock.resume()
             if not accept_damaged:
                 require_sound(str(source), video.damage)
@@ -221,6 +225,13 @@ def _opened(
     source: str | Path | Frames, stop: threading.Event | None
 ) -> VideoReader | ImageFolderReader | FramesReader:
     return FramesReader(source) if isinstance(source, Frames) else open_video(source, stop=stop)
+
+
+def _clip_frame(clip: int, frame: VideoFrame, chosen: list[int]) -> ClipFrame:
+    """Return `frame` as one of `clip`.  chosen: the frames of the clip's segments, in their order."""
+    first = bisect_left(chosen, frame.index)
+    weight = bisect_right(chosen, frame.index) - first
+    return ClipFrame(clip, frame.pixels, weight, frame.ready_s, frame.index, frame.pts_s, first)
 
 
 def _hand_over(item: ClipItem) -> Iterator[ClipItem]:

@@ -50,6 +50,22 @@ def center_crop_positions(width: int, height: int, size: int) -> tuple[tuple[int
 _POSITIONS = {"ten": ten_crop_positions, "three": three_crop_positions, "center": center_crop_positions}
 
 
+# What people call them, in the same order; `three` by its longer side.
+_TEN_NAMES = ("top left", "top right", "bottom left", "bottom right", "centre")
+_WIDE_NAMES, _HIGH_NAMES = ("left", "centre", "right"), ("top", "centre", "bottom")
+
+
+def crop_names(plan: str, width: int, height: int) -> tuple[str, ...]:
+    """Return what the positions of the view plan `plan` are called in a frame of `width` x `height`, in order.
+
+    A crop and its mirror image have one position.
+    """
+    check_views(plan)
+    if plan == "three":
+        return _WIDE_NAMES if width >= height else _HIGH_NAMES
+    return _TEN_NAMES if plan == "ten" else ("centre",)
+
+
 def crop_views(plan: str, width: int, height: int, *, size: int, mirror_in_graph: bool) -> tuple[View, ...]:
     """Return the crops to cut from a frame of `width` x `height` for the view plan `plan`.
 
