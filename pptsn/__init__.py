@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.base.errors import PptsnError as PptsnError
     from pptsn.runtime.base.errors import UsageError as UsageError
     from pptsn.runtime.base.errors import VerificationError as VerificationError
+    from pptsn.runtime.classify.evidence import CropLogits as CropLogits
+    from pptsn.runtime.classify.evidence import Evidence as Evidence
     from pptsn.runtime.classify.recognizer import Recognizer as Recognizer
     from pptsn.runtime.classify.results import Classification as Classification
     from pptsn.runtime.classify.results import Failure as Failure
@@ -41,7 +43,9 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
 _HOMES = {
     "ActionEvent": "pptsn.runtime.stream.actions.messages",
     "Classification": "pptsn.runtime.classify.results",
+    "CropLogits": "pptsn.runtime.classify.evidence",
     "Engine": "pptsn.runtime.engines",
+    "Evidence": "pptsn.runtime.classify.evidence",
     "Failure": "pptsn.runtime.classify.results",
     "Frames": "pptsn.runtime.decoding.given",
     "InputError": "pptsn.runtime.base.errors",

@@ -11,7 +11,12 @@ import typer
 from pptsn.cli.device_options import ModelOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.runtime.classify.settings import ClassifySettings
-from pptsn.runtime.classify.sinks.names import OUTPUT_HELP, STANDARD_OUTPUT, output_names
+from pptsn.runtime.classify.sinks.names import (
+    OUTPUT_HELP,
+    STANDARD_OUTPUT,
+    check_evidence_goes,
+    output_names,
+)
 from pptsn.runtime.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
@@ -59,6 +64,8 @@ def classify(
     for path in output or ():
         refuse_overwriting(path, [model, *sources, *names])
     outputs = output_names(output or ())
+    if settings.evidence:
+        check_evidence_goes(outputs)
     protocol = settings.changing(protocol_of(model))
     with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
         results = recognizer.classify_by(settings, names, note=print_note)

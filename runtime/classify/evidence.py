@@ -36,12 +36,14 @@ class CropLogits:
     @property
     def by_frame(self) -> Logits:
         """The mean logits of each segment's frame, (S, C) float32."""
-        return self.logits.mean(axis=1, dtype=np.float64).astype(np.float32)
+        mean: Logits = self.logits.mean(axis=1, dtype=np.float64).astype(np.float32)
+        return mean
 
     @property
     def by_crop(self) -> Logits:
         """The mean logits of each crop over all frames, (V, C) float32."""
-        return self.logits.mean(axis=0, dtype=np.float64).astype(np.float32)
+        mean: Logits = self.logits.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
 
     def parts(self, class_id: int) -> npt.NDArray[np.float64]:
         """Return what each crop of each segment adds to the clip's centred logit of a class, (S, V) float64.
@@ -82,12 +84,14 @@ class Evidence:
     @property
     def by_frame(self) -> npt.NDArray[np.float64]:
         """What each frame adds, (F,) float64: the sum of its crops' parts."""
-        return self.parts.sum(axis=1)
+        added: npt.NDArray[np.float64] = self.parts.sum(axis=1)
+        return added
 
     @property
     def by_crop(self) -> npt.NDArray[np.float64]:
         """What each crop adds, (V,) float64: the sum of its parts over all frames."""
-        return self.parts.sum(axis=0)
+        added: npt.NDArray[np.float64] = self.parts.sum(axis=0)
+        return added
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of `evidence` in a line of `classify --evidence --output`."""

@@ -11,6 +11,7 @@ STANDARD_OUTPUT = "-"
 # Other names of it; opened anew, a file behind it would lose what it holds.
 _ITS_NAMES = (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 JSON_LINES, CSV, JSON = ENDINGS = (".jsonl", ".csv", ".json")
+_WITH_EVIDENCE = (JSON_LINES, JSON)
 OUTPUT_HELP = (
     "Write to a file: .jsonl has a JSON object a source, .csv a row, .json an array of them, made at the end; - "
     "prints lines of JSON. It can be given several times."
@@ -36,6 +37,13 @@ def output_names(given: Iterable[str]) -> list[str]:
         if name not in names:
             names.append(name)
     return names
+
+
+def check_evidence_goes(outputs: Iterable[str]) -> None:
+    """Raise UsageError where none of `outputs`, which `output_names` gave, has a place for evidence."""
+    if not any(name == STANDARD_OUTPUT or ending_of(name) in _WITH_EVIDENCE for name in outputs):
+        places = ", ".join(_WITH_EVIDENCE)
+        raise UsageError("--evidence", f"goes to {places} and - alone", "add one, as --output answers.jsonl")
 
 
 def ending_of(name: str) -> str:

@@ -158,7 +158,8 @@ def test_the_largest_part_is_where_the_colour_is(model: Path, tmp_path: Path) ->
             pixels[50:, 50:] = (255, 0, 0)
         Image.fromarray(pixels).save(tmp_path / f"img_{number:05d}.png")
     with Recognizer.open(model) as recognizer:
-        found = recognizer.classify(tmp_path, segments=5, evidence=True).evidence(0)
+        answer = recognizer.classify(tmp_path, segments=5, sampling="linspace", evidence=True)
+    found = answer.evidence(0)
     assert found.frames[found.by_frame.argmax()] == 3
     assert found.crops[found.by_crop.argmax()] == "bottom right"
     assert found.times_s == (None,) * 5

@@ -14,7 +14,7 @@ from pptsn.runtime.base.lines import LineFile
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.classify.sinks.document import JsonDocument
 from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, TabbedLines
-from pptsn.runtime.classify.sinks.names import output_names
+from pptsn.runtime.classify.sinks.names import check_evidence_goes, output_names
 from pptsn.runtime.classify.sinks.opening import open_output
 from pptsn.runtime.classify.sinks.terminal import Table, shorten_middle, shown_results
 from tests.runtime.classify.test_results import classification
@@ -210,6 +210,14 @@ def printed(width: int, *, source: str = "a.mp4") -> list[str]:
     table.write(Failure("b.mp4", InputError("b.mp4", "is empty")))
     table.write(classification(source=source))
     return stream.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("outputs", [[], ["a.csv"]])
+def test_evidence_that_has_no_place_to_go_is_refused(outputs: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"--evidence: goes to \.jsonl, \.json and - alone; add one"):
+        check_evidence_goes(outputs)
+    for place in ("a.jsonl", "a.JSON", "-"):
+        check_evidence_goes([*outputs, place])
 
 
 def test_a_pipe_gets_tab_separated_fields_at_once(capfd: pytest.CaptureFixture[str]) -> None:

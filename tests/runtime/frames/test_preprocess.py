@@ -3,7 +3,7 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.frames.preprocess import RESIZE_RULES, cut_crop, normalise, resize_frame, scaled_size, ten_crop
-from pptsn.runtime.frames.views import View, crop_views, view_count
+from pptsn.runtime.frames.views import View, crop_names, crop_views, view_count
 
 
 def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -49,6 +49,19 @@ def test_resizing_interpolates_without_antialiasing() -> None:
 def test_ten_crop_offsets_are_multiples_of_a_quarter_of_the_margin() -> None:
     views = crop_views("ten", 341, 256, size=224, mirror_in_graph=True)
     assert [(v.x, v.y) for v in views] == [(0, 0), (116, 0), (0, 32), (116, 32), (58, 16)]
+
+
+@pytest.mark.parametrize(("width", "height"), [(300, 256), (256, 300)])
+@pytest.mark.parametrize("plan", ["ten", "three", "center"])
+def test_each_position_has_the_name_of_where_it_is(plan: str, width: int, height: int) -> None:
+    names = crop_names(plan, width, height)
+    views = crop_views(plan, width, height, size=224, mirror_in_graph=True)
+    assert len(names) == len(views)
+    for name, view in zip(names, views, strict=True):
+        across, down = view.x - (width - 224) / 2, view.y - (height - 224) / 2
+        assert ("left" in name, "right" in name) == (across < -1, across > 1)
+        assert ("top" in name, "bottom" in name) == (down < -1, down > 1)
+        assert (name == "centre") == (abs(across) <= 1 and abs(down) <= 1)
 
 
 def test_views_that_the_graph_does_not_mirror_are_cut_mirrored() -> None:
