@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.stream.actions.messages import ActionEvent as ActionEvent
     from pptsn.runtime.stream.actions.messages import StreamNotice as StreamNotice
     from pptsn.runtime.stream.actions.messages import StreamPrediction as StreamPrediction
+    from pptsn.runtime.stream.pipeline.frame_stream import FrameStream as FrameStream
     from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline as StreamPipeline
     from pptsn.runtime.stream.pipeline.settings import StreamSettings as StreamSettings
     from pptsn.runtime.stream.sinks.base import Sink as Sink
@@ -47,6 +48,7 @@ _HOMES = {
     "Engine": "pptsn.runtime.engines",
     "Evidence": "pptsn.runtime.classify.evidence",
     "Failure": "pptsn.runtime.classify.results",
+    "FrameStream": "pptsn.runtime.stream.pipeline.frame_stream",
     "Frames": "pptsn.runtime.decoding.given",
     "InputError": "pptsn.runtime.base.errors",
     "MissingDependencyError": "pptsn.runtime.base.errors",

@@ -1,4 +1,4 @@
-"""Classifying videos, as files or as frames: the runtime's front door."""
+"""Classifying videos, as files, as frames, or as they come: the runtime's front door."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
@@ -26,7 +27,12 @@ from pptsn.runtime.engines.base import require_engine
 from pptsn.runtime.engines.tuning import FAST
 from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.stream.actions.thresholds import EventSettings
+from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.workers.feed import Exhausted, Feed
+
+if TYPE_CHECKING:
+    from pptsn.runtime.stream.pipeline.frame_stream import FrameStream
 
 # Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
 _IDLE_S = 0.05
@@ -182,6 +188,34 @@ class Recognizer(Closing):
                 exhausted = self._take_next(frames, gatherer, ended)
                 while ended and gatherer.is_complete(ended[0].clip):
                     yield self._result(ended.popleft(), gatherer, protocol)
+
+    def stream(
+        self,
+        *,
+        window_s: float | None = None,
+        segments: int | None = None,
+        every_s: float | None = None,
+        views: str | None = None,
+        smoothing_s: float = EventSettings.smoothing_s,
+        max_gap_s: float = StreamSettings.max_gap_s,
+        fps: float | None = None,
+        bgr: bool = False,
+        name: str = "stream",
+    ) -> FrameStream:
+        """Return what takes frames one by one, and gives the predictions of `pptsn stream` for such a video.
+
+        window_s, segments, every_s, views, max_gap_s: see StreamSettings.  smoothing_s: the time constant of an
+            exponential mean over scores, in seconds; 0: none.
+        fps, bgr, name: see FrameStream.
+        Several streams may be open at a time, and `classify` may be called meanwhile.
+        Raises UsageError for what makes no sense.
+        """
+        from pptsn.runtime.stream.pipeline.frame_stream import FrameStream  # not where files are classified
+
+        settings = StreamSettings(
+            window_s=window_s, segments=segments, every_s=every_s, views=views, max_gap_s=max_gap_s
+        )
+        return FrameStream(self._engine, settings, smoothing_s=smoothing_s, fps=fps, bgr=bgr, name=name)
 
     def _busy_cores(self) -> int:
         """Return the cores that inference keeps busy: on a GPU, the one of the thread that feeds it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ _EXPECTED = "frames as an array (T, H, W, 3) of uint8, or an iterable of arrays 
 _GIVE = "give a path itself, as a str or Path, or such frames"
 _SEE_FRAMES = "see pptsn.Frames for what may be given"
 _CLIP, _PICTURE = ("T", "H", "W", "3"), ("H", "W", "3")
+_END = object()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,24 +57,53 @@ class Frames:
         return f"Frames(name={self.name!r})"
 
 
-def pictures_of(given: Frames) -> Pictures:
-    """Return the frames of `given`, of an array those that it holds; raises InputError for what can hold none."""
+def pictures_of(given: Frames, *, remedy: str = _GIVE) -> Pictures:
+    """Return the frames of `given`, of an array those that it holds; raises InputError for what can hold none.
+
+    remedy: of the error for what is neither an array nor an iterable.
+    """
     if not hasattr(given.frames, "__array__"):
         if isinstance(given.frames, (str, bytes, bytearray, Mapping)) or not isinstance(given.frames, Iterable):
-            raise InputError(given.name, f"is {type(given.frames).__name__}, expected {_EXPECTED}", _GIVE)
+            raise InputError(given.name, f"is {type(given.frames).__name__}, expected {_EXPECTED}", remedy)
         return given.frames
     frames = _as_array(given.frames)
     _require(given.name, frames, _CLIP)
     return frames
 
 
-def checked_picture(given: Frames, index: int, picture: object) -> npt.NDArray[np.uint8]:
-    """Return frame `index` of `given` as an array (H, W, 3) uint8; raises InputError where it is none."""
+def each_picture(name: str, pictures: Iterable[object], *, first: int = 0) -> Iterator[object]:
+    """Yield the frames of an iterable; what the program's own code raises for one becomes an InputError.
+
+    name: of the clip.  first: the number of the first frame.
+    """
+    with failing_at(name, first):
+        iterator = iter(pictures)
+    while True:
+        with failing_at(name, first):
+            picture = next(iterator, _END)
+        if picture is _END:
+            return
+        yield picture
+        first += 1
+
+
+@contextmanager
+def failing_at(name: str, index: int) -> Iterator[None]:
+    """Make an InputError of what the program's own code raises for frame `index` of the clip `name`."""
+    try:
+        yield
+    except Exception as error:
+        cause = f"gave no frame {index} ({type(error).__name__}: {error})"
+        raise InputError(name, cause, "mend what gives its frames") from error
+
+
+def checked_picture(name: str, index: int, picture: object) -> npt.NDArray[np.uint8]:
+    """Return frame `index` of the clip `name` as an array (H, W, 3) uint8; raises InputError where it is none."""
     if isinstance(picture, str):
         cause = f"frame {index} is a text, expected an array (H, W, 3) of uint8"
-        raise InputError(given.name, cause, "several paths are for classify_many")
+        raise InputError(name, cause, "paths are for classify and classify_many")
     frame = _as_array(picture)
-    _require(given.name, frame, _PICTURE, f"frame {index} ")
+    _require(name, frame, _PICTURE, f"frame {index} ")
     return frame
 
 
@@ -89,14 +120,25 @@ def checked_times(given: Frames) -> Seconds | None:
     seconds = times.astype(np.float64)
     wrong = np.flatnonzero(~np.isfinite(seconds))
     if len(wrong):
-        cause = f"the time of frame {wrong[0]} is {seconds[wrong[0]]}, no finite number"
-        raise InputError(given.name, cause, "give the seconds of each frame, or no times")
+        raise no_time(given.name, int(wrong[0]), seconds[wrong[0]])
     back = np.flatnonzero(np.diff(seconds) < 0)
     if len(back):
-        before, after = seconds[back[0]], seconds[back[0] + 1]
-        cause = f"its times go backwards, from {before:g} s to {after:g} s at frame {back[0] + 1}"
-        raise InputError(given.name, cause, "give frames in the order of their times, or no times")
+        at = int(back[0]) + 1
+        remedy = "give frames in the order of their times, or no times"
+        raise backwards(given.name, at, seconds[at - 1], seconds[at], remedy)
     return seconds
+
+
+def no_time(name: str, index: int, time_s: object) -> InputError:
+    """Return the error for a time of frame `index` that is none."""
+    cause = f"the time of frame {index} is {time_s}, no finite number"
+    return InputError(name, cause, "give the seconds of each frame, or no times")
+
+
+def backwards(name: str, index: int, before_s: float, time_s: float, remedy: str) -> InputError:
+    """Return the error for frame `index`, whose time is before that of the frame before it."""
+    cause = f"its times go backwards, from {before_s:g} s to {time_s:g} s at frame {index}"
+    return InputError(name, cause, remedy)
 
 
 def _as_array(given: object) -> npt.NDArray[Any]:

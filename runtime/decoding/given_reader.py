@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 
 import numpy as np
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.decoding.given import Frames, Seconds, checked_picture, checked_times, pictures_of
+from pptsn.runtime.decoding.given import (
+    Frames,
+    Seconds,
+    checked_picture,
+    checked_times,
+    each_picture,
+    failing_at,
+    pictures_of,
+)
 from pptsn.runtime.video import Choose, Pixels, Transform, VideoFrame
 from pptsn.runtime.video.clock import Clock, examine
 from pptsn.runtime.video.damage import Damage
@@ -76,7 +83,7 @@ class FramesReader(Closing):
         """Yield the frames at `choose(frame_count)`, in their order, each once."""
         if isinstance(self._pictures, (np.ndarray, Sequence)):
             for index in sorted(set(choose(self.frame_count()))):
-                with self._failing_at(index):
+                with failing_at(self._given.name, index):
                     picture = self._pictures[index]
                 yield self._frame(self._transformed(index, picture, transform, stop), index)
         else:
@@ -91,13 +98,7 @@ class FramesReader(Closing):
     def _keep(self, pictures: Iterable[object], transform: Transform, stop: threading.Event | None) -> None:
         """Take an iterable's frames to its end, and their number."""
         count = 0
-        with self._failing_at(0):
-            iterator = iter(pictures)
-        while True:
-            with self._failing_at(count):
-                picture = next(iterator, _END)
-            if picture is _END:
-                break
+        for picture in each_picture(self._given.name, pictures):
             if self._kept.wants(count):
                 self._kept.add(self._transformed(count, picture, transform, stop))
             count += 1
@@ -112,34 +113,31 @@ class FramesReader(Closing):
             cause = f"has {number_of(count, 'frame')} and {number_of(len(self._times), 'time')}"
             raise InputError(self._given.name, cause, "give a time for each frame, or none")
 
-    @contextmanager
-    def _failing_at(self, index: int) -> Iterator[None]:
-        """Make an InputError of what the program's own code raises for its frame `index`."""
-        try:
-            yield
-        except Exception as error:
-            cause = f"gave no frame {index} ({type(error).__name__}: {error})"
-            raise InputError(self._given.name, cause, "mend what gives its frames") from error
-
     def _transformed(
         self, index: int, picture: object, transform: Transform, stop: threading.Event | None
     ) -> Pixels:
         """Return a frame checked, resized, in RGB, in memory of its own."""
-        with input_errors_only(self._given.name, f"frame {index} cannot be resized", ""):
+        with input_errors_only(self._given.name):
             check_stop(stop)
-            frame = checked_picture(self._given, index, picture)
-            self._sizes.add(frame.shape)
-            pixels = transform(frame)
-        if self._given.bgr:
-            return np.ascontiguousarray(pixels[..., ::-1])
-        return pixels.copy() if pixels is frame else pixels
+        frame = checked_picture(self._given.name, index, picture)
+        self._sizes.add(frame.shape)
+        return resized_in_rgb(frame, transform, name=self._given.name, index=index, bgr=self._given.bgr)
 
     def _frame(self, pixels: Pixels, index: int) -> VideoFrame:
         time_s = None if self._times is None else float(self._times[index])
         return VideoFrame(pixels, index, time_s, self._given.name)
 
 
-_END = object()
+def resized_in_rgb(frame: Pixels, transform: Transform, *, name: str, index: int, bgr: bool) -> Pixels:
+    """Return a frame (H, W, 3) uint8 resized, in RGB, in memory of its own; it is not changed.
+
+    name, index: of the clip and the frame, for the InputError where it cannot be resized.  bgr: as Frames has it.
+    """
+    with input_errors_only(name, f"frame {index} cannot be resized", ""):
+        pixels = transform(frame)
+    if bgr:
+        return np.ascontiguousarray(pixels[..., ::-1])
+    return pixels.copy() if pixels is frame else pixels
 
 
 class _Thinned:

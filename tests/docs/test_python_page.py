@@ -57,8 +57,15 @@ def test_the_example_of_many_files_prints_answers_and_errors(capsys: pytest.Capt
 
 @pytest.mark.usefixtures("place")
 def test_the_example_of_frames_prints_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    counted, timed, first, second = run(example_with("cv2.VideoCapture"), capsys)
+    counted, timed, first, second = run(example_with("np.array_split"), capsys)
     assert counted.split()[0] == "30"
     assert counted.split()[1] in LABELS
     assert timed.startswith("1.2 [")
     assert [first.split()[0], second.split()[0]] == ["first", "second"]
+
+
+@pytest.mark.usefixtures("place")
+def test_the_example_of_frames_as_they_come_prints_predictions(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(example_with("stream.push(frame)"), capsys)
+    assert [line.split()[0] for line in lines] == ["0.00", "0.28", "0.52", "0.76", "1.00"]
+    assert {line.split()[2] for line in lines} <= set(LABELS)

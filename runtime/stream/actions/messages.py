@@ -39,7 +39,8 @@ class StreamPrediction:
     """What one window of one stream shows.
 
     stream: the stream's name; number: counts its predictions from 0; session: counts its connections from 0.
-    time_s: presentation time of the window's newest frame, in seconds from the session's first frame.
+    time_s: presentation time of the window's newest frame, in seconds from the session's first frame; of frames
+        that a program gave with their times, as it gave it.
     wall_time: Unix time at which that frame was captured.
     window_s: seconds between the window's beginning, or the first frame after a reset, and its newest frame.
     frames: the frames in it; warming_up: whether the window has not been filled since the last reset.
@@ -67,7 +68,7 @@ class StreamPrediction:
         """Return the `count` leading watched classes (or all, if there are fewer), best first; ties by number."""
         return top_predictions(self.scores, self.labels, count, among=self.watched)
 
-    def to_dict(self, *, top: int) -> dict[str, Any]:
+    def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the fields of a JSON object of type `prediction`."""
         return {
             "type": "prediction",

@@ -15,6 +15,7 @@ from pptsn.runtime.stream.health.stats import StreamStats
 from pptsn.runtime.stream.pipeline.queues import Outcome
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.pipeline.supervisor import StreamSupervisor
+from pptsn.runtime.stream.pipeline.windows import analysis_of
 from pptsn.runtime.stream.recording.overlay import Overlay
 from pptsn.runtime.stream.sources.base import SourceUri
 
@@ -52,16 +53,7 @@ class Stream:
         self.phase = Phase.WAITING
         self.stats = StreamStats(name, uri.display, live=uri.is_live_kind)
         self.supervisor: StreamSupervisor | None = None
-        self._analysis: StreamAnalysis | None = StreamAnalysis(
-            uri.display,
-            spec.labels,
-            rules,
-            temperature=spec.temperature,
-            segments=settings.protocol.segments,
-            step_s=settings.step_s,
-            every_s=settings.every_s,
-            max_staleness_s=settings.max_staleness_s,
-        )
+        self._analysis: StreamAnalysis | None = analysis_of(uri.display, spec, settings, rules)
         self._annotated = annotated
         self._with_threshold = sorted(rules.thresholds)
 

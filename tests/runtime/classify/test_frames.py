@@ -270,7 +270,7 @@ BAD: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
     ),
     "paths": (
         lambda plain: ["a.mp4", "b.mp4"],
-        "frame 0 is a text, expected an array (H, W, 3) of uint8; several paths are for classify_many",
+        "frame 0 is a text, expected an array (H, W, 3) of uint8; paths are for classify and classify_many",
     ),
     "an iterator that raises": (
         _breaks_off,
