@@ -37,7 +37,7 @@ class Extent:
 
     def __init__(self, video: OpenVideo) -> None:
         self._video = video
-        self._packets = self._shown = self._discarded = 0
+        self._packets = self._keys = self._shown = self._discarded = 0
         self._first: int | None = None
         self._last: int | None = None
         self._last_duration = 0
@@ -54,6 +54,7 @@ class Extent:
     def add(self, packet: Packet[Any]) -> None:
         """Take a packet of the video stream."""
         self._packets += 1
+        self._keys += packet.is_keyframe
         self._partial = packet.is_corrupt
         self._discarded += packet.is_discard
         pts = packet.pts
@@ -70,6 +71,11 @@ class Extent:
         if packet.pts is not None:
             end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self._others_end_s = max(self._others_end_s, end_s)
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether a packet is a key frame, or none came."""
+        return bool(self._keys or not self._packets)
 
     @property
     def duration_s(self) -> float | None:

@@ -60,12 +60,20 @@ def input_errors_only(path: Path | str, cause: str = "cannot be decoded", remedy
         raise InputError(path, f"{cause} ({_reason(error)})", remedy) from error
 
 
-def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: str, hidden: str = "") -> InputError:
+def frameless(
+    path: Path,
+    *,
+    lost: int,
+    failure: Exception | None,
+    shortfall: str,
+    hidden: str = "",
+    has_keys: bool = True,
+) -> InputError:
     """Return the error for a file that gave no frame.
 
     lost: packets that could not be decoded; failure: what the decoder said of the last of them.
     shortfall: how much shorter the file is than it says, in words; "" where it is all there.
-    hidden: how many frames an edit list hides, in words; "" for none.
+    hidden: how many frames an edit list hides, in words; "" for none.  has_keys: whether a packet is a key frame.
     """
     if shortfall:
         return InputError(path, *ends_before_a_frame(shortfall))
@@ -81,7 +89,13 @@ def frameless(path: Path, *, lost: int, failure: Exception | None, shortfall: st
     if type(failure).__name__ in _UNSUPPORTED:
         cause = "uses what this FFmpeg does not decode"
         return InputError(path, cause, "convert it to H.264")
-    return InputError(path, f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed)", _CHECK)
+    return InputError(path, *undecodable(lost, has_keys=has_keys))
+
+
+def undecodable(lost: int, *, has_keys: bool) -> tuple[str, str]:
+    """Return what is wrong with a video of which none of `lost` packets could be decoded, and the remedy."""
+    none_is_key = "" if has_keys else ", none is a key frame"
+    return f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed{none_is_key})", _CHECK
 
 
 def all_hidden(hidden: str) -> tuple[str, str]:

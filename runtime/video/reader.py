@@ -297,6 +297,7 @@ class VideoReader(Closing):
                 failure=found.failure,
                 shortfall=self._index.shortfall,
                 hidden=self._index.hidden,
+                has_keys=self._index.has_keys,
             )
         return self._count
 

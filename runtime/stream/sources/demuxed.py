@@ -21,9 +21,8 @@ from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo, encrypted, is_encrypted
 from pptsn.runtime.video.damage import Beginning
 from pptsn.runtime.video.extent import Extent
-from pptsn.runtime.video.faults import all_hidden, ends_before_a_frame, frameless
+from pptsn.runtime.video.faults import all_hidden, ends_before_a_frame, frameless, undecodable
 from pptsn.runtime.video.formats import options_for_decoders
-from pptsn.runtime.video.names import number_of
 from pptsn.runtime.video.wholeness.look import Content
 
 if TYPE_CHECKING:
@@ -205,15 +204,21 @@ class DemuxedSource(OpenSource):
         shortfall = "" if self.live else self._extent.shortfall()
         lost = max(self.decode_errors, self._beginning.sent)
         if file is not None:
-            return frameless(file, lost=lost, failure=self._failure, shortfall=shortfall, hidden=self._hidden)
+            return frameless(
+                file,
+                lost=lost,
+                failure=self._failure,
+                shortfall=shortfall,
+                hidden=self._hidden,
+                has_keys=self._extent.has_keys,
+            )
         if shortfall:
             return InputError(self._uri.display, *ends_before_a_frame(shortfall))
         if self._hidden and not lost:
             return InputError(self._uri.display, *all_hidden(self._hidden))
         if lost:
-            cause = f"holds no frame that can be decoded ({number_of(lost, 'packet')} failed)"
-        else:
-            cause = "ended without a frame" if self.live else "holds no frame"
+            return InputError(self._uri.display, *undecodable(lost, has_keys=self._extent.has_keys))
+        cause = "ended without a frame" if self.live else "holds no frame"
         return InputError(self._uri.display, cause, "check that it is a whole video")
 
 

@@ -87,7 +87,7 @@ def _null_in_name(folder: Path) -> Path:
         (_sound, "has no video stream"),
         (_cut_before_its_index, "ends before its index, as a download or a recording that was not finished"),
         (_unknown_codec, "codec that this FFmpeg does not know"),
-        (_no_frame_left, r"no frame that can be decoded \(48 packets failed\)"),
+        (_no_frame_left, r"no frame that can be decoded \(48 packets failed, none is a key frame\)"),
         (_a_pipe, "is a pipe, neither a file nor a folder"),
         (_null_in_name, "cannot be read"),
     ],

@@ -337,6 +337,18 @@ def test_zeros_behind_the_last_fragment_are_no_part_of_another(behind: bytes, tm
     assert "ends early" in _told(path)
 
 
+def test_a_video_of_which_no_packet_is_a_key_frame_is_told_as_such(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ts", frames=48, options={"g": "100"})
+    data, places = path.read_bytes(), packet_places(path)
+    for left_out in (0, 1, 16):
+        path.write_bytes(data[places[left_out][0] :])
+        told = _told(path)
+        if left_out:
+            assert f"({48 - left_out} packets failed, none is a key frame)" in told, told
+        else:
+            assert told == ""
+
+
 def _write_apng(path: Path) -> Path:
     return write_clip(path, frames=_FRAMES, codec="apng", options={}, pix_fmt="rgb24")
 

@@ -122,7 +122,9 @@ def test_a_file_without_any_whole_picture_is_an_error(tmp_path: Path):
     with opened(clip) as source:
         frames, error = frames_and_error(source)
     assert not frames
-    assert str(error).startswith(f"{clip}: holds no frame that can be decoded (6 packets failed)")
+    assert str(error).startswith(
+        f"{clip}: holds no frame that can be decoded (6 packets failed, none is a key frame)"
+    )
 
 
 def test_closing_twice_is_allowed(tmp_path: Path):
