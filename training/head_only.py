@@ -3,13 +3,17 @@
 Each clip is looked at once, as in validation: its centre frames, their centre crops.  The head is linear, so what
 it makes of the mean of a clip's features is the mean of what it makes of each: one vector a clip is all there is
 to learn from.  Ten crops of 25 frames would take eighty times as long to extract.
+
+Where there are folds in place of a validation list, the classifier is fitted to all clips, and what is said of it
+is what others achieve, of which each has learned from all folds but the one that it answers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,9 +26,12 @@ from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.runtime.frames.preprocess import normalise
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
 from pptsn.training.basis import Basis
+from pptsn.training.checkpoint.out_of_fold import FoldAnswer, OutOfFold
 from pptsn.training.checkpoint.run_folder import Resumption, RunFolder, TrainingState
 from pptsn.training.data.inputs import clip_settings, model_spec
 from pptsn.training.data.loader import Loader
+from pptsn.training.datasets.folder.splitting import FEWEST_FOLDS
+from pptsn.training.learning.cross_fitting import cross_fit
 from pptsn.training.learning.divergence import require_finite
 from pptsn.training.learning.linear_head import Array, LinearHead, fit_linear_head
 from pptsn.training.learning.losses import class_weights, cross_entropy
@@ -54,15 +61,22 @@ PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """The clips of a list that could be read: features (N, D) float32, labels (N,) int64; N >= 1."""
+    """The clips of a list that could be read, one or more.
+
+    features: (N, D) float32.  labels, indices: (N,) int64, the latter their places in the list.
+    """
 
     features: Array
     labels: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """A head, its losses, and the shares (0..1) of all clips of the validation list that it gets right."""
+    """A head, its losses, and the shares (0..1) of all clips of the validation list that it gets right.
+
+    out_of_fold: the answers of others of its kind, of which the latter are then, where there are folds.
+    """
 
     penalty: float
     head: LinearHead
@@ -70,6 +84,7 @@ class _Fit:
     val_loss: float
     val_top1: float
     val_top5: float
+    out_of_fold: tuple[FoldAnswer, ...] = ()
 
     def to_dict(self) -> dict[str, float]:
         return {
@@ -132,25 +147,74 @@ class HeadTrainer:
             started = time.monotonic()
             train, val, unreadable = self._features()
             extracted = time.monotonic()
-            fits = [self._fit(penalty, train, val) for penalty in PENALTIES]
-            # The loss rather than the share of right clips, which of few clips is the same for many heads.
-            best = min(fits, key=lambda fit: fit.val_loss)
+            best = self._crossed(writer, train, unreadable) if val is None else self._validated(writer, train, val)
             times = {"features_s": extracted - started, "duration_s": time.monotonic() - started}
-            for fit in fits:
-                writer.write("penalty", **fit.to_dict())
             writer.write("epoch", **self._record(best), **times, unreadable=unreadable)
             self._commit(writer, best)
             writer.draw()
+        validation, used = (
+            ("out of fold", f"{len(train.labels)} clips in {self._folds} folds")
+            if val is None
+            else ("validation", f"{len(train.labels)} clips to train on and {len(val.labels)} to validate with")
+        )
         self._display.line(
-            f"features of {len(train.labels)} clips to train on and {len(val.labels)} to validate with in "
-            f"{times['features_s']:.1f} s, the classifier in {times['duration_s'] - times['features_s']:.1f} s: "
-            f"loss {best.train_loss:.3f}  validation: loss {best.val_loss:.3f}  top-1 {100 * best.val_top1:.1f} %"
-            f"  (penalty {best.penalty:g}, the best of {len(fits)})"
+            f"features of {used} in {times['features_s']:.1f} s, the classifier in "
+            f"{times['duration_s'] - times['features_s']:.1f} s: loss {best.train_loss:.3f}  {validation}: "
+            f"loss {best.val_loss:.3f}  top-1 {100 * best.val_top1:.1f} %"
+            f"  (penalty {best.penalty:g}, the best of {len(PENALTIES)})"
         )
         return self._result(best.val_top1)
 
-    def _features(self) -> tuple[Features, Features, list[str]]:
-        """Return those of the training and the validation list, and a line for each clip that cannot be read."""
+    @property
+    def _folds(self) -> int:
+        return len(set(self._samples.folds))
+
+    def _validated(self, writer: RunWriter, train: Features, val: Features) -> _Fit:
+        """Return the head by the best penalty, and write down all."""
+        fits = [self._fit(penalty, train, val) for penalty in PENALTIES]
+        for fit in fits:
+            writer.write("penalty", **fit.to_dict())
+        # The loss rather than the share of right clips, which of few clips is the same for many heads.
+        return min(fits, key=lambda fit: fit.val_loss)
+
+    def _crossed(self, writer: RunWriter, clips: Features, unreadable: Sequence[str]) -> _Fit:
+        """Return the head of all clips, with what others answer for clips that they have not learned from."""
+        folds = np.array(self._samples.folds, np.int64)
+        if len(set(folds[clips.indices].tolist())) < FEWEST_FOLDS:
+            raise InputError("folds", f"all but one have no clip that can be read: {unreadable[0]}", "repair them")
+        crossed = cross_fit(
+            clips.features,
+            clips.labels,
+            folds[clips.indices],
+            penalties=PENALTIES,
+            fit=self._head,
+            loss=_loss,
+        )
+        for penalty, loss in crossed.losses.items():
+            writer.write("penalty", penalty=penalty, val_loss=loss)
+        head = self._head(clips.features, clips.labels, crossed.penalty)
+        top1, top5 = (right / len(folds) for right in correct_counts(crossed.logits, clips.labels))
+        answers = self._answers(
+            dict(zip(clips.indices.tolist(), crossed.logits.tolist(), strict=True)), unreadable
+        )
+        train_loss = _loss(head.logits(clips.features), clips.labels)
+        return _Fit(crossed.penalty, head, train_loss, _loss(crossed.logits, clips.labels), top1, top5, answers)
+
+    def _answers(self, logits: Mapping[int, Sequence[float]], unreadable: Sequence[str]) -> tuple[FoldAnswer, ...]:
+        """Return those for all clips.  logits: by index; the lines on other clips come in their order."""
+        errors = iter(unreadable)
+        return tuple(
+            FoldAnswer(clip, fold, tuple(logits[index]))
+            if index in logits
+            else FoldAnswer(clip, fold, (), next(errors))
+            for index, (clip, fold) in enumerate(zip(self._samples.train, self._samples.folds, strict=True))
+        )
+
+    def _features(self) -> tuple[Features, Features | None, list[str]]:
+        """Return those of the training and, if there is one, of the validation list.
+
+        And a line for each clip that cannot be read.
+        """
         recipe, lists = self._recipe, self._samples
         infer = view_function(self._network, crop_size=recipe.model.crop_size, of="frame_features")
         size = max(1, recipe.evaluation.batch_crops // recipe.model.num_seg)
@@ -159,16 +223,15 @@ class HeadTrainer:
             Loader(clip_settings(recipe), batch_size=size, workers=recipe.data.workers) as loader,
             self._display.bar("features", total=len(lists.train) + len(lists.val)) as bar,
         ):
-            train, val = (
-                self._features_of(name, samples, infer, loader, bar, unreadable)
-                for name, samples in (("training", lists.train), ("validation", lists.val))
-            )
-        return train, val, unreadable
+            of = partial(self._features_of, infer=infer, loader=loader, bar=bar, unreadable=unreadable)
+            train = of("training", lists.train)
+            return train, of("validation", lists.val) if lists.val else None, unreadable
 
     def _features_of(
         self,
         name: str,
         samples: Sequence[Sample],
+        *,
         infer: ViewFunction,
         loader: Loader,
         bar: Bar,
@@ -195,25 +258,27 @@ class HeadTrainer:
         if not np.isfinite(features).all():
             cause = "gives features that are no finite numbers"
             raise ModelError(str(self._recipe.model.pretrained), cause, "choose other weights")
-        return Features(features, np.array([samples[index].label for index in indices], np.int64))
+        labels = np.array([samples[index].label for index in indices], np.int64)
+        return Features(features, labels, np.array(indices, np.int64))
 
     def _fit(self, penalty: float, train: Features, val: Features) -> _Fit:
-        head = fit_linear_head(
-            train.features,
-            train.labels,
-            classes=len(self._labels),
-            penalty=penalty,
-            class_weights=self._class_weights,
-        )
+        head = self._head(train.features, train.labels, penalty)
         logits = head.logits(val.features)
         right = correct_counts(logits, val.labels)
         top1, top5 = (count / len(self._samples.val) for count in right)
-        return _Fit(penalty, head, _loss(head.logits(train.features), train), _loss(logits, val), top1, top5)
+        train_loss = _loss(head.logits(train.features), train.labels)
+        return _Fit(penalty, head, train_loss, _loss(logits, val.labels), top1, top5)
+
+    def _head(self, features: Array, labels: npt.NDArray[np.int64], penalty: float) -> LinearHead:
+        return fit_linear_head(
+            features, labels, classes=len(self._labels), penalty=penalty, class_weights=self._class_weights
+        )
 
     def _record(self, fit: _Fit) -> dict[str, Any]:
         """Return what the metrics say of it, as they do of an epoch."""
         values = {name: value for name, value in fit.to_dict().items() if name != "penalty"}
-        return {"epoch": 1, "iteration": 0, **values, "val_averaged": False, "best_epoch": 1}
+        folds = {"folds": self._folds} if fit.out_of_fold else {}
+        return {"epoch": 1, "iteration": 0, **values, **folds, "val_averaged": False, "best_epoch": 1}
 
     def _commit(self, writer: RunWriter, fit: _Fit) -> None:
         weights = state_of(self._network)
@@ -231,6 +296,9 @@ class HeadTrainer:
             arithmetic=arithmetic(paddle),
         )
         spec = model_spec(self._recipe, labels=self._labels, weights_digest=weights_digest(weights))
+        if fit.out_of_fold:  # before the checkpoint, with which the run is finished
+            kept = OutOfFold(spec.weights_digest, self._recipe.model.num_seg, fit.out_of_fold)
+            kept.write(self._run.out_of_fold)
         writer.commit(state, weights=weights, unaveraged={}, optimizer={}, spec=spec)
 
     def _result(self, top1: float) -> TrainingResult:
@@ -245,6 +313,6 @@ class HeadTrainer:
         )
 
 
-def _loss(logits: Array, clips: Features) -> float:
+def _loss(logits: Array, labels: npt.NDArray[np.int64]) -> float:
     """Return the mean cross entropy of `logits` (N, C)."""
-    return float(cross_entropy(paddle.to_tensor(logits), paddle.to_tensor(clips.labels)))
+    return float(cross_entropy(paddle.to_tensor(logits), paddle.to_tensor(labels)))

@@ -104,6 +104,15 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _folds_are_quick(self) -> Recipe:
+        if self.data.folds and not self.model.head_only:
+            raise ValueError(
+                "data.folds would take a whole training for each fold: fit the classifier alone (--head-only), or "
+                "name data.val in its place"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _rounds_in_full_precision(self) -> Recipe:
         if self.amp and self.model.int8:
             raise ValueError("model.int8 rounds in FP32: set amp: false, or leave it out")

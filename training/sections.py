@@ -102,18 +102,29 @@ class DataSection(Section):
     """Where the clips are.  Paths are relative to the working folder.
 
     train, val, test: list files.  prefix: the folder that paths in them are relative to; None is the list's own.
+    folds: in place of val, a list of the clips of train with the number of a fold in place of a class: each is
+    validated with, by what has learned from the others, see `pptsn.training.learning.cross_fitting`.
     labels: file of class names.  workers: processes that load clips; 0 loads in the training process.
     max_unreadable: share of a list, 0..1, that may be unreadable before the run fails.
     """
 
     train: Path
-    val: Path
+    val: Path | None = None
     test: Path | None = None
+    folds: Path | None = None
     format: Literal["videos", "frames"] = "videos"
     prefix: Path | None = None
     labels: Path | None = None
     workers: int = Field(default=2, ge=0, le=1024)
     max_unreadable: float = Field(default=0.05, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_way_to_validate(self) -> DataSection:
+        if self.val is None and self.folds is None:
+            raise ValueError("val is missing, the list to validate with")
+        if self.val is not None and self.folds is not None:
+            raise ValueError("val and folds are both set: leave out one")
+        return self
 
 
 class OptimizerSection(Section):

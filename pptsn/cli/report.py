@@ -40,7 +40,8 @@ def report(
 
     The folder holds the page (index.html), its figures as JSON, every clip's row and the confusion matrix as CSV,
     and both plots. The temperature that makes scores of the validation list likeliest goes into the spec of a
-    run's best weights, and so into what is exported from them.
+    run's best weights, and so into what is exported from them. Of a cross-validated run the answers are those that
+    it gave in training, each of a classifier that has not learned from the clip; the page says so.
 
     A clip that cannot be read counts as wrong, is named, and makes the exit code 1.
 
@@ -63,12 +64,14 @@ def _show(findings: Findings, output: Path) -> None:
     from pptsn.runtime.classify.results import Classification
 
     figures = findings.figures
-    say(f"top-1 {figures.top1} ({findings.looked_at}; {findings.spec.precision}, {findings.engine})")
-    if findings.temperature is not None and findings.calibrated is not None and findings.calibration is not None:
+    top1 = "cross-validated top-1" if findings.folds else "top-1"
+    say(f"{top1} {figures.top1} ({findings.looked_at}; {findings.spec.precision}, {findings.engine})")
+    if findings.temperature is not None and findings.calibration is not None:
         kept = ", kept in the spec of its best weights" if findings.is_kept else ""
+        at_it = " without it" if findings.calibrated is None else f", {findings.calibrated.error:.1%} at it"
         say(
-            f"temperature {findings.temperature:.3g}{kept}: calibration error {findings.calibration.error:.1%}, "
-            f"{findings.calibrated.error:.1%} at it"
+            f"temperature {findings.temperature:.3g}{kept}: calibration error {findings.calibration.error:.1%}"
+            f"{at_it}"
         )
     for note in findings.notes:
         say(f"note: {note}")

@@ -88,7 +88,8 @@ def _train(recipe: Recipe, output: Path, *, resume: bool, resume_ranks: bool, pr
     if not member_of().is_first:  # rank 0 tells what all found
         return
     if recipe.model.head_only:
-        say(f"fitted the classifier alone; validation top-1 {result.best_top1:.1%}: {result.best_weights}")
+        validation = "cross-validated" if recipe.data.folds else "validation"
+        say(f"fitted the classifier alone; {validation} top-1 {result.best_top1:.1%}: {result.best_weights}")
         return
     early = ", and stopped early" if result.stopped_early else ""
     epochs = f"{result.epochs} epoch{'s' if result.epochs > 1 else ''}"

@@ -57,9 +57,8 @@ def measure_head(recipe_file: Path, run: Path, method: Method) -> Result:
         whole.append([timed_ms(lambda: train(recipe, run))])
         (epoch,) = (entry for entry in read_metrics(run / "metrics.jsonl") if entry["kind"] == "epoch")
         features.append([1000 * float(epoch["features_s"])])
-    return _share(
-        HEAD, whole, features, clips=sum(len(read_any_list(p)) for p in (recipe.data.train, recipe.data.val))
-    )
+    lists = [path for path in (recipe.data.train, recipe.data.val) if path is not None]
+    return _share(HEAD, whole, features, clips=sum(len(read_any_list(path)) for path in lists))
 
 
 def measure_report(model: Path, listed: Path, place: Path, method: Method) -> Result:

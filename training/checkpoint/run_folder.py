@@ -4,6 +4,7 @@
     OUTPUT/.lock                    while a training runs
     OUTPUT/metrics.jsonl, metrics.png
     OUTPUT/profile.json             Paddle's trace of the steps that were profiled
+    OUTPUT/out-of-fold.json         of a cross-validation, see `pptsn.training.checkpoint.out_of_fold`
     OUTPUT/tensorboard/             an event file, where the recipe asks for it
     OUTPUT/rank-logs/               what ranks say beside rank 0, see `pptsn.training.ranks.logs`
     OUTPUT/checkpoints/epoch-0007/  weights.pdparams, weights.pdopt, weights.spec.json, state.json,
@@ -114,6 +115,7 @@ class RunFolder:
         self.metrics = self.root / "metrics.jsonl"
         self.plot = self.root / "metrics.png"
         self.trace = self.root / "profile.json"
+        self.out_of_fold = self.root / "out-of-fold.json"
         self.events = self.root / "tensorboard"
         self._checkpoints = self.root / "checkpoints"
         self._is_new = False
@@ -230,16 +232,17 @@ class RunFolder:
         `best_spec` raises.
         """
         path = self._best_spec_path()
-        spec = _spec_at(path, digest=digest)
+        spec = _spec_at(path, digest=digest, remedy="report on the run again")
         write_text(path, dataclasses.replace(spec, temperature=temperature).to_json())
 
-    def best_spec(self, *, digest: str) -> ModelSpec:
+    def best_spec(self, *, digest: str, remedy: str = "report on the run again") -> ModelSpec:
         """Return the spec of the best weights.
 
         digest: of the weights that it should be of; a training that still runs may have better ones by now.
+        remedy: what helps where it is of others.
         Raises InputError where it cannot be read or is of other weights, ModelError for a damaged one.
         """
-        return _spec_at(self._best_spec_path(), digest=digest)
+        return _spec_at(self._best_spec_path(), digest=digest, remedy=remedy)
 
     def _best_spec_path(self) -> Path:
         """Return where it lies, past the links, which a training that runs changes."""
@@ -313,14 +316,14 @@ class RunFolder:
             _remove(self._folder(epoch))
 
 
-def _spec_at(path: Path, *, digest: str) -> ModelSpec:
+def _spec_at(path: Path, *, digest: str, remedy: str) -> ModelSpec:
     try:
         text = read_small(path, MOST_SPEC_BYTES)
     except OSError as error:
         raise InputError(path, f"cannot be read ({reason_of(error).lower()})") from error
     spec = ModelSpec.from_json(text, source=path)
     if spec.weights_digest != digest:
-        raise InputError(path, "is of other weights than these by now", "report on the run again")
+        raise InputError(path, "is of other weights than these by now", remedy)
     return spec
 
 

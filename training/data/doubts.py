@@ -23,7 +23,8 @@ def doubts(recipe: Recipe, lists: SampleLists, labels: Sequence[str]) -> Iterato
     seen = {sample.label for sample in lists.train}
     if absent := [name for label, name in enumerate(labels) if label not in seen]:
         yield f"{train}: no clip of {len(absent)} of {len(labels)} classes: {some_of(absent)}"
-    yield from _of_one(val, lists.val)
+    if val is not None:
+        yield from _of_one(val, lists.val)
     learned = {sample.path for sample in lists.train}
     if shared := sorted({sample.path for sample in lists.val} & learned):
         yield f"{train}: {counted(len(shared), 'clip')} in {val} as well: {some_of(shared)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.progress import print_note
@@ -16,6 +16,7 @@ from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.augment import ResizedCrop
 from pptsn.training.data.colour import ColourJitter
 from pptsn.training.data.dataset import ClipSettings
+from pptsn.training.data.folds import read_folds
 from pptsn.training.recipe import Recipe
 from pptsn.training.sections import COLOURS, MULTI_SCALE, AugmentationSection
 
@@ -49,14 +50,18 @@ def _numbered(classes: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class SampleLists:
-    """The training and the validation list."""
+    """The training and the validation list; in its place the fold of each clip to train on, see `read_folds`."""
 
     train: Sequence[Sample]
     val: Sequence[Sample]
+    folds: Sequence[int] = ()
 
     def digest(self) -> str:
-        """Return the SHA-256, in hexadecimal, of clips, labels and their order."""
-        return lists_digest(self.train, self.val)
+        """Return the SHA-256, in hexadecimal, of clips, labels, folds and their order."""
+        if not self.folds:
+            return lists_digest(self.train, self.val)
+        folded = [replace(clip, label=fold) for clip, fold in zip(self.train, self.folds, strict=True)]
+        return lists_digest(self.train, folded)
 
 
 def int8_digest(recipe: Recipe) -> str:
@@ -78,13 +83,16 @@ def lists_digest(*lists: Sequence[Sample]) -> str:
 
 
 def sample_lists(recipe: Recipe, *, classes: int) -> SampleLists:
-    """Read the training and validation list of `recipe`; raises what `read_list` raises."""
+    """Read the training and validation list of `recipe`, or its folds.
+
+    Raises what `read_list` and `read_folds` raise.
+    """
     data = recipe.data
     train, val = (
-        read_list(path, format=data.format, prefix=data.prefix, classes=classes, note=print_note)
+        read_list(path, format=data.format, prefix=data.prefix, classes=classes, note=print_note) if path else []
         for path in (data.train, data.val)
     )
-    return SampleLists(train, val)
+    return SampleLists(train, val, read_folds(data, train))
 
 
 def clip_settings(recipe: Recipe) -> ClipSettings:

@@ -9,7 +9,6 @@ from typing import Any
 
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.results import Classification
-from pptsn.runtime.engines.base import Engine
 from pptsn.runtime.evaluate.calibration import Calibration, calibration, fit_temperature
 from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.model.spec import ModelSpec
@@ -24,9 +23,11 @@ class Findings:
     """What came out.
 
     weights: the name of their file.  spec, looked_at, engine: of what was run, and how.
+    folds: of a cross-validation, the right answers in each fold, in their order; none of a test list.
     answered: the clips of the test list.  figures: of them.
     calibration: of their scores as the model gives them.
-    temperature: fitted on the validation list; None where there is none.  calibrated: the scores at it.
+    temperature: fitted on the validation list, or on the answers of a cross-validation; None where there is none.
+    calibrated: the scores at it, of other clips than it was fitted on.
     is_kept: whether the temperature is in the spec of the run's best weights.
     notes: a sentence for each thing that a reader must know.
     """
@@ -40,6 +41,7 @@ class Findings:
     calibration: Calibration | None
     temperature: float | None = None
     calibrated: Calibration | None = None
+    folds: tuple[Share, ...] = ()
     is_kept: bool = False
     notes: tuple[str, ...] = field(default=())
 
@@ -66,6 +68,7 @@ class Findings:
             "views": self.looked_at.views,
             "sampling": self.looked_at.sampling,
             "resize_rule": self.looked_at.resize_rule,
+            "cross_validation": self._folds_dict(),
             "clips": self.figures.top1.clips,
             "unreadable": [printable(str(failure.error)) for failure in self.answered.failures],
             "top1": self.figures.top1.to_dict(),
@@ -87,25 +90,43 @@ class Findings:
             "notes": list(self.notes),
         }
 
+    def _folds_dict(self) -> dict[str, Any] | None:
+        if not self.folds:
+            return None
+        return {
+            "folds": len(self.folds),
+            "mean_top1": mean_of(self.folds),
+            "top1_by_fold": [_dict(share) for share in self.folds],
+        }
+
 
 def found(
     answered: Answered,
     validation: Answered | None,
-    engine: Engine,
     *,
+    spec: ModelSpec,
+    engine: str,
     weights: str,
     looked_at: Protocol,
     notes: Sequence[str] = (),
+    folds: Sequence[Share] = (),
 ) -> Findings:
-    """Return what the answers for the test list say, and those for the `validation` list of the temperature."""
-    spec = engine.spec
+    """Return what the answers for the test list say, and those for the `validation` list of the temperature.
+
+    engine: what gave them.  folds: of a cross-validation, whose answers are both.
+    """
     figures = figures_of(answered.results, answered.labels, classes=spec.classes)
     said = list(notes)
     before = after = temperature = None
     if len(figures.labels):
         before = calibration(figures.logits, figures.labels, temperature=spec.temperature)
         temperature = _temperature(validation, spec, said)
-    if temperature is not None and before is not None:
+    if temperature is not None and folds:
+        said.append(
+            f"the temperature ({temperature:.3g}) is fitted to these same answers: the calibration error at it "
+            "would say little of other clips, and is left out"
+        )
+    elif temperature is not None and before is not None:
         after = calibration(figures.logits, figures.labels, temperature=temperature)
         # A model that has this temperature already has nothing to gain; its runtime's logits differ by a little.
         if after.error >= before.error and not math.isclose(temperature, spec.temperature, rel_tol=0.01):
@@ -120,14 +141,20 @@ def found(
         weights=weights,
         spec=spec,
         looked_at=looked_at,
-        engine=engine.description,
+        engine=engine,
         answered=answered,
         figures=figures,
         calibration=before,
         temperature=temperature,
         calibrated=after,
+        folds=tuple(folds),
         notes=tuple(said),
     )
+
+
+def mean_of(shares: Sequence[Share]) -> float:
+    """Return the mean of the values of `shares`, however many clips each is of, 0..1."""
+    return sum(share.value for share in shares) / len(shares)
 
 
 def _temperature(validation: Answered | None, spec: ModelSpec, said: list[str]) -> float | None:

@@ -23,6 +23,14 @@ from pptsn.training.data.inputs import labels_of
 from pptsn.training.evaluation import open_weights
 from pptsn.training.report.answers import answered, require_classes
 from pptsn.training.report.findings import Findings, found
+from pptsn.training.report.out_of_fold import (
+    answered_out_of_fold,
+    cross_validated_note,
+    kept_answers,
+    looked_at,
+    require_nothing_asked,
+    right_by_fold,
+)
 from pptsn.training.report.page import page_of
 from pptsn.training.report.pictures import draw_confusion, draw_reliability
 from pptsn.training.report.subject import Subject, subject_of
@@ -45,7 +53,7 @@ def report(
 
     A temperature that fits the validation list goes into the spec of a run's best weights; a note says where it
     cannot.
-    test, validation: lists; those of a run's recipe if not given.
+    test, validation: lists; those of a run's recipe if not given; a run with folds has kept its answers.
     Raises UsageError for a folder `output` that holds anything else, InputError where it cannot be written, and
     what `subject_of`, `open_weights` and `require_classes` raise; MissingDependencyError before any work.
     """
@@ -54,6 +62,37 @@ def report(
     refuse_other_content(output, _FILES, what="report")
     require_writable(output / _FILES[0])
     subject = subject_of(what, test=test, validation=validation)
+    if subject.folds_of is None:
+        findings = _of_lists(subject, settings, runner)
+    else:
+        require_nothing_asked(settings, runner)
+        findings = _of_folds(subject, subject.folds_of)
+    if subject.run is not None and findings.temperature is not None:
+        findings = _kept(findings, subject.run, findings.temperature)
+    with atomic_folder(output) as folder:
+        _write(findings, folder)
+    return findings
+
+
+def _of_folds(subject: Subject, run: RunFolder) -> Findings:
+    """Return what `run` has found out itself, of the clips of each fold by what learned from the others."""
+    kept, spec = kept_answers(run)
+    folds = right_by_fold(kept)
+    answers = answered_out_of_fold(kept, spec)
+    return found(
+        answers,
+        answers,
+        spec=spec,
+        engine=f"cross-validated in {len(folds)} folds",
+        weights=str(subject.weights),
+        looked_at=looked_at(kept),
+        notes=[cross_validated_note(folds), *subject.notes()],
+        folds=folds,
+    )
+
+
+def _of_lists(subject: Subject, settings: ClassifySettings, runner: EngineSettings) -> Findings:
+    """Return what comes out when the model classifies the clips of its lists."""
     notes = subject.notes()
     with _opened(subject, settings, runner) as engine:
         require_classes(subject.test, engine.spec, list_name=_TEST)
@@ -65,19 +104,15 @@ def report(
         validated = None
         if subject.validation:
             validated = answered(recognizer, subject.validation, settings, list_name=_VALIDATION)
-        findings = found(
+        return found(
             tested,
             validated,
-            engine,
+            spec=engine.spec,
+            engine=engine.description,
             weights=str(subject.weights),
             looked_at=settings.changing(engine.spec.protocol),
             notes=notes,
         )
-        if subject.run is not None and findings.temperature is not None:
-            findings = _kept(findings, subject.run, findings.temperature)
-        with atomic_folder(output) as folder:
-            _write(findings, folder)
-    return findings
 
 
 def _kept(findings: Findings, run: RunFolder, temperature: float) -> Findings:

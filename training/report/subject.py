@@ -21,12 +21,14 @@ class Subject:
 
     weights: its file.  recipe: of a run; None for a model file, which says itself what it is.
     test: the clips to report on.  validation: those to fit the temperature by, if there are any.
+    folds_of: the run of whose folds the clips are, so that it has answered them itself; None for clips of a list.
     """
 
     weights: Path
     recipe: Recipe | None
     test: Sequence[Sample]
     validation: Sequence[Sample] | None
+    folds_of: RunFolder | None = None
 
     @property
     def run(self) -> RunFolder | None:
@@ -37,7 +39,9 @@ class Subject:
         """Return a sentence for each thing about the lists that a reader of their figures must know."""
         said: list[str] = []
         if self.recipe is not None:
-            said += [*told_beside(self.recipe.data.train), *self._trained_on(self.recipe)]
+            said += told_beside(self.recipe.data.train)
+            if self.folds_of is None:
+                said += self._trained_on(self.recipe)
         if fitted := self._also_in(self.validation or ()):
             said.append(
                 f"{fitted} of the {len(self.test)} clips are in the validation list too: the calibration error at "
@@ -75,13 +79,18 @@ def subject_of(what: str | Path, *, test: Path | None, validation: Path | None) 
     weights = RunFolder(what).best_weights
     if not weights.exists():
         raise InputError(what, "has no weights: no epoch of it was finished", "go on by `pptsn train --resume`")
-    if test is None and recipe.data.test is None:
+    has_list = test is not None or recipe.data.test is not None
+    if not has_list and recipe.data.folds is None:
         raise UsageError(what, "has a recipe without data.test", "name the clips by --list LIST")
+    if not has_list and validation is not None:
+        cause = "is not for a cross-validation, whose temperature is that of its own answers"
+        raise UsageError("--validation", cause, "leave it out, or name other clips by --list LIST")
     return Subject(
         weights=weights,
         recipe=recipe,
         test=_given(test) or _of_recipe(recipe, recipe.data.test),
         validation=_given(validation) or _of_recipe(recipe, recipe.data.val),
+        folds_of=None if has_list else RunFolder(what),
     )
 
 

@@ -48,13 +48,22 @@ def folder(
     max_unreadable: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the clips that may be left out as unreadable.")
     ] = 0.05,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="For few clips: K parts of all of them, each a test in turn, in place of lists to validate and "
+            "to test with (cross-validation). Needs --weights.",
+        ),
+    ] = None,
     decoders: DecodersOption = "auto",
 ) -> None:
     """Make lists, class names and a recipe of clips in one folder a class.
 
-    Writes train.txt, val.txt and test.txt in the published format, labels.txt, recipe.yaml with the reason of each
-    choice, and lists.report.json. Every clip is opened; what cannot be used is a line. Says where classes can be
-    told by size, rate or length alone, which a model would learn. The same clips and options make the same files.
+    Writes train.txt, val.txt and test.txt in the published format, with --folds train.txt and folds.txt;
+    labels.txt, recipe.yaml with the reason of each choice, and lists.report.json. Every clip is opened; what
+    cannot be used is a line. Says where classes can be told by size, rate or length alone, which a model would
+    learn. The same clips and options make the same files.
 
     Example: pptsn data folder clips/ -o my/ --weights ResNet50_vd_ssld_v2_pretrained.pdparams
     """
@@ -69,7 +78,7 @@ def folder(
         require("paddle", "training", extra="train")
     if format is not None:
         check_list_format(format)
-    settings = FolderSettings(format, group, val, test, seed, weights, max_unreadable)
+    settings = FolderSettings(format, group, val, test, seed, weights, max_unreadable, folds)
     with steps_bar("probing") as progress:
         made = make_folder(
             clips, output, settings=settings, decoders=read_decoders(decoders), progress=progress, note=print_note

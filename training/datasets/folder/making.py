@@ -15,17 +15,29 @@ from pptsn.runtime.base.errors import InputError, UsageError, one_line
 from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, require_writable, sha256_of
 from pptsn.runtime.base.progress import Steps
 from pptsn.runtime.decoding.decoders import Decoders
-from pptsn.runtime.video.names import counted, some_of
+from pptsn.runtime.video.names import counted, number_of, some_of
 from pptsn.training.datasets.folder.classes import ClassFolders, Clip, has_plain_text, read_classes
 from pptsn.training.datasets.folder.probing import Probed, probe_clips, same_clips
 from pptsn.training.datasets.folder.ready_recipe import recipe_text, start_with
-from pptsn.training.datasets.folder.splitting import PARTS, UCF_GROUPS, Source, sources_of, split
+from pptsn.training.datasets.folder.splitting import (
+    FEWEST_FOLDS,
+    MOST_FOLDS,
+    PARTS,
+    UCF_GROUPS,
+    Source,
+    fold_shares,
+    sources_by_class,
+    sources_of,
+    split,
+)
 from pptsn.training.datasets.folder.telling import Telltale, properties_of, telltales
 from pptsn.training.datasets.listing import REPORT, labels_text, list_line, listable
 
 _MAKER = "pptsn data folder"
 # Far more than the counts and properties of as many classes as a model can have.
 _MOST_REPORT_BYTES = 64 << 20
+# One clip of fewer is more than a tenth of what is said of a class.
+_FEW_TO_TEST, _USUAL_FOLDS = 10, 5
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class FolderSettings:
     format: videos or frames; None takes what is there.  group: what names say of sources, see `sources_of`; None
     is UCF-101's way.  val, test: their shares of each class, 0..1.  seed: decides the lists.
     weights: that training is to begin with.  max_unreadable: the share of all clips that may be left out so.
+    folds: so many parts of all clips, for cross-validation, in place of the lists; None makes lists.
     """
 
     format: str | None = None
@@ -44,19 +57,35 @@ class FolderSettings:
     seed: int = 0
     weights: Path | None = None
     max_unreadable: float = 0.05
+    folds: int | None = None
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each list; raises UsageError where nothing is left to train on."""
+        """Return the share of each list or fold.
+
+        Raises UsageError where nothing is left to train on, and for folds without what they need.
+        """
+        if self.folds is not None:
+            return self._fold_shares(self.folds)
         train = 1 - self.val - self.test
         if min(train, self.val, self.test) <= 1e-9:
             cause = f"{self.val:g} and {self.test:g} leave a list of the three without clips"
             raise UsageError("--val, --test", cause, "choose shares above 0 that are less than 1 together")
         return {"train": train, "val": self.val, "test": self.test}
 
+    def _fold_shares(self, folds: int) -> dict[str, float]:
+        if not FEWEST_FOLDS <= folds <= MOST_FOLDS:
+            raise UsageError("--folds", f"is {folds}, expected {FEWEST_FOLDS} to {MOST_FOLDS}")
+        if self.weights is None:
+            cause = (
+                f"takes {folds} trainings, which are quick of the classifier alone, to features of trained weights"
+            )
+            raise UsageError("--folds", cause, "name the weights by --weights FILE")
+        return fold_shares(folds)
+
 
 @dataclass(frozen=True)
 class MadeFolder:
-    """What was made.  counts: clips by list and label.  told: what classes can be told by alone."""
+    """What was made.  counts: clips by list or fold, and label.  told: what classes can be told by alone."""
 
     recipe: Path
     labels: tuple[str, ...]
@@ -87,18 +116,29 @@ def make_folder(
     probed = _each_once(found, probed, note)
     sources = _sources([each.clip for each in probed], settings, note)
     parts = split(sources, shares, found.names, seed=settings.seed)
-    frames = {each.clip.path: each.frames if found.format == "frames" else None for each in probed}
-    lists: dict[str, list[str]] = {part: [] for part in PARTS}
-    counts: dict[str, Counter[int]] = {part: Counter() for part in PARTS}
+    counts: dict[str, Counter[int]] = {part: Counter() for part in shares}
     for each in probed:
-        part = parts[each.clip.path]
-        lists[part].append(_line(root, output, each.clip, frames[each.clip.path]))
-        counts[part][each.clip.label] += 1
-    told = _told(probed, sources, settings.seed)
-    files = {f"{part}.txt": "".join(f"{line}\n" for line in lines) for part, lines in lists.items()}
+        counts[parts[each.clip.path]][each.clip.label] += 1
+    if settings.folds is None:
+        lists = {part: [each for each in probed if parts[each.clip.path] == part] for part in PARTS}
+        _note_small_tests(counts["test"], found, sources, note)
+    else:
+        lists = {"train": probed}
+    line = _LineOf(root, output, found.format)
+    files = {f"{name}.txt": "".join(line(each, each.clip.label) for each in part) for name, part in lists.items()}
+    if settings.folds is not None:
+        numbers = {part: number for number, part in enumerate(shares)}
+        files["folds.txt"] = "".join(line(each, numbers[parts[each.clip.path]]) for each in probed)
     files["labels.txt"] = labels_text(found.names)
-    clips = len(lists["train"])
-    files["recipe.yaml"] = recipe_text(output, format=found.format, clips=clips, start=start, seed=settings.seed)
+    files["recipe.yaml"] = recipe_text(
+        output,
+        format=found.format,
+        clips=len(lists["train"]),
+        start=start,
+        seed=settings.seed,
+        is_folded=settings.folds is not None,
+    )
+    told = _told(probed, sources, settings.seed)
     files[REPORT] = _report(files, found, counts, told)
     _write(output, files)
     return MadeFolder(output / "recipe.yaml", found.names, counts, told)
@@ -177,18 +217,40 @@ def _sources(clips: Sequence[Clip], settings: FolderSettings, note: Callable[[st
         cause = f"{settings.group!r} matches none of the {len(clips)} clips, such as {clips[0].path}"
         raise UsageError("--group", cause, "it is searched for in a path without its suffix")
     else:
+        parts = "lists" if settings.folds is None else "folds"
         note(
-            "clips of one recording may be in several lists, as their names do not tell it (X_g01_c02): "
+            f"clips of one recording may be in several {parts}, as their names do not tell it (X_g01_c02): "
             "give --group REGEX, or the test measures memory"
         )
     return sources
 
 
-def _line(root: Path, output: Path, clip: Clip, frames: int | None) -> str:
-    path = root / clip.path
-    # The folders as they really lie, since `..` leads elsewhere from a link; the clip by the name that it has.
-    name = os.path.relpath(Path(os.path.realpath(root)) / clip.path, os.path.realpath(output))
-    return list_line(listable(name, path), clip.label, frames)
+def _note_small_tests(
+    tested: Counter[int], found: ClassFolders, sources: Sequence[Source], note: Callable[[str], None]
+) -> None:
+    """Tell of classes with so few clips in the test list that their figures say little."""
+    least, label = min((tested[label], label) for label in range(len(found.names)))
+    if least < _FEW_TO_TEST:
+        folds = min(_USUAL_FOLDS, *sources_by_class(sources).values())
+        note(
+            f"the test list has {number_of(least, 'clip')} of {found.names[label]}, which tells little: "
+            f"--folds {folds} cross-validates instead, so that each clip is a test once"
+        )
+
+
+class _LineOf:
+    """Makes the line of a clip, with its end, in a list in `output` of clips below `root`."""
+
+    def __init__(self, root: Path, output: Path, format: str) -> None:
+        self._root, self._has_frames = root, format == "frames"
+        # The folders as they really lie, since `..` leads elsewhere from a link; the clip by the name that it has.
+        self._real_root, self._start = Path(os.path.realpath(root)), os.path.realpath(output)
+
+    def __call__(self, each: Probed, number: int) -> str:
+        """Return the line of a clip and its class, or its fold."""
+        path = each.clip.path
+        name = listable(os.path.relpath(self._real_root / path, self._start), self._root / path)
+        return list_line(name, number, each.frames if self._has_frames else None) + "\n"
 
 
 def _told(probed: Sequence[Probed], sources: Sequence[Source], seed: int) -> list[Telltale]:
@@ -203,7 +265,9 @@ def _report(
 ) -> str:
     report = {
         "made_by": _MAKER,
-        "classes": {name: {part: counts[part][label] for part in PARTS} for label, name in enumerate(found.names)},
+        "classes": {
+            name: {part: count[label] for part, count in counts.items()} for label, name in enumerate(found.names)
+        },
         "told_by": [{**asdict(each), "class": found.names[each.label]} for each in told],
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()},
     }
@@ -227,7 +291,11 @@ def told_beside(list_file: str | Path) -> list[str]:
 
 
 def _write(output: Path, files: Mapping[str, str]) -> None:
-    """Write all files, or none: into a folder that is there each by renaming, once all of them are written."""
+    """Write all files, or none: into a folder that is there each by renaming, once all of them are written.
+
+    What was made there before and is not made now goes: nothing names it any more.
+    """
+    stale = (_made_before(output) or {}).keys() - files.keys()
     with ExitStack() as held:
         if output.is_dir():
             places = {name: held.enter_context(atomic_file(output / name)) for name in files}
@@ -236,3 +304,5 @@ def _write(output: Path, files: Mapping[str, str]) -> None:
             places = {name: folder / name for name in files}
         for name, text in files.items():
             places[name].write_text(text, encoding="utf-8")
+    for name in stale:
+        (output / name).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.training.datasets.folder.classes import has_plain_text
+from pptsn.training.datasets.folder.splitting import PARTS
 from pptsn.training.network.starting import spec_beside
 from pptsn.training.network.weights import read_checkpoint
 
@@ -18,6 +19,7 @@ _CLIPS_SEEN = 2400
 _EPOCHS = (10, 60)
 _LARGEST_BATCH, _STEPS_AN_EPOCH = 16, 4
 _BACKBONE = "ResNet50_vd_ssld_v2_pretrained"
+_HEAD_ONLY = "  head_only: true  # the classifier alone is fitted, once for each fold and once for all clips\n"
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,12 @@ def train_command(recipe: Path) -> str:
     return shlex.join(["pptsn", "train", str(recipe), "--output", str(recipe.with_name("train"))])
 
 
-def recipe_text(folder: Path, *, format: str, clips: int, start: Start, seed: int) -> str:
-    """Return the YAML of a recipe for the lists in `folder`, of `clips` to train on."""
-    epochs = epochs_for(clips)
+def recipe_text(folder: Path, *, format: str, clips: int, start: Start, seed: int, is_folded: bool = False) -> str:
+    """Return the YAML of a recipe for the lists in `folder`, of `clips` to train on.
+
+    is_folded: whether there is a list of folds in place of those to validate and to test with; `start` has weights
+    then.
+    """
     return f"""\
 # Made by `pptsn data folder`; yours to change.  To train by it:
 #   {train_command(folder / "recipe.yaml")}
@@ -76,15 +81,29 @@ def recipe_text(folder: Path, *, format: str, clips: int, start: Start, seed: in
 model:
 {_model(start)}
   num_seg: 3  # frames of each clip in training, as published
-
+{_HEAD_ONLY if is_folded else ""}
 data:
-  train: {_quoted(folder / "train.txt")}
-  val: {_quoted(folder / "val.txt")}
-  test: {_quoted(folder / "test.txt")}
+{_lists(folder, is_folded)}
   labels: {_quoted(folder / "labels.txt")}
   format: {format}
   workers: 2  # processes that decode: as many as there are cores to spare
+{"" if is_folded else _steps(clips)}
+seed: {seed}
+device: auto  # a GPU where Paddle has one, else the CPU
+"""
 
+
+def _lists(folder: Path, is_folded: bool) -> str:
+    if is_folded:
+        return f"""\
+  train: {_quoted(folder / "train.txt")}  # all clips
+  folds: {_quoted(folder / "folds.txt")}  # the parts of them that are tests in turn"""
+    return "\n".join(f"  {part}: {_quoted(folder / f'{part}.txt')}" for part in PARTS)
+
+
+def _steps(clips: int) -> str:
+    epochs = epochs_for(clips)
+    return f"""
 optimizer:
   epochs: {epochs}  # of {clips} clips: {_CLIPS_SEEN} in all, but {_EPOCHS[0]} to {_EPOCHS[1]} times each
   batch_size: {batch_for(clips)}  # {_LARGEST_BATCH} at most; fewer of a small list, for several steps an epoch
@@ -96,9 +115,6 @@ optimizer:
 augmentation:  # as published
   mixup_alpha: 0.2
   label_smoothing: 0.1
-
-seed: {seed}
-device: auto  # a GPU where Paddle has one, else the CPU
 """
 
 

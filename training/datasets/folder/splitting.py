@@ -1,4 +1,4 @@
-"""Which clips are in which list: of each class the same shares, and clips of one source together."""
+"""Which clips are in which list or fold: of each class the same shares, and clips of one source together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pptsn.training.datasets.folder.classes import Clip
 from pptsn.training.datasets.stored import bare_name
 
 PARTS = ("train", "val", "test")
+FEWEST_FOLDS, MOST_FOLDS = 2, 20
 # UCF-101 calls the fourth clip that was cut from the first recording of a class v_CLASS_g01_c04.
 UCF_GROUPS = r"^(.+_g[0-9]+)_c[0-9]+$"
 
@@ -52,14 +53,14 @@ def sources_of(clips: Sequence[Clip], pattern: str) -> tuple[list[Source], int]:
 def split(
     sources: Sequence[Source], shares: Mapping[str, float], labels: Sequence[str], *, seed: int
 ) -> dict[str, str]:
-    """Return the part, one of PARTS, of the clip at each path.
+    """Return the part, one of those in `shares`, of the clip at each path.
 
     The largest sources come first, those of one size in an order that follows from `seed` and their names alone,
     and each goes where most of its classes' share is still missing: so that all classes have the shares, as near
-    as sources allow.  shares: of each of PARTS, 0..1, together 1.  labels: the names of the classes.
+    as sources allow.  shares: of each part by its name, 0..1, together 1.  labels: the names of the classes.
     Raises InputError where a class would be missing in a part.
     """
-    _require_sources(sources, labels)
+    _require_sources(sources, labels, parts=tuple(shares))
     clips = Counter(clip.label for source in sources for clip in source.clips)
     missing = {part: {label: share * count for label, count in clips.items()} for part, share in shares.items()}
     taken: dict[str, str] = {}
@@ -68,12 +69,22 @@ def split(
         return sum(missing[part][clip.label] / (shares[part] * clips[clip.label]) for clip in source.clips)
 
     for source in sorted(sources, key=lambda source: (-len(source.clips), _drawn(seed, source.key))):
-        part = max(PARTS, key=lambda part: need(part, source))
+        part = max(shares, key=lambda part: need(part, source))
         for clip in source.clips:
             missing[part][clip.label] -= 1
             taken[clip.path] = part
-    _require_all(sources, taken, labels)
+    _require_all(sources, taken, labels, parts=tuple(shares))
     return taken
+
+
+def fold_shares(folds: int) -> dict[str, float]:
+    """Return the shares of as many folds, which are alike, by name."""
+    return {f"fold {number}": 1 / folds for number in range(folds)}
+
+
+def sources_by_class(sources: Sequence[Source]) -> Counter[int]:
+    """Return of how many sources the clips of each class are."""
+    return Counter(label for source in sources for label in {clip.label for clip in source.clips})
 
 
 def _drawn(seed: int, key: str) -> bytes:
@@ -81,21 +92,29 @@ def _drawn(seed: int, key: str) -> bytes:
     return hashlib.sha256(f"{seed}\0{key}".encode("utf-8", "surrogateescape")).digest()
 
 
-def _require_sources(sources: Sequence[Source], labels: Sequence[str]) -> None:
-    counts = Counter(label for source in sources for label in {clip.label for clip in source.clips})
-    few = [f"{name} {counts[label]}" for label, name in enumerate(labels) if counts[label] < len(PARTS)]
+def _require_sources(sources: Sequence[Source], labels: Sequence[str], *, parts: Sequence[str]) -> None:
+    counts = sources_by_class(sources)
+    few = [f"{name} {counts[label]}" for label, name in enumerate(labels) if counts[label] < len(parts)]
     if few:
-        cause = (
-            f"of {some_of(few)} there are, but three lists need three clips of each class, of different sources"
-        )
-        raise InputError("too few clips", cause, "add clips, or remove the class")
+        needed = f"{len(parts)} {_kind_of(parts)} need {len(parts)} clips of each class, of different sources"
+        remedy = "add clips, or remove the class"
+        least = min(counts[label] for label in range(len(labels)))
+        if least >= FEWEST_FOLDS:  # fewer than parts
+            remedy += f", or cross-validate with --folds {least}"
+        raise InputError("too few clips", f"of {some_of(few)} there are, but {needed}", remedy)
 
 
-def _require_all(sources: Sequence[Source], taken: Mapping[str, str], labels: Sequence[str]) -> None:
+def _kind_of(parts: Sequence[str]) -> str:
+    return "lists" if tuple(parts) == PARTS else "folds"
+
+
+def _require_all(
+    sources: Sequence[Source], taken: Mapping[str, str], labels: Sequence[str], *, parts: Sequence[str]
+) -> None:
     there = {(taken[clip.path], clip.label) for source in sources for clip in source.clips}
     lacking = [
-        f"{part} {name}" for part in PARTS for label, name in enumerate(labels) if (part, label) not in there
+        f"{part} {name}" for part in parts for label, name in enumerate(labels) if (part, label) not in there
     ]
     if lacking:
-        cause = f"keeping sources together leaves lists without a class ({some_of(lacking)})"
+        cause = f"keeping sources together leaves {_kind_of(parts)} without a class ({some_of(lacking)})"
         raise InputError("--group", cause, "name smaller sources, or leave it out")

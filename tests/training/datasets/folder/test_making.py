@@ -150,7 +150,7 @@ def _split_already(root: Path) -> None:
         (
             _one_clip_a_class,
             InputError,
-            "too few clips: of high jump 1, run 1 there are, but three lists need three",
+            "too few clips: of high jump 1, run 1 there are, but 3 lists need 3 clips of each class",
         ),
         (_unreadable, InputError, r"clips: 1 of 10 clips cannot be read, more than 5 %; remove them"),
         (_split_already, UsageError, "is split already, as its folders are called train, val"),
