@@ -140,7 +140,7 @@ def test_modules_that_are_run_exist(page: str) -> None:
 
 @pytest.mark.parametrize("page", sorted(set(PAGES) - {"docs/log.md"}))  # which tells of what was
 def test_paths_of_the_repository_exist(page: str) -> None:
-    folders = "runtime|training|convert|benchmarks|pptsn|tools|tests|configs|docker|docs"
+    folders = "runtime|training|convert|benchmarks|pptsn|tools|tests|configs|docker|docs|examples"
     named = re.findall(rf"`((?:{folders})/[\w./-]*)`", PAGES[page])
     assert [path for path in named if not (ROOT / path).exists()] == []
 
