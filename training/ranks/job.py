@@ -27,6 +27,8 @@ ENDING_S = 10.0
 # By what is `python -m paddle.distributed.launch`, but with the package's folder in place of the current one, in
 # which anything may lie.
 _LAUNCHER = "import sys; sys.path[0] = sys.argv.pop(1); from pptsn.training.ranks.launcher import main; main()"
+# What the launcher returns for a rank that a signal killed, the least to the greatest: its number below 256.
+_OF_SIGNALS = range(256 - signal.NSIG + 1, 256)
 # One machine, of which nobody but the ranks needs to reach a port.
 _HOST = "127.0.0.1"
 
@@ -80,9 +82,11 @@ class Outcome:
 
     @property
     def _is_without_one(self) -> bool:
-        """Whether the launcher ended the ranks that had begun, for one that had not."""
-        if not self.endings or len(self.endings) == self.count or self.launcher == DONE:
+        """Whether the launcher ended the ranks that had begun, if any, for one that was killed or had not begun."""
+        if len(self.endings) == self.count or self.launcher == DONE:
             return False
+        if not self.endings:
+            return self.launcher in _OF_SIGNALS
         return all(code in (LOST, UNFINISHED) for _, code in self.endings)
 
     def _last_words(self, rank: int) -> str:

@@ -90,5 +90,7 @@ def test_a_rank_that_ended_before_it_began_is_lost_where_the_others_were_ended_f
     assert outcome(alone, CRASHED, tmp_path).lost == (
         "a rank ended before it began; the launcher's last line: Exit code -9"
     )
+    assert outcome((), CRASHED, tmp_path).lost == outcome(alone, CRASHED, tmp_path).lost
+    assert outcome((), FAILED, tmp_path).lost == ""  # the launcher itself, which would fail again
     assert outcome(alone, ENDED, count=1).lost == ""
     assert outcome(((0, USAGE),), CRASHED, tmp_path).lost == ""
