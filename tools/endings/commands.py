@@ -73,6 +73,7 @@ COMMANDS = (
     Command(
         "classify by two decoders", _classify("-o", "OUT/rows.jsonl", "--decoders", "2"), rows=("rows.jsonl",)
     ),
+    Command("classify to tables", _classify("-o", "OUT/rows.csv", "-o", "OUT/rows.json"), rows=("rows.csv",)),
     Command("classify as JSON", _classify("-o", "-"), rows=("-",)),
     Command("classify to a pipe", _classify("--top", "2", "--decoders", "0"), rows=("tabs",)),
     Command("stream to lines", _stream("-o", "OUT/s.jsonl"), rows=("s.jsonl", "tabs"), heeds=True),
