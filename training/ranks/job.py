@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.base.errors import DONE, FAILED, LOST, UNFINISHED
+from pptsn.runtime.base.errors import DONE, FAILED, LOST, TERMINATED, UNFINISHED
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.training.ranks.devices import Devices
 from pptsn.training.ranks.line import Caller, caller_at, open_door
@@ -29,6 +29,7 @@ ENDING_S = 10.0
 _LAUNCHER = "import sys; sys.path[0] = sys.argv.pop(1); from pptsn.training.ranks.launcher import main; main()"
 # What the launcher returns for a rank that a signal killed, the least to the greatest: its number below 256.
 _OF_SIGNALS = range(256 - signal.NSIG + 1, 256)
+_TOLD_TO_STOP = 15  # and where it was told to stop itself
 # One machine, of which nobody but the ranks needs to reach a port.
 _HOST = "127.0.0.1"
 
@@ -82,12 +83,12 @@ class Outcome:
 
     @property
     def _is_without_one(self) -> bool:
-        """Whether the launcher ended the ranks that had begun, if any, for one that was killed or had not begun."""
-        if len(self.endings) == self.count or self.launcher == DONE:
+        """Whether the launcher ended the ranks that had begun, if any, for another that was killed before."""
+        if len(self.endings) == self.count or self.launcher in (DONE, _TOLD_TO_STOP):
             return False
         if not self.endings:
             return self.launcher in _OF_SIGNALS
-        return all(code in (LOST, UNFINISHED) for _, code in self.endings)
+        return all(code in (LOST, UNFINISHED, TERMINATED) for _, code in self.endings)
 
     def _last_words(self, rank: int) -> str:
         words = last_line(self.logs / log_of(rank)) if rank else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pptsn.runtime.base.errors import DONE, FAILED, LOST, UNEXPECTED, UNFINISHED, USAGE
+from pptsn.runtime.base.errors import DONE, FAILED, LOST, TERMINATED, UNEXPECTED, UNFINISHED, USAGE
 from pptsn.training.ranks.job import Outcome
 from pptsn.training.ranks.logs import LAUNCHER_LOG, log_of
 
@@ -84,13 +84,18 @@ def test_the_last_line_of_a_rank_that_was_lost_is_told(tmp_path: Path) -> None:
     assert outcome(((1, None),), CRASHED, tmp_path).lost.endswith("; the last line of its log: Segmentation fault")
 
 
-def test_a_rank_that_ended_before_it_began_is_lost_where_the_others_were_ended_for_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [(), ((0, UNFINISHED),), ((1, TERMINATED),), ((0, LOST),)])
+def test_a_rank_that_ended_before_it_began_is_lost_where_the_others_were_ended_for_it(
+    others: Endings, tmp_path: Path
+) -> None:
     (tmp_path / LAUNCHER_LOG).write_text("Exit code -9\n")
-    alone: Endings = ((0, UNFINISHED),)
-    assert outcome(alone, CRASHED, tmp_path).lost == (
+    assert outcome(others, CRASHED, tmp_path).lost == (
         "a rank ended before it began; the launcher's last line: Exit code -9"
     )
-    assert outcome((), CRASHED, tmp_path).lost == outcome(alone, CRASHED, tmp_path).lost
-    assert outcome((), FAILED, tmp_path).lost == ""  # the launcher itself, which would fail again
-    assert outcome(alone, ENDED, count=1).lost == ""
+
+
+def test_one_rank_alone_and_a_launcher_that_fails_or_was_told_to_stop_are_not_lost(tmp_path: Path) -> None:
+    assert outcome(((0, UNFINISHED),), CRASHED, count=1).lost == ""
+    assert outcome(((1, TERMINATED),), ENDED).lost == ""  # the launcher itself was told to stop
+    assert outcome((), FAILED, tmp_path).lost == ""  # it would fail again
     assert outcome(((0, USAGE),), CRASHED, tmp_path).lost == ""
