@@ -107,7 +107,7 @@ def test_classify_prints_and_writes(run, model: Path, folder: Path, tmp_path: Pa
     assert ending.code == 0
     said = r"pptsn: 2 of 2 sources answered; [\d.e+]+ a second; [^;]+ [12](, [^;]+ 1)?; in "
     assert re.fullmatch(said + re.escape(f"{tmp_path / 'o.jsonl'}\n"), ending.err)
-    rows = [line.split("\t") for line in ending.out.splitlines()]
+    rows = [line.split("\t") for line in ending.out.splitlines()[1:]]
     assert [row[0] for row in rows] == [str(folder / "a.mp4")] * 2 + [str(folder / "b.mkv")] * 2
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [(line["source"], line["frames"]) for line in lines] == [
@@ -116,7 +116,11 @@ def test_classify_prints_and_writes(run, model: Path, folder: Path, tmp_path: Pa
     ]
     assert [str(p["class_id"]) for p in lines[0]["top"]] == [row[1] for row in rows[:2]]
     looked_at = {"segments", "views", "sampling", "resize_rule"}
-    assert lines[0].keys() == {"source", "frames", "duration_s", "top", "timing_ms"} | looked_at
+    comes_from = {"file_bytes", "modified", "model", "accept_damaged"}
+    assert (
+        lines[0].keys()
+        == {"source", "frames", "duration_s", "top", "margin", "timing_ms"} | looked_at | comes_from
+    )
 
 
 def test_bad_sources_are_one_line_each_and_the_others_go_on(
@@ -129,7 +133,7 @@ def test_bad_sources_are_one_line_each_and_the_others_go_on(
     errors = [line for line in ending.err.splitlines() if line.startswith("pptsn: error: ")]
     assert {Path(line.removeprefix("pptsn: error: ").split(": ")[0]).name for line in errors} == bad
     assert len(errors) == len(bad)
-    assert {Path(line.split("\t")[0]).name for line in ending.out.splitlines()} == {"a.mp4", "b.mkv"}
+    assert {Path(line.split("\t")[0]).name for line in ending.out.splitlines()[1:]} == {"a.mp4", "b.mkv"}
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert sum("error" in line for line in lines) == len(bad)
     assert sum("top" in line for line in lines) == 2
@@ -372,7 +376,7 @@ def test_a_missing_list_and_an_endless_name_leave_the_others_running(run, model:
     (said,) = ending.err.splitlines()[2:]
     assert said.startswith("pptsn: 1 of 3 sources answered; 2 failed; ")
     assert "@none.txt: the list cannot be read" in ending.err
-    assert ending.out.startswith(f"{folder / 'a.mp4'}\t")
+    assert ending.out.splitlines()[1].startswith(f"{folder / 'a.mp4'}\t")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -402,7 +406,7 @@ def test_a_damaged_clip_is_an_error_unless_it_is_accepted(run, model: Path, tmp_
     accepted = run("classify", whole, damaged, "--model", model, "--accept-damaged", "-o", answer)
     assert accepted.code == 0
     warning = f"{found[1]} of 30 frames came out damaged, {found[2]} of the 25 sampled"
-    rows = [row.split("\t") for row in accepted.out.splitlines()]
+    rows = [row.split("\t") for row in accepted.out.splitlines()[1:]]
     assert {Path(row[0]).name: row[4:] for row in rows} == {"a.mp4": [], "b.mp4": [warning]}
     assert [json.loads(line).get("warnings") for line in answer.read_text().splitlines()] == [None, [warning]]
     assert "2 of 2 sources answered, 1 of them with warnings; " in accepted.err

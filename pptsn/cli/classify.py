@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks.names import (
     OUTPUT_HELP,
     STANDARD_OUTPUT,
+    Sort,
     check_evidence_goes,
     output_names,
 )
@@ -24,13 +26,23 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from pptsn.runtime.base.errors import InputError
+    from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.results import Classification, Failure
+    from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.base import ResultSink
 
 _SOURCES_HELP = (
     "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."
 )
+
+
+_RESUME_HELP = (
+    "Go on with the files of --output: skip unchanged sources that have their answer, try failures again."
+)
+_SORT_HELP = "Doubtful answers first: by the leading score, or by its margin over the second; all at the end."
+_BELOW_HELP = "Show and write only answers whose leading score is below this, and failures."
 
 
 @from_settings
@@ -41,6 +53,9 @@ def classify(
     runner: EngineSettings,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
     output: Annotated[list[str] | None, typer.Option("--output", "-o", help=OUTPUT_HELP)] = None,
+    resume: Annotated[bool, typer.Option("--resume", help=_RESUME_HELP)] = False,
+    sort: Annotated[Sort | None, typer.Option(help=_SORT_HELP)] = None,
+    below: Annotated[float | None, typer.Option(min=0, max=1, metavar="SCORE", help=_BELOW_HELP)] = None,
 ) -> None:
     """Name the action in each video.
 
@@ -55,9 +70,12 @@ def classify(
     from pptsn.runtime.base.memory import return_freed_memory
     from pptsn.runtime.base.progress import print_detail, print_note
     from pptsn.runtime.base.stopping import keeping
+    from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.recognizer import Recognizer
-    from pptsn.runtime.classify.sources import expand_sources
-    from pptsn.runtime.model.file import protocol_of
+    from pptsn.runtime.classify.sinks.arranging import Arrangement
+    from pptsn.runtime.classify.sinks.resuming import rows_to_resume, still_to_do
+    from pptsn.runtime.classify.sources import expand_sources, name_of
+    from pptsn.runtime.model.file import digest_of, protocol_of
 
     return_freed_memory()
     names = expand_sources(sources, note=print_note)
@@ -66,15 +84,25 @@ def classify(
     outputs = output_names(output or ())
     if settings.evidence:
         check_evidence_goes(outputs)
-    protocol = settings.changing(protocol_of(model))
-    with Recognizer(runner.open(model, crops=protocol.crops(len(names)))) as recognizer:
-        results = recognizer.classify_by(settings, names, note=print_note)
-        told = _with_notes(recognizer, results)
+    files = [name for name in outputs if name != STANDARD_OUTPUT]
+    earlier = rows_to_resume(files, below=below) if resume else []
+    left = still_to_do(names, earlier) if resume else names
+    arrangement = Arrangement(resumes=resume, sources=[name_of(each) for each in names], sort=sort)
+    crops = settings.changing(protocol_of(model)).crops(len(left))
+    with Recognizer(runner.open(model, crops=crops)) as recognizer:
         top = min(top, len(recognizer.spec.labels))  # a table has columns for each
+        protocol = settings.changing(recognizer.spec.protocol)
+        terms = Terms.of(digest_of(model), settings, protocol, top=top)
+        for each in earlier:
+            each.require(terms)
+        if resume:
+            print_note(f"{len(left)} of {len(set(map(name_of, names)))} sources left to answer")
+        results = _with_origins(recognizer.classify_by(settings, left, note=print_note), left, terms)
+        told = _with_notes(recognizer, results)
+        kept = keeping("what was answered until now is kept")
         try:
-            with keeping("what was answered until now is kept"), _sinks(outputs, top=top) as sinks:
-                files = [name for name in outputs if name != STANDARD_OUTPUT]
-                failed = _show(told, len(names), sinks, files=files)
+            with kept, _sinks(outputs, top=top, arrangement=arrangement) as sinks:
+                failed = _show(told, len(left), sinks, files=files, below=below)
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
         print_detail(f"looked at by {protocol}")
@@ -82,6 +110,18 @@ def classify(
             print_detail(detail)
     if failed:
         raise typer.Exit(1)
+
+
+def _with_origins(
+    results: Iterable[Classification | Failure], sources: list[str | InputError], terms: Terms
+) -> Iterator[Classification | Failure]:
+    """Yield the results, one of each source, with the files that they come from as they were at the beginning."""
+    from pptsn.runtime.classify.results import Classification
+    from pptsn.runtime.classify.sources import name_of
+
+    origins = [terms.origin(name_of(source)) for source in sources]
+    for result, origin in zip(results, origins, strict=True):
+        yield replace(result, origin=origin) if isinstance(result, Classification) else result
 
 
 def _with_notes(
@@ -100,31 +140,44 @@ def _with_notes(
 
 
 @contextmanager
-def _sinks(outputs: list[str], *, top: int) -> Iterator[list[ResultSink]]:
+def _sinks(outputs: list[str], *, top: int, arrangement: Arrangement) -> Iterator[list[ResultSink]]:
     """Yield where the results go: files, if there are any, before what shows them."""
+    from pptsn.runtime.classify.sinks.arranging import sorted_at_the_end
     from pptsn.runtime.classify.sinks.opening import open_output
     from pptsn.runtime.classify.sinks.terminal import shown_results
 
     with ExitStack() as opened:
-        sinks = [opened.enter_context(open_output(name, top=top)) for name in outputs]
-        if STANDARD_OUTPUT not in outputs:
-            sinks.append(opened.enter_context(shown_results(top=top)))
-        yield sinks
+        sinks = [opened.enter_context(open_output(name, top=top, arrangement=arrangement)) for name in outputs]
+        shown = sinks.pop(outputs.index(STANDARD_OUTPUT)) if STANDARD_OUTPUT in outputs else None
+        shown = shown or opened.enter_context(shown_results(top=top))
+        if arrangement.sort is not None:
+            shown = opened.enter_context(sorted_at_the_end(shown, arrangement.sort))
+        yield [*sinks, shown]
 
 
 def _show(
-    results: Iterable[Classification | Failure], total: int, sinks: list[ResultSink], *, files: list[str]
+    results: Iterable[Classification | Failure],
+    total: int,
+    sinks: list[ResultSink],
+    *,
+    files: list[str],
+    below: float | None,
 ) -> int:
-    """Write the results as they come, and sum them up where there are several; return how many failed."""
+    """Write the results as they come, and sum them up where there are several; return how many failed.
+
+    below: answers of that score and more are counted alone.
+    """
     from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
+    from pptsn.runtime.classify.results import is_doubtful
     from pptsn.runtime.classify.summary import Summary
 
     errors = LineConsole(stderr=True, highlight=False, soft_wrap=True)
-    summary = Summary()
+    summary = Summary(below=below)
     with progress_bar(errors) as bar:
         task = bar.add_task("classifying", total=total)
         for result in results:
-            _write(result, sinks)
+            if is_doubtful(result, below):
+                _write(result, sinks)
             _tell(result, errors)
             summary.count(result)
             bar.advance(task)

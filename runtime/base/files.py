@@ -170,6 +170,19 @@ def lines_of(path: str | Path) -> list[str]:
     return [line.removesuffix("\r") for line in content.decode("utf-8-sig").split("\n")]
 
 
+def cut_half_line(descriptor: int) -> None:
+    """Cut off what stands behind the last line's end of an open file."""
+    size = end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _BLOCK_BYTES)
+        whole = os.pread(descriptor, end - start, start).rfind(b"\n") + 1
+        end = start + whole
+        if whole:
+            break
+    if end < size:
+        os.ftruncate(descriptor, end)
+
+
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.files import cut_half_line, printable
 
 DEFAULT_KEEP = 5
 
@@ -116,8 +116,9 @@ class LineFile:
     (a power cut), the first new one begins on a line of its own.  A line that cannot be written, because the disk
     is full, leaves nothing behind.  Where another program takes the file away (logrotate), it is begun anew.
 
-    anew: the first line replaces all that the file holds; until then it stays as it is, and a file that got no
-    line at all is not made.
+    anew: the first line replaces all that the file holds; until then it stays as it is.
+    whole: a last line that is cut short goes, as what it should say is written again.
+    With either, a file that got no line at all is not made.
 
     rotate_bytes: a file that would grow past it is renamed first, `x.jsonl` to `x.1.jsonl`, `x.1.jsonl` to
     `x.2.jsonl`, up to number `keep`; the oldest goes.  A line is never split, so one that is longer than
@@ -133,13 +134,14 @@ class LineFile:
         keep: int = DEFAULT_KEEP,
         header: str = "",
         anew: bool = False,
+        whole: bool = False,
     ) -> None:
         self.path = path
         self.name = printable(str(path))
         self._rotate_bytes = rotate_bytes
         self._keep = keep
         self._header = printable_bytes(header + "\n") if header else b""
-        self._anew, self._made = anew, False
+        self._anew, self._whole, self._made = anew, whole, False
         self._descriptor: int | None = None
         self._torn = False
 
@@ -152,7 +154,7 @@ class LineFile:
         try:
             if not self.path.parent.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._made = self._anew and not self.path.exists()
+            self._made = (self._anew or self._whole) and not self.path.exists()
             self._open()
         except OSError as error:
             cause = f"cannot be written ({error.strerror or error})"
@@ -192,7 +194,7 @@ class LineFile:
         if self._descriptor is None:
             return
         try:
-            if self._made and not os.fstat(self._descriptor).st_size:
+            if self._made and not os.fstat(self._current()).st_size:
                 self.path.unlink(missing_ok=True)
             else:
                 os.fsync(self._descriptor)
@@ -209,6 +211,8 @@ class LineFile:
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             _lock(descriptor, self.name)
+            if self._whole:
+                cut_half_line(descriptor)
             if not self._anew:
                 self._check_header(descriptor)
             size = os.fstat(descriptor).st_size

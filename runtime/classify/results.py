@@ -11,6 +11,7 @@ import numpy as np
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.evidence import CropLogits, Evidence, evidence_of
+from pptsn.runtime.classify.origin import Origin
 from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.protocols import Protocol
@@ -59,6 +60,7 @@ class Classification:
     duration_s: None where the source does not tell.
     lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
     crop_logits: those of each crop of each frame, where they were asked for by `evidence=True`; else None.
+    origin: what a later run knows it by; None where nobody noted it.
     """
 
     source: str
@@ -72,6 +74,7 @@ class Classification:
     lost_frames: int = 0
     warnings: tuple[str, ...] = ()
     crop_logits: CropLogits | None = None
+    origin: Origin | None = None
 
     @property
     def segments(self) -> int:
@@ -148,10 +151,13 @@ class Classification:
             "sampling": self.protocol.sampling,
             "resize_rule": self.protocol.resize_rule,
             "top": [p.to_dict() for p in self.top(top)],
+            "margin": round(self.margin, 6),
             "timing_ms": self.timing.to_dict(),
         }
         if self.crop_logits is not None:
             fields["evidence"] = self.evidence().to_dict()
+        if self.origin is not None:
+            fields.update(self.origin.to_dict())
         if self.warnings:
             fields["lost_frames"] = self.lost_frames
             fields["warnings"] = list(self.warnings)
@@ -168,6 +174,11 @@ class Failure:
     def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
         """Return the fields of one line of `classify --output`."""
         return {"source": printable(self.source), "error": printable(str(self.error))}
+
+
+def is_doubtful(result: Classification | Failure, below: float | None) -> bool:
+    """Whether the leading score is less than `below`; of a failure, and where nothing is given, always."""
+    return below is None or isinstance(result, Failure) or result.top(1)[0].score < below
 
 
 def in_all(total: int, *, failed: int, warned: int, things: str = "sources") -> str:

@@ -50,6 +50,11 @@ def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str 
     return sources
 
 
+def name_of(source: str | InputError) -> str:
+    """Return what results call one of `expand_sources`."""
+    return source.thing if isinstance(source, InputError) else source
+
+
 def list_named(argument: str) -> Path | None:
     """Return the list that `@list` names, or None for another argument: a file that is called so is that file."""
     if not argument.startswith("@") or argument == "@" or os.path.lexists(argument):

@@ -7,15 +7,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pptsn.runtime.base.errors import spelled
-from pptsn.runtime.classify.results import Classification, Failure, in_all
+from pptsn.runtime.classify.results import Classification, Failure, in_all, is_doubtful
 
 _CLASSES_NAMED = 3
 
 
 class Summary:
-    """Counts results: how many there are, of which classes, how fast they came."""
+    """Counts results: how many there are, of which classes, how fast they came.
 
-    def __init__(self) -> None:
+    below: a score; the answers whose leading class has less are counted.
+    """
+
+    def __init__(self, *, below: float | None = None) -> None:
+        self._below, self._doubtful = below, 0
         self._started_s = time.monotonic()
         self._leading: Counter[str] = Counter()
         self.failed = self._warned = 0
@@ -26,6 +30,7 @@ class Summary:
             self.failed += 1
             return
         self._warned += bool(result.warnings)
+        self._doubtful += is_doubtful(result, self._below)
         self._leading[result.top(1)[0].label] += 1
 
     def line(self, *, files: Sequence[str]) -> str:
@@ -35,6 +40,8 @@ class Summary:
         parts = [in_all(answered + self.failed, failed=self.failed, warned=self._warned)]
         if answered:
             parts += [f"{answered / passed_s:.3g} a second", self._classes()]
+        if self._below is not None:
+            parts.append(f"{self._doubtful} below {self._below:g}")
         if files:
             parts.append(f"in {', '.join(files)}")
         return "; ".join(parts)

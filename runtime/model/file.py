@@ -15,12 +15,13 @@ import hashlib
 import json
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import ModelError, PptsnError
+from pptsn.runtime.base.files import sha256_of
 from pptsn.runtime.frames.protocols import PUBLISHED, Protocol
 from pptsn.runtime.model.contents import unfit_content
 from pptsn.runtime.model.kinds import MODEL, PLAN, refuse_others
@@ -144,6 +145,20 @@ def claims_of(path: Path) -> Claims:
         digest=metadata.get(_DIGEST_KEY, b"").decode(errors="replace"),
         quantization=_quantization(path, metadata.get(_QUANTIZATION_KEY)),
     )
+
+
+def digest_of(path: str | Path) -> str:
+    """Return by what the model at `path` is known, in hexadecimal: the digest it carries, or that of its bytes.
+
+    "" for what has neither, as a folder that a plugin runs; what is wrong with it is for who opens it to say.
+    """
+    path = Path(path)
+    try:
+        return read_manifest(path).plan_sha256 if path.suffix.lower() == PLAN_SUFFIX else claims_of(path).digest
+    except PptsnError:
+        with suppress(OSError):
+            return sha256_of(path)
+        return ""
 
 
 def protocol_of(path: str | Path) -> Protocol:

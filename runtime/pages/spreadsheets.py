@@ -8,8 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pptsn.runtime.base.errors import one_line
-from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.errors import spelled
 
 # A mark by which spreadsheets know UTF-8; without it they garble labels that are not English.
 BYTE_ORDER_MARK = "\ufeff"
@@ -18,11 +17,11 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def csv_row(values: Iterable[object]) -> str:
-    """Return one line of CSV, without its end.
+    r"""Return one line of CSV, without its end.
 
-    Line breaks in a text become spaces.  A text that a spreadsheet would run as a formula (it begins with
-    `=`, `+`, `-` or `@`) comes after an apostrophe, by which spreadsheets know text.  None and what is no finite
-    number stay empty; truth is 1 or 0.
+    Line breaks in a text are spelled out, as `\n`.  A text that a spreadsheet would run as a formula (it begins
+    with `=`, `+`, `-` or `@`) comes after an apostrophe, by which spreadsheets know text.  None and what is no
+    finite number stay empty; truth is 1 or 0.
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow([_cell(value) for value in values])
@@ -49,5 +48,5 @@ def _cell(value: object) -> object:
         return ""
     if not isinstance(value, str):
         return value
-    text = one_line(printable(value))
+    text = spelled(value)
     return f"'{text}" if text.lstrip().startswith(_FORMULA) else text

@@ -34,7 +34,7 @@ def test_names_and_labels_stay_in_their_line(run, tmp_path: Path, evil: str) -> 
     ending = run("classify", clip, broken, "--model", model, "--top", 2, "-o", tmp_path / "out.jsonl")
     assert ending.code == 1
     rows = ending.out.splitlines()
-    assert [len(row.split("\t")) for row in rows] == [4, 4]
+    assert [len(row.split("\t")) for row in rows] == [5, 4, 4]
     assert all(map(str.isprintable, shown(ending.out) + shown(ending.err)))
     assert sum(line.startswith("pptsn: error: ") for line in ending.err.splitlines()) == 1
     # JSON has its own way to spell them, which programs undo.

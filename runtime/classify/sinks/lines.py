@@ -2,94 +2,90 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
-from pptsn.runtime.base.errors import one_line, spelled, spelled_json
+from pptsn.runtime.base.errors import one_line, spelled
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.classify.sinks.arranging import AS_THEY_COME, Arrangement, arrange
 from pptsn.runtime.classify.sinks.base import opened, write_line
-from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row, rank_columns, ranked
-
-_CSV_COLUMNS = ("source", "class_id", "label", "score", "margin")
-_CSV_REST = (
-    *("frames", "duration_s", "segments", "views", "sampling", "resize_rule", "lost_frames", "warnings"),
-    *("decode_ms", "inference_ms", "total_ms", "error"),
-)
+from pptsn.runtime.classify.sinks.names import STANDARD_OUTPUT
+from pptsn.runtime.classify.sinks.rows import CsvRows, JsonRows, Rows
 
 
-class JsonLines:
-    """Writes one JSON object a result."""
+class RowLines:
+    """Writes a row a result; what it looks like is said by its `kind`."""
 
-    def __init__(self, output: LineOutput, *, top: int) -> None:
+    kind: ClassVar[type[Rows]]
+
+    def __init__(self, output: LineOutput, *, top: int, resumes: bool = False) -> None:
         self._output = output
-        self._top = top
+        self._rows = self.kind(top=top)
+        self._has_begun = resumes
 
     @classmethod
     @contextmanager
-    def open(cls, path: str, *, top: int) -> Iterator[JsonLines]:
+    def open(cls, path: str, *, top: int, arrangement: Arrangement = AS_THEY_COME) -> Iterator[RowLines]:
         """Yield a sink that writes to `path` (`-`: standard output).
 
-        The first result replaces what the file held.  However the program ends, the results until then are there.
+        The first result replaces what the file held, unless the arrangement resumes it: then each comes behind
+        what is there.  However the program ends, the results until then are there; where it ends in order, they
+        are arranged.
         """
-        with opened(StandardOutput() if path == "-" else LineFile(Path(path), anew=True)) as output:
-            yield cls(output, top=top)
-
-    def write(self, result: Classification | Failure) -> None:
-        """Write one line."""
-        fields = result.to_dict(top=self._top)
-        write_line(self._output, spelled_json(json.dumps(fields, ensure_ascii=False)))
-
-
-class CsvLines:
-    """Writes one row a result, below a header.
-
-    `margin` is the score less that of the second class, between 0 and 1.  The classes behind the leading one
-    follow in `label_2`, `score_2` ... up to `top`.  A failure has its source and its `error`.
-    """
-
-    def __init__(self, output: LineOutput, *, top: int) -> None:
-        self._output = output
-        self._columns = _csv_columns(top)
-        self._top = top
+        with cls.appending(path, top=top, resumes=arrangement.resumes) as sink:
+            try:
+                yield sink
+            finally:
+                if path != STANDARD_OUTPUT and not arrangement.changes_nothing and sink.holds_rows(Path(path)):
+                    arrange(Path(path), cls.kind, arrangement)
 
     @classmethod
     @contextmanager
-    def open(cls, path: str, *, top: int) -> Iterator[CsvLines]:
-        """Yield a sink that writes to `path`; what holds for `JsonLines.open` holds for it."""
-        header = BYTE_ORDER_MARK + csv_row(_csv_columns(top))
-        with opened(LineFile(Path(path), anew=True, header=header)) as output:
-            yield cls(output, top=top)
+    def appending(cls, path: str, *, top: int, resumes: bool) -> Iterator[RowLines]:
+        """Yield a sink for `path` as `open` does, which leaves its rows as they come."""
+        header = cls.kind(top=top).header
+        file = LineFile(Path(path), anew=not resumes, whole=resumes, header=header)
+        with opened(StandardOutput() if path == STANDARD_OUTPUT else file) as output:
+            yield cls(output, top=top, resumes=resumes)
+
+    def holds_rows(self, path: Path) -> bool:
+        """Whether the file at `path`, which it writes, has rows of its own or of the run that it resumes."""
+        return self._has_begun and path.stat().st_size > 0
 
     def write(self, result: Classification | Failure) -> None:
         """Write one row."""
-        fields = dict(result.to_dict(top=self._top))
-        if isinstance(result, Classification):
-            fields.update(ranked(fields["top"]), **_flat(result))
-        write_line(self._output, csv_row(fields.get(column) for column in self._columns))
+        line = self._rows.line(result)
+        self._has_begun = True  # before a signal can come between
+        write_line(self._output, line)
 
 
-def _csv_columns(top: int) -> tuple[str, ...]:
-    return (*_CSV_COLUMNS, *rank_columns(top), *_CSV_REST)
+class JsonLines(RowLines):
+    """Writes one JSON object a result."""
+
+    kind = JsonRows
 
 
-def _flat(result: Classification) -> dict[str, object]:
-    times = {f"{name}_ms": time for name, time in result.timing.to_dict().items()}
-    told = {"warnings": "; ".join(result.warnings), "lost_frames": result.lost_frames}
-    return {"margin": round(result.margin, 6), **times, **told}
+class CsvLines(RowLines):
+    """Writes one row a result, below a header; see `CsvRows`."""
+
+    kind = CsvRows
 
 
 class TabbedLines:
     """Writes tab-separated lines, for pipes: source, class number, label and score, a line a leading class.
 
-    Of a source with warnings these are a fifth field.
+    Of a source with warnings these are a fifth field.  Before the first come the names of the fields.
     """
+
+    _HEADER = "source\tclass_id\tlabel\tscore\twarnings\n"
 
     def __init__(self, output: LineOutput, *, top: int) -> None:
         self._output = output
         self._top = top
+        self._before = self._HEADER
 
     def write(self, result: Classification | Failure) -> None:
         """Write the leading classes of one source, all at once."""
@@ -99,4 +95,5 @@ class TabbedLines:
             rows = (
                 f"{name}\t{p.class_id}\t{spelled(p.label)}\t{p.score:.6f}{warned}" for p in result.top(self._top)
             )
-            write_line(self._output, "\n".join(rows))
+            write_line(self._output, self._before + "\n".join(rows))
+            self._before = ""

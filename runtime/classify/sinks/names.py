@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError
@@ -18,13 +20,20 @@ OUTPUT_HELP = (
 )
 
 
+class Sort(str, Enum):
+    """By which figure rows are sorted: the leading class's score, or how far ahead of the second it is."""
+
+    SCORE = "score"
+    MARGIN = "margin"
+
+
 def output_names(given: Iterable[str]) -> list[str]:
-    """Return the outputs that `given` names, each once, standard output as `-`.
+    """Return the outputs that `given` names, each file once, standard output as `-`.
 
     Raises UsageError for an address, and for a file whose ending says nothing of how to write it, InputError for a
     folder.
     """
-    names: list[str] = []
+    names: dict[str, str] = {}
     for name in given:
         name = STANDARD_OUTPUT if name in _ITS_NAMES else name
         if "://" in name:
@@ -34,9 +43,8 @@ def output_names(given: Iterable[str]) -> list[str]:
                 raise InputError(name, "is a folder, expected a file name", "name a file in it")
             expected = f"expected {', '.join(ENDINGS)}, or - for standard output"
             raise UsageError(name, "has no ending that says how to write it", expected)
-        if name not in names:
-            names.append(name)
-    return names
+        names.setdefault(name if name == STANDARD_OUTPUT else os.path.realpath(name), name)
+    return list(names.values())
 
 
 def check_evidence_goes(outputs: Iterable[str]) -> None:

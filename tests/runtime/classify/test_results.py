@@ -37,9 +37,11 @@ def test_ties_are_ordered_by_class() -> None:
 def test_a_result_as_json_has_the_documented_fields() -> None:
     fields = classification().to_dict(top=1)
     assert list(fields) == [
-        "source", "frames", "duration_s", "segments", "views", "sampling", "resize_rule", "top", "timing_ms",
+        "source", "frames", "duration_s", "segments", "views", "sampling", "resize_rule", "top", "margin",
+        "timing_ms",
     ]  # fmt: skip
     assert fields["top"] == [{"class_id": 1, "label": "y", "score": 0.665241}]
+    assert fields["margin"] == 0.420512
     assert fields["timing_ms"] == {"decode": 1.23, "inference": 5.68, "total": 9.0}
 
 

@@ -66,7 +66,7 @@ def test_commas_quotes_and_line_breaks_stay_in_their_cell(tmp_path: Path) -> Non
     label = 'say "hi",\nthen go'
     path = tmp_path / "x.csv"
     (row,) = rows(path, event(label=label))
-    assert row["label"] == 'say "hi", then go'
+    assert row["label"] == 'say "hi",\\nthen go'
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
 
 

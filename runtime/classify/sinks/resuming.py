@@ -1,0 +1,70 @@
+"""What earlier runs have left in the outputs of this one, and what there is still to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pptsn.runtime.base.errors import InputError, UsageError, reason_of
+from pptsn.runtime.classify.origin import Terms, stamp_of
+from pptsn.runtime.classify.sinks.opening import rows_left_in
+from pptsn.runtime.classify.sinks.rows import Row, Rows, read_rows
+from pptsn.runtime.classify.sources import name_of
+
+
+@dataclass(frozen=True)
+class EarlierRows:
+    """The rows of one file, the last of each source."""
+
+    path: str
+    kind: type[Rows]
+    rows: dict[str, Row]
+
+    @classmethod
+    def read(cls, path: str) -> EarlierRows:
+        """Read the file at `path`, one of `output_names`, or the journal of it; a half line at its end is none.
+
+        Raises UsageError for a file without rows of this release, InputError for one that cannot be read.
+        """
+        try:
+            kind, lines = rows_left_in(path)
+            rows = [row for _, row in read_rows(lines, kind, Path(path)) if row is not None]
+        except OSError as error:
+            raise InputError(path, f"cannot be read ({reason_of(error)})", "name another file") from error
+        return cls(path, kind, {row.source: row for row in rows})
+
+    def require(self, terms: Terms) -> None:
+        """Raise UsageError where an answer is not by the model and the settings of `terms`, or nothing tells."""
+        if not terms.model:
+            cause = "nothing tells whether the model is the one that answered before"
+            raise UsageError("--resume", cause, "take a model that is a file")
+        remedy = "give the model and the settings of before, or leave --resume out to begin anew"
+        for row in self.rows.values():
+            if row.terms is not None and (difference := row.terms.unlike(terms)):
+                raise UsageError(self.path, f"has answers of {difference}", remedy)
+
+    def answers(self, source: str) -> bool:
+        """Whether `source` has an answer here, and is what it was then."""
+        row = self.rows.get(self.kind.name(source))
+        return row is not None and row.stamp is not None and row.stamp == stamp_of(source)
+
+
+def rows_to_resume(files: Sequence[str], *, below: float | None) -> list[EarlierRows]:
+    """Return what `--resume` finds in `files`.
+
+    below: answers of which score are left out of them; None for none.
+    Raises UsageError where that cannot be resumed, and where there is no file; else as `EarlierRows.read`.
+    """
+    if not files:
+        raise UsageError("--resume", "has no file to go on with", "name one by --output")
+    if below is not None:
+        cause = "leaves answers out of the files, which --resume would take for missing"
+        raise UsageError("--below", cause, "resume without it; --sort score puts the doubtful ones first")
+    return [EarlierRows.read(file) for file in files]
+
+
+def still_to_do(sources: Iterable[str | InputError], earlier: Sequence[EarlierRows]) -> list[str | InputError]:
+    """Return those of `sources` that lack an answer in one of the files, each once, in their order."""
+    once = {name_of(source): source for source in sources}
+    return [source for name, source in once.items() if not all(each.answers(name) for each in earlier)]

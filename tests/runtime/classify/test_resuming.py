@@ -1,0 +1,338 @@
+"""`classify --resume`: whatever ended the run before, files are in the end as an undisturbed run leaves them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pptsn.runtime.classify.origin import stamp_of
+from tests.clips import write_clip
+from tests.models import write_tiny_model
+
+ROOT = Path(__file__).resolve().parents[3]
+FILES = ("o.jsonl", "o.csv", "o.json")
+QUICK = ("--segments", "1", "--views", "center", "--decoders", "0")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, five clips and one that fails, two of them with names of the awkward kind."""
+    folder = tmp_path_factory.mktemp("resuming")
+    write_tiny_model(folder / "m.onnx")
+    (folder / "clips").mkdir()
+    for number, name in enumerate(("=a  b.mp4", "c.mp4", "d\n.mp4", "e.mp4", "f.mp4")):
+        write_clip(folder / "clips" / name, frames=4 + number)
+    (folder / "clips" / "d.mp4").write_text("no video\n")
+    return folder
+
+
+@pytest.fixture
+def classify(run, work: Path, tmp_path: Path) -> Any:  # type: ignore[no-untyped-def]
+    def called(*more: object, files: Iterable[str] = FILES, model: Path = work / "m.onnx") -> Any:
+        outputs = [part for name in files for part in ("-o", tmp_path / name)]
+        return run("classify", work / "clips", "--model", model, *QUICK, *outputs, *more)
+
+    return called
+
+
+def answers(path: Path) -> list[dict[str, Any]]:
+    """Return what the rows of a file say, but for the times that the answers took."""
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            return [{k: v for k, v in row.items() if not k.endswith("_ms")} for row in csv.DictReader(stream)]
+    text = path.read_text()
+    rows = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    return [{k: v for k, v in row.items() if k != "timing_ms"} for row in rows]
+
+
+def all_answers(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the answers in all files of a folder, which holds nothing else."""
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    return {name: answers(folder / name) for name in FILES}
+
+
+def as_a_kill_leaves_it(folder: Path, places: dict[str, float]) -> None:
+    """Cut each file at a share of its bytes; of the document its journal is left."""
+    shutil.copy(folder / "o.jsonl", folder / "o.json.jsonl")
+    (folder / "o.json").unlink()
+    for name, place in places.items():
+        path = folder / name.replace("o.json", "o.json.jsonl" if name == "o.json" else "o.json")
+        os.truncate(path, round(place * path.stat().st_size))
+
+
+def test_cut_anywhere_all_files_end_as_if_undisturbed(classify, tmp_path: Path) -> None:
+    assert classify().code == 1
+    undisturbed = all_answers(tmp_path)
+    assert [len(rows) for rows in undisturbed.values()] == [6, 6, 6]
+    chance = random.Random(1)
+    for turn in range(4):
+        places = {name: (0.0, 1.0)[turn] if turn < 2 else chance.random() for name in FILES}
+        as_a_kill_leaves_it(tmp_path, places)
+        ended = classify("--resume")
+        assert ended.code == 1, ended.err  # the failure was tried again
+        assert all_answers(tmp_path) == undisturbed, places
+
+
+def test_what_has_its_answer_is_not_opened_again(classify, work: Path, tmp_path: Path) -> None:
+    classify()
+    before = {name: (tmp_path / name).read_bytes() for name in FILES}
+    ended = classify("--resume")
+    assert ended.err.startswith("pptsn: note: 1 of 6 sources left to answer\n")
+    assert ended.out == ""
+    assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
+
+
+def test_an_answer_that_one_of_the_files_lacks_is_made_for_all(classify, tmp_path: Path) -> None:
+    classify()
+    undisturbed = all_answers(tmp_path)
+    for lacking in FILES:
+        (tmp_path / lacking).unlink()
+        ended = classify("--resume")
+        assert ended.err.startswith("pptsn: note: 6 of 6 sources left to answer\n")
+        assert all_answers(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("change", ["content", "time", "a frame of a folder"])
+def test_a_source_that_has_changed_is_answered_again(run, work: Path, tmp_path: Path, change: str) -> None:  # type: ignore[no-untyped-def]
+    clip, output = write_clip(tmp_path / "a.mp4", frames=4), tmp_path / "o.csv"
+    if change == "a frame of a folder":
+        import cv2
+        import numpy as np
+
+        clip = tmp_path / "frames"
+        clip.mkdir()
+        for number in range(3):
+            cv2.imwrite(str(clip / f"img_{number + 1:05}.jpg"), np.zeros((40, 40, 3), np.uint8))
+    command = ("classify", clip, "--model", work / "m.onnx", *QUICK, "-o", output)
+    assert run(*command).code == 0
+    (before,) = answers(output)
+    assert "0 of 1 sources left" in run(*command, "--resume").err
+    if change == "content":
+        write_clip(clip, frames=7)
+    else:
+        changed = clip if clip.is_file() else clip / "img_00002.jpg"
+        os.utime(changed, (1e9, 2e9))
+    assert "1 of 1 sources left" in run(*command, "--resume").err
+    (after,) = answers(output)
+    assert after["modified"] != before["modified"]
+    assert (after["frames"] == before["frames"]) == (change != "content")
+
+
+def test_a_failure_gives_way_to_its_answer_in_its_place(run, work: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    clips = [write_clip(tmp_path / f"{name}.mp4", frames=4) for name in "abc"]
+    whole = clips[1].read_bytes()
+    clips[1].write_text("no video\n")
+    command = ("classify", *clips, "--model", work / "m.onnx", *QUICK, "-o", tmp_path / "o.json")
+    assert run(*command).code == 1
+    clips[1].write_bytes(whole)
+    assert run(*command, "--resume").code == 0
+    assert [row["source"] for row in answers(tmp_path / "o.json")] == list(map(str, clips))
+    assert not any("error" in row for row in answers(tmp_path / "o.json"))
+
+
+def test_rows_of_other_sources_stay(run, work: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    one, two = work / "clips" / "e.mp4", work / "clips" / "c.mp4"
+    command = ("--model", work / "m.onnx", *QUICK, "-o", tmp_path / "o.json", "-o", tmp_path / "o.csv")
+    run("classify", one, *command)
+    run("classify", two, *command, "--resume")
+    for name in ("o.json", "o.csv"):
+        assert [row["source"] for row in answers(tmp_path / name)] == [str(one), str(two)]
+
+
+def test_a_source_that_is_named_twice_has_its_row_twice(run, work: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    clip, output = work / "clips" / "c.mp4", tmp_path / "o.jsonl"
+    run("classify", clip, clip, "--model", work / "m.onnx", *QUICK, "-o", output)
+    undisturbed = answers(output)
+    os.truncate(output, output.stat().st_size // 2 + 9)
+    ended = run("classify", clip, clip, "--model", work / "m.onnx", *QUICK, "-o", output, "--resume")
+    assert "0 of 1 sources left" in ended.err
+    assert answers(output) == undisturbed
+
+
+REMEDY = "; give the model and the settings of before, or leave --resume out to begin anew\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "cause"),
+    [
+        ("o.csv", ("--top", "2"), "other settings (top 4, not 2)"),
+        ("o.json", ("--top", "2"), "other settings (top 4, not 2)"),
+        ("o.jsonl", ("--sampling", "linspace"), "other settings (sampling centre, not linspace)"),
+        ("o.csv", ("--accept-damaged",), "other settings (accept_damaged False, not True)"),
+        ("o.jsonl", ("--evidence",), "other settings (evidence False, not True)"),
+        ("o.csv", (), "another model ("),
+        ("o.jsonl", (), "another model ("),
+    ],
+)
+def test_answers_of_another_model_or_settings_are_refused_and_kept(
+    classify, work: Path, tmp_path: Path, name: str, more: tuple[str, ...], cause: str
+) -> None:
+    classify(files=[name])
+    before = (tmp_path / name).read_bytes()
+    other = work / "m.onnx" if more else write_tiny_model(work / "other.onnx", mean=(0.4, 0.5, 0.5))
+    ended = classify("--resume", *more, files=[name], model=other)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert ended.err.startswith(f"pptsn: error: {tmp_path / name}: has answers of {cause}")
+    assert ended.err.endswith(REMEDY)
+    assert (tmp_path / name).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "o.jsonl",
+            '{"source": "a.mp4", "top": [{"class_id": 1, "label": "x", "score": 1}]}\n',
+            ":1: does not say",
+        ),
+        ("o.jsonl", "[1, 2]\n", ":1: does not say"),
+        ("o.jsonl", "\0\0\0\n", ":1: does not say"),
+        ("o.csv", "source,label\na.mp4,x\n", ":2: does not say"),
+        ("o.csv", "source;label\n", None),
+        ("o.json", '{"a": 1}', ": is no document of `pptsn classify`"),
+        ("o.json", "[{]", ": is no document of `pptsn classify`"),
+        ("o.json", '[{"source": "a.mp4", "top": []}]', ":1: does not say"),
+    ],
+)
+def test_files_of_older_releases_and_others_are_refused_and_kept(
+    classify, tmp_path: Path, name: str, content: str, said: str | None
+) -> None:
+    (tmp_path / name).write_text(content)
+    ended = classify("--resume", files=[name])
+    assert ended.code == 2
+    line = ended.err.splitlines()[-1]
+    assert line.startswith(f"pptsn: error: {tmp_path / name}{said or ': exists with other columns'}")
+    assert (tmp_path / name).read_text() == content
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_document_that_another_program_has_laid_out_is_gone_on_with(classify, tmp_path: Path) -> None:
+    classify(files=["o.json"])
+    undisturbed = answers(tmp_path / "o.json")
+    rows = json.loads((tmp_path / "o.json").read_text())
+    (tmp_path / "o.json").write_text(json.dumps(rows[:3], indent=2))
+    assert "3 of 6 sources left" in classify("--resume", files=["o.json"]).err
+    assert answers(tmp_path / "o.json") == undisturbed
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "--resume: has no file to go on with; name one by --output"),
+        (("-o", "-"), "--resume: has no file to go on with; name one by --output"),
+        (("-o", "o.csv", "--below", "0.5"), "--below: leaves answers out of the files, which --resume would take"),
+    ],
+)
+def test_what_cannot_be_resumed_is_said_at_once(classify, more: tuple[str, ...], said: str) -> None:
+    ended = classify("--resume", *more, files=[])
+    assert ended.code == 2
+    assert ended.err.startswith(f"pptsn: error: {said}")
+
+
+def test_a_full_disk_at_the_end_leaves_the_rows_as_they_came(
+    classify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classify(files=["o.csv"])
+    before = answers(tmp_path / "o.csv")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        ended = classify("--resume", files=["o.csv"])
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        f"pptsn: error: {tmp_path / 'o.csv'}: cannot be written (No space left on device); "
+        "its rows are all there, as they came; make room, and classify again with --resume"
+    )
+    assert sorted(row["source"] for row in answers(tmp_path / "o.csv")[:6]) == sorted(r["source"] for r in before)
+    assert classify("--resume", files=["o.csv"]).code == 1
+    assert answers(tmp_path / "o.csv") == before
+
+
+def test_stamps_tell_files_and_folders_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    os.utime(tmp_path / "a", ns=(0, 1_700_000_000_123_456_789))
+    stamp = stamp_of(str(tmp_path / "a"))
+    assert stamp is not None
+    assert (stamp.file_bytes, stamp.modified) == (5, "2023-11-14T22:13:20.123456Z")
+    folder = stamp_of(str(tmp_path))
+    assert folder is not None
+    assert folder.file_bytes == 5
+    os.mkfifo(tmp_path / "pipe")
+    for other in ("none", "pipe", "a\0b", "n" * 300):
+        assert stamp_of(str(tmp_path / other)) is None
+
+
+KILLED = """if True:
+    import os, random, signal, sys, time
+    from contextlib import suppress
+    from pathlib import Path
+    import av, cv2, onnxruntime, rich.progress
+    import pptsn.cli.classify, pptsn.runtime.classify.recognizer, pptsn.runtime.engines.onnxruntime.engine
+    import pptsn.runtime.classify.sinks.resuming, pptsn.runtime.classify.sinks.terminal
+    from pptsn.cli.program import run
+
+    # One process imports everything, and the runs are forks of it.
+    chance, kills, folder = random.Random(7), int(sys.argv[1]), Path(sys.argv[2])
+
+    def written():
+        with suppress(FileNotFoundError):  # a journal that has become its document
+            return [(path.name, path.stat().st_size) for path in sorted(folder.glob("o.*"))]
+
+    while True:
+        before = written()
+        child = os.fork()
+        if not child:
+            sys.argv[1:] = sys.argv[3:]
+            run()
+            os._exit(0)
+        if kills:
+            kills -= 1
+            # Any time at its beginning, or soon after its first answers.
+            patience_s = 0.3 if kills % 5 == 0 else 2
+            started_s = time.monotonic()
+            while written() == before and time.monotonic() - started_s < patience_s:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, 0.1))
+            os.kill(child, chance.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
+            os.waitpid(child, 0)
+        else:
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+
+
+@pytest.mark.slow
+def test_after_thirty_kills_at_random_moments_there_is_one_row_for_each_clip(work: Path, tmp_path: Path) -> None:
+    clips, kept = tmp_path / "clips", tmp_path / "kept"
+    clips.mkdir()
+    for number in range(150):
+        os.link(work / "clips" / "c.mp4", clips / f"{number:03}.mp4")
+    (clips / "075.mp4").unlink()
+    (clips / "075.mp4").write_text("no video\n")
+    found = {}
+    for folder, kills in ((kept, 0), (tmp_path / "killed", 30)):
+        folder.mkdir()
+        outputs = [part for name in FILES for part in ("-o", str(folder / name))]
+        command = ["classify", str(clips), "--model", str(work / "m.onnx"), *QUICK, *outputs]
+        command += ["--resume", "--backend", "onnxruntime"]
+        script = [sys.executable, "-c", KILLED, str(kills), str(folder), *command]
+        ended = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == 1, ended.stderr
+        found[folder] = all_answers(folder)
+        left = [int(line.split()[2]) for line in ended.stderr.splitlines() if line.endswith("left to answer")]
+    assert found[tmp_path / "killed"] == found[kept]
+    assert left == sorted(left, reverse=True)
+    assert len(set(left)) > 3, left  # the kills came while there was work
