@@ -191,6 +191,22 @@ def test_an_output_whose_first_line_cannot_be_written_is_not_left_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_name_in_a_table_is_the_file_s_own_whatever_it_holds(tmp_path: Path) -> None:
+    names = ("a  b.mp4", "a\nb.mp4", "a b.mp4", "x" * 200, "d\udce9.mp4", "-e, f.mp4")
+    with CsvLines.open(str(tmp_path / "a.csv"), top=1) as sink:
+        for name in names:
+            sink.write(classification(source=name))
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as stream:
+        written = [row["source"] for row in csv.DictReader(stream)]
+    assert written == ["a  b.mp4", "a\\nb.mp4", "a b.mp4", "x" * 200, "d\\xe9.mp4", "'-e, f.mp4"]
+
+
+def test_a_file_that_is_spelled_in_two_ways_is_one_output(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.json")
+    (tmp_path / "link.json").symlink_to(path)
+    assert output_names([path, f"{tmp_path}/./a.json", str(tmp_path / "link.json")]) == [path]
+
+
 def test_outputs_are_named_once_and_by_their_endings() -> None:
     assert output_names(["a.JSONL", "/dev/stdout", "-", "b.csv", "a.JSONL"]) == ["a.JSONL", "-", "b.csv"]
     for name in ("answers", "a.txt", "a.xlsx", "a.csv.gz", ".csv"):
