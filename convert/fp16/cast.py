@@ -52,13 +52,17 @@ def _half(
 
 
 def _cast_ends(graph: onnx.GraphProto) -> None:
-    """Read the network's input through a Cast to FP16, and give its output through one to FP32."""
-    (source,), (result,) = graph.input, graph.output
+    """Read the network's input through a Cast to FP16, and give each output through one to FP32."""
+    (source,) = graph.input
+    results = [result.name for result in graph.output]
     for node in graph.node:
-        node.input[:] = [f"{name}_fp16" if name == source.name else name for name in node.input]
-        node.output[:] = [f"{name}_fp16" if name == result.name else name for name in node.output]
+        node.input[:] = [f"{name}_fp16" if name in (source.name, *results) else name for name in node.input]
+        node.output[:] = [f"{name}_fp16" if name in results else name for name in node.output]
     first = helper.make_node(
         "Cast", [source.name], [f"{source.name}_fp16"], name="Cast:fp16", to=TensorProto.FLOAT16
     )
-    last = helper.make_node("Cast", [f"{result.name}_fp16"], [result.name], name="Cast:fp32", to=TensorProto.FLOAT)
-    replace_nodes(graph, [first, *graph.node, last])
+    last = [
+        helper.make_node("Cast", [f"{name}_fp16"], [name], name=f"Cast:{name}", to=TensorProto.FLOAT)
+        for name in results
+    ]
+    replace_nodes(graph, [first, *graph.node, *last])

@@ -1,7 +1,8 @@
 """What a network that computes in FP16 answers, on a machine that cannot compute in FP16.
 
 ONNX Runtime's CPU kernels compute an FP16 graph in FP32, from one end to the other: weights are rounded, results
-inside are not, and nothing overflows.  A GPU rounds each result to FP16, so here each is cast there and back.
+inside are not, save for the pooled vector, which the graph gives, and nothing before it overflows.  A GPU rounds
+each result to FP16, so here each is cast there and back.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pptsn.convert.graph.classifier import expose_features
 from pptsn.convert.graph.deployment import compose_deployment
 from pptsn.convert.graph.files import check_output, write_model
 from pptsn.convert.graph.from_paddle import network_from_export
@@ -34,6 +35,7 @@ def convert_to_onnx(
     spec = read_export_spec(export)
     network = network_from_export(export)
     simplify(network)
+    expose_features(network)
     graph, spec = compose_deployment(network, spec, mirror=mirror)
     with atomic_file(output) as temporary:
         write_model(graph, spec, temporary)

@@ -1,8 +1,9 @@
-"""The deployment graph: uint8 crops in, one vector of logits a crop out, everything between inside."""
+"""The deployment graph: uint8 crops in, logits and pooled vector of each crop out, everything between inside."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from pptsn.convert.graph import NETWORK_PREFIX
 from pptsn.convert.graph.simplify import remove_identities
 from pptsn.convert.graph.view import GraphView, attribute
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
+from pptsn.runtime.model.spec import CROPS, ModelSpec
 
 # IR 9 belongs to opset 19 and is read by every runtime that reads that.
 IR_VERSION = 9
@@ -27,23 +28,26 @@ def compose_deployment(
 ) -> tuple[onnx.ModelProto, ModelSpec]:
     """Return the deployment graph around `network`, and its spec.
 
-    network: (B, 3, S, S) float32 -> (B, C) float32, without preprocessing.
-    Result: crops (N, S, S, 3) uint8 RGB -> logits (N, C) float32; N is the only dynamic dimension.  With
-    `mirror`, a row is the mean over the crop and its mirror image.
+    network: (B, 3, S, S) float32 -> (B, C) float32, without preprocessing; where it has a second output, (B, D)
+        float32, these are its features.
+    Result: crops (N, S, S, 3) uint8 RGB -> logits (N, C) and features (N, D), float32; N is the only dynamic
+    dimension.  With `mirror`, a row is the mean over the crop and its mirror image.
 
     Cast comes first and Transpose after it, since TensorRT takes a UINT8 input into a Cast alone.
     Raises ModelError where the network's input or output does not fit the spec.
     """
-    spec = dataclasses.replace(spec, mirror=mirror)
+    features = [width for value in network.graph.output[1:] for width in _sizes(value)]
+    spec = dataclasses.replace(spec, mirror=mirror, features=features[0] if features else 0)
     _check_network(network, spec)
     opset = network.opset_import[0].version
     front, back = _front(spec, opset), _back(spec, opset)
     network.ir_version = IR_VERSION
     _name_nodes(network.graph)  # a node without a name would get no prefix
     network = compose.add_prefix(network, NETWORK_PREFIX)
-    inner, outer = network.graph.input[0].name, network.graph.output[0].name
+    inner, outer = network.graph.input[0].name, [value.name for value in network.graph.output]
+    taken = [value.name for value in back.graph.input]
     graph = compose.merge_models(front, network, io_map=[("views", inner)])
-    graph = compose.merge_models(graph, back, io_map=[(outer, "view_logits")])
+    graph = compose.merge_models(graph, back, io_map=list(zip(outer, taken, strict=True)))
     remove_identities(graph.graph)
     _name_nodes(graph.graph)
     _name_batch(graph.graph, spec)
@@ -64,13 +68,15 @@ def _name_batch(graph: onnx.GraphProto, spec: ModelSpec) -> None:
 
 
 def _check_network(network: onnx.ModelProto, spec: ModelSpec) -> None:
-    def shape(values: list[onnx.ValueInfoProto]) -> list[list[int]]:
-        return [[d.dim_value for d in v.type.tensor_type.shape.dim[1:]] for v in values]
-
-    found = shape(list(network.graph.input)), shape(list(network.graph.output))
-    expected = [[3, spec.crop_size, spec.crop_size]], [[spec.classes]]
+    found = [*map(_sizes, network.graph.input)], [*map(_sizes, network.graph.output)]
+    expected = [[3, spec.crop_size, spec.crop_size]], [[width] for width in spec.outputs.values()]
     if found != expected:
         raise ModelError("network", f"takes {found[0]} and gives {found[1]}, its spec expects {expected}")
+
+
+def _sizes(value: onnx.ValueInfoProto) -> list[int]:
+    """Return the sizes of a tensor behind its batch; 0 for what is not fixed."""
+    return [dimension.dim_value for dimension in value.type.tensor_type.shape.dim[1:]]
 
 
 def _header(opset: int) -> str:
@@ -107,18 +113,28 @@ def _front(spec: ModelSpec, opset: int) -> onnx.ModelProto:
 
 
 def _back(spec: ModelSpec, opset: int) -> onnx.ModelProto:
-    """Return view_logits (N or 2N, C) -> logits (N, C): the mean over each crop and its mirror image."""
-    classes = spec.classes
-    mean = """
-        pairs = Reshape(view_logits, pair_shape)
-        logits = ReduceMean<keepdims = 0>(pairs, pair_axis)"""
+    """Return view_logits (N or 2N, C), view_features (N or 2N, D) -> logits (N, C), features (N, D).
+
+    They are the means over each crop and its mirror image; there are no features where the spec has none.
+    """
+    given = spec.outputs
+    takes = ", ".join(f"float[V, {width}] view_{name}" for name, width in given.items())
+    gives = ", ".join(f"float[N, {width}] {name}" for name, width in given.items())
+    lines = [
+        f"""{name}_pairs = Reshape(view_{name}, {name}_pair_shape)
+            {name} = ReduceMean<keepdims = 0>({name}_pairs, pair_axis)"""
+        if spec.mirror
+        else f"{name} = Identity(view_{name})"
+        for name in given
+    ]
+    body = "\n            ".join(lines)
     model = parser.parse_model(f"""{_header(opset)}
-        back (float[V, {classes}] view_logits) => (float[N, {classes}] {LOGITS}) {{
-            {mean if spec.mirror else "logits = Identity(view_logits)"}
+        back ({takes}) => ({gives}) {{
+            {body}
         }}""")
     if spec.mirror:
-        constants = {"pair_shape": np.array([2, -1, classes], np.int64), "pair_axis": np.array([0], np.int64)}
-        _add_constants(model.graph, constants)
+        shapes = {f"{name}_pair_shape": np.array([2, -1, width], np.int64) for name, width in given.items()}
+        _add_constants(model.graph, {**shapes, "pair_axis": np.array([0], np.int64)})
     return model
 
 
@@ -140,12 +156,13 @@ class OtherStructureError(ValueError):
 class Surroundings:
     """What `compose_deployment` put around a network.
 
-    tensors: the outputs of its nodes.  views, logits: the tensors that the network reads and gives.
+    tensors: the outputs of its nodes.  views: the tensor that the network reads.
+    given: those that it gives, by the names that the graph has for them.
     """
 
     tensors: frozenset[str]
     views: str
-    logits: str
+    given: dict[str, str]
 
 
 def find_surroundings(model: onnx.ModelProto, spec: ModelSpec) -> Surroundings:
@@ -155,10 +172,14 @@ def find_surroundings(model: onnx.ModelProto, spec: ModelSpec) -> Surroundings:
     `spec` says.
     """
     view = GraphView(model)
-    front, back = _find_front(view, spec), _find_back(view, spec)
-    logits = back[0].input[0] if back else view.graph.output[0].name
-    tensors = frozenset(node.output[0] for node in front + back)
-    return Surroundings(tensors, views=front[-1].output[0], logits=logits)
+    expected, names = list(spec.outputs), [value.name for value in view.graph.output]
+    if names != expected:
+        raise OtherStructureError(f"expected that it gives {expected}, found {names}")
+    front = _find_front(view, spec)
+    backs = {name: _find_back(view, spec, name) for name in names}
+    nodes = [*front, *itertools.chain.from_iterable(backs.values())]
+    given = {name: str(back[0].input[0]) if back else name for name, back in backs.items()}
+    return Surroundings(frozenset(node.output[0] for node in nodes), views=front[-1].output[0], given=given)
 
 
 def _find_front(view: GraphView, spec: ModelSpec) -> list[onnx.NodeProto]:
@@ -181,14 +202,14 @@ def _find_front(view: GraphView, spec: ModelSpec) -> list[onnx.NodeProto]:
     return nodes
 
 
-def _find_back(view: GraphView, spec: ModelSpec) -> list[onnx.NodeProto]:
-    """Return the nodes that take the mean over each crop and its mirror image, in order; see `_back`."""
+def _find_back(view: GraphView, spec: ModelSpec, name: str) -> list[onnx.NodeProto]:
+    """Return the nodes that take the mean `name` over each crop and its mirror image, in order; see `_back`."""
     if not spec.mirror:
         return []
-    mean = _producer(view, view.graph.output[0].name, "ReduceMean")
+    mean = _producer(view, name, "ReduceMean")
     _check_operand(view, mean, [0])
     pairs = _producer(view, mean.input[0], "Reshape")
-    _check_operand(view, pairs, [2, -1, spec.classes])
+    _check_operand(view, pairs, [2, -1, spec.outputs[name]])
     return [pairs, mean]
 
 

@@ -13,19 +13,22 @@ import onnx
 from onnx import numpy_helper
 
 from pptsn.convert.graph import NETWORK_PREFIX
+from pptsn.convert.graph.classifier import expose_features
 from pptsn.convert.graph.deployment import OtherStructureError, compose_deployment, find_surroundings
 from pptsn.convert.graph.files import load_model, write_model
 from pptsn.convert.graph.simplify import remove_unused
 from pptsn.convert.graph.view import GraphView
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.model.spec import FEATURES, LOGITS, ModelSpec
 
-INPUT_NAME, OUTPUT_NAME = "views", "view_logits"
+INPUT_NAME, OUTPUT_NAME, _FEATURES_NAME = "views", "view_logits", "view_features"
 _REMEDY = "make one by: pptsn convert onnx"
 
 
 class Network(GraphView):
     """A per-view network, views (B, 3, S, S) float32 -> view_logits (B, C) float32, with the spec that it is for.
+
+    Where it ends in a linear classifier, what that reads, (B, D) float32, is its second output.
 
     model: its graph, which nobody changes: an edited `copy_model` becomes a network of its own by `remade`.
     spec: of the deployment graph around it.  source: the file it came from, for errors.
@@ -48,11 +51,14 @@ class Network(GraphView):
 
     def deployed(self) -> onnx.ModelProto:
         """Return the deployment graph around this network, as its spec says."""
-        return compose_deployment(self.copy_model(), self.spec, mirror=self.spec.mirror)[0]
+        return self._composed()[0]
+
+    def _composed(self) -> tuple[onnx.ModelProto, ModelSpec]:
+        return compose_deployment(self.copy_model(), self.spec, mirror=self.spec.mirror)
 
     def write(self, path: Path, *, quantization: dict[str, Any] | None = None) -> None:
         """Write the deployment graph around this network to `path`; see `write_model`."""
-        write_model(self.deployed(), self.spec, path, quantization=quantization)
+        write_model(*self._composed(), path, quantization=quantization)
 
     @cached_property
     def convolutions(self) -> dict[str, onnx.NodeProto]:
@@ -114,6 +120,7 @@ def load_network(path: str | Path) -> Network:
 def extract_network(model: onnx.ModelProto, spec: ModelSpec, *, source: object) -> Network:
     """Return the network inside the deployment graph `model`: what `compose_deployment` was given, up to names.
 
+    That of a graph of before there were features has them too.
     Raises ModelError, naming `source`, where the graph was not composed by this program, or does other things
     with its crops than `spec` says.
     """
@@ -124,18 +131,22 @@ def extract_network(model: onnx.ModelProto, spec: ModelSpec, *, source: object) 
         raise ModelError(source, cause, _REMEDY) from error
     nodes = [node for node in model.graph.node if node.output[0] not in around.tensors]
     read, given = _border(model.graph, nodes)
-    if (read, given) != ({around.views}, {around.logits}):
+    if (read, given) != ({around.views}, set(around.given.values())):
         raise ModelError(source, f"its network reads {sorted(read)} and gives {sorted(given)}", _REMEDY)
     network = onnx.ModelProto()
     network.CopyFrom(model)
     del network.metadata_props[:], network.graph.node[:], network.graph.input[:], network.graph.output[:]
     network.graph.node.extend(nodes)
-    _rename(network.graph, {around.views: INPUT_NAME, around.logits: OUTPUT_NAME})
+    outputs = {LOGITS: (OUTPUT_NAME, spec.classes), FEATURES: (_FEATURES_NAME, spec.features)}
+    names = {tensor: outputs[name][0] for name, tensor in around.given.items()}
+    _rename(network.graph, {around.views: INPUT_NAME, **names})
     size = spec.crop_size
     network.graph.input.append(_value(INPUT_NAME, ["B", 3, size, size]))
-    network.graph.output.append(_value(OUTPUT_NAME, ["B", spec.classes]))
+    network.graph.output.extend(_value(outputs[name][0], ["B", outputs[name][1]]) for name in around.given)
     network.graph.name = "network"
     remove_unused(network.graph)
+    if FEATURES not in around.given:
+        expose_features(network)
     return Network(network, spec, source=source)
 
 

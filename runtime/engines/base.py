@@ -1,4 +1,4 @@
-"""What every inference engine offers: logits for a batch of uint8 crops, and room for batches in flight."""
+"""What every inference engine offers: logits and features of uint8 crops, and room for batches in flight."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import ModelSpec
 
 Logits = npt.NDArray[np.float32]
+# Pooled vectors, from which the network's classifier makes the logits: (N, D).
+Features = npt.NDArray[np.float32]
+# What an engine gives of crops: logits (N, C); where features were asked for, these behind them: (N, C + D).
+Rows = npt.NDArray[np.float32]
+
+_NO_FEATURES = "gives logits alone, as files of older releases do, and networks that end in no linear classifier"
+_CONVERT_AGAIN = "convert it again by this release, from its export or its FP32 file; a plan is then built anew"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +57,17 @@ class EngineIdentity:
 class Batch(Closing, ABC):
     """Room for one batch on the host, and the engine's work on it.
 
-    Write crops into the first rows of `crops`, `submit` their number, and `collect` their logits; from `submit`
+    Write crops into the first rows of `crops`, `submit` their number, and `collect` their rows; from `submit`
     to `collect` the engine reads `crops`, so leave it alone.  Between the two the caller may fill another Batch:
     an engine that lends several works on one while the next is filled.  Close a batch to give it back.
 
     crops: (batch_size, S, S, 3) uint8 RGB, C-contiguous; what it holds at first is arbitrary.
+    features: whether rows are to have features, as who is lent the batch asked; set by `Engine.new_batches`.
     """
 
     def __init__(self, crops: Frame) -> None:
         self.crops = crops
+        self.features = False
         self._submitted = 0
 
     def submit(self, count: int) -> None:
@@ -73,8 +82,8 @@ class Batch(Closing, ABC):
         self._submit(count)
         self._submitted = count
 
-    def collect(self) -> Logits:
-        """Wait for the inference; return its logits (count, C) float32, a new array.
+    def collect(self) -> Rows:
+        """Wait for the inference; return its logits (count, C) float32, a new array; with features (count, C + D).
 
         Raises ValueError for a batch that was not submitted.
         """
@@ -88,7 +97,7 @@ class Batch(Closing, ABC):
         """Do what `submit` promises, for a count that was checked."""
 
     @abstractmethod
-    def _collect(self, count: int) -> Logits:
+    def _collect(self, count: int) -> Rows:
         """Do what `collect` promises, for the count that was submitted."""
 
     @abstractmethod
@@ -102,6 +111,7 @@ class Engine(Closing, ABC):
     spec: what the model is.
     identity: who computes.
     batch_size: the number of crops a call at which this engine is fastest; any other number works too.
+    features: the size D of the pooled vectors that it gives where they are asked for; 0 where it gives none.
     largest_batch: the most crops that a batch of `new_batches` can have; None for any number.
     notes: what a user should know of how it runs here: what `auto` took, and why not what was expected.
     details: how it runs, for who asks; they may change when batches are lent.
@@ -112,6 +122,7 @@ class Engine(Closing, ABC):
     spec: ModelSpec
     identity: EngineIdentity
     batch_size: int
+    features: int = 0
     largest_batch: int | None = None
     notes: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
@@ -129,12 +140,35 @@ class Engine(Closing, ABC):
         The result is a new array.  With `spec.mirror` each row is the mean over the crop and its mirror image.
         Raises ValueError for another shape or dtype, which is a mistake of the calling code.
         """
+        self._check_crops(crops)
+        return self._infer(crops)
+
+    def infer_with_features(self, crops: Frame) -> tuple[Logits, Features]:
+        """Return the logits (N, C) and the features (N, D), float32, of `crops`, by one run of the network.
+
+        crops, and what raises: as for `infer`; UsageError besides, where the engine gives no features.
+        """
+        self._check_crops(crops)
+        first, *others = self.new_batches(features=True)
+        try:
+            pieces = []
+            for start in range(0, len(crops), len(first.crops)):
+                piece = crops[start : start + len(first.crops)]
+                first.crops[: len(piece)] = piece
+                first.submit(len(piece))
+                pieces.append(first.collect())
+        finally:
+            for batch in (first, *others):
+                batch.close()
+        rows = np.concatenate(pieces)
+        return rows[:, : self.spec.classes], rows[:, self.spec.classes :]
+
+    def _check_crops(self, crops: Frame) -> None:
         size = self.spec.crop_size
         if crops.dtype != np.uint8 or crops.shape[1:] != (size, size, 3) or len(crops) == 0:
             raise ValueError(
                 f"crops are {crops.shape} {crops.dtype}, expected (N, {size}, {size}, 3) uint8, N >= 1"
             )
-        return self._infer(crops)
 
     def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
         """Hear how many crops each frame of the batches lent next will have, and how many a batch at most.
@@ -143,18 +177,31 @@ class Engine(Closing, ABC):
         have no use for it.  batch_size: as in `new_batches`.
         """
 
-    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None, *, features: bool = False) -> tuple[Batch, ...]:
         """Lend as many batches as this engine works on at once, in the order in which to fill them.
 
         batch_size: crops a batch; None takes the engine's own number.
+        features: whether what they give has features too.
         The caller closes them, or closes the engine.  Batches of two calls do not disturb each other.
-        Raises UsageError for more crops than `largest_batch`.
+        Raises UsageError for more crops than `largest_batch`, and for features of an engine that gives none.
         """
+        if features:
+            self._require_features()
         size, most = batch_size or self.batch_size, self.largest_batch
         if most is not None and size > most:
             cause = f"{self.description} takes batches of at most {most}, not of {size}"
             raise UsageError("--batch", cause, self._remedy_for_batch(size))
-        return self._new_batches(size)
+        lent = self._new_batches(size)
+        for batch in lent:
+            batch.features = features
+        return lent
+
+    def _require_features(self) -> None:
+        if not self.spec.features and not self.features:
+            raise UsageError("features", f"the model {_NO_FEATURES}", _CONVERT_AGAIN)
+        if not self.features:
+            cause = f"{self.description} gives logits alone"
+            raise UsageError("features", cause, "take another --backend, such as onnxruntime")
 
     def _new_batches(self, batch_size: int) -> tuple[Batch, ...]:
         """Do what `new_batches` promises, for a size that was checked."""
@@ -171,6 +218,10 @@ class Engine(Closing, ABC):
     def _infer_batch(self, crops: Frame) -> Logits:
         """Run a batch in one call of the device, however many crops `infer` passes to one."""
         return self._infer(crops)
+
+    def _infer_rows(self, crops: Frame) -> Rows:
+        """Return what `_infer_batch` does with features behind the logits; for engines that give any."""
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:
@@ -194,17 +245,18 @@ class _PlainBatch(Batch):
         size = engine.spec.crop_size
         super().__init__(np.empty((batch_size, size, size, 3), np.uint8))
         self._engine = engine
-        self._logits: Logits | None = None
+        self._rows: Rows | None = None
 
     def _submit(self, count: int) -> None:
-        self._logits = self._engine._infer_batch(self.crops[:count])
+        infer = self._engine._infer_rows if self.features else self._engine._infer_batch
+        self._rows = infer(self.crops[:count])
 
-    def _collect(self, count: int) -> Logits:
-        logits, self._logits = self._logits, None
-        if logits is None:
+    def _collect(self, count: int) -> Rows:
+        rows, self._rows = self._rows, None
+        if rows is None:
             raise ValueError("the batch is closed")
-        return logits
+        return rows
 
     def close(self) -> None:
         """Drop what was not collected."""
-        self._submitted, self._logits = 0, None
+        self._submitted, self._rows = 0, None

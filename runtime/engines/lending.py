@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from pptsn.runtime.engines.base import Batch, Logits
+from pptsn.runtime.engines.base import Batch, Logits, Rows
 from pptsn.runtime.frames.preprocess import Frame
 
 AnyBatch = TypeVar("AnyBatch", bound=Batch)
@@ -40,6 +40,8 @@ class BatchPool(Generic[AnyBatch]):
             self._free.append(batch)
         lent = tuple(self._free[:count])
         del self._free[:count]
+        for batch in lent:
+            batch.features = False  # whatever the last borrower asked for
         return lent
 
     def take_back(self, batch: AnyBatch) -> None:
@@ -54,8 +56,8 @@ class BatchPool(Generic[AnyBatch]):
         self._free.clear()
 
 
-def inferred(filled: Iterable[tuple[Batch, int]], *, in_flight: int) -> Iterator[Logits]:
-    """Submit batches as they come, each with the number of its crops, and yield their logits in the same order.
+def inferred(filled: Iterable[tuple[Batch, int]], *, in_flight: int) -> Iterator[Rows]:
+    """Submit batches as they come, each with the number of its crops, and yield their rows in the same order.
 
     in_flight: how many are submitted before the oldest is collected: with as many batches, used in turn, the next
         one is free when it is asked for.

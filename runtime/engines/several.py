@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from typing import TypeAlias
 
-from pptsn.runtime.engines.base import Batch, Engine, Logits
+import numpy as np
+
+from pptsn.runtime.engines.base import Batch, Engine, Logits, Rows
 from pptsn.runtime.engines.device import DeviceError
 from pptsn.runtime.frames.preprocess import Frame
 
-# Waits for the logits of crops that a device has.
-_Finish: TypeAlias = Callable[[], Logits]
+# Waits for the rows of crops that a device has.
+_Finish: TypeAlias = Callable[[], Rows]
 
 
 class SeveralEngines(Engine):
@@ -31,7 +33,7 @@ class SeveralEngines(Engine):
     def __init__(self, engines: Sequence[Engine]) -> None:
         first = engines[0]
         limits = [engine.largest_batch for engine in engines if engine.largest_batch is not None]
-        self.spec, self.threads = first.spec, first.threads
+        self.spec, self.threads, self.features = first.spec, first.threads, first.features
         self.batch_size = min(engine.batch_size for engine in engines)
         self.largest_batch = min(limits, default=None)
         self.identity = replace(first.identity, device=",".join(engine.identity.device for engine in engines))
@@ -62,25 +64,25 @@ class SeveralEngines(Engine):
     def _infer(self, crops: Frame) -> Logits:
         return self.finish(self.start_anywhere(crops), crops)
 
-    def start_anywhere(self, crops: Frame) -> Work:
+    def start_anywhere(self, crops: Frame, *, features: bool = False) -> Work:
         """Give `crops`, which stay as they are until they are finished, to the next device that works."""
         while True:
             working = self._working()
             lane = working[self._next % len(working)]
             self._next += 1
             try:
-                return Work(lane, lane.infer(crops))
+                return Work(lane, lane.infer(crops, features=features))
             except DeviceError as error:
                 self.leave_out(lane, error)
 
-    def finish(self, work: Work, crops: Frame) -> Logits:
-        """Return the logits of `crops`, which are under way as `work`."""
+    def finish(self, work: Work, crops: Frame, *, features: bool = False) -> Rows:
+        """Return the rows of `crops`, which are under way as `work`."""
         while True:
             try:
                 return work.finish()
             except DeviceError as error:
                 self.leave_out(work.lane, error)
-                work = self.start_anywhere(crops)
+                work = self.start_anywhere(crops, features=features)
 
     def leave_out(self, lane: Lane, error: DeviceError) -> None:
         """Use the device of `lane` no more; raises DeviceError where no other is left."""
@@ -112,7 +114,7 @@ def _joined(lines: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Work:
-    """Crops that are under way.  lane: has them.  finish: waits for their logits."""
+    """Crops that are under way.  lane: has them.  finish: waits for their rows."""
 
     lane: Lane
     finish: _Finish
@@ -146,12 +148,12 @@ class Lane:
         batch.submit(count)
         return batch.collect
 
-    def infer(self, crops: Frame) -> _Finish:
+    def infer(self, crops: Frame, *, features: bool) -> _Finish:
         """Start the inference of crops that are in no batch of its own."""
         if self._thread is not None:
-            return self._thread.submit(self.engine.infer, crops).result
-        logits = self.engine.infer(crops)
-        return lambda: logits
+            return self._thread.submit(_rows, self.engine, crops, features).result
+        rows = _rows(self.engine, crops, features)
+        return lambda: rows
 
     def close(self) -> None:
         """Close the engine once its thread has ended."""
@@ -160,9 +162,13 @@ class Lane:
         self.engine.close()
 
 
-def _inferred(batch: Batch, count: int) -> Logits:
+def _inferred(batch: Batch, count: int) -> Rows:
     batch.submit(count)
     return batch.collect()
+
+
+def _rows(engine: Engine, crops: Frame, features: bool) -> Rows:
+    return np.concatenate(engine.infer_with_features(crops), axis=1) if features else engine.infer(crops)
 
 
 class _LaneBatch(Batch):
@@ -174,19 +180,20 @@ class _LaneBatch(Batch):
         self._work: Work | None = None
 
     def _submit(self, count: int) -> None:
+        self._batch.features = self.features
         if not self._lane.failed:
             try:
                 self._work = Work(self._lane, self._lane.start(self._batch, count))
                 return
             except DeviceError as error:
                 self._engines.leave_out(self._lane, error)
-        self._work = self._engines.start_anywhere(self.crops[:count])
+        self._work = self._engines.start_anywhere(self.crops[:count], features=self.features)
 
-    def _collect(self, count: int) -> Logits:
+    def _collect(self, count: int) -> Rows:
         work, self._work = self._work, None
         if work is None:
             raise ValueError("the batch is closed")
-        return self._engines.finish(work, self.crops[:count])
+        return self._engines.finish(work, self.crops[:count], features=self.features)
 
     def close(self) -> None:
         """Wait for work in flight, drop its result, and give the batch back."""

@@ -17,8 +17,8 @@ from pptsn.runtime.frames.sampling import SAMPLING_RULES
 from pptsn.runtime.frames.views import VIEW_PLANS
 
 FORMAT_VERSION = 3
-# What the deployment graph takes, (N, S, S, 3) uint8, and gives, (N, C) float32, as its files call them.
-CROPS, LOGITS = "crops", "logits"
+# What the deployment graph takes, (N, S, S, 3) uint8, and gives, (N, C) and (N, D) float32, by their names.
+CROPS, LOGITS, FEATURES = "crops", "logits", "features"
 # The networks that a spec can name, and the depths that each comes in.
 RESNET_VD = "pptsn-resnet_vd"
 DEPTHS = (18, 34, 50, 101, 152, 200)
@@ -29,7 +29,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 _DIGEST = Meta(min_length=64, max_length=64, pattern="^[0-9a-fA-F]*$", description="64 hexadecimal digits")
 # What a spec may ask for: far more than any network of these takes, and no more than a small device can hold.
 MOST_CLASSES, LONGEST_LABEL = 65_536, 200
-LARGEST_SIDE, MOST_SEGMENTS = 1024, 1000
+LARGEST_SIDE, MOST_SEGMENTS, MOST_FEATURES = 1024, 1000, 65_536
 _SINCE_VERSION_3 = ("segments", "views", "sampling", "temperature")
 # Each field of StreamProtocol has one in a spec, of this name.
 _OF_STREAMS = {field.name: f"stream_{field.name}" for field in dataclasses.fields(StreamProtocol)}
@@ -57,6 +57,8 @@ class ModelSpec:
     short_side, resize_rule: how a frame is resized before cropping (pixels; a name in RESIZE_RULES).
     crop_size: side of the square crops that the network takes, in pixels.
     mirror: whether the deployment graph averages each crop with its mirror image.
+    features: size of the pooled vector before the classifier, which the deployment graph gives beside the logits;
+        0 where it gives logits alone, as graphs of older releases do.
     mean, std: of RGB in 0..1, subtracted and divided inside the graph.
     num_seg: frames a clip in training.
     segments, views, sampling: how clips are looked at where nobody says otherwise: frames of each, crops of them
@@ -81,6 +83,7 @@ class ModelSpec:
     short_side: Annotated[int, _PIXELS] = 256
     crop_size: Annotated[int, _PIXELS] = 224
     mirror: Annotated[bool, SWITCH] = False
+    features: Annotated[int, Meta(ge=0, le=MOST_FEATURES, description=f"0 to {MOST_FEATURES}")] = 0
     resize_rule: Annotated[str, one_of(RESIZE_RULES)] = "fixed_ratio"
     mean: Annotated[tuple[_Mean, _Mean, _Mean], Meta(description="three numbers")] = IMAGENET_MEAN
     std: Annotated[tuple[_Deviation, _Deviation, _Deviation], Meta(description="three positive numbers")] = (
@@ -118,6 +121,11 @@ class ModelSpec:
     def classes(self) -> int:
         """The number of classes."""
         return len(self.labels)
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """What the deployment graph gives of each crop, in its order: names, each with the width of a row."""
+        return {LOGITS: self.classes} | ({FEATURES: self.features} if self.features else {})
 
     @property
     def protocol(self) -> Protocol:
@@ -181,8 +189,10 @@ def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
         values = values | {"architecture": RESNET_VD}
     if version < 3:  # when every model was run as in the published inference
         values = {name: getattr(ModelSpec, name) for name in _SINCE_VERSION_3} | values
-    # What says nothing of streams need not have their fields: version 3 had not, before it was released.
-    return dict.fromkeys(_OF_STREAMS.values()) | values | {"format_version": FORMAT_VERSION}
+    # What says nothing of streams need not have their fields, nor what gives no features theirs: version 3 had none of
+    # them, before it was released.
+    added = dict.fromkeys(_OF_STREAMS.values()) | {"features": 0}
+    return added | values | {"format_version": FORMAT_VERSION}
 
 
 def _check_architecture(architecture: object, source: object) -> None:

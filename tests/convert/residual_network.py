@@ -6,12 +6,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper, parser
 
+from pptsn.convert.graph.classifier import expose_features
 from pptsn.convert.graph.from_paddle import OPSET
 from pptsn.convert.graph.network import Network
 from pptsn.runtime.model.spec import ModelSpec
 from tests.models import tiny_spec
 
-SIZE, CLASSES = 16, 4
+SIZE, CLASSES, FEATURES = 16, 4, 16
 CONVOLUTIONS = ("stem", "main1", "main2", "short", "same1", "same2")
 
 # The names of all nodes, in order.
@@ -23,7 +24,8 @@ NODES = (
 
 def residual_spec(**changes: object) -> ModelSpec:
     """Return the spec of the residual network: crops of 16 px from frames of 20 px, mirrored in the graph."""
-    return tiny_spec(**({"crop_size": SIZE, "short_side": 20, "mirror": True} | changes))
+    values = {"crop_size": SIZE, "short_side": 20, "mirror": True, "features": FEATURES}
+    return tiny_spec(**(values | changes))
 
 
 def residual_network(model: onnx.ModelProto | None = None, *, seed: int = 0) -> Network:
@@ -32,7 +34,7 @@ def residual_network(model: onnx.ModelProto | None = None, *, seed: int = 0) -> 
 
 
 def residual_model(seed: int = 0) -> onnx.ModelProto:
-    """Return views (B, 3, 16, 16) -> (B, 4): stem, a block that halves the size, one that keeps it, classifier."""
+    """Return views (B, 3, 16, 16) -> (B, 4), (B, 16): stem, a block that halves the size, another, classifier."""
     model = parser.parse_model(f"""<ir_version: 9, opset_import: ["" : {OPSET}]>
         small (float[B, 3, {SIZE}, {SIZE}] views) => (float[B, {CLASSES}] view_logits) {{
             s0 = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(views, stem_w, stem_b)
@@ -66,8 +68,9 @@ def residual_model(seed: int = 0) -> onnx.ModelProto:
         weights = rng.normal(0, (2 / np.prod(shape[1:])) ** 0.5, shape)
         _add(model, f"{name}_w", weights)
         _add(model, f"{name}_b", rng.normal(0, 0.1, shape[0]))
-    _add(model, "fc_w", rng.normal(0, 1, (16, CLASSES)))
+    _add(model, "fc_w", rng.normal(0, 1, (FEATURES, CLASSES)))
     _add(model, "fc_b", rng.normal(0, 1, CLASSES))
+    expose_features(model)
     return model
 
 

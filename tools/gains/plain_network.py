@@ -82,4 +82,6 @@ def _load_network(model: str | Path, precisions: Collection[str]) -> Any:
         needed = " or ".join(precision.upper() for precision in precisions)
         cause = f"is in {spec.precision.upper()}, the plain way needs {needed}"
         raise ModelError(model, cause, f"name the {needed} model that it was made from")
-    return extract_network(graph, spec, source=model).model
+    network = extract_network(graph, spec, source=model).copy_model()
+    del network.graph.output[1:]  # of the plain way nobody asks for features
+    return network

@@ -99,7 +99,8 @@ class OnnxRuntimeCudaEngine(PaddedEngine):
         return parts
 
     def _new_runner(self, shape: Shape) -> Binding:
-        plain = self._bound(self._sessions.get(replace(shape, recorded=False)), shape.rows)
+        session = self._sessions.get(replace(shape, recorded=False, features=False))
+        plain = self._bound(session, shape.rows, features=shape.features)
         if not shape.recorded or not self._graphs:
             return plain
         try:
@@ -120,9 +121,9 @@ class OnnxRuntimeCudaEngine(PaddedEngine):
             )
         )
 
-    def _bound(self, session: Any, rows: int, *, recorded: bool = False) -> Binding:
+    def _bound(self, session: Any, rows: int, *, features: bool = False, recorded: bool = False) -> Binding:
         value = self._onnxruntime.OrtValue
-        return Binding(session, value, self._device, self.spec, rows, recorded=recorded)
+        return Binding(session, value, self._device, self.spec, rows, features=features, recorded=recorded)
 
     def _release(self) -> None:
         self._sessions.clear()
@@ -135,7 +136,7 @@ def _checked(recorded: Binding, plain: Binding, crops: Frame) -> Binding:
         for binding in (plain, recorded):
             binding.load(half)
             binding.run()
-            logits.append(binding.logits())
+            logits.append(binding.results())
         expected, found = logits
         if not np.allclose(found, expected, rtol=0, atol=_SAME * float(np.abs(expected).max())):
             raise ValueError("a graph gives other logits")

@@ -12,7 +12,7 @@ from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import MissingDependencyError, install_command
 from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 from pptsn.runtime.base.stopping import when_hurried
-from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
+from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits, Rows
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.engines.onnxruntime.providers import (
@@ -58,6 +58,7 @@ class OnnxRuntimeEngine(Engine):
         tensorrt = device.kind == "cuda"
         onnxruntime = import_onnxruntime()
         self.spec, self._path = file.spec, file.path
+        self.features = file.spec.features
         on_cpu = _CPU_INT8_BATCH if self.spec.precision == "int8" else _CPU_BATCH
         self.batch_size = _TENSORRT_BATCH if tensorrt else on_cpu
         self.threads = threads
@@ -90,20 +91,27 @@ class OnnxRuntimeEngine(Engine):
         return np.concatenate([self._infer_batch(piece) for piece in pieces])
 
     def _infer_batch(self, crops: Frame) -> Logits:
+        return self._run(crops)
+
+    def _infer_rows(self, crops: Frame) -> Rows:
+        return self._run(crops, features=True)
+
+    def _run(self, crops: Frame, *, features: bool = False) -> Rows:
         if self._session is None:
             raise ValueError("the engine is closed")
         if self._bound is not None:
             try:
-                return self._bound.run(crops)
+                return self._bound.run(crops, features=features)
             except Exception as error:  # onnxruntime's exceptions share no base class but this
                 raise gpu_error(self._device, str(error)) from error
         try:
-            (logits,) = run_session(self._session, [LOGITS], {CROPS: np.ascontiguousarray(crops)})
+            asked = list(self.spec.outputs) if features else [LOGITS]
+            results = run_session(self._session, asked, {CROPS: np.ascontiguousarray(crops)})
         except Exception as error:  # onnxruntime's exceptions share no base class but this
             remedy = "convert the model again, or take another backend"
             raise model_error(self._path, error, "failed to run it", remedy) from error
-        result: Logits = logits
-        return result
+        rows: Rows = np.concatenate(results, axis=1) if features else results[0]
+        return rows
 
     def close(self) -> None:
         """Release the session; a later `infer` raises ValueError."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.stages import COPY_IN, COPY_OUT, stage
-from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.engines.base import Rows
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
@@ -19,9 +19,10 @@ _KEPT_SIZES = 3
 
 
 class Binding:
-    """One session and one batch size, with memory that stays: the input's on the device, the output's on the host.
+    """One session and one batch size, with memory that stays: the input's on the device, the outputs' on the host.
 
     session: an InferenceSession; ort_value: onnxruntime's class OrtValue.  rows: crops of the batch.
+    features: whether features are read besides the logits.
     recorded: the session replays a CUDA graph, which writes to the device alone.
     """
 
@@ -33,18 +34,23 @@ class Binding:
         spec: ModelSpec,
         rows: int,
         *,
+        features: bool = False,
         recorded: bool = False,
     ) -> None:
         shape, at = [rows, spec.crop_size, spec.crop_size, 3], (device.kind, device.index)
         self._session = session
         self._crops = ort_value.ortvalue_from_shape_and_type(shape, np.uint8, *at)
-        if recorded:
-            self._logits = ort_value.ortvalue_from_shape_and_type([rows, spec.classes], np.float32, *at)
-        else:  # the session copies into it, and has done so when its run returns
-            self._logits = ort_value.ortvalue_from_numpy(np.empty((rows, spec.classes), np.float32))
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(CROPS, self._crops)
-        self._binding.bind_ortvalue_output(LOGITS, self._logits)
+        self._results = []
+        for name in spec.outputs if features else (LOGITS,):
+            width = spec.outputs[name]
+            if recorded:
+                result = ort_value.ortvalue_from_shape_and_type([rows, width], np.float32, *at)
+            else:  # the session copies into it, and has done so when its run returns
+                result = ort_value.ortvalue_from_numpy(np.empty((rows, width), np.float32))
+            self._binding.bind_ortvalue_output(name, result)
+            self._results.append(result)
 
     def load(self, crops: Frame) -> None:
         """Copy the crops (rows, S, S, 3) uint8 to the device."""
@@ -54,9 +60,9 @@ class Binding:
         """Infer what was loaded.  Python's lock is free meanwhile."""
         self._session.run_with_iobinding(self._binding)
 
-    def logits(self) -> Logits:
-        """Return the logits (rows, C) of the last run: a new array."""
-        return np.array(self._logits.numpy())
+    def results(self) -> Rows:
+        """Return the logits (rows, C) of the last run, or with features (rows, C + D): a new array."""
+        return np.concatenate([result.numpy() for result in self._results], axis=1)
 
 
 class BoundSession:
@@ -64,21 +70,22 @@ class BoundSession:
 
     def __init__(self, session: Any, ort_value: Any, device: Device, spec: ModelSpec) -> None:
         self._made_of = (session, ort_value, device, spec)
-        self._kept: OrderedDict[int, Binding] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, bool], Binding] = OrderedDict()
 
-    def run(self, crops: Frame) -> Logits:
-        """Return the logits (N, C) float32 of `crops` (N, S, S, 3) uint8: a new array."""
-        binding = self._binding(len(crops))
+    def run(self, crops: Frame, *, features: bool = False) -> Rows:
+        """Return the logits (N, C) of `crops` (N, S, S, 3) uint8, or with features (N, C + D): a new array."""
+        binding = self._binding(len(crops), features)
         with stage(COPY_IN):
             binding.load(crops)
         binding.run()
         with stage(COPY_OUT):
-            return binding.logits()
+            return binding.results()
 
-    def _binding(self, rows: int) -> Binding:
-        if rows not in self._kept:
+    def _binding(self, rows: int, features: bool) -> Binding:
+        key = rows, features
+        if key not in self._kept:
             if len(self._kept) == _KEPT_SIZES:
                 self._kept.popitem(last=False)
-            self._kept[rows] = Binding(*self._made_of, rows)
-        self._kept.move_to_end(rows)
-        return self._kept[rows]
+            self._kept[key] = Binding(*self._made_of, rows, features=features)
+        self._kept.move_to_end(key)
+        return self._kept[key]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 
 from pptsn.runtime.base.errors import PptsnError
-from pptsn.runtime.engines.base import Batch, Logits
+from pptsn.runtime.engines.base import Batch, Rows
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
 from pptsn.runtime.engines.onnxruntime.sessions import gpu_error
@@ -16,7 +17,7 @@ from pptsn.runtime.frames.preprocess import Frame
 
 
 class Runner(Protocol):
-    """What runs one number of crops: `load` them, `run`, and read the `logits`; in one thread, always the same."""
+    """What runs a number of crops: `load` them, `run`, and read the `results`; in one thread, always the same."""
 
     def load(self, crops: Frame) -> None:
         """Take the crops (rows, S, S, 3) uint8, which stay as they are until `run` has returned."""
@@ -24,8 +25,8 @@ class Runner(Protocol):
     def run(self) -> None:
         """Infer what was loaded.  Python's lock is free meanwhile."""
 
-    def logits(self) -> Logits:
-        """Return the logits (rows, C) float32 of the last run: a new array."""
+    def results(self) -> Rows:
+        """Return the logits (rows, C) float32 of the last run, or with features (rows, C + D): a new array."""
 
 
 class OverlappingBatch(Batch):
@@ -53,7 +54,7 @@ class OverlappingBatch(Batch):
         self._runners: dict[Shape, Runner] = {}
         # One thread, always the same: CUDA keeps state for each.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="gpu batch")
-        self._result: Future[Logits] | None = None
+        self._result: Future[Rows] | None = None
         self._released = False
 
     @property
@@ -73,28 +74,30 @@ class OverlappingBatch(Batch):
         """Run each of `shapes` once that never ran, whatever the rows hold; raises what a run raises."""
         for shape in shapes:
             if shape not in self._runners:
-                self._thread.submit(self._run, shape.rows).result()
+                self._thread.submit(self._run, shape).result()
 
     def _submit(self, count: int) -> None:
         if self._released:
             raise ValueError("the engine is closed")
-        self._result = self._thread.submit(self._run, count)
+        shape = self._shapes[padded(count, tuple(self._shapes))]
+        if self.features:  # by the plain way: graphs are recorded while no batch is lent
+            shape = replace(shape, recorded=False, features=True)
+        self._result = self._thread.submit(self._run, shape)
 
-    def _collect(self, count: int) -> Logits:
+    def _collect(self, count: int) -> Rows:
         result, self._result = self._result, None
         if result is None:
             raise ValueError("the batch is closed")
-        return result.result()
+        return result.result()[:count]
 
-    def _run(self, count: int) -> Logits:
-        shape = self._shapes[padded(count, tuple(self._shapes))]
+    def _run(self, shape: Shape) -> Rows:
         try:
             if shape not in self._runners:
                 self._runners[shape] = self._new_runner(shape)
             runner = self._runners[shape]
             runner.load(self.crops[: shape.rows])
             runner.run()
-            return runner.logits()[:count]
+            return runner.results()
         except PptsnError:
             raise
         except Exception as error:  # onnxruntime's exceptions share no base class but this

@@ -33,7 +33,7 @@ class PaddedEngine(Engine):
 
     def __init__(self, onnxruntime: Any, spec: ModelSpec, device: Device) -> None:
         self._onnxruntime, self._device, self.spec = onnxruntime, device, spec
-        self.batch_size = FULL_BATCH
+        self.batch_size, self.features = FULL_BATCH, spec.features
         self._frame_crops = view_count("ten", mirror_in_graph=spec.mirror)
         self._pool = BatchPool(self._new_batch)
         self._closed = False

@@ -23,7 +23,7 @@ from pptsn.runtime.engines.onnxruntime.providers import (
 )
 from pptsn.runtime.engines.onnxruntime.shapes import Shape
 from pptsn.runtime.model.file import ModelFile
-from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
+from pptsn.runtime.model.spec import CROPS, ModelSpec
 
 _OUT_OF_MEMORY = re.compile(
     r"(?:requested buffer|allocate device memory) of size (\d+)|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE
@@ -127,10 +127,11 @@ def gpu_error(device: Device, text: str) -> PptsnError:
 
 
 def check_interface(session: Any, path: Path, spec: ModelSpec) -> None:
-    """Raise ModelError unless the session takes crops and gives logits as the spec says."""
+    """Raise ModelError unless the session takes crops and gives what the spec says."""
     size = spec.crop_size
     found = [_told(value) for value in (*session.get_inputs(), *session.get_outputs())]
-    expected = [f"{CROPS} tensor(uint8) [?, {size}, {size}, 3]", f"{LOGITS} tensor(float) [?, {spec.classes}]"]
+    expected = [f"{CROPS} tensor(uint8) [?, {size}, {size}, 3]"]
+    expected += [f"{name} tensor(float) [?, {width}]" for name, width in spec.outputs.items()]
     if len(session.get_inputs()) != 1 or found != expected:
         cause = f"has the inputs and outputs {', '.join(found)}, expected {', '.join(expected)}"
         raise ModelError(path, cause, "convert the model again by: pptsn convert onnx")

@@ -15,11 +15,13 @@ class Shape:
 
     fused: convolutions with their biases in one kernel.
     recorded: all of a call as one CUDA graph, started as a whole.
+    features: whether features are read besides the logits.
     """
 
     rows: int
     fused: bool = False
     recorded: bool = False
+    features: bool = False
 
 
 def prepared_shapes(batch_size: int, frame_crops: int) -> tuple[int, ...]:

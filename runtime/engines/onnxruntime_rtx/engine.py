@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.caches import FileCache
-from pptsn.runtime.engines.base import EngineIdentity, Logits
+from pptsn.runtime.engines.base import EngineIdentity, Rows
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.engine import import_onnxruntime
 from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
@@ -59,26 +59,26 @@ class OnnxRuntimeRtxEngine(PaddedEngine):
         return HostCrops(None, (rows, self.spec.crop_size, self.spec.crop_size, 3))
 
     def _new_runner(self, shape: Shape) -> _FedSession:
-        return _FedSession(self._session)
+        return _FedSession(self._session, list(self.spec.outputs) if shape.features else [LOGITS])
 
     def _release(self) -> None:
         self._session = None
 
 
 class _FedSession:
-    """Runs a session that copies crops to the GPU, and logits back, by itself."""
+    """Runs a session that copies crops to the GPU, and the `outputs` that are named back, by itself."""
 
     _crops: Frame
-    _logits: Logits
+    _results: list[Rows]
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Any, outputs: list[str]) -> None:
+        self._session, self._outputs = session, outputs
 
     def load(self, crops: Frame) -> None:
         self._crops = np.ascontiguousarray(crops)
 
     def run(self) -> None:
-        (self._logits,) = self._session.run([LOGITS], {CROPS: self._crops})
+        self._results = self._session.run(self._outputs, {CROPS: self._crops})
 
-    def logits(self) -> Logits:
-        return self._logits
+    def results(self) -> Rows:
+        return np.concatenate(self._results, axis=1)

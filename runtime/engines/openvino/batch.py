@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.errors import ModelError
-from pptsn.runtime.engines.base import Batch, Logits
+from pptsn.runtime.engines.base import Batch, Rows
 from pptsn.runtime.engines.openvino.compiling import Compiled
 from pptsn.runtime.frames.preprocess import Frame
 
@@ -51,15 +51,15 @@ class OpenVinoBatch(Batch):
         except RuntimeError as error:
             raise self._failure(error) from error
 
-    def _collect(self, count: int) -> Logits:
+    def _collect(self, count: int) -> Rows:
         if self._request is None:
             raise ValueError("the engine is closed")
         try:
             self._request.wait()
         except RuntimeError as error:
             raise self._failure(error) from error
-        logits: Logits = self._request.get_output_tensor().data.copy()
-        return logits
+        results = [self._request.get_output_tensor(index).data for index in range(2 if self.features else 1)]
+        return np.concatenate(results, axis=1)
 
     def close(self) -> None:
         """Cut work in flight short, and give the batch back to its engine."""

@@ -16,7 +16,7 @@ from pptsn.runtime.engines.openvino.compiling import Compilation, Compiled, comp
 from pptsn.runtime.engines.openvino.library import import_openvino
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.file import ModelFile
-from pptsn.runtime.model.spec import CROPS, LOGITS
+from pptsn.runtime.model.spec import CROPS
 
 # Crops a call.  INT8 gains a little from 5 to 10, for more memory; two calls side by side have 10 with 5 each.
 _BATCH, _INT8_BATCH = 5, 10
@@ -45,7 +45,7 @@ class OpenVinoEngine(Engine):
         cache: FileCache | None = None,
     ) -> None:
         openvino = import_openvino()
-        self.spec = file.spec
+        self.spec, self.features = file.spec, file.spec.features
         self.threads = threads
         self._path, self._openvino = file.path, openvino
         how = Compilation(
@@ -80,9 +80,10 @@ class OpenVinoEngine(Engine):
     def _check_interface(self, compiled: Any) -> None:
         size = self.spec.crop_size
         inputs, outputs = ([_told(port) for port in ports] for ports in (compiled.inputs, compiled.outputs))
-        expected = f"{CROPS} u8 [?,{size},{size},3]"
-        if inputs != [expected] or outputs != [f"{LOGITS} f32 [?,{self.spec.classes}]"]:
-            cause = f"takes {inputs} and gives {outputs}, expected {expected} and its spec's classes"
+        taken = [f"{CROPS} u8 [?,{size},{size},3]"]
+        given = [f"{name} f32 [?,{width}]" for name, width in self.spec.outputs.items()]
+        if inputs != taken or outputs != given:
+            cause = f"takes {inputs} and gives {outputs}, expected {taken} and {given}"
             raise ModelError(self._path, cause)
 
     def _new_batches(self, batch_size: int) -> tuple[OpenVinoBatch, ...]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from pptsn.runtime.engines.base import Batch, Logits
+from pptsn.runtime.engines.base import Batch, Rows
 from pptsn.runtime.engines.device import DeviceError
-from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
-from pptsn.runtime.engines.tensorrt.cuda_graphs import ShapeGraphs
+from pptsn.runtime.engines.tensorrt.cuda import CudaBuffer, CudaDevice
+from pptsn.runtime.engines.tensorrt.cuda_graphs import ShapeGraphs, Work
 from pptsn.runtime.engines.tensorrt.plan import Plan
 from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
@@ -40,7 +40,10 @@ class TensorRtBatch(Batch):
         self._smallest, best, largest = plan.profile
         self._crop_shape = (spec.crop_size, spec.crop_size, 3)
         self._crops = cuda.new_buffer((largest, *self._crop_shape), np.uint8)
-        self._logits = cuda.new_buffer((largest, spec.classes), np.float32)
+        # By name.  A plan writes all that it gives; only what was asked for is copied to the host.
+        self._results = {
+            name: cuda.new_buffer((largest, width), np.float32) for name, width in spec.outputs.items()
+        }
         super().__init__(self._crops.host[:best])
         self._stream: Any = cuda.new_stream()
         self._context: Any = self._new_context()
@@ -57,9 +60,8 @@ class TensorRtBatch(Batch):
 
     def _new_context(self) -> Any:
         context = self._plan.new_context()
-        addresses = {CROPS: self._crops.address, LOGITS: self._logits.address}
-        for name, address in addresses.items():
-            if not context.set_tensor_address(name, address):
+        for name, buffer in {CROPS: self._crops, **self._results}.items():
+            if not context.set_tensor_address(name, buffer.address):
                 raise self._plan.failure(f"refuses the address of {name}")
         return context
 
@@ -71,39 +73,44 @@ class TensorRtBatch(Batch):
         if self._stream is None:
             raise ValueError("the engine is closed")
         # Fewer rows than the profile's smallest batch are made up with what the buffer holds; nobody reads those.
-        rows = max(count, self._smallest)
+        work = Work(max(count, self._smallest), self.features)
         with self._cuda.current():
-            if not self._launched_by_graph(rows):
-                self._enqueue(self._context, rows)
+            if not self._launched_by_graph(work):
+                self._enqueue(self._context, work)
 
-    def _launched_by_graph(self, rows: int) -> bool:
+    def _launched_by_graph(self, work: Work) -> bool:
         if self._graphs is None:
             return False
         try:
-            return self._graphs.launch(rows)
+            return self._graphs.launch(work)
         except Exception as error:  # of three libraries; the plain way needs none of it, and the reason is shown
             self._graphs.destroy()
             self._graphs = None
             self._graphs_failed(f"{type(error).__name__}: {error}")
             return False
 
-    def _enqueue(self, context: Any, rows: int) -> None:
-        """Queue copy in, inference and copy out of `rows` rows."""
+    def _enqueue(self, context: Any, work: Work) -> None:
+        """Queue copy in, inference and copy out."""
+        rows = work.rows
         shape = (rows, *self._crop_shape)
         if tuple(context.get_tensor_shape(CROPS)) != shape and not context.set_input_shape(CROPS, shape):
             raise self._plan.failure(f"refuses a batch of {rows}")
         self._crops.upload(rows, self._stream)
         if not context.execute_async_v3(int(self._stream.handle)):
             raise self._plan.failure("does not run")
-        self._logits.download(rows, self._stream)
+        for buffer in self._asked(work.features):
+            buffer.download(rows, self._stream)
 
-    def _collect(self, count: int) -> Logits:
+    def _asked(self, features: bool) -> list[CudaBuffer]:
+        """Return the buffers of what is read."""
+        return [buffer for name, buffer in self._results.items() if name == LOGITS or features]
+
+    def _collect(self, count: int) -> Rows:
         if self._stream is None:
             raise ValueError("the engine is closed")
         with self._cuda.current():
             self._stream.synchronize()
-        logits: Logits = self._logits.host[:count].copy()
-        return logits
+        return np.concatenate([buffer.host[:count] for buffer in self._asked(self.features)], axis=1)
 
     def close(self) -> None:
         """Wait for work in flight, then give the batch back to its engine."""
@@ -129,5 +136,6 @@ class TensorRtBatch(Batch):
     def release_buffers(self) -> None:
         """Release the GPU's memory; the host's goes when nobody refers to `crops` any more."""
         self._crops.free()
-        self._logits.free()
+        for buffer in self._results.values():
+            buffer.free()
         self._stream = None

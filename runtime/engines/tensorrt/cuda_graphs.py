@@ -8,7 +8,7 @@ own; it costs that context's memory, so few shapes get one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 # Shapes of one stream that get a graph: the full batch, and one that comes often besides.
 _MOST_GRAPHS = 2
@@ -67,12 +67,19 @@ class CudaGraph:
         return tuple(values)
 
 
+class Work(NamedTuple):
+    """What is done at once: the inference of so many rows, and whether their features are copied to the host."""
+
+    rows: int
+    features: bool
+
+
 class ShapeGraphs:
-    """The graphs of one stream, by number of rows.  A shape gets one when it comes for the second time.
+    """The graphs of one stream, by the work that they do.  A piece of work gets one when it comes again.
 
     driver: what `import_cuda_bindings` gave.
     new_context: makes a TensorRT context with its addresses set; may raise.
-    enqueue: puts the work for that many rows on the stream by that context.
+    enqueue: puts a piece of work on the stream by that context.
     synchronise: waits for the stream.
     """
 
@@ -82,25 +89,25 @@ class ShapeGraphs:
         stream: int,
         *,
         new_context: Callable[[], Any],
-        enqueue: Callable[[Any, int], None],
+        enqueue: Callable[[Any, Work], None],
         synchronise: Callable[[], None],
     ) -> None:
         self._driver, self._stream = driver, stream
         self._new_context, self._enqueue, self._synchronise = new_context, enqueue, synchronise
-        self._seen: set[int] = set()
-        self._graphs: dict[int, tuple[CudaGraph, Any]] = {}
+        self._seen: set[Work] = set()
+        self._graphs: dict[Work, tuple[CudaGraph, Any]] = {}
 
-    def launch(self, rows: int) -> bool:
-        """Queue the work for `rows` rows by its graph; False, with nothing queued, where it has none (yet).
+    def launch(self, work: Work) -> bool:
+        """Queue `work` by its graph; False, with nothing queued, where it has none (yet).
 
         Raises GraphError where recording or launching fails; the work may have run then, and may be run again.
         """
-        if rows not in self._graphs:
-            if rows not in self._seen or len(self._graphs) == _MOST_GRAPHS:
-                self._seen.add(rows)
+        if work not in self._graphs:
+            if work not in self._seen or len(self._graphs) == _MOST_GRAPHS:
+                self._seen.add(work)
                 return False
-            self._record(rows)
-        self._graphs[rows][0].launch()
+            self._record(work)
+        self._graphs[work][0].launch()
         return True
 
     def destroy(self) -> None:
@@ -109,9 +116,9 @@ class ShapeGraphs:
             graph.destroy()
         self._graphs.clear()
 
-    def _record(self, rows: int) -> None:
+    def _record(self, work: Work) -> None:
         context = self._new_context()
         # The first call with a shape allocates and copies things that must not be part of the record.
-        self._enqueue(context, rows)
+        self._enqueue(context, work)
         self._synchronise()
-        self._graphs[rows] = CudaGraph(self._driver, self._stream, lambda: self._enqueue(context, rows)), context
+        self._graphs[work] = CudaGraph(self._driver, self._stream, lambda: self._enqueue(context, work)), context

@@ -53,7 +53,7 @@ class TensorRtEngine(Engine):
             compute_capability=self._cuda.compute_capability,
             machine=platform.machine(),
         )
-        self.spec = manifest.spec
+        self.spec, self.features = manifest.spec, manifest.spec.features
         self.gpu = GpuKind(
             gpu_name=self._cuda.name,
             compute_capability=self._cuda.compute_capability,

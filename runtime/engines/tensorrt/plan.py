@@ -10,7 +10,7 @@ from pptsn.runtime.engines.tensorrt.api import TensorRT
 from pptsn.runtime.engines.tensorrt.cuda import CudaDevice
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import Manifest
-from pptsn.runtime.model.spec import CROPS, LOGITS
+from pptsn.runtime.model.spec import CROPS
 
 
 class Plan:
@@ -79,8 +79,9 @@ class Plan:
         crop = (spec.crop_size, spec.crop_size, 3)
         expected = {
             CROPS: (trt.TensorIOMode.INPUT, trt.DataType.UINT8, crop),
-            LOGITS: (trt.TensorIOMode.OUTPUT, trt.DataType.FLOAT, (spec.classes,)),
         }
+        for name, width in spec.outputs.items():
+            expected[name] = trt.TensorIOMode.OUTPUT, trt.DataType.FLOAT, (width,)
         names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
         found = {
             name: (
@@ -97,10 +98,11 @@ class Plan:
                 f"rebuild it by: {self._manifest.rebuild_command(self._path)}",
             )
         static = _first(self._engine.get_tensor_shape(CROPS))
-        if _first(self._engine.get_tensor_shape(LOGITS)) not in (static, -1):
-            raise ModelError(
-                self._path, "gives another number of rows of logits than it takes crops", "rebuild it"
-            )
+        for name in spec.outputs:
+            if _first(self._engine.get_tensor_shape(name)) not in (static, -1):
+                raise ModelError(
+                    self._path, f"gives another number of rows of {name} than it takes crops", "rebuild it"
+                )
         if static > 0:
             return static, static, static
         smallest, best, largest = map(_first, self._engine.get_tensor_profile_shape(CROPS, 0))

@@ -28,13 +28,21 @@ def colours(crops: np.ndarray) -> np.ndarray:
     return np.concatenate([mean, mean[:, :1]], axis=1)
 
 
+def brightest(crops: np.ndarray) -> np.ndarray:
+    return crops.max(axis=(1, 2, 3))[:, None].astype(np.float32)
+
+
 class StandIn(Engine):
-    """Gives each crop's mean colour.  happens: called with the number of each call before it is computed."""
+    """Gives each crop's mean colour, and its brightest value as a feature.
+
+    happens: called with the number of each call before it is computed.
+    """
 
     def __init__(self, number: int = 0, happens: Happens = lambda call: None) -> None:
         self.spec = tiny_spec()
         self.identity = EngineIdentity(backend="stand-in", precision="fp32", device=f"cuda:{number}")
         self.batch_size = BATCH
+        self.features = 1
         self.notes = ("a note of all",)
         self.details = ("a detail",)
         self.expected = 0
@@ -46,6 +54,9 @@ class StandIn(Engine):
         self.calls.append(len(crops))
         self._happens(len(self.calls))
         return colours(crops)
+
+    def _infer_rows(self, crops: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._infer(crops), brightest(crops)], axis=1)
 
     def expect(self, frame_crops: int, batch_size: int | None = None) -> None:
         self.expected = frame_crops
@@ -71,7 +82,8 @@ class _InFlightBatch(Batch):
         """Nothing happens until somebody waits for it."""
 
     def _collect(self, count: int) -> np.ndarray:
-        return self._engine._infer(self.crops[:count])
+        infer = self._engine._infer_rows if self.features else self._engine._infer
+        return infer(self.crops[:count])
 
     def close(self) -> None:
         self._submitted = 0
@@ -114,6 +126,26 @@ def test_answers_are_those_of_one_device_and_all_have_their_share(kind: type[Sta
     assert sum(sum(engine.calls) for engine in engines) == 64 * 3
     assert {sum(engine.calls) for engine in engines} == {64 * 3 // devices}
     assert all(engine.closed for engine in engines)
+
+
+@pytest.mark.parametrize("kind", [StandIn, InFlight])
+@pytest.mark.parametrize("breaks", [1, 2, 100])
+def test_features_come_of_every_device_and_of_the_others_where_one_fails(kind: type[StandIn], breaks: int) -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (2 * BATCH, 32, 32, 3), np.uint8)
+    with SeveralEngines([kind(0), kind(1, breaks_at(breaks))]) as several:
+        assert several.features == 1
+        rooms = several.new_batches(features=True)
+        for _ in range(3):
+            for room in rooms:
+                room.crops[:] = batch[:BATCH]
+                room.submit(BATCH)
+            expected = np.concatenate([colours(batch[:BATCH]), brightest(batch[:BATCH])], axis=1)
+            for room in rooms:
+                np.testing.assert_array_equal(room.collect(), expected)
+        logits, features = several.infer_with_features(batch)
+        np.testing.assert_array_equal(logits, several.infer(batch))
+        np.testing.assert_array_equal(features, brightest(batch))
+        assert ("fell off the bus" in " ".join(several.notes)) is (breaks < 100)
 
 
 def test_devices_whose_caller_waits_for_them_compute_at_the_same_time() -> None:

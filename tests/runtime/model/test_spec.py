@@ -158,3 +158,19 @@ def test_labels_are_text_that_can_be_written(label: str, is_text: bool) -> None:
         return
     with pytest.raises(ModelError, match=r"m\.onnx: its model spec: labels hold a half of a character"):
         ModelSpec.from_json(text, source="m.onnx")
+
+
+def test_a_spec_of_before_there_were_features_has_none() -> None:
+    values = json.loads(changed(features=512))
+    assert ModelSpec.from_json(json.dumps(values), source="m.onnx").outputs == {"logits": 4, "features": 512}
+    del values["features"]
+    for version in (1, 2, 3):
+        text = json.dumps(values | {"format_version": version})
+        spec = ModelSpec.from_json(text, source="m.onnx")
+        assert (spec.features, spec.outputs) == (0, {"logits": 4})
+
+
+@pytest.mark.parametrize("features", [-1, 65_537, 1.5, "512", None])
+def test_features_that_no_network_has_are_refused(features: object) -> None:
+    with pytest.raises(ModelError, match="its model spec: features is .*, expected 0 to 65536"):
+        ModelSpec.from_json(changed(features=features), source="m.onnx")

@@ -238,7 +238,10 @@ class DataType(enum.Enum):
 
 @dataclass
 class FakePlan:
-    """What the fake TensorRT makes of any bytes: logits of (mean red, green, blue, red) of each crop."""
+    """What the fake TensorRT makes of any bytes: logits of (mean red, green, blue, red) of each crop.
+
+    features: whether it gives the darkest and the brightest value of each crop too.
+    """
 
     gpu: FakeGpu
     size: int = 32
@@ -247,13 +250,18 @@ class FakePlan:
     contexts: int = 100  # so many can be had
     crops_type: DataType = DataType.UINT8
     static: bool = False
+    features: bool = False
     runs: list[int] = field(default_factory=list)  # rows of each execution
     fails: bool = False  # execute_async_v3 says no
     fails_recording: bool = False
 
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return ("crops", "logits", "features") if self.features else ("crops", "logits")
+
     def shape(self, name: str, rows: int = -1) -> tuple[int, ...]:
         rows = self.profile[1] if self.static else rows
-        return (rows, self.size, self.size, 3) if name == "crops" else (rows, 4)
+        return (rows, *{"crops": (self.size, self.size, 3), "logits": (4,), "features": (2,)}[name])
 
 
 class _Context:
@@ -297,15 +305,16 @@ class _Context:
             crops = gpu.view(addresses["crops"], math.prod(shape)).reshape(shape)
             plan.runs.append(len(crops))
             self.ran = True
-            logits = means(crops)
-            np.copyto(gpu.view(addresses["logits"], logits.nbytes), logits.reshape(-1).view(np.uint8))
+            given = {"logits": means(crops), "features": extremes(crops)}
+            for name in plan.tensors[1:]:
+                result = given[name]
+                np.copyto(gpu.view(addresses[name], result.nbytes), result.reshape(-1).view(np.uint8))
 
         stream.put(work)
         return True
 
 
 class _Engine:
-    num_io_tensors = 2
     device_memory_size_v2 = 123_456
 
     def __init__(self, plan: FakePlan, logger: Any) -> None:
@@ -314,8 +323,12 @@ class _Engine:
     def __del__(self) -> None:
         self.plan.gpu.events.append("engine")
 
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self.plan.tensors)
+
     def get_tensor_name(self, index: int) -> str:
-        return ("crops", "logits")[index]
+        return self.plan.tensors[index]
 
     def get_tensor_mode(self, name: str) -> TensorIOMode:
         return TensorIOMode.INPUT if name == "crops" else TensorIOMode.OUTPUT
@@ -411,6 +424,11 @@ def means(crops: np.ndarray) -> np.ndarray:
     """Return what the fake network gives for `crops` (N, S, S, 3) uint8: (N, 4) float32."""
     colours = crops.mean(axis=(1, 2)).astype(np.float32)
     return np.ascontiguousarray(np.concatenate([colours, colours[:, :1]], axis=1))
+
+
+def extremes(crops: np.ndarray) -> np.ndarray:
+    """Return the features that the fake network gives for `crops` (N, S, S, 3) uint8: (N, 2) float32."""
+    return np.stack([crops.min(axis=(1, 2, 3)), crops.max(axis=(1, 2, 3))], axis=1).astype(np.float32)
 
 
 def install_pycuda(monkeypatch: pytest.MonkeyPatch, gpu: FakeGpu) -> None:

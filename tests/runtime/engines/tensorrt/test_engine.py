@@ -24,6 +24,7 @@ from tests.runtime.engines.tensorrt.fake_gpu import (
     DataType,
     FakeGpu,
     FakePlan,
+    extremes,
     install_cuda_bindings,
     install_pycuda,
     means,
@@ -345,6 +346,63 @@ def test_a_repeated_shape_runs_by_a_graph_of_its_own(
     # A context for each batch, and one for each graph: two on the first batch, though three shapes came again.
     assert 100 - plan.contexts == 2 + 2 + 1
     assert plan.gpu.events.index("graph") < plan.gpu.events.index("context")
+
+
+@pytest.fixture
+def featured(plan: FakePlan, tmp_path: Path) -> Path:
+    """A plan that gives features."""
+    plan.features = True
+    return write_plan(tmp_path / "features.engine", spec=tiny_spec(mirror=True, features=2))
+
+
+@pytest.mark.parametrize("integrated", [False, True])
+def test_features_come_with_the_logits_and_are_copied_where_they_are_asked_for(
+    plan: FakePlan, featured: Path, integrated: bool
+) -> None:
+    plan.gpu.integrated = integrated
+    with TensorRtEngine(ModelFile.open(featured)) as engine:
+        assert engine.features == 2
+        engine.infer(crops(8))
+        without = plan.gpu.copied_bytes
+        assert without == (0 if integrated else crops(8).nbytes + means(crops(8)).nbytes)
+        logits, features = engine.infer_with_features(crops(8))
+        np.testing.assert_array_equal(logits, means(crops(8)))
+        np.testing.assert_array_equal(features, extremes(crops(8)))
+        assert plan.gpu.copied_bytes == (0 if integrated else 2 * without + features.nbytes)
+        assert engine.infer(crops(8)).shape == (8, 4)
+
+
+def test_a_graph_copies_features_only_where_they_were_asked_for_when_it_was_recorded(
+    monkeypatch: pytest.MonkeyPatch, plan: FakePlan, featured: Path
+) -> None:
+    install_cuda_bindings(monkeypatch, plan.gpu)
+    with TensorRtEngine(ModelFile.open(featured)) as engine:
+        for seed, asked in enumerate([True, False] * 4):
+            batch = crops(4, seed)
+            if asked:
+                np.testing.assert_array_equal(engine.infer_with_features(batch)[1], extremes(batch))
+            np.testing.assert_array_equal(engine.infer(batch), means(batch))
+    assert plan.gpu.events.count("launch") > 5
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_plan_that_gives_other_tensors_than_its_spec_says_is_refused(
+    plan: FakePlan, tmp_path: Path, given: bool
+) -> None:
+    plan.features = given
+    path = write_plan(tmp_path / "m.engine", spec=tiny_spec(mirror=True, features=0 if given else 2))
+    with pytest.raises(ModelError, match=r"m\.engine: has the tensors .*features.*rebuild it by"):
+        TensorRtEngine(ModelFile.open(path))
+
+
+@pytest.mark.usefixtures("plan")
+def test_a_plan_of_an_older_release_gives_logits_and_says_what_to_do_for_features(path: Path) -> None:
+    with TensorRtEngine(ModelFile.open(path)) as engine:
+        assert engine.infer(crops(1)).shape == (1, 4)
+        with pytest.raises(
+            UsageError, match=r"gives logits alone, as files of older releases do.*plan is then built"
+        ):
+            engine.infer_with_features(crops(1))
 
 
 def test_what_cannot_be_recorded_runs_without_graphs_and_says_so(
