@@ -189,8 +189,7 @@ def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
         values = values | {"architecture": RESNET_VD}
     if version < 3:  # when every model was run as in the published inference
         values = {name: getattr(ModelSpec, name) for name in _SINCE_VERSION_3} | values
-    # What says nothing of streams need not have their fields, nor what gives no features theirs: version 3 had none of
-    # them, before it was released.
+    # What says nothing of streams or features need not have their fields: version 3 had none, when it was young.
     added = dict.fromkeys(_OF_STREAMS.values()) | {"features": 0}
     return added | values | {"format_version": FORMAT_VERSION}
 

@@ -172,5 +172,5 @@ def test_a_spec_of_before_there_were_features_has_none() -> None:
 
 @pytest.mark.parametrize("features", [-1, 65_537, 1.5, "512", None])
 def test_features_that_no_network_has_are_refused(features: object) -> None:
-    with pytest.raises(ModelError, match="its model spec: features is .*, expected 0 to 65536"):
+    with pytest.raises(ModelError, match=r"its model spec: features is .*, expected 0 to 65536"):
         ModelSpec.from_json(changed(features=features), source="m.onnx")
