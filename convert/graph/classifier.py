@@ -55,5 +55,5 @@ def expose_features(network: onnx.ModelProto) -> None:
     """
     classifier = find_classifier(GraphView(network))
     if classifier is not None:
-        shape = ["B", len(classifier.weights)]
+        shape = ("B", len(classifier.weights))
         network.graph.output.append(helper.make_tensor_value_info(classifier.features, TensorProto.FLOAT, shape))

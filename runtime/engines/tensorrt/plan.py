@@ -76,7 +76,7 @@ class Plan:
         """Return the profile, after comparing the plan's tensors with the spec."""
         # The engine is named by `self` alone: a local name would keep it alive in a traceback, beyond its runtime.
         trt, spec = self._library.module, self._manifest.spec
-        crop = (spec.crop_size, spec.crop_size, 3)
+        crop: tuple[int, ...] = (spec.crop_size, spec.crop_size, 3)
         expected = {
             CROPS: (trt.TensorIOMode.INPUT, trt.DataType.UINT8, crop),
         }
