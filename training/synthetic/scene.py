@@ -55,6 +55,25 @@ class SceneStyle:
     bars: int = 0
 
 
+@dataclass(frozen=True)
+class Spot:
+    """When and where alone a shape shows: it turns on its place in a corner.
+
+    frames: in which it shows.  right, bottom: which corner.  inside: from its centre to both edges, in radii.
+    """
+
+    frames: range
+    right: bool
+    bottom: bool
+    inside: float
+
+    def place(self, layout: SceneLayout, radius: float) -> tuple[float, float]:
+        """Return the shape's centre, in pixels."""
+        gap = self.inside * radius
+        x = layout.width - 1 - gap if self.right else gap
+        return x, layout.height - 1 - gap if self.bottom else gap
+
+
 PLAIN = SceneStyle()
 HARD = SceneStyle(radius=(0.15, 0.22), grain=(8, 22), bars=2)
 
@@ -189,11 +208,13 @@ def clip_frames(
     scene_rng: np.random.Generator,
     shape_rng: np.random.Generator,
     style: SceneStyle = PLAIN,
+    spot: Spot | None = None,
 ) -> Iterator[Frame]:
     """Yield the frames of one clip, (H, W, 3) uint8 RGB; without a class name, the scene without its shape.
 
     The scene (background, bars, light, noise) comes from `scene_rng` alone, so that it is the same with
     and without the shape; flight, shade and spin of the shape come from `shape_rng`.
+    spot: where and when alone the shape shows; None: it flies through the whole clip.
     """
     background = _draw_background(layout, scene_rng)
     light, swing = scene_rng.uniform(0.75, 1.1), scene_rng.uniform(0.0, 0.15)
@@ -207,9 +228,10 @@ def clip_frames(
     for index in range(layout.frames):
         time_s = index / layout.fps
         image = background.copy()
-        if class_name is not None:
+        if class_name is not None and (spot is None or index in spot.frames):
             turn = flight.turn + flight.spin * time_s
-            _fill(image, form, centre=flight.at(time_s, layout), radius=flight.radius, turn=turn, colour=colour)
+            centre = flight.at(time_s, layout) if spot is None else spot.place(layout, flight.radius)
+            _fill(image, form, centre=centre, radius=flight.radius, turn=turn, colour=colour)
         for corners, grey in bars:
             cv2.fillPoly(image, [np.round(corners * (1 << _SHIFT)).astype(np.int32)], grey, shift=_SHIFT)
         brightness = light * (1 + swing * math.sin(pace * time_s + phase))
