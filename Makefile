@@ -78,6 +78,16 @@ convert_int8 = $(PPTSN) convert int8 $(1).onnx -o $(1).int8$(filter -cpu,-$(2)).
 # $(call build,BUILDER,PLAN)
 build = $(PPTSN) convert engine $(ENGINE_MODEL).onnx -o $(2) --builder $(1) --rebuild-if-needed
 
+# What a target cannot do without is asked for before anything is installed.
+# $(call needs,TARGETS,VALUES,WHAT TO SAY)
+needs = $(if $(filter $(1),$(MAKECMDGOALS)),$(if $(2),,$(error $(3))))
+$(call needs,classify,$(SOURCE),name what to classify: SOURCE=clip.mp4)
+$(call needs,stream,$(SOURCE),name what to look at: SOURCE=rtsp://cam/1 or SOURCE=0)
+$(call needs,mine,$(CLIPS),name the folder of your classes: CLIPS=clips/)
+$(call needs,int8,$(CALIBRATION),name real clips: CALIBRATION=clips/ or a list)
+$(call needs,engine,$(ENGINE_CALIBRATION)$(ENGINE_LABELLED),name real clips: CALIBRATION=clips/ or LABELLED=list.txt)
+$(call needs,engine,$(filter-out int8,$(PRECISION))$(ENGINE_CALIBRATION),INT8 needs CALIBRATION=clips/ or a list)
+
 .PHONY: help setup demo demo-weights train mine onnx int8 engine classify stream bench bench-models device-report test
 .PHONY: test-slow test-gpu test-servers test-matrix lint format docs constraints clean
 
@@ -117,7 +127,6 @@ MINE_GATE = $(if $(filter file,$(origin GATE)),--min-agreement 0.98 --max-drop 1
 # Lists and training leave finished work as it is, and go on where they were stopped.  The report comes before the
 # export, whose scores are at the temperature that it finds.
 mine: $(READY)  ## A model of your own, from clips in one folder a class (CLIPS=clips/ PRETRAINED=x.pdparams PRECISION=int8)
-	$(if $(CLIPS),,$(error name the folder of your classes: CLIPS=clips/))
 	$(PPTSN) data folder $(CLIPS) -o $(MINE) $(if $(PRETRAINED),--weights $(PRETRAINED))
 	$(PPTSN) train $(MINE)/recipe.yaml --output $(MINE)/train --resume $(TRAIN_FLAGS)
 	$(PPTSN) report $(MINE)/train -o $(MINE)/report
@@ -132,8 +141,6 @@ int8: $(READY)  ## Quantize (MODEL=output/model.onnx CALIBRATION=clips/ TARGET=t
 	$(call convert_int8,$(MODEL:.onnx=),$(TARGET),$(CALIBRATION))
 
 engine: $(READY) $(if $(filter $(DEMO),$(ENGINE)),demo-weights)  ## From weights to a plan (PRECISION=int8 WEIGHTS= CALIBRATION=; proven on LABELLED=, else on LIMIT=200 clips of CALIBRATION)
-	$(if $(ENGINE_CALIBRATION)$(ENGINE_LABELLED),,$(error name real clips: CALIBRATION=clips/ or LABELLED=list.txt))
-	$(if $(filter-out int8,$(PRECISION))$(ENGINE_CALIBRATION),,$(error INT8 needs CALIBRATION=clips/ or a list))
 	$(PPTSN) export --weights $(ENGINE_WEIGHTS) --output $(ENGINE)/export $(ENGINE_PICTURES)
 	$(PPTSN) convert onnx $(ENGINE)/export -o $(ENGINE)/model.onnx
 	$(if $(filter fp16 int8,$(PRECISION)),$(PPTSN) convert fp16 $(ENGINE)/model.onnx -o $(ENGINE)/model.fp16.onnx \

@@ -139,6 +139,16 @@ def test_bad_sources_are_one_line_each_and_the_others_go_on(
     assert sum("top" in line for line in lines) == 2
 
 
+@pytest.mark.parametrize("output", [False, True])
+def test_quiet_shows_answers_only_where_no_output_has_them(
+    run, model: Path, folder: Path, tmp_path: Path, output: bool
+) -> None:
+    outputs = ["-o", tmp_path / "o.jsonl"] if output else []
+    ending = run("--quiet", "classify", folder / "a.mp4", "--model", model, *outputs)
+    assert (ending.code, ending.err) == (0, "")
+    assert bool(ending.out) is not output
+
+
 def test_json_on_standard_output_is_json_alone(run, model: Path, folder: Path) -> None:
     ending = run("classify", folder / "a.mp4", "--model", model, "--output", "-")
     assert [json.loads(line)["frames"] for line in ending.out.splitlines()] == [12]

@@ -181,6 +181,18 @@ def test_engine_says_what_it_needs(tmp_path: Path, arguments: list[str], cause: 
     assert cause in output
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("classify", "SOURCE=clip.mp4"), ("stream", "SOURCE=0"), ("mine", "CLIPS=clips/"), ("int8", "CALIBRATION=")],
+)
+def test_what_is_missing_is_said_before_anything_is_installed(tmp_path: Path, target: str, said: str) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    code, output = run_make("-n", target, folder=tmp_path)
+    assert code == 2
+    assert said in output
+    assert "pip" not in output
+
+
 def test_int8_names_its_output_after_the_target(tmp_path: Path) -> None:
     for target, output in (("tensorrt", "m.int8.onnx"), ("cpu", "m.int8-cpu.onnx")):
         _, text = make("int8", "MODEL=m.onnx", "CALIBRATION=c", f"TARGET={target}", folder=tmp_path)

@@ -12,6 +12,7 @@ from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageE
 from pptsn.runtime.base.files import read_small
 from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.model.spec import ARCHITECTURES
+from pptsn.runtime.video.names import some_of
 
 try:
     import yaml
@@ -146,7 +147,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise UsageError(path, "holds no sections", _remedy())
     for override in overrides:
         _override(values, override)
-    return parse_recipe(values, source=path)
+    recipe = parse_recipe(values, source=path)
+    _say_where_paths_begin(recipe, path)
+    return recipe
 
 
 def parse_recipe(values: dict[str, Any], *, source: object) -> Recipe:
@@ -167,6 +170,16 @@ def changed_keys(old: Recipe, new: Recipe, *, neutral: tuple[str, ...] = NEUTRAL
     before, after = dict(_flat(old.model_dump(mode="json"))), dict(_flat(new.model_dump(mode="json")))
     differing = [key for key in after if before.get(key) != after[key] and not key.startswith(neutral)]
     return [f"{key} ({_told(before.get(key))} → {_told(after[key])})" for key in differing]
+
+
+def _say_where_paths_begin(recipe: Recipe, path: Path) -> None:
+    """Print a note where files that `recipe`, read from `path`, names are missing here and lie beside it."""
+    data = recipe.data
+    named = (data.labels, data.train, data.val, data.test)
+    beside = {str(name) for name in named if name and not name.exists() and (path.parent / name).exists()}
+    if beside:
+        where = f"{some_of(sorted(beside))} beside it is not in the working folder, where its paths begin"
+        print_note(f"{path}: {where}; run the command in {path.parent}, or write whole paths")
 
 
 def _told(value: object) -> str:

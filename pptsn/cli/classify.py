@@ -142,14 +142,20 @@ def _with_notes(
 @contextmanager
 def _sinks(outputs: list[str], *, top: int, arrangement: Arrangement) -> Iterator[list[ResultSink]]:
     """Yield where the results go: files, if there are any, before what shows them."""
+    from pptsn.runtime.base.progress import QUIET
     from pptsn.runtime.classify.sinks.arranging import sorted_at_the_end
     from pptsn.runtime.classify.sinks.opening import open_output
     from pptsn.runtime.classify.sinks.terminal import shown_results
 
     with ExitStack() as opened:
         sinks = [opened.enter_context(open_output(name, top=top, arrangement=arrangement)) for name in outputs]
-        shown = sinks.pop(outputs.index(STANDARD_OUTPUT)) if STANDARD_OUTPUT in outputs else None
-        shown = shown or opened.enter_context(shown_results(top=top))
+        if STANDARD_OUTPUT in outputs:
+            shown = sinks.pop(outputs.index(STANDARD_OUTPUT))
+        elif not (outputs and QUIET):
+            shown = opened.enter_context(shown_results(top=top))
+        else:
+            yield sinks
+            return
         if arrangement.sort is not None:
             shown = opened.enter_context(sorted_at_the_end(shown, arrangement.sort))
         yield [*sinks, shown]

@@ -73,6 +73,12 @@ def _expanded(argument: str, note: _Note) -> list[str | InputError]:
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, note)
+    if argument.isdecimal() and not path.exists():
+        return [
+            InputError(
+                argument, "there is no such file", f"for the camera of that number: pptsn stream {argument}"
+            )
+        ]
     address = _ADDRESS.match(argument)
     if address and not path.exists():
         cause = "is an address, expected a file or a folder"

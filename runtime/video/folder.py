@@ -240,13 +240,15 @@ def _numbered(folder: Path, files: Sequence[Path]) -> dict[int, Path]:
 def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
     """Return the pictures of a folder, by their names, and the names of the other files that people put there."""
     try:
-        own = [entry for entry in folder.iterdir() if not is_companion(entry.name) and entry.is_file()]
+        entries = [entry for entry in folder.iterdir() if not is_companion(entry.name)]
+        own = [entry for entry in entries if entry.is_file()]
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(folder, f"cannot be read ({reason})", "check the path and its permissions") from error
     files = [entry for entry in own if entry.suffix.lower() in _PICTURES]
     if not files:
-        raise InputError(folder, "is a folder without pictures", "name a video file or a folder of frames")
+        cause = "is a folder without pictures" if entries else "is an empty folder"
+        raise InputError(folder, cause, "name a video file or a folder of frames")
     others = sorted(
         entry.name for entry in own if entry.suffix.lower() not in _PICTURES and not entry.name.startswith(".")
     )

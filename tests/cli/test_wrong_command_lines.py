@@ -77,7 +77,7 @@ WRONG = [
     (1, "classify no.mp4 --model m.onnx", "no.mp4", "there is no such file; check the path"),
     (1, "classify '*.avi' --model m.onnx", "*.avi", "there is no such file; check the path"),
     (1, "classify loop --model m.onnx", "loop", "cannot be read (too many levels of symbolic links); check the"),
-    (1, "classify dir --model m.onnx", "dir", "is a folder without pictures; name a video file or a folder of"),
+    (1, "classify dir --model m.onnx", "dir", "is an empty folder; name a video file or a folder of"),
     (1, "classify empty --model m.onnx", "empty", "is empty (0 bytes); copy or download it again"),
     (1, "classify m.onnx --model m.onnx", "m.onnx", "is not a video that can be opened"),
     (1, "classify - --model m.onnx", "-", "stands for standard input, expected a file; pipe it into"),

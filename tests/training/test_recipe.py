@@ -66,6 +66,21 @@ def test_a_recipe_survives_writing(tmp_path):
     assert load_recipe(tmp_path / "r.yaml") == recipe
 
 
+@pytest.mark.parametrize("lie", ["nowhere", "here", "beside", "both"])
+def test_files_that_lie_beside_a_recipe_rather_than_in_the_working_folder_are_told(
+    tmp_path, monkeypatch, capsys, lie
+):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "r.yaml").write_text(parse_recipe(LISTS, source="x").to_yaml())
+    for folder in [tmp_path] * (lie in ("here", "both")) + [tmp_path / "own"] * (lie in ("beside", "both")):
+        for name in LISTS["data"].values():
+            (folder / name).touch()
+    monkeypatch.chdir(tmp_path)
+    load_recipe("own/r.yaml")
+    told = "beside it is not in the working folder, where its paths begin; run the command in own, or write whole"
+    assert (told in capsys.readouterr().err) == (lie == "beside")
+
+
 def test_overrides_replace_values():
     overrides = ["optimizer.base_rate=1e-4", "data.labels=names.txt", "amp=false", "model.classes=null"]
     recipe = load_recipe(CONFIGS / "kinetics400.yaml", overrides)

@@ -110,7 +110,9 @@ class StreamSupervisor(threading.Thread):
             if session.lived_s >= _GOOD_SESSION_S:
                 self._backoff.reset()
             self._queues.put_end(self._number, SessionEnd())
-            if not self._pause(session.ended.cause or _ENDED):
+            # Of a source that never worked, people may have to be told what to do; of one that did, it comes back.
+            remedy = session.ended.remedy if failures == number else ""
+            if not self._pause(_line(session.ended.cause or _ENDED, remedy)):
                 return Outcome("ended", self._stop_reason)
 
     def _outcome(self, session: Session, failures: int) -> Outcome | None:

@@ -18,7 +18,7 @@ from pptsn.runtime.stream.run.settings import OutputSettings
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import VideoDestination, split_options
 from pptsn.runtime.stream.sinks.registry import parse_destination
-from pptsn.runtime.stream.sinks.terminal import TroubleLines, terminal_sinks
+from pptsn.runtime.stream.sinks.terminal import PipedLines, TroubleLines, terminal_sinks
 from pptsn.runtime.stream.sources.base import SourceUri
 
 
@@ -37,14 +37,17 @@ class Outputs:
 
     @property
     def shows_run(self) -> bool:
-        """Whether standard output is for people: a table, or a line a prediction."""
-        return not progress.QUIET and not self.prints_json
+        """Whether standard output is for people: a table, or a line a prediction.
+
+        The user who wants no notes has the lines where the results go nowhere else.
+        """
+        return not self.prints_json and (self.need_reader or not progress.QUIET)
 
     @property
     def need_reader(self) -> bool:
         """Whether all is in vain without a reader of standard output."""
         files = any(sink.name != StandardOutput.name for sink in self.sinks) or self.recordings is not None
-        return not files and self.settings.http is None and (self.prints_json or self.shows_run)
+        return not files and self.settings.http is None
 
     def open(self, pipeline: StreamPipeline, note: Callable[[str], None]) -> None:
         """Let `pipeline` write to all of them.  note: takes a line for people.  Raises what a sink raises."""
@@ -52,9 +55,15 @@ class Outputs:
             pipeline.add_sink(sink)
         if self.settings.http is not None:
             note(f"the web page is at {self._open_page(pipeline, self.settings.http)}")
-        top = self.settings.top
-        for sink in terminal_sinks(pipeline, top=top) if self.shows_run else (TroubleLines(),):
+        for sink in self._shown(pipeline):
             pipeline.add_sink(sink)
+
+    def _shown(self, pipeline: StreamPipeline) -> tuple[Sink, ...]:
+        if not self.shows_run:
+            return (TroubleLines(),)
+        if progress.QUIET:
+            return PipedLines(StandardOutput()), TroubleLines()
+        return terminal_sinks(pipeline, top=self.settings.top)
 
     def _open_page(self, pipeline: StreamPipeline, address_text: str) -> str:
         from pptsn.runtime.stream.sinks.web.address import parse_http_address

@@ -75,6 +75,14 @@ def test_an_address_is_told_as_one_without_its_credentials(
     assert "secret" not in str(error)
 
 
+def test_a_number_that_is_no_file_is_told_of_cameras(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree)
+    (error,) = expand_sources(["0"])
+    assert str(error) == "0: there is no such file; for the camera of that number: pptsn stream 0"
+    (tree / "0").touch()
+    assert expand_sources(["0"]) == ["0"]
+
+
 def test_a_name_too_long_to_exist_stays_to_be_reported(tree: Path) -> None:
     assert expand_sources(["a" * 300]) == ["a" * 300]
 

@@ -308,7 +308,7 @@ def test_pictures_without_numbers_go_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "cause"),
     [
-        ([], "folder without pictures"),
+        ([], "is an empty folder"),
         (["img_00001.png", "img_00003.png"], "frame number 2 is missing"),
         (["img_00001.png", "img_1.png"], r"img_0*1\.png and img_0*1\.png have the same number"),
         (["img_1.png", "img_1.jpg"], r"img_1\.(jpg|png) and img_1\.(jpg|png) have the same number"),
@@ -318,6 +318,12 @@ def test_a_folder_that_is_no_video_is_refused(names: list[str], cause: str, tmp_
     _write_pictures(tmp_path / "f", names)
     with pytest.raises(InputError, match=cause):
         open_video(tmp_path / "f")
+
+
+def test_a_folder_of_other_files_is_told_as_one(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match="is a folder without pictures"):
+        open_video(tmp_path)
 
 
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_folders_of_frames_are_looked_at_too(run, tmp_path: Path) -> None:
     assert told[3] == ("damaged", "1 picture is cut short, of 5 read")
     assert told[4][0] == "short"
     assert told[5][0] == "duplicate"
-    assert "folder without pictures" in told[6][1]
+    assert "empty folder" in told[6][1]
     assert told[7] == ("line", "frame count is 0, expected 1 or more; correct the line")
 
 

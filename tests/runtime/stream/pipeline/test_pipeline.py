@@ -176,6 +176,7 @@ def test_a_camera_that_is_switched_off_and_on_comes_back(model: Path):
         camera.off()
         keeper.wait_for(has_state("retrying"))
         keeper.wait_for(has_state("retrying", "refused"))
+        assert not any("check" in detail for _, detail in keeper.notices(name))  # it worked: it will come back
         mark = len(keeper.messages)
         camera.on()
         keeper.wait_for(is_prediction(name), after=mark)
@@ -193,6 +194,9 @@ def test_a_camera_that_is_never_there_is_given_up_after_its_retries(model: Path)
     assert state == "failed"
     assert "refused" in detail
     assert "given up after 3 attempts" in detail
+    remedy = detail.rpartition("; ")[2]
+    assert remedy
+    assert run.notices(name)[1] == ("retrying", f"{detail.partition('; given up')[0]}; {remedy}")
     assert len(run.notices(name)) == 3  # connecting, retrying once however often, failed
     assert run.health[1].state == "ended"
 

@@ -105,9 +105,22 @@ def test_one_line_says_how_streams_are_looked_at(run_fd, tmp_path: Path, said: d
 def test_one_that_fails_makes_the_code_1_and_is_told_even_when_quiet(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
     clip = write_clip(tmp_path / "clip.mp4", frames=10)
     ended = run_fd("--quiet", "stream", clip, tmp_path / "none.mp4", "--model", model)
-    assert (ended.code, ended.out) == (1, "")
+    assert ended.code == 1
     assert ended.err.count("\n") == 1
     assert "none.mp4: there is no such file" in ended.err
+
+
+@pytest.mark.parametrize(
+    "output", [[], ["-o", "out.jsonl"], ["-o", "out-{stream}.mp4"], ["--http", "127.0.0.1:0"]]
+)
+def test_quiet_shows_predictions_only_where_they_go_nowhere_else(  # type: ignore[no-untyped-def]
+    run_fd, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: list[str]
+):
+    monkeypatch.chdir(tmp_path)
+    clip = write_clip(tmp_path / "clip.mp4", frames=50)
+    ended = run_fd("--quiet", "stream", clip, "--model", model, *output)
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split("\t")[1] for line in ended.out.splitlines()] == ([] if output else ["clip.mp4"] * 4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -334,8 +347,8 @@ def test_it_goes_on_without_a_reader_where_there_is_another_output(model: Path, 
 @pytest.mark.parametrize("arguments", [["--quiet"], ["-o", "-"]])
 def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
     with Camera() as camera, started(*arguments, camera.url + "?name=door", "--model", model) as process:
+        threading.Thread(target=process.stdout.read, daemon=True).start()
         if "-" in arguments:
-            threading.Thread(target=process.stdout.read, daemon=True).start()
             assert "streams are looked at" in process.stderr.readline()
         wait_until(lambda: camera.connections)
         time.sleep(0.5)

@@ -202,7 +202,7 @@ def test_a_folder_without_a_readable_picture_is_an_input_error(tmp_path: Path):
 
 
 def test_an_empty_folder_is_an_input_error(tmp_path: Path):
-    with pytest.raises(InputError, match="is a folder without pictures"):
+    with pytest.raises(InputError, match="is an empty folder"):
         opened(tmp_path)
 
 
