@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 # entry do not import each other.  A module of a folder may be a room of its own, as the front door is.
 ROOMS = (
     ("pptsn.runtime.base",),
+    ("pptsn.runtime.credentials",),
     ("pptsn.runtime.frames",),
     ("pptsn.runtime.pages",),
     ("pptsn.runtime.video", "pptsn.runtime.workers"),
@@ -24,7 +25,6 @@ ROOMS = (
     ("pptsn.runtime.decoding",),
     ("pptsn.runtime.engines",),
     ("pptsn.runtime.classify",),
-    ("pptsn.runtime.stream.credentials",),
     ("pptsn.runtime.stream.sources",),
     ("pptsn.runtime.stream.recording",),
     ("pptsn.runtime.stream.capture",),

@@ -101,8 +101,8 @@ def _versions() -> Iterator[str]:
 def _safe(text: str) -> str:
     """Return `text`, printable, without the credentials in it, in the program's arguments and in variables."""
     from pptsn.runtime.base.files import printable
-    from pptsn.runtime.stream.credentials.redaction import redacted, secrets_in
-    from pptsn.runtime.stream.credentials.variables import filled_secrets
+    from pptsn.runtime.credentials.redaction import redacted, secrets_in
+    from pptsn.runtime.credentials.variables import filled_secrets
 
     arguments = sys.argv[1:]
     # An option and its value stand apart: `--http-token VALUE`.

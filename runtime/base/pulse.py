@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Longer than FFmpeg is given for one read, so that what it interrupts by itself is told by its own error.
+# What FFmpeg may take to open a file, and to read a packet of it, before it is interrupted in its loops; and a web
+# server for its next bytes.
+READ_TIMEOUT_S = 30.0
+# Longer than that, so that what is interrupted there is told by its own error.
 SILENCE_S = 60.0
 # How often it is asked.
 TICK_S = 1.0

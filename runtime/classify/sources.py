@@ -1,4 +1,4 @@
-"""What the user names on the command line, expanded to single sources: files and folders of frames."""
+"""What the user names on the command line, expanded to single sources: files, of web servers too, and folders."""
 
 from __future__ import annotations
 
@@ -13,29 +13,35 @@ from typing import TypeAlias
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.source_lists import list_entries
+from pptsn.runtime.decoding.clips import web_source
+from pptsn.runtime.video import WebFile
 from pptsn.runtime.video.names import counted, is_companion, is_video, some_of
+from pptsn.runtime.video.web.address import is_web
 
+# A path, a file of a web server, or why there is neither.
+Named: TypeAlias = "str | WebFile | InputError"
 # Told what a user should know of what was found.
 _Note: TypeAlias = "Callable[[str], None] | None"
 # Its scheme and host alone are kept: what stands before the host and in the query may be credentials.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)")
 
 
-def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str | InputError]:
+def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[Named]:
     """Return the sources that `arguments` name, in their order.
 
-    A file stands for itself.  `@list` is a text file with one source a line (blank lines and lines starting
-    with # are skipped; relative paths start at the list); one that cannot be read or names nothing stands in
-    its place as an InputError.  A file that is called `@name` itself is that file.  A folder stands for all videos
-    below it, sorted by path, or, where it holds none, for itself: a folder of extracted frames; a part of it that
-    cannot be read is an InputError.  A pattern with * ? [ ] stands for what it matches.
+    A file stands for itself, and so does an address of HTTP, which is a file of a web server.
+    `@list` is a text file with one source a line (blank lines and lines starting with # are skipped; relative
+    paths start at the list); one that cannot be read or names nothing stands in its place as an InputError.  A
+    file that is called `@name` itself is that file.  A folder stands for all videos below it, sorted by path, or,
+    where it holds none, for itself: a folder of extracted frames; a part of it that cannot be read is an
+    InputError.  A pattern with * ? [ ] stands for what it matches.
     Whatever matches nothing stands for itself, so that opening it reports what is wrong and the others go on.
     What systems put beside files of their own accord is passed over (`is_companion`).
 
     note: told, in a line each, which files of a folder or a list are left out.
     Raises UsageError where there is no source at all.
     """
-    sources: list[str | InputError] = []
+    sources: list[Named] = []
     for argument in arguments:
         listed = list_named(argument)
         if listed is None:
@@ -46,7 +52,7 @@ def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[str 
         except InputError as error:
             sources.append(error)
     if not sources:
-        raise UsageError("SOURCE", "no source given", "name files, folders, patterns or @list")
+        raise UsageError("SOURCE", "no source given", "name files, folders, patterns, URLs or @list")
     return sources
 
 
@@ -62,14 +68,14 @@ def list_named(argument: str) -> Path | None:
     return Path(argument[1:])
 
 
-def _expand(argument: str, note: _Note) -> list[str | InputError]:
+def _expand(argument: str, note: _Note) -> list[Named]:
     try:
         return _expanded(argument, note)
     except OSError:  # a name that the system does not even look up; opening it will say why
         return [argument]
 
 
-def _expanded(argument: str, note: _Note) -> list[str | InputError]:
+def _expanded(argument: str, note: _Note) -> list[Named]:
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, note)
@@ -79,9 +85,11 @@ def _expanded(argument: str, note: _Note) -> list[str | InputError]:
                 argument, "there is no such file", f"for the camera of that number: pptsn stream {argument}"
             )
         ]
+    if is_web(argument):
+        return [web_source(argument)]
     address = _ADDRESS.match(argument)
     if address and not path.exists():
-        cause = "is an address, expected a file or a folder"
+        cause = "is an address that has no file, expected a file, a folder or http(s)://"
         return [InputError("".join(address.groups()), cause, "give it to `pptsn stream`, or download it first")]
     if not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
@@ -124,7 +132,7 @@ def contents_of(folder: Path) -> FolderContents:
     return found
 
 
-def _in_folder(folder: Path, note: _Note) -> list[str | InputError]:
+def _in_folder(folder: Path, note: _Note) -> list[Named]:
     found = contents_of(folder)
     if not found.videos:  # the folder itself is one of frames; opening it tells of what lies in it
         return [str(folder), *(error for error in found.unreadable if error.thing != str(folder))]

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.stages import FOR_ROOM, RESIZE, report_wait, stage
 from pptsn.runtime.decoding.given import Frames, Pictures
 from pptsn.runtime.decoding.given_reader import FramesReader
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.model.spec import ModelSpec
-from pptsn.runtime.video import Restart, VideoFrame, open_video
+from pptsn.runtime.video import Restart, VideoFrame, WebFile, open_video
 from pptsn.runtime.video.damage import require_sound
+from pptsn.runtime.video.web.address import is_web, web_file
 
 if TYPE_CHECKING:
     from pptsn.runtime.video import ImageFolderReader, VideoReader
@@ -73,8 +74,8 @@ class Excerpt:
     frames: int
 
 
-# What stands for one clip: a path, the beginning of one, frames, or why there is none.
-Source: TypeAlias = "str | Path | Excerpt | Frames | InputError"
+# What stands for one clip: a path, a file of a web server, the beginning of one, frames, or why there is none.
+Source: TypeAlias = "str | Path | WebFile | Excerpt | Frames | InputError"
 # What a program may give for one.
 Given: TypeAlias = "Source | os.PathLike[str] | Pictures"
 
@@ -142,12 +143,21 @@ def clip_frames(
 
 
 def as_source(given: Given, *, name: str = "clip") -> Source:
-    """Return what stands for a clip that a program gives: what is no path is frames, called `name`."""
-    if isinstance(given, (Path, Excerpt, Frames, InputError)):
+    """Return what stands for a clip that a program gives: what is no path and no URL is frames, called `name`."""
+    if isinstance(given, (Path, WebFile, Excerpt, Frames, InputError)):
         return given
     if isinstance(given, str):
-        return str(given)  # NumPy's texts are some too
+        text = str(given)  # NumPy's texts are some too
+        return web_source(text) if is_web(text) else text
     return Path(os.fsdecode(given)) if isinstance(given, os.PathLike) else Frames(given, name=name)
+
+
+def web_source(url: str) -> WebFile | InputError:
+    """Return the file of a web server at `url`, or why that makes no sense."""
+    try:
+        return web_file(url)
+    except UsageError as error:
+        return InputError(error.thing, error.cause, error.remedy)
 
 
 def name_of(source: Source) -> str:
@@ -170,7 +180,7 @@ def usable_frames(path: str | Path, available: int, stated: int | None) -> int:
 
 def _read(
     clip: int,
-    source: str | Path | Frames,
+    source: str | Path | WebFile | Frames,
     spec: ModelSpec,
     *,
     stated: int | None,
@@ -222,7 +232,7 @@ def _read(
 
 
 def _opened(
-    source: str | Path | Frames, stop: threading.Event | None
+    source: str | Path | WebFile | Frames, stop: threading.Event | None
 ) -> VideoReader | ImageFolderReader | FramesReader:
     return FramesReader(source) if isinstance(source, Frames) else open_video(source, stop=stop)
 

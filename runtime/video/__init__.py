@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.frame import Choose, FrameSource, Pixels, Restart, Transform, VideoFrame
+from pptsn.runtime.video.web.address import WebFile
 
 if TYPE_CHECKING:
     from pptsn.runtime.video.folder import ImageFolderReader
@@ -22,17 +23,20 @@ __all__ = [
     "Transform",
     "VideoFrame",
     "VideoReader",
+    "WebFile",
     "open_video",
 ]
 
 
-def open_video(path: str | Path, *, stop: threading.Event | None = None) -> VideoReader | ImageFolderReader:
-    """Open a video file or a folder of extracted frames; use it as a context manager.
+def open_video(
+    path: str | Path | WebFile, *, stop: threading.Event | None = None
+) -> VideoReader | ImageFolderReader:
+    """Open a video file, of a web server too, or a folder of extracted frames; use it as a context manager.
 
     stop: ends the opening of a long file with an InputError, once another thread sets it.
     Raises InputError, in one line, where there is nothing to read frames from.
     """
-    if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, never raises
+    if not isinstance(path, WebFile) and os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, never raises
         from pptsn.runtime.video.folder import ImageFolderReader
 
         return ImageFolderReader(path)

@@ -16,9 +16,9 @@ import av.error
 from av.video.stream import VideoStream
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.base.pulse import STALLED_REMEDY
+from pptsn.runtime.base.pulse import READ_TIMEOUT_S, STALLED_REMEDY
 from pptsn.runtime.frames.picture_size import check_size, picture_size
-from pptsn.runtime.video.formats import options_for_decoders, options_for_files, what_it_is
+from pptsn.runtime.video.formats import NO_PROTOCOL, options_for_decoders, options_for_files, what_it_is
 from pptsn.runtime.video.wholeness.look import (
     MP4,
     UNFINISHED,
@@ -26,6 +26,7 @@ from pptsn.runtime.video.wholeness.look import (
     is_cut_off,
     is_cut_off_early,
     lacks_its_index,
+    opened,
 )
 
 if TYPE_CHECKING:
@@ -33,18 +34,20 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
 
+    from pptsn.runtime.video.web.content import Cursor, Media
+
 _HEAD_BYTES = 1 << 20
 _MICROSECONDS = 1_000_000
 _STANDARD_INPUT = Path("-")
 _PIPED = "pipe it into `pptsn stream -`, or copy it to a file first"
 _OTHER_FILE = "check that it is a whole video file"
-# What FFmpeg may take to open a file, and to read a packet of it, before it is interrupted in its loops.
-READ_TIMEOUT_S = 30.0
 # What PyAV raises for a file that FFmpeg does not open.
 _REFUSALS = (av.error.FFmpegError, OSError, ValueError)
 # FFmpeg's name for a key that a Matroska file states.
 _MATROSKA_KEY = "enc_key_id"
 _PICTURE_TRACK = "its default video track is one picture; the track with moving pictures is used"
+# H.264's parser would unmake the key frames of pictures that it does not see.
+_UNPARSED = {"fflags": "noparse"}
 _PYAV = int(av.__version__.split(".")[0])
 # From this many pixels a picture on, decoders that PyAV leaves behind are looked for at once.
 _LARGE_AREA = 1_000_000
@@ -56,12 +59,14 @@ class OpenVideo:
 
     note: why the stream is not the one that the file offers first; "" where it is.
     content: its bytes, for who wants to know whether it is whole; None where they are not at hand.
+    skimmed: where it is read in a web file, if that is for no more than where its frames lie.
     """
 
     container: InputContainer
     stream: VideoStream
     note: str = ""
     content: Content | None = None
+    skimmed: Cursor | None = None
 
     @property
     def codec(self) -> VideoCodecContext:
@@ -120,14 +125,18 @@ def _not_a_file(mode: int) -> tuple[str, str]:
     return "is neither a file nor a folder", "name a video file or a folder of pictures"
 
 
-def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
+def open_container(path: Media, *, hwaccel: Any = None, skim: bool = False) -> OpenVideo:
     """Open `path`, to be decoded by one thread, or by the device of `hwaccel`, which is PyAV's.
 
+    skim: it is not to be decoded; packets of a web file that has its table here may be read as zeros.
     Raises InputError where there is no video in it, none that this FFmpeg can decode, or where it is in a format
     that opens other files (see `pptsn.runtime.video.formats`).
     """
-    check_file(path)
-    container = _opened(path, hwaccel)
+    if isinstance(path, Path):
+        check_file(path)
+    skim = skim and not isinstance(path, Path) and path.has_table
+    source = _source_of(path)
+    container = _opened(path, source, hwaccel, _UNPARSED if skim else {})
     try:
         stream, note = _stream_unless_unfinished(path, container)
         _check_pictures(path, stream)
@@ -140,27 +149,37 @@ def open_container(path: Path, *, hwaccel: Any = None) -> OpenVideo:
     except BaseException:
         container.close()
         raise
-    return OpenVideo(container, stream, note, path)
+    return OpenVideo(container, stream, note, path, source if skim and not isinstance(source, Path) else None)
 
 
-def _opened(path: Path, hwaccel: Any = None) -> InputContainer:
+def _source_of(path: Media) -> Path | Cursor:
+    """Return what FFmpeg reads: an absolute path, which is never taken for a URL, as `12:30.mp4` would be."""
+    return path.absolute() if isinstance(path, Path) else path.cursor()
+
+
+def _opened(
+    path: Media,
+    source: Path | Cursor,
+    hwaccel: Any = None,
+    options: Mapping[str, str] = MappingProxyType({}),
+) -> InputContainer:
     try:
-        return _tried(path, hwaccel)
+        return _tried(source, hwaccel, options)
     except _REFUSALS as error:
         refusal = error
     if is_cut_off(path, MP4):
         # FFmpeg looks at all fragments before it gives out one, and will have none of a file whose last one is
         # cut; unless it cannot seek.
         with suppress(*_REFUSALS):
-            return _tried(path, hwaccel, {"seekable": "0"})
+            return _tried(_source_of(path), hwaccel, {"seekable": "0"})
     raise InputError(path, *_refusal(path, refusal)) from refusal
 
 
-def _tried(path: Path, hwaccel: Any, options: Mapping[str, str] = MappingProxyType({})) -> InputContainer:
-    # An absolute path is never taken for a URL, as `12:30.mp4` would be.
+def _tried(source: Path | Cursor, hwaccel: Any, options: Mapping[str, str]) -> InputContainer:
+    formats = options_for_files() if isinstance(source, Path) else options_for_files(NO_PROTOCOL)
     container: InputContainer = av.open(
-        path.absolute(),
-        options=options_for_files() | dict(options),
+        source,
+        options=formats | dict(options),
         timeout=(READ_TIMEOUT_S, READ_TIMEOUT_S),
         hwaccel=hwaccel,
         **open_options(),
@@ -168,11 +187,11 @@ def _tried(path: Path, hwaccel: Any, options: Mapping[str, str] = MappingProxyTy
     return container
 
 
-def _check_pictures(path: Path, stream: VideoStream) -> None:
+def _check_pictures(path: Media, stream: VideoStream) -> None:
     """Raise InputError where the pictures are larger than may be, as the header has it."""
     width, height = stream.codec_context.width, stream.codec_context.height
     if not width:  # a decoder that refused the first picture, which may be all that there is
-        with open(path, "rb") as file:
+        with opened(path) as file:
             width, height = picture_size(file.read(_HEAD_BYTES)) or (0, 0)
     check_size(path, width, height)
 
@@ -192,11 +211,12 @@ def open_options() -> dict[str, Any]:
     return {"metadata_errors": "ignore"} if _PYAV < 19 else {}
 
 
-def _refusal(path: Path, error: Exception) -> tuple[str, str]:
+def _refusal(path: Media, error: Exception) -> tuple[str, str]:
     """Return why FFmpeg did not open a file, and the remedy."""
     if isinstance(error, av.error.ExitError):
         return f"took more than {READ_TIMEOUT_S:g} s to open", STALLED_REMEDY
-    known = what_it_is(path) or unfinished(path)
+    sent = "" if isinstance(path, Path) else path.text_in_its_place()
+    known = what_it_is(path, sent=sent) or unfinished(path)
     if known is not None:
         return known
     if isinstance(error, av.error.ArgumentError):  # so FFmpeg says that a format is not among those allowed
@@ -214,7 +234,7 @@ def unfinished(content: Content) -> tuple[str, str] | None:
     return None
 
 
-def _stream_unless_unfinished(path: Path, container: InputContainer) -> tuple[VideoStream, str]:
+def _stream_unless_unfinished(path: Media, container: InputContainer) -> tuple[VideoStream, str]:
     """Return what `_video_stream` does; raise its error where a part that the file lacks is not to blame."""
     try:
         return _video_stream(path, container)
@@ -225,7 +245,7 @@ def _stream_unless_unfinished(path: Path, container: InputContainer) -> tuple[Vi
     raise InputError(path, *known)
 
 
-def _video_stream(path: Path, container: InputContainer) -> tuple[VideoStream, str]:
+def _video_stream(path: Media, container: InputContainer) -> tuple[VideoStream, str]:
     """Return the stream with the moving pictures, and what a user should know of the choice, or ""."""
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
@@ -254,7 +274,7 @@ def is_encrypted(packet: Packet[Any]) -> bool:
     return hasattr(packet, "has_sidedata") and packet.has_sidedata("encryption_info")
 
 
-def _moving_beside(path: Path, container: InputContainer, stream: VideoStream) -> VideoStream | None:
+def _moving_beside(path: Media, container: InputContainer, stream: VideoStream) -> VideoStream | None:
     """Return the largest video stream of several pictures where `stream` is one picture; otherwise None."""
     others = [
         other
@@ -267,11 +287,11 @@ def _moving_beside(path: Path, container: InputContainer, stream: VideoStream) -
     return next((other for other in others if not _is_one_picture(path, other)), None)
 
 
-def _is_one_picture(path: Path, stream: VideoStream) -> bool:
+def _is_one_picture(path: Media, stream: VideoStream) -> bool:
     if stream.frames:
         return stream.frames == 1
     # A second look at the file, as the first one is to begin at its beginning.
-    with _opened(path) as probe:
+    with _opened(path, _source_of(path)) as probe:
         packets = (packet for packet in probe.demux(probe.streams[stream.index]) if packet.size)
         try:
             return sum(1 for _ in zip(packets, range(2), strict=False)) < 2

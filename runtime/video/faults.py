@@ -6,12 +6,11 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY, beat
 from pptsn.runtime.video.names import number_of
-from pptsn.runtime.video.wholeness.look import UNFINISHED, lacks_its_index
+from pptsn.runtime.video.wholeness.look import UNFINISHED, Content, lacks_its_index, opened
 
 # What PyAV, OpenCV and NumPy raise for a file that they cannot make frames of.  Mistakes in the program itself
 # (TypeError, AttributeError, ...) are not among them.
@@ -42,7 +41,7 @@ def check_stop(stop: threading.Event | None) -> None:
 
 
 @contextmanager
-def input_errors_only(path: Path | str, cause: str = "cannot be decoded", remedy: str = _CHECK) -> Iterator[None]:
+def input_errors_only(path: object, cause: str = "cannot be decoded", remedy: str = _CHECK) -> Iterator[None]:
     """Turn what a file makes go wrong, a stop, and a stall into an InputError about `path`.  Let the rest pass.
 
     path: of the file or folder, or the name of what stands for one.
@@ -61,7 +60,7 @@ def input_errors_only(path: Path | str, cause: str = "cannot be decoded", remedy
 
 
 def frameless(
-    path: Path,
+    path: Content,
     *,
     lost: int,
     failure: Exception | None,
@@ -108,10 +107,10 @@ def ends_before_a_frame(shortfall: str) -> tuple[str, str]:
     return f"ends early, before a frame that can be decoded ({shortfall})", "get the whole file"
 
 
-def _is_animated_webp(path: Path) -> bool:
+def _is_animated_webp(path: Content) -> bool:
     """Return whether the file at `path` says so in its header (RIFF; VP8X with the animation bit)."""
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             head = file.read(_WEBP_FLAGS + 1)
     except OSError:
         return False

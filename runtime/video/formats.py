@@ -7,9 +7,10 @@ playlist that goes on, for a pipe that nobody writes to.  It may be called `clip
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pptsn.runtime.frames.picture_size import most_pixels
+from pptsn.runtime.video.web.words import no_video
+from pptsn.runtime.video.wholeness.look import Content, opened
 
 # fmt: off
 _VIDEO = (
@@ -45,6 +46,8 @@ FILE_FORMATS = frozenset((*_VIDEO, *_PICTURES, *_SOUND))
 
 # What is looked at of a file that was refused, to say what it is.
 _HEAD_BYTES = 4096
+# A name that no protocol has.
+NO_PROTOCOL = "none"
 _TEXT_CONTROLS = b"\t\n\r\f\b\x1b"
 
 
@@ -69,7 +72,7 @@ _OPENING_OTHERS = (
 def options_for_files(protocol: str = "file") -> dict[str, str]:
     """Return what keeps FFmpeg to the formats that a file may have, the file itself, and pictures of some size.
 
-    protocol: by which FFmpeg reads it.
+    protocol: by which FFmpeg reads it; NO_PROTOCOL where it is given the bytes.
     """
     return {
         "format_whitelist": ",".join(sorted(FILE_FORMATS)),
@@ -83,10 +86,13 @@ def options_for_decoders() -> dict[str, str]:
     return {"max_pixels": str(most_pixels())}
 
 
-def what_it_is(path: Path) -> tuple[str, str] | None:
-    """Return what a file is that FFmpeg refused, and the remedy; None where its first bytes do not tell."""
+def what_it_is(content: Content, *, sent: str = "") -> tuple[str, str] | None:
+    """Return what a file is that FFmpeg refused, and the remedy; None where its first bytes do not tell.
+
+    sent: what kind of text a server calls it; "" for none.
+    """
     try:
-        with open(path, "rb") as file:
+        with opened(content) as file:
             head = file.read(_HEAD_BYTES)
     except OSError:  # it was there a moment ago
         return None
@@ -95,6 +101,8 @@ def what_it_is(path: Path) -> tuple[str, str] | None:
         if text.startswith(other.mark) or (not other.at_start and other.mark in text):
             remedy = "name the videos themselves, or give the address of a stream to `pptsn stream`"
             return f"is {other.name}, which opens other files; expected a video", remedy
+    if sent:
+        return no_video(sent)
     if head and all(byte >= 0x20 or byte in _TEXT_CONTROLS for byte in head):
         return "is a text file, expected a video", "check that it is a whole video file"
     return None

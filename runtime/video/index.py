@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from av.format import Flags
 
+from pptsn.runtime.base.pulse import READ_TIMEOUT_S
 from pptsn.runtime.base.stages import DEMUX, stage, timed
 from pptsn.runtime.video.bitstream import PacketInspector
 from pptsn.runtime.video.clock import Clock, examine
-from pptsn.runtime.video.container import READ_TIMEOUT_S, OpenVideo, is_encrypted
+from pptsn.runtime.video.container import OpenVideo, is_encrypted
 from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import StalledError, check_stop
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from av.format import ContainerFormat
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+    from pptsn.runtime.video.web.content import Cursor
 
 # Containers that store a presentation time for each picture.  In others (AVI, raw streams) the time of a
 # packet is a guess, and in AVI with B-frames a wrong one.
@@ -63,6 +66,8 @@ class FrameIndex:
     encrypted: how many of its packets are.
     duration_s: from the beginning of the first frame to the end of the last; None where there are no timestamps.
     clock: what is wrong with its times, in words; empty where nothing is.
+    offsets: (P,) int64, where each packet begins in the file, -1 where that is not known; of one whose table alone
+        was read, and none of its packets; else of no length.
     """
 
     pts: npt.NDArray[np.int64]
@@ -81,12 +86,18 @@ class FrameIndex:
     encrypted: int = 0
     duration_s: float | None = None
     clock: str = ""
+    offsets: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _positions: dict[int, int] = field(default_factory=dict, repr=False)
 
     @property
     def trusted(self) -> bool:
         """Whether frame i can be found without decoding those before it."""
         return not self.distrust
+
+    @property
+    def of_table(self) -> bool:
+        """Whether the file's table alone was read, so that its packets are still to be looked at."""
+        return len(self.offsets) > 0
 
     def __len__(self) -> int:
         """Return the number of frames; in an index that is not trusted, a first guess at it."""
@@ -114,7 +125,9 @@ class _Survey:
     """What the packets of a file look like, gathered in one walk over them."""
 
     inspector: PacketInspector
+    skimmed: Cursor | None = None
     pts: list[int | None] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
     key_dts: list[int | None] = field(default_factory=list)
@@ -133,12 +146,13 @@ class _Survey:
         self.pts.append(packet.pts)
         self.sizes.append(packet.size)
         data = memoryview(packet)
-        holds_picture = self.inspector.holds_picture(data)
+        unseen = self.skimmed is not None and self.skimmed.skims
+        holds_picture = unseen or self.inspector.holds_picture(data)
         self.pictureless |= not holds_picture
         if position == 0:
             self.turned = self.inspector.turns_pictures(data)
         # Nothing comes before the first packet, so that every decode begins there.
-        if packet.is_keyframe and (position == 0 or self.inspector.is_clean_start(data)):
+        if packet.is_keyframe and (position == 0 or unseen or self.inspector.is_clean_start(data)):
             self.keys.append(position)
             self.key_dts.append(packet.dts)
         # What an edit list cuts away is decoded for the sake of others, but not shown.
@@ -148,6 +162,9 @@ class _Survey:
         if packet.dts is not None:  # Matroska has none for the first packets where there are B-frames
             self.ordered &= self.last_dts is None or packet.dts > self.last_dts
             self.last_dts = packet.dts
+        if self.skimmed is not None:
+            self.offsets.append(-1 if packet.pos is None else packet.pos)
+            self.skimmed.skims = True  # the first packet tells of all
         self.damaged |= packet.is_corrupt
         self.changing |= _changes_stream(packet)
         self.encrypted += is_encrypted(packet)
@@ -214,9 +231,11 @@ def video_packets(
 def build_index(video: OpenVideo, *, stop: threading.Event | None = None) -> FrameIndex:
     """Walk over all packets of a freshly opened file and return their index.  Never raises for damaged files.
 
+    Of one that is skimmed, packets but the first are not read: what its table says of them is believed.
+
     Raises StoppedError once `stop` is set, StalledError where the file gives nothing.
     """
-    survey = _Survey(PacketInspector(video.codec.name, video.codec.extradata))
+    survey = _Survey(PacketInspector(video.codec.name, video.codec.extradata), video.skimmed)
     extent = Extent(video)
     cut_short = ""
     try:
@@ -270,6 +289,7 @@ def _index_of(
         encrypted=survey.encrypted,
         duration_s=clock.duration_s or extent.duration_s if has_times else None,
         clock=clock.trouble,
+        offsets=np.array(survey.offsets, dtype=np.int64),
     )
 
 

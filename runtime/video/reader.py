@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
@@ -20,28 +21,40 @@ from pptsn.runtime.video.names import SIZE_CHANGES, number_of
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.video.seek import Effort, IndexSurpriseError, read_by_seeking
 from pptsn.runtime.video.sequential import Findings, decode_all, pick_frames
+from pptsn.runtime.video.web.address import WebFile
+
+if TYPE_CHECKING:
+    from pptsn.runtime.video.web.content import Media
 
 
 class VideoReader(Closing):
     """A video file, open for reading; implements FrameSource, which documents its methods.
 
+    path: a file of a disk, or one of a web server.
     stop: ends the look at all of its packets with an InputError, once another thread sets it.
     Raises InputError where the file cannot be opened or holds no video.
     """
 
-    def __init__(self, path: str | Path, *, stop: threading.Event | None = None) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path | WebFile, *, stop: threading.Event | None = None) -> None:
         self.effort = Effort()
         self._findings: Findings | None = None
         self._count: int | None = None
         self._closed = False
-        with input_errors_only(self.path):
-            with stage(DEMUX):
-                video = open_container(self.path)
+        with input_errors_only(path):
+            self.path = _media_of(path, stop)
             try:
-                self._learn(video, stop)
-            finally:
-                video.close()
+                self._open(stop)
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _open(self, stop: threading.Event | None) -> None:
+        with stage(DEMUX):
+            video = open_container(self.path, skim=True)
+        try:
+            self._learn(video, stop)
+        finally:
+            video.close()
 
     def _learn(self, video: OpenVideo, stop: threading.Event | None) -> None:
         self._area, self._codec, self._choice = video.area, video.codec.name, video.note
@@ -106,8 +119,13 @@ class VideoReader(Closing):
             self._index.joined: self._index.joined,
             self._index.clock: self._index.clock,
             self._choice: self._choice,
+            self._reading: self._reading,
         }
         return [warning for warning, met in warnings.items() if met]
+
+    @property
+    def _reading(self) -> str:
+        return "" if isinstance(self.path, Path) else self.path.note
 
     @property
     def _unmade(self) -> int:
@@ -209,6 +227,11 @@ class VideoReader(Closing):
     def close(self) -> None:
         """End the use of the reader; a second call does nothing.  Between calls no file is held open."""
         self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not isinstance(self.path, Path):
+            self.path.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -300,6 +323,14 @@ class VideoReader(Closing):
                 has_keys=self._index.has_keys,
             )
         return self._count
+
+
+def _media_of(path: str | Path | WebFile, stop: threading.Event | None) -> Media:
+    if not isinstance(path, WebFile):
+        return Path(path)
+    from pptsn.runtime.video.web.content import WebContent  # not where no server is asked
+
+    return WebContent(path, stop=stop)
 
 
 def _exhaust(frames: Iterator[VideoFrame]) -> None:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -24,11 +23,14 @@ from pptsn.runtime.video.faults import check_stop
 from pptsn.runtime.video.frame import Transform, VideoFrame
 from pptsn.runtime.video.index import FrameIndex, video_packets
 from pptsn.runtime.video.picture import PictureMaker
+from pptsn.runtime.video.unseen import UnseenPackets
 
 if TYPE_CHECKING:
     import av
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+    from pptsn.runtime.video.web.content import Media
 
 # Codecs whose decoders, told to leave out frames that no other frame refers to, leave the others' pixels alone.
 _SKIPS_NONREF = frozenset({"h264", "hevc", "mpeg4", "mpeg2video"})
@@ -120,6 +122,7 @@ class RunDecoder:
         self._depth = getattr(video.codec, "reorder_depth", None)
         self._skips = video.codec.name in _SKIPS_NONREF
         self._goes_on = goes_on_without_key(video.codec.name)
+        self._unseen = UnseenPackets(video, index) if index.of_table else None
         self._fresh = True
 
     def close(self) -> None:
@@ -175,11 +178,13 @@ class RunDecoder:
         """Yield what the decoder makes of the packets of `run`."""
         codec = self._video.codec
         out = 0
+        if self._unseen is not None:
+            self._unseen.fetch(run.start, run.last)
         for position, packet in enumerate(self._packets(run.start), start=run.start):
             check_stop(self._stop)  # first, as a run that is stopped is a surprise to the others
             if self._surprised.is_set():
                 raise IndexSurpriseError("another run met a surprise")
-            self._check_packet(packet, position)
+            self._check_packet(packet, position, starts=position == run.start)
             full = not self._skips or position in run.wanted or position == run.start
             codec.skip_frame = "DEFAULT" if full else "NONREF"
             with stage(DECODE):
@@ -193,10 +198,12 @@ class RunDecoder:
         self._effort.add(packets=run.last - run.start + 1, frames=out + len(frames))
         yield from frames
 
-    def _check_packet(self, packet: Packet[VideoStream], position: int) -> None:
+    def _check_packet(self, packet: Packet[VideoStream], position: int, *, starts: bool) -> None:
         index = self._index
         if position >= len(index.pts) or (packet.pts, packet.size) != (index.pts[position], index.sizes[position]):
             raise IndexSurpriseError(f"packet {position} is not the one that was indexed")
+        if self._unseen is not None and not self._unseen.is_as_told(packet, starts=starts and position > 0):
+            raise IndexSurpriseError(f"packet {position} is not what the table says")
 
     def _packets(self, start: int) -> Iterator[Packet[VideoStream]]:
         """Yield the packets from position `start` on."""
@@ -227,7 +234,7 @@ class Crew:
 
     def __init__(
         self,
-        path: Path,
+        path: Media,
         index: FrameIndex,
         *,
         transform: Transform | None,
@@ -291,7 +298,7 @@ class Crew:
 
 
 def read_by_seeking(
-    path: Path,
+    path: Media,
     index: FrameIndex,
     frames: Collection[int],
     *,

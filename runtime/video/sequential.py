@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av.error
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     import av
     from av.packet import Packet
     from av.video.stream import VideoStream
+
+    from pptsn.runtime.video.web.content import Media
 
 
 @dataclass
@@ -90,7 +91,7 @@ def _decode(
 
 
 def pick_frames(
-    path: Path,
+    path: Media,
     wanted: Collection[int],
     findings: Findings,
     *,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError, UsageError
 from pptsn.runtime.base.memory import return_freed_memory
 from pptsn.runtime.base.plugins import PluginError
+from pptsn.runtime.credentials.redaction import redacted
 from pptsn.runtime.frames.grid import GridSlot, TimeGrid
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.frames.stamp import FrameStamp
@@ -31,7 +32,6 @@ from pptsn.runtime.stream.capture.protocol import (
     Remark,
     Sampled,
 )
-from pptsn.runtime.stream.credentials.redaction import redacted
 from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pptsn.runtime.base import progress
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.temporary import remove_temporaries
+from pptsn.runtime.credentials.redaction import advice_on_passwords
 from pptsn.runtime.engines import Engine
-from pptsn.runtime.stream.credentials.redaction import advice_on_passwords
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.losses import (
     events_that_did_not_come,

@@ -18,7 +18,7 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import option
 from pptsn.runtime.base.plugins import Requirement
-from pptsn.runtime.stream.credentials.variables import filled
+from pptsn.runtime.credentials.variables import filled
 from pptsn.runtime.stream.recording.fonts import FontFile
 from pptsn.runtime.stream.sinks.base import MESSAGE_TYPES, Sink
 from pptsn.runtime.stream.sinks.text import file_name_of

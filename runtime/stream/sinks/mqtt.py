@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError, install_command
 from pptsn.runtime.base.options import option, switch, whole
 from pptsn.runtime.base.plugins import Requirement
+from pptsn.runtime.credentials.redaction import redacted
 from pptsn.runtime.stream.actions.messages import ActionEvent, Message, StreamNotice, StreamPrediction
-from pptsn.runtime.stream.credentials.redaction import redacted
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sinks.kind import Address, MessageOptions, SinkKind, host_and_port
 from pptsn.runtime.stream.sinks.text import json_text, topic_level_of

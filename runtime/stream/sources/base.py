@@ -13,8 +13,8 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.options import parse_options
 from pptsn.runtime.base.plugins import Requirement
-from pptsn.runtime.stream.credentials.redaction import redacted, secrets_in
-from pptsn.runtime.stream.credentials.variables import Filled, filled
+from pptsn.runtime.credentials.redaction import redacted, secrets_in
+from pptsn.runtime.credentials.variables import Filled, filled
 from pptsn.runtime.stream.sources.options import SourceOptions
 
 if TYPE_CHECKING:

@@ -6,23 +6,23 @@ import errno
 import http.client
 import socket
 import time
-import urllib.request
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.memory import bounded_growth
 from pptsn.runtime.base.options import one_of, option, options_of
-from pptsn.runtime.stream.credentials.redaction import redacted
+from pptsn.runtime.credentials.redaction import redacted
 from pptsn.runtime.stream.sources.base import OpenSource, SourceKind, SourceUri
 from pptsn.runtime.stream.sources.bursts import BURST_S
 from pptsn.runtime.stream.sources.decoders import JETSON, decoder_option, decoding
 from pptsn.runtime.stream.sources.gstreamer import jetson_pipeline, open_pipeline
 from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
-from pptsn.runtime.video.names import VIDEO_SUFFIXES
+from pptsn.runtime.video.web.address import SCHEMES, check_host, names_a_video
+from pptsn.runtime.video.web.exchange import opener
+from pptsn.runtime.video.web.words import CHECK_NETWORK, UNKNOWN_HOST, kind_of_text, no_video
 
 if TYPE_CHECKING:
     from pptsn.runtime.video.container import OpenVideo
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 _ANALYSE_US = 3_000_000
 # FFmpeg takes a server's greeting, or its error page, for pictures of a terminal.
 _TEXT_FORMATS = frozenset({"tty"})
-# Files of these kinds are often endless: what a camera sends.
-_ENDLESS_SUFFIXES = frozenset({".mjpeg", ".mjpg", ".ts"})
 # Passes a parameter on to the server that would be an option here.
 _FOR_SERVER = "server."
 _TRANSPORTS = ("tcp", "udp")
@@ -79,7 +77,7 @@ class NetworkKind(SourceKind[_Options]):
     # How much longer than `timeout_s` an open source may be silent here: what sends in bursts has pauses.  When
     # the next burst is due, and so when silence counts, is known where frames are looked after.
     patience_s: ClassVar[float] = 0.0
-    silence_remedy = unopened_remedy = "check the host, its port and the network"
+    silence_remedy = unopened_remedy = CHECK_NETWORK
     unopened = "cannot be reached"
 
     def claims(self, text: str) -> bool:
@@ -98,7 +96,7 @@ class NetworkKind(SourceKind[_Options]):
         others = [part.removeprefix(_FOR_SERVER) for part in parts if part.partition("=")[0] not in known]
         kept = "&".join(others)
         target = address + (question if kept or not own else "") + kept + hash_sign + fragment
-        _check_host(self.fill(target).text)
+        check_host(self.fill(target).text)
         return self.uri(target, "&".join(own), display=printable(redacted(target)))
 
     def stream_name(self, uri: SourceUri) -> str:
@@ -155,9 +153,9 @@ class NetworkKind(SourceKind[_Options]):
         from pptsn.runtime.stream.sources.refusals import refusal
 
         if error is None:
-            return InputError(uri.display, "sends text, expected video", "check the path of the URL")
+            return InputError(uri.display, *no_video("text"))
         if getattr(error, "errno", None) == errno.EIO and not _host_is_known(uri):
-            return InputError(uri.display, "there is no host of that name", "check the URL and the name server")
+            return InputError(uri.display, *UNKNOWN_HOST)
         return refusal(self, uri, error, timeout_s=timeout_s)
 
 
@@ -197,13 +195,12 @@ class HttpKind(NetworkKind[NetworkOptions]):
     form = "http(s)://HOST/PATH"
     help = "MJPEG, HLS, MPEG-TS or a video file"
     options = NetworkOptions
-    schemes = ("http://", "https://")
+    schemes = SCHEMES
     patience_s = BURST_S
 
     def is_live_at(self, target: str, options: NetworkOptions) -> bool:
         """Whether the URL is no video file's: one that does not say what it is has no end."""
-        suffix = PurePosixPath(unquote(urlsplit(target).path)).suffix.lower()
-        return suffix not in VIDEO_SUFFIXES - _ENDLESS_SUFFIXES
+        return not names_a_video(target)
 
     def _refusal(self, uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
         """Return why `uri` could not be opened: what the server sends in place of video, if that can be had."""
@@ -212,24 +209,8 @@ class HttpKind(NetworkKind[NetworkOptions]):
         if error is None or isinstance(error, av.error.InvalidDataError):
             content = _content_at(uri.target, timeout_s=timeout_s)
             if content:
-                return InputError(uri.display, f"sends {content}, expected video", "check the path of the URL")
+                return InputError(uri.display, *no_video(content))
         return super()._refusal(uri, error, timeout_s)
-
-
-def _check_host(text: str) -> None:
-    """Raise UsageError where there is no host, or a port that is none; without showing what may be a password."""
-    scheme = text.partition("://")[0].lower()
-    thing = f"{scheme}://..."
-    if not text.isprintable() or " " in text:
-        raise UsageError(thing, "holds a space or a control character", "write it as %XX")
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        cause = "its port is no number from 0 to 65535, or its host is malformed"
-        raise UsageError(thing, cause, "write / ? # @ and : of a password as %2F %3F %23 %40 and %3A") from None
-    if not host:
-        raise UsageError(thing, "names no host", f"expected {scheme}://HOST/PATH")
 
 
 def _has_end(video: OpenVideo) -> bool:
@@ -246,41 +227,9 @@ def _host_is_known(uri: SourceUri) -> bool:
 
 def _content_at(url: str, *, timeout_s: float) -> str:
     """Return in words what kind of text the server sends for `url`; "" where it is no text, or cannot be had."""
-    opener, address = _opener(url)
     try:
-        with opener.open(address, timeout=timeout_s) as response:
-            kind = response.headers.get_content_type()
-            head = response.read(_HEAD_BYTES)
+        ask, address = opener(url)
+        with ask.open(address, timeout=timeout_s) as response:
+            return kind_of_text(response.headers.get_content_type(), response.read(_HEAD_BYTES))
     except (OSError, ValueError, http.client.HTTPException):
         return ""
-    return _in_words(kind, head)
-
-
-def _in_words(kind: str, head: bytes) -> str:
-    start = head.lstrip()[:64].lower()
-    if not head:
-        return "nothing"
-    if kind == "text/html" or start.startswith((b"<!doctype html", b"<html")):
-        return "a web page (HTML)"
-    if kind.endswith("json"):
-        return "JSON"
-    if kind.endswith("xml") or start.startswith(b"<?xml"):
-        return "XML"
-    return "text" if kind.startswith("text/") else ""
-
-
-def _opener(url: str) -> tuple[urllib.request.OpenerDirector, str]:
-    """Return what opens `url`, and the URL without its user info.
-
-    As with FFmpeg, the credentials only go to a server that asks for them, and in the way that it asks for.
-    """
-    parts = urlsplit(url)
-    info, _, host = parts.netloc.rpartition("@")
-    address = urlunsplit(parts._replace(netloc=host))
-    if not info:
-        return urllib.request.build_opener(), address
-    user, _, password = info.partition(":")
-    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    known.add_password(None, address, unquote(user), unquote(password))
-    ways = (urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known))
-    return urllib.request.build_opener(*ways), address

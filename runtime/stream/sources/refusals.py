@@ -8,21 +8,18 @@ import av.error
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.sources.base import AnyKind, SourceUri
+from pptsn.runtime.video.web.words import of_connection, of_status, silent_for
 
+# The status of HTTP by the class of FFmpeg's error.
+_HTTP_STATUS: dict[type[Exception], int | str] = {
+    av.error.HTTPBadRequestError: 400,
+    av.error.HTTPUnauthorizedError: 401,
+    av.error.HTTPForbiddenError: 403,
+    av.error.HTTPNotFoundError: 404,
+    av.error.HTTPOtherClientError: "4xx",
+    av.error.HTTPServerError: "5xx",
+}
 # By the class of the error: the cause and the remedy.  The first that fits counts.
-_HTTP_STATUS: tuple[tuple[type[Exception], str, str], ...] = (
-    (av.error.HTTPForbiddenError, "the server forbids it (403)", "check what this user may see"),
-    (av.error.HTTPNotFoundError, "the server has no such stream (404)", "check the path of the URL"),
-    (av.error.HTTPBadRequestError, "the server does not understand the request (400)", "check the URL"),
-    (av.error.HTTPOtherClientError, "the server refuses the request (4xx)", "check the URL"),
-    (av.error.HTTPServerError, "the server failed (5xx)", "look at the server's own log"),
-)
-_CONNECTION: tuple[tuple[type[Exception], str, str], ...] = (
-    (ConnectionRefusedError, "connection refused", "check the port and that the server runs"),
-    (ConnectionResetError, "the connection was reset", "look at the server's own log"),
-    (ConnectionAbortedError, "the connection was aborted", "look at the server's own log"),
-    (BrokenPipeError, "the connection was closed", "look at the server's own log"),
-)
 _CONTENT: tuple[tuple[type[Exception], str, str], ...] = (
     (av.error.InvalidDataError, "holds no video that can be read", "check that it is a video"),
     (av.error.DecoderNotFoundError, "is in a video codec that this FFmpeg does not know", "send H.264"),
@@ -44,9 +41,13 @@ def refusal(kind: AnyKind, uri: SourceUri, error: Exception, *, timeout_s: float
     """Return the InputError for what opening `uri`, a source of that `kind`, raised."""
     if is_timeout(error):
         return InputError(uri.display, f"timed out after {timeout_s:g} s", kind.silence_remedy)
-    if isinstance(error, av.error.HTTPUnauthorizedError):
-        return _unauthorized(uri)
-    for error_class, cause, remedy in _HTTP_STATUS + _CONNECTION + _CONTENT:
+    status = _HTTP_STATUS.get(type(error))
+    if status is not None:
+        return InputError(uri.display, *of_status(status, thing="stream", address=uri.target))
+    known = of_connection(error)
+    if known is not None:
+        return InputError(uri.display, *known)
+    for error_class, cause, remedy in _CONTENT:
         if isinstance(error, error_class):
             return InputError(uri.display, cause, remedy)
     return InputError(uri.display, f"{kind.unopened} ({_words(error)})", kind.unopened_remedy)
@@ -55,20 +56,11 @@ def refusal(kind: AnyKind, uri: SourceUri, error: Exception, *, timeout_s: float
 def failure(kind: AnyKind, uri: SourceUri, error: Exception, *, timeout_s: float) -> InputError:
     """Return the InputError for what reading on from an open `uri` raised."""
     if is_timeout(error):
-        return InputError(uri.display, f"sent nothing for {timeout_s:g} s", kind.silence_remedy)
-    for error_class, cause, remedy in _CONNECTION:
-        if isinstance(error, error_class):
-            return InputError(uri.display, cause, remedy)
+        return InputError(uri.display, silent_for(timeout_s), kind.silence_remedy)
+    known = of_connection(error)
+    if known is not None:
+        return InputError(uri.display, *known)
     return InputError(uri.display, f"failed while it was read ({_words(error)})")
-
-
-def _unauthorized(uri: SourceUri) -> InputError:
-    scheme = uri.target.partition(":")[0]
-    if "@" in uri.target.partition("://")[2].partition("/")[0]:
-        return InputError(uri.display, "wrong user name or password (401)", "check them")
-    return InputError(
-        uri.display, "asks for a user name and password (401)", f"write {scheme}://USER:PASSWORD@HOST/..."
-    )
 
 
 def _words(error: Exception) -> str:

@@ -29,7 +29,7 @@ from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.plugins import PluginError
 from pptsn.runtime.classify.source_lists import list_entries
 from pptsn.runtime.classify.sources import expand_sources, list_named
-from pptsn.runtime.stream.credentials.redaction import VARIABLE, holds_password
+from pptsn.runtime.credentials.redaction import VARIABLE, holds_password
 from pptsn.runtime.stream.sources.base import AnyKind, SourceUri
 from pptsn.runtime.stream.sources.on_disk import split_path
 from pptsn.runtime.stream.sources.registry import SOURCES, kind_of, source_kind
@@ -109,7 +109,7 @@ def _expanded(entry: str, kind: AnyKind, note: _Note) -> list[SourceUri | InputE
         return [kind.parse(entry)]
     path, query = split_path(entry)
     found = expand_sources([path], note=note)
-    return [each if isinstance(each, InputError) else _on_disk(each, query) for each in found]
+    return [each if isinstance(each, InputError) else _on_disk(str(each), query) for each in found]
 
 
 def _on_disk(path: str, query: str) -> SourceUri:

@@ -51,6 +51,11 @@ _BEGINNINGS: dict[bytes, _Look] = {
 _LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
 
 
+def opened(content: Content) -> BinaryIO:
+    """Return `content`, open for reading; raises OSError where it cannot be opened."""
+    return open(content, "rb") if isinstance(content, Path) else content()
+
+
 def is_cut_off(content: Content | None, container: str) -> bool | None:
     """Return whether `content` ends before its own structure does; None where that says nothing.
 
@@ -78,7 +83,7 @@ def is_joined(content: Content | None, container: str) -> bool:
 
 def _says(look: _Look, content: Content) -> bool | None:
     try:
-        with open(content, "rb") if isinstance(content, Path) else content() as file:
+        with opened(content) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             return look(file, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 _LENGTH, _HEADER, _LARGE_HEADER = 4, 8, 16
@@ -13,7 +14,10 @@ _INDEX, _FRAGMENT, _DATA, _SEGMENTS = b"moov", b"moof", b"mdat", b"sidx"
 _FIRST = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 # One that is not whole lacks pictures, or where they are.
 _NEEDED = frozenset({_INDEX, _FRAGMENT, _DATA, _SEGMENTS, b"styp"})
+_IN_FRAGMENTS = frozenset({_FRAGMENT, _SEGMENTS, b"styp"})
 _MOST_BOXES = 1_000_000
+# Of a file that is not made of fragments.
+_MOST_PARTS = 64
 _MOST_SEGMENTS_BYTES = 1 << 20
 
 
@@ -38,6 +42,17 @@ def fragments(file: BinaryIO, size: int) -> bool:
         if box.kind == _SEGMENTS and box.end <= size:
             is_cut |= _segments_end(file, box) > size
     return _FRAGMENT in found and (is_cut or _begins_a_box(file, size - end))
+
+
+def table_in(file: BinaryIO, size: int) -> tuple[int, int] | None:
+    """Return from where to where the index lies that tells of all frames; None for fragments, and for no MP4."""
+    table = None
+    for box in islice(_boxes(file, size), _MOST_PARTS):
+        if box.kind in _IN_FRAGMENTS or (table is None and box.kind not in _FIRST) or box.end > size:
+            return None
+        if box.kind == _INDEX:
+            table = box.begin, box.end
+    return table
 
 
 def lacks_its_index(file: BinaryIO, size: int) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.stream.credentials.redaction import VARIABLE, secrets_in
+from pptsn.runtime.credentials.redaction import VARIABLE, secrets_in
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What stands before and after a variable in the user info of an URL.

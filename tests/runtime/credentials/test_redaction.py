@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pptsn.runtime.stream.credentials.redaction import holds_password, redacted, secrets_in
+from pptsn.runtime.credentials.redaction import holds_password, redacted, secrets_in
 
 
 @pytest.mark.parametrize(

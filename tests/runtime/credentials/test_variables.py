@@ -15,7 +15,7 @@ import pytest
 from pptsn.cli.unexpected import told_and_reported
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
 from pptsn.runtime.classify.source_lists import list_entries
-from pptsn.runtime.stream.credentials.variables import filled
+from pptsn.runtime.credentials.variables import filled
 from pptsn.runtime.stream.sinks.mqtt import MqttSink
 from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.webhook import WebhookSink

@@ -1,0 +1,198 @@
+"""One question to a web server, and its answer: some bytes of a file.
+
+The standard library asks: it checks certificates, goes by `http_proxy`, `https_proxy` and `no_proxy`, follows
+redirects, and gives a password to who asks for it alone.  FFmpeg's own client checks no certificate, has the
+server send all that follows a place that is sought, and tells less of what went wrong.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import IO, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pptsn.runtime.base.errors import InputError, reason_of
+from pptsn.runtime.base.pulse import READ_TIMEOUT_S
+from pptsn.runtime.video.web.address import SCHEMES, WebFile, parted
+from pptsn.runtime.video.web.words import (
+    CHECK_NETWORK,
+    UNKNOWN_HOST,
+    Words,
+    of_connection,
+    of_status,
+    silent_for,
+)
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_EMPTY_RANGE = "bytes */0"
+_NOT_SATISFIABLE = 416
+# Multipart pictures one after the other: what a camera sends.
+_ENDLESS_KIND = "multipart/x-mixed-replace"
+
+
+class BrokenOffError(Exception):
+    """The connection ended before its time, and what it was for may be asked for again; `str()` tells how."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server sends for a file, or for a part of it.
+
+    begin: where in the file its bytes begin.  total: bytes of the file, None where the server does not say.
+    is_part: whether it is the part that was asked for.  kind: its type, as `video/mp4`.
+    version: what tells one version of the file from another, as far as the server does.
+    """
+
+    begin: int
+    total: int | None
+    is_part: bool
+    kind: str
+    version: str
+    _body: http.client.HTTPResponse = field(repr=False)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it is what cameras send, by its type."""
+        return self.kind == _ENDLESS_KIND
+
+    def read(self, most: int) -> bytes:
+        """Return the next bytes as soon as there are some; none at the end, be it early."""
+        return self._body.read1(most)
+
+
+class Server:
+    """Where a web file lies.  Questions are asked one at a time, each in a connection of its own."""
+
+    def __init__(self, file: WebFile) -> None:
+        self._file = file
+        self._opener, self._address = opener(file.url, _Redirects(file))
+
+    @contextmanager
+    def answer(self, begin: int, end: int | None) -> Iterator[Answer]:
+        """Ask for the bytes from `begin` to before `end`, None: for the whole file, and yield what comes.
+
+        Raises InputError for what goes wrong, in the block as well, and BrokenOffError where the connection does.
+        """
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        if end is not None:
+            headers["Range"] = f"bytes={begin}-{end - 1}"
+        try:
+            question = urllib.request.Request(self._address, headers=headers)  # noqa: S310 - see _Redirects
+            response = self._opener.open(question, timeout=READ_TIMEOUT_S)
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise self._failure(error) from None
+        with response:
+            self._address = response.url  # who was redirected asks there from now on
+            try:
+                yield self._understood(response, begin, end)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._failure(error) from None
+
+    def _understood(self, response: Any, begin: int, end: int | None) -> Answer:
+        headers: Message = response.headers
+        coding = headers.get("Content-Encoding", "identity").lower()
+        if coding != "identity":
+            cause = "is sent in a coding that was not asked for"
+            raise InputError(self._file, cause, "have the server send it as it is")
+        length = headers.get("Content-Length", "")
+        total = int(length) if length.isascii() and length.isdecimal() else None
+        is_part = response.status == http.client.PARTIAL_CONTENT
+        if is_part:
+            found = _RANGE.fullmatch(headers.get("Content-Range", ""))
+            if end is None or found is None or int(found[1]) != begin or int(found[2]) >= end:
+                raise InputError(self._file, "the server sends other bytes than were asked for", DOWNLOAD)
+            total = int(found[3])
+        version = headers.get("ETag") or headers.get("Last-Modified") or ""
+        return Answer(begin if is_part else 0, total, is_part, headers.get_content_type(), version, response)
+
+    def _failure(self, error: Exception) -> Exception:
+        """Return what is to be said of a question that failed, or of its answer."""
+        if isinstance(error, urllib.error.HTTPError):
+            with error:
+                return InputError(self._file, *self._of_status(error))
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        known = of_connection(cause) if isinstance(cause, Exception) else None
+        if known is not None and not isinstance(cause, ConnectionRefusedError):
+            return BrokenOffError(known[0])
+        if isinstance(cause, http.client.IncompleteRead):
+            return BrokenOffError(ENDED)
+        return InputError(self._file, *(known or _of_failure(cause)))
+
+    def _of_status(self, error: urllib.error.HTTPError) -> Words:
+        if error.code == _NOT_SATISFIABLE and error.headers.get("Content-Range") == _EMPTY_RANGE:
+            return EMPTY
+        if error.code < 400:
+            return "redirects in a circle, or to what is no address of HTTP", "check the URL"
+        return of_status(error.code, thing="file", address=self._file.url)
+
+
+EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
+DOWNLOAD = "download it first"
+ENDED = "the server ended the connection"
+
+
+def _of_failure(error: object) -> Words:
+    if isinstance(error, TimeoutError):
+        return silent_for(READ_TIMEOUT_S), CHECK_NETWORK
+    if isinstance(error, socket.gaierror):
+        return UNKNOWN_HOST
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate cannot be trusted ({error.verify_message.lower()})",
+            "name its authority's certificate in SSL_CERT_FILE, if you trust it",
+        )
+    if isinstance(error, ssl.SSLError):
+        return "the server does not speak TLS as it should", "check the port, and whether it is http://"
+    if isinstance(error, http.client.HTTPException | ValueError):
+        return "gives no answer of HTTP", "check the port of the URL"
+    reason = reason_of(error).lower() if isinstance(error, Exception) else str(error)
+    return f"cannot be reached ({reason})", CHECK_NETWORK
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to any host, by HTTP alone, and never from TLS to none."""
+
+    def __init__(self, file: WebFile) -> None:
+        self._file = file
+
+    def redirect_request(
+        self,
+        request: urllib.request.Request,
+        response: IO[bytes],
+        code: int,
+        message: str,
+        headers: Message,  # type: ignore[override]
+        target: str,
+    ) -> urllib.request.Request | None:
+        """Return the question to the other address; raises InputError where that is not to be asked."""
+        scheme = urlsplit(target).scheme.lower()
+        if f"{scheme}://" not in SCHEMES:
+            raise InputError(self._file, "redirects to what is no address of HTTP", "check the URL")
+        if urlsplit(request.full_url).scheme == "https" and scheme != "https":
+            cause = "redirects from https to http, where anybody could change it"
+            raise InputError(self._file, cause, "give the other address, if you trust it")
+        return super().redirect_request(request, response, code, message, headers, target)  # type: ignore[arg-type]
+
+
+def opener(url: str, *handlers: urllib.request.BaseHandler) -> tuple[urllib.request.OpenerDirector, str]:
+    """Return what opens `url`, and the URL without its user info.
+
+    As with FFmpeg, the credentials only go to a server that asks for them, and in the way that it asks for; and
+    to no other.
+    """
+    address, user = parted(url)
+    if user is None:
+        return urllib.request.build_opener(*handlers), address
+    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
+    known.add_password(None, urlunsplit(urlsplit(address)._replace(path="/", query="", fragment="")), *user)
+    ways = (urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known))
+    return urllib.request.build_opener(*ways, *handlers), address
