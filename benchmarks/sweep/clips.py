@@ -81,5 +81,7 @@ def _unlabelled(path: str | Path) -> list[Clip]:
     for source in expand_sources([str(path) if Path(path).is_dir() else f"@{path}"]):
         if isinstance(source, InputError):
             raise source
+        if not isinstance(source, str):
+            raise InputError(source, "is no file of this machine", "download it first")
         clips.append(Clip(os.path.abspath(source)))  # noqa: PTH100 - a link stays one, as the list names it
     return clips

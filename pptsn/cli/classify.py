@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from pptsn.runtime.classify.sinks.base import ResultSink
 
 _SOURCES_HELP = (
-    "Video files, folders (all videos below, or extracted frames), patterns, or @LIST: one source a line."
+    "Video files, also of web servers (https://...), folders (all videos below, or extracted frames), patterns, "
+    "or @LIST: one source a line."
 )
 
 
@@ -75,9 +76,12 @@ def classify(
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.resuming import rows_to_resume, still_to_do
     from pptsn.runtime.classify.sources import expand_sources, name_of
+    from pptsn.runtime.credentials.redaction import advice_on_passwords
     from pptsn.runtime.model.file import digest_of, protocol_of
 
     return_freed_memory()
+    if advice := advice_on_passwords(sources):
+        print_note(advice)
     names = expand_sources(sources, note=print_note)
     for path in output or ():
         refuse_overwriting(path, [model, *sources, *names])

@@ -89,8 +89,9 @@ def _expanded(argument: str, note: _Note) -> list[Named]:
         return [web_source(argument)]
     address = _ADDRESS.match(argument)
     if address and not path.exists():
-        cause = "is an address that has no file, expected a file, a folder or http(s)://"
-        return [InputError("".join(address.groups()), cause, "give it to `pptsn stream`, or download it first")]
+        cause = "is no file, and no address of one (http://, https://)"
+        remedy = "give a camera or a stream to `pptsn stream`, or download it first"
+        return [InputError("".join(address.groups()), cause, remedy)]
     if not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
         named = [match for match in matches if not is_companion(Path(match).name)]

@@ -104,7 +104,9 @@ def check_file(path: Path) -> None:
     except FileNotFoundError:
         if path == _STANDARD_INPUT:
             raise InputError(path, "stands for standard input, expected a file", _PIPED) from None
-        raise InputError(path, "there is no such file", "check the path") from None
+        is_number = str(path).isdecimal()
+        remedy = f"check the path; camera {path} is for `pptsn stream`" if is_number else "check the path"
+        raise InputError(path, "there is no such file", remedy) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = _reason(error)
         raise InputError(path, f"cannot be read ({reason})", "check the path and its permissions") from error
@@ -216,7 +218,7 @@ def _refusal(path: Media, error: Exception) -> tuple[str, str]:
     if isinstance(error, av.error.ExitError):
         return f"took more than {READ_TIMEOUT_S:g} s to open", STALLED_REMEDY
     sent = "" if isinstance(path, Path) else path.text_in_its_place()
-    known = what_it_is(path, sent=sent) or unfinished(path)
+    known = unfinished(path) or what_it_is(path, sent=sent)
     if known is not None:
         return known
     if isinstance(error, av.error.ArgumentError):  # so FFmpeg says that a format is not among those allowed

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -59,7 +58,10 @@ class FrameSource(Protocol):
     asks, never for what the source holds.
     """
 
-    path: Path
+    @property
+    def path(self) -> object:
+        """What errors call it: a path, a file of a web server, or a name."""
+        ...
 
     @property
     def lost_frames(self) -> int:

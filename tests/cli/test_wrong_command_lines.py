@@ -85,7 +85,7 @@ WRONG = [
         1,
         "classify rtsp://h/1 --model m.onnx",
         "rtsp://h",
-        "is an address, expected a file or a folder; give it to",
+        "is no file, and no address of one (http://, https://); give a camera or a stream to `pptsn stream`",
     ),
     (1, "classify @no --model m.onnx", "@no", "the list cannot be read (No such file or directory); check the"),
     (1, "classify @ --model m.onnx", "@", "there is no such file; check the path"),

@@ -190,10 +190,10 @@ class WebContent(Closing):
                 raise self._without_end(piece)
             self._keep(at, piece)
             at += len(piece)
-        if not at:
-            raise InputError(self._file, *EMPTY)
         if answer.total is not None and at < answer.total:
             raise BrokenOffError(ENDED)
+        if not at:
+            raise InputError(self._file, *EMPTY)
         self._kept.resize(at)
         self._kept.know(0, at)
 

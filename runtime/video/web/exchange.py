@@ -48,7 +48,7 @@ class Answer:
     """What a server sends for a file, or for a part of it.
 
     begin: where in the file its bytes begin.  total: bytes of the file, None where the server does not say.
-    is_part: whether it is the part that was asked for.  kind: its type, as `video/mp4`.
+    is_part: whether it is the part that was asked for.  kind: its type, as `video/mp4`; "" for none.
     version: what tells one version of the file from another, as far as the server does.
     """
 
@@ -112,7 +112,8 @@ class Server:
                 raise InputError(self._file, "the server sends other bytes than were asked for", DOWNLOAD)
             total = int(found[3])
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
-        return Answer(begin if is_part else 0, total, is_part, headers.get_content_type(), version, response)
+        kind = headers.get_content_type() if "Content-Type" in headers else ""
+        return Answer(begin if is_part else 0, total, is_part, kind, version, response)
 
     def _failure(self, error: Exception) -> Exception:
         """Return what is to be said of a question that failed, or of its answer."""
@@ -131,11 +132,12 @@ class Server:
         if error.code == _NOT_SATISFIABLE and error.headers.get("Content-Range") == _EMPTY_RANGE:
             return EMPTY
         if error.code < 400:
-            return "redirects in a circle, or to what is no address of HTTP", "check the URL"
+            return _NOWHERE
         return of_status(error.code, thing="file", address=self._file.url)
 
 
 EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
+_NOWHERE: Words = ("redirects in a circle, or to what is no address of HTTP", "check the URL")
 DOWNLOAD = "download it first"
 ENDED = "the server ended the connection"
 
@@ -170,13 +172,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         response: IO[bytes],
         code: int,
         message: str,
-        headers: Message,  # type: ignore[override]
+        headers: Message,
         target: str,
     ) -> urllib.request.Request | None:
         """Return the question to the other address; raises InputError where that is not to be asked."""
         scheme = urlsplit(target).scheme.lower()
         if f"{scheme}://" not in SCHEMES:
-            raise InputError(self._file, "redirects to what is no address of HTTP", "check the URL")
+            raise InputError(self._file, *_NOWHERE)
         if urlsplit(request.full_url).scheme == "https" and scheme != "https":
             cause = "redirects from https to http, where anybody could change it"
             raise InputError(self._file, cause, "give the other address, if you trust it")

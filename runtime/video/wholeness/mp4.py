@@ -50,7 +50,7 @@ def table_in(file: BinaryIO, size: int) -> tuple[int, int] | None:
     for box in islice(_boxes(file, size), _MOST_PARTS):
         if box.kind in _IN_FRAGMENTS or (table is None and box.kind not in _FIRST) or box.end > size:
             return None
-        if box.kind == _INDEX:
+        if box.kind == _INDEX and table is None:
             table = box.begin, box.end
     return table
 

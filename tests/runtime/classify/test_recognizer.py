@@ -15,6 +15,8 @@ from pptsn.runtime.frames.sampling import centre_indices
 from pptsn.runtime.video import Restart, VideoReader
 from tests.clips import decode_plainly, write_clip
 from tests.models import tiny_spec, write_tiny_model
+from tests.runtime.stream.sources.servers import WebServer
+from tests.runtime.video.web.parts import Parts
 
 
 @pytest.fixture(scope="module")
@@ -287,3 +289,39 @@ def test_an_excerpt_is_sampled_from_its_beginning_alone(model: Path, clips: list
     )
     assert isinstance(many, Failure)
     assert "has 30 frames, the list says 31" in str(many.error)
+
+
+@pytest.mark.parametrize("decoders", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_the_url_of_a_file_gives_the_answer_of_the_file(
+    model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch, decoders: int
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    server = WebServer(clips[0].parent, {"/parts.mp4": Parts(clips[0].read_bytes())})
+    base = f"http://user:secret@{server.host}"
+    urls = [f"{base}/parts.mp4", f"{base}/none.mp4", *(f"{base}/{clip.name}?token=secret" for clip in clips[1:])]
+    try:
+        with Recognizer.open(model) as recognizer:
+            wanted = [recognizer.classify(clip, segments=5) for clip in clips]
+            found = list(recognizer.classify_many(urls, segments=5, decoders=decoders))
+            alone = recognizer.classify(urls[0], segments=5)
+            with pytest.raises(InputError, match=r"none.mp4: the server has no such file \(404\)"):
+                recognizer.classify(urls[1])
+    finally:
+        server.close()
+    failed = found.pop(1)
+    assert isinstance(failed, Failure)
+    for answer, other in zip([*found, alone], [*wanted, wanted[0]], strict=True):
+        assert isinstance(answer, Classification)
+        np.testing.assert_array_equal(answer.logits, other.logits)
+        assert (answer.frames, answer.duration_s, answer.warnings) == (other.frames, other.duration_s, ())
+    assert "secret" not in f"{found} {failed} {[answer.to_dict() for answer in found]}"
+    assert found[0].source == f"http://{server.host}/parts.mp4"
+
+
+@pytest.mark.parametrize("url", ["http://", "HTTPS://u:secret@h:port/a.mp4", "http://u:${NONE}@h/a.mp4"])
+def test_a_url_that_makes_no_sense_is_a_failure_of_its_source(model: Path, clips: list[Path], url: str) -> None:
+    with Recognizer.open(model) as recognizer:
+        failed, answer = recognizer.classify_many([url, clips[0]], segments=1)
+    assert isinstance(failed, Failure)
+    assert isinstance(answer, Classification)
+    assert "secret" not in str(failed.error)

@@ -8,6 +8,7 @@ from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.classify.sources import expand_sources
 from pptsn.runtime.stream.sources.base import SourceUri
 from pptsn.runtime.stream.sources.uri import expand_stream_sources
+from pptsn.runtime.video import WebFile
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_useless_list_is_an_error_in_its_place(tree: Path, content: bytes | No
     assert str(error).startswith(f"@{tree / 'list'}: the list ")
 
 
-@pytest.mark.parametrize("scheme", ["http", "RTSP"])
+@pytest.mark.parametrize("scheme", ["rtmp", "RTSP"])
 @pytest.mark.parametrize("rest", ["", "/live.mp4", "/live?token=secret", "/[1]*.mp4"])
 @pytest.mark.parametrize("in_a_list", [False, True])
 def test_an_address_is_told_as_one_without_its_credentials(
@@ -71,7 +72,33 @@ def test_an_address_is_told_as_one_without_its_credentials(
     (tree / "list").write_text(address)
     (error,) = expand_sources([f"@{tree / 'list'}" if in_a_list else address])
     assert isinstance(error, InputError)
-    assert str(error).startswith(f"{scheme}://cam:8554: is an address, expected a file or a folder; ")
+    assert str(error).startswith(f"{scheme}://cam:8554: is no file, and no address of one (http://, https://); ")
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTPS"])
+@pytest.mark.parametrize("rest", ["", "/live.mp4", "/live?token=secret", "/[1]*.mp4"])
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_an_address_of_http_is_a_file_without_its_credentials(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, rest: str, in_a_list: bool
+) -> None:
+    monkeypatch.setenv("DOOR", "secret")
+    address = f"{scheme}://user:${{DOOR}}@cam:8554{rest}"
+    (tree / "list").write_text(address)
+    (file,) = expand_sources([f"@{tree / 'list'}" if in_a_list else address])
+    assert isinstance(file, WebFile)
+    assert file.url == f"{scheme}://user:secret@cam:8554{rest}"
+    assert str(file) == f"{scheme}://cam:8554{rest.replace('secret', '***')}"
+    assert "secret" not in repr(file)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://u:secret@h:port/a.mp4", "http://u:${NONE}@h/a", "http://h/a b"]
+)
+def test_an_address_of_http_that_makes_no_sense_is_an_error_in_its_place(tree: Path, url: str) -> None:
+    before, error, _ = expand_sources([str(tree / "b.mp4"), url, str(tree / "a.AVI")])
+    assert before == str(tree / "b.mp4")
+    assert isinstance(error, InputError)
     assert "secret" not in str(error)
 
 

@@ -42,7 +42,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 class WebServer:
     """Serves `folder` and `routes` on a free port until `close`.
 
-    host: with its port.  requests: the path and the credentials of each so far.
+    host: with its port.  requests: the path and the credentials of each so far.  routes: may grow.
     """
 
     def __init__(self, folder: Path, routes: dict[str, Route]) -> None:
@@ -52,6 +52,7 @@ class WebServer:
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.requests: list[tuple[str, str]] = []
+        self.routes = routes
         self._server.routes = routes  # type: ignore[attr-defined]
         self._server.requests = self.requests  # type: ignore[attr-defined]
         self._server.over = threading.Event()  # type: ignore[attr-defined]
