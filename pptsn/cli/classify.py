@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from pptsn.runtime.base.errors import InputError
     from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.results import Classification, Failure
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.base import ResultSink
+    from pptsn.runtime.classify.sources import Named
 
 _SOURCES_HELP = (
     "Video files, also of web servers (https://...), folders (all videos below, or extracted frames), patterns, "
@@ -117,7 +117,7 @@ def classify(
 
 
 def _with_origins(
-    results: Iterable[Classification | Failure], sources: list[str | InputError], terms: Terms
+    results: Iterable[Classification | Failure], sources: list[Named], terms: Terms
 ) -> Iterator[Classification | Failure]:
     """Yield the results, one of each source, with the files that they come from as they were at the beginning."""
     from pptsn.runtime.classify.results import Classification

@@ -13,10 +13,9 @@ from typing import TypeAlias
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.source_lists import list_entries
-from pptsn.runtime.decoding.clips import web_source
 from pptsn.runtime.video import WebFile
 from pptsn.runtime.video.names import counted, is_companion, is_video, some_of
-from pptsn.runtime.video.web.address import is_web
+from pptsn.runtime.video.web.address import is_web, web_source
 
 # A path, a file of a web server, or why there is neither.
 Named: TypeAlias = "str | WebFile | InputError"
@@ -56,9 +55,9 @@ def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[Name
     return sources
 
 
-def name_of(source: str | InputError) -> str:
+def name_of(source: Named) -> str:
     """Return what results call one of `expand_sources`."""
-    return source.thing if isinstance(source, InputError) else source
+    return source.thing if isinstance(source, InputError) else str(source)
 
 
 def list_named(argument: str) -> Path | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import FOR_ROOM, RESIZE, report_wait, stage
 from pptsn.runtime.decoding.given import Frames, Pictures
 from pptsn.runtime.decoding.given_reader import FramesReader
@@ -20,7 +20,7 @@ from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import Restart, VideoFrame, WebFile, open_video
 from pptsn.runtime.video.damage import require_sound
-from pptsn.runtime.video.web.address import is_web, web_file
+from pptsn.runtime.video.web.address import is_web, web_source
 
 if TYPE_CHECKING:
     from pptsn.runtime.video import ImageFolderReader, VideoReader
@@ -150,14 +150,6 @@ def as_source(given: Given, *, name: str = "clip") -> Source:
         text = str(given)  # NumPy's texts are some too
         return web_source(text) if is_web(text) else text
     return Path(os.fsdecode(given)) if isinstance(given, os.PathLike) else Frames(given, name=name)
-
-
-def web_source(url: str) -> WebFile | InputError:
-    """Return the file of a web server at `url`, or why that makes no sense."""
-    try:
-        return web_file(url)
-    except UsageError as error:
-        return InputError(error.thing, error.cause, error.remedy)
 
 
 def name_of(source: Source) -> str:

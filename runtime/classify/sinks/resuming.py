@@ -10,7 +10,7 @@ from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.classify.origin import Terms, stamp_of
 from pptsn.runtime.classify.sinks.opening import rows_left_in
 from pptsn.runtime.classify.sinks.rows import Row, Rows, read_rows
-from pptsn.runtime.classify.sources import name_of
+from pptsn.runtime.classify.sources import Named, name_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def rows_to_resume(files: Sequence[str], *, below: float | None) -> list[Earlier
     return [EarlierRows.read(file) for file in files]
 
 
-def still_to_do(sources: Iterable[str | InputError], earlier: Sequence[EarlierRows]) -> list[str | InputError]:
+def still_to_do(sources: Iterable[Named], earlier: Sequence[EarlierRows]) -> list[Named]:
     """Return those of `sources` that lack an answer in one of the files, each once, in their order."""
     once = {name_of(source): source for source in sources}
     return [source for name, source in once.items() if not all(each.answers(name) for each in earlier)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.credentials.redaction import redacted
 from pptsn.runtime.credentials.variables import filled
@@ -49,6 +49,14 @@ def web_file(text: str) -> WebFile:
     url = filled(text).text
     check_host(url)
     return WebFile(url, printable(redacted(text)))
+
+
+def web_source(text: str) -> WebFile | InputError:
+    """Return what `web_file` does, or why the address makes no sense."""
+    try:
+        return web_file(text)
+    except UsageError as error:
+        return InputError(error.thing, error.cause, error.remedy)
 
 
 def names_a_video(url: str) -> bool:
