@@ -104,9 +104,7 @@ def check_file(path: Path) -> None:
     except FileNotFoundError:
         if path == _STANDARD_INPUT:
             raise InputError(path, "stands for standard input, expected a file", _PIPED) from None
-        is_number = str(path).isdecimal()
-        remedy = f"check the path; camera {path} is for `pptsn stream`" if is_number else "check the path"
-        raise InputError(path, "there is no such file", remedy) from None
+        raise InputError(path, "there is no such file", "check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = _reason(error)
         raise InputError(path, f"cannot be read ({reason})", "check the path and its permissions") from error
