@@ -47,6 +47,7 @@ def _own_requirements() -> Iterator[Requirement]:
     yield Requirement("mlcommons-loadgen", "benchmarks by MLPerf's LoadGen", install_command("bench"))
     yield Requirement("matplotlib", "plots of training and of benchmarks", install_command("bench"))
     yield Requirement("jinja2", "benchmark reports as pages", install_command("bench"))
+    yield Requirement("pyarrow", "answers as .parquet files", install_command("parquet"))
     yield Requirement("tensorboardX", "event files of trainings", install_command("tensorboard"))
 
 

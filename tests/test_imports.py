@@ -57,6 +57,7 @@ HOMES = {
     "paddle2onnx": {"convert/graph/paddle2onnx_child.py"},
     "matplotlib": {"training/plot.py", "runtime/pages/canvas.py"},
     "jinja2": {"runtime/pages/html.py"},
+    "pyarrow": {"runtime/classify/sinks/parquet.py"},
     "tensorboardX": {"training/tensorboard.py"},
     "mlperf_loadgen": {"benchmarks/scenarios/loadgen.py"},
     "pynvml": {"benchmarks/energy/sensors.py"},

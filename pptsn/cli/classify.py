@@ -11,12 +11,15 @@ import typer
 
 from pptsn.cli.device_options import ModelOption
 from pptsn.cli.from_settings import from_settings
+from pptsn.cli.requirements import require
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks.names import (
     OUTPUT_HELP,
+    PARQUET,
     STANDARD_OUTPUT,
     Sort,
     check_evidence_goes,
+    ending_of,
     output_names,
 )
 from pptsn.runtime.engines.settings import EngineSettings
@@ -88,6 +91,8 @@ def classify(
     outputs = output_names(output or ())
     if settings.evidence:
         check_evidence_goes(outputs)
+    if any(ending_of(name) == PARQUET for name in outputs):
+        require("pyarrow", "a .parquet file", extra="parquet")
     files = [name for name in outputs if name != STANDARD_OUTPUT]
     earlier = rows_to_resume(files, below=below) if resume else []
     left = still_to_do(names, earlier) if resume else names

@@ -18,6 +18,8 @@ from pptsn.runtime.frames.protocols import Protocol
 
 # Digits of a model's digest: enough to tell models apart, and few enough for a column.
 _DIGITS = 16
+# Of moments in UTC.
+MOMENT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def _files_in(folder: str) -> Iterator[os.stat_result]:
 def _stamp(size: int, modified_ns: int) -> Stamp:
     seconds, fraction_ns = divmod(modified_ns, 1_000_000_000)
     moment = datetime.fromtimestamp(seconds, timezone.utc).replace(microsecond=fraction_ns // 1000)
-    return Stamp(size, f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z")
+    return Stamp(size, moment.strftime(MOMENT))
 
 
 @dataclass(frozen=True, kw_only=True)

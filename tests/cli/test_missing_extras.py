@@ -38,6 +38,10 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
         "classify clips --model m.onnx --segments 2 --backend onnxruntime-tensorrt-rtx",
         {"onnxruntime": "cpu", "onnxruntime_ep_nv_tensorrt_rtx": "cpu,onnxruntime-tensorrt-rtx"},
     ),
+    "classify to Parquet": (
+        "classify clips --model m.onnx --segments 2 -o a.parquet",
+        {"pyarrow": "parquet", "onnxruntime": "cpu"},
+    ),
     "stream": ("stream clips/0.mp4 --model m.onnx", {"onnxruntime": "cpu"}),
     "stream to MQTT": (
         "stream clips/0.mp4 --model m.onnx -o mqtt://127.0.0.1:9/topic",
@@ -119,12 +123,14 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     "bench report with plots": ("bench report bench.json --plots plots", {"matplotlib": "bench"}),
     "bench compare": ("bench compare bench.json bench.json", {}),
 }
+# Packages that are not there in every environment in which the tests run.
+OWN_EXTRAS = {"train with event files": "tensorboardX", "classify to Parquet": "pyarrow"}
 # All that an extra brings and the program, or what it starts, imports.
 OPTIONAL = (
     "onnx", "onnxruntime", "onnxruntime_ep_nv_tensorrt_rtx", "openvino", "paddle", "paddle2onnx",
     "onnx_graphsurgeon", "onnxoptimizer", "sympy", "yaml", "pydantic", "matplotlib", "tensorrt",
     "tensorrt_rtx_bindings", "pycuda", "cuda", "aiohttp", "paho", "uvicorn", "starlette", "prometheus_client",
-    "jinja2", "mlperf_loadgen", "pynvml", "tensorboardX",
+    "jinja2", "mlperf_loadgen", "pynvml", "pyarrow", "tensorboardX",
 )  # fmt: skip
 
 
@@ -167,6 +173,8 @@ def needed() -> Iterator[Any]:
 def test_what_a_command_needs_is_named_with_what_installs_it(folder: Path, command: str, package: str) -> None:
     if is_needed_by_typer(package):
         pytest.skip(f"this Typer needs {package} itself")
+    if command == "classify to Parquet" and package != "pyarrow":
+        pytest.importorskip("pyarrow")  # it is looked for first
     arguments, packages = COMMANDS[command]
     ended = run_without([package], arguments.split(), folder=folder)
     assert "Traceback" not in ended.stderr
@@ -180,8 +188,8 @@ def test_what_a_command_needs_is_named_with_what_installs_it(folder: Path, comma
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_needs_no_other_package(folder: Path, command: str) -> None:
     """All at once are hidden, of which each alone would do no less."""
-    if command == "train with event files":
-        pytest.importorskip("tensorboardX")
+    if command in OWN_EXTRAS:
+        pytest.importorskip(OWN_EXTRAS[command])
     arguments, packages = COMMANDS[command]
     hidden = [name for name in OPTIONAL if name not in packages and not is_needed_by_typer(name)]
     ended = run_without(hidden, arguments.split(), folder=folder)

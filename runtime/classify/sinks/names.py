@@ -12,11 +12,11 @@ from pptsn.runtime.base.errors import InputError, UsageError
 STANDARD_OUTPUT = "-"
 # Other names of it; opened anew, a file behind it would lose what it holds.
 _ITS_NAMES = (STANDARD_OUTPUT, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-JSON_LINES, CSV, JSON = ENDINGS = (".jsonl", ".csv", ".json")
-_WITH_EVIDENCE = (JSON_LINES, JSON)
+JSON_LINES, CSV, JSON, PARQUET = ENDINGS = (".jsonl", ".csv", ".json", ".parquet")
+_WITH_EVIDENCE = (JSON_LINES, JSON, PARQUET)
 OUTPUT_HELP = (
-    "Write to a file: .jsonl has a JSON object a source, .csv a row, .json an array of them, made at the end; - "
-    "prints lines of JSON. It can be given several times."
+    "Write to a file: .jsonl has a JSON object a source, .csv a row; .json, an array, and .parquet, a table, are "
+    "made at the end; - prints lines of JSON. It can be given several times."
 )
 
 

@@ -10,11 +10,12 @@ from pptsn.runtime.classify.sinks.arranging import AS_THEY_COME, Arrangement
 from pptsn.runtime.classify.sinks.base import ResultSink
 from pptsn.runtime.classify.sinks.document import Document, JsonDocument
 from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, RowLines
-from pptsn.runtime.classify.sinks.names import CSV, JSON, JSON_LINES, STANDARD_OUTPUT, ending_of
+from pptsn.runtime.classify.sinks.names import CSV, JSON, JSON_LINES, PARQUET, STANDARD_OUTPUT, ending_of
+from pptsn.runtime.classify.sinks.parquet import ParquetDocument
 from pptsn.runtime.classify.sinks.rows import Rows, whole_lines
 
 _LINES: Mapping[str, type[RowLines]] = {JSON_LINES: JsonLines, CSV: CsvLines}
-_DOCUMENTS: Mapping[str, type[Document]] = {JSON: JsonDocument}
+_DOCUMENTS: Mapping[str, type[Document]] = {JSON: JsonDocument, PARQUET: ParquetDocument}
 
 
 def open_output(

@@ -210,7 +210,9 @@ def test_a_file_that_is_spelled_in_two_ways_is_one_output(tmp_path: Path) -> Non
 def test_outputs_are_named_once_and_by_their_endings() -> None:
     assert output_names(["a.JSONL", "/dev/stdout", "-", "b.csv", "a.JSONL"]) == ["a.JSONL", "-", "b.csv"]
     for name in ("answers", "a.txt", "a.xlsx", "a.csv.gz", ".csv"):
-        with pytest.raises(UsageError, match=r"has no ending .*; expected \.jsonl, \.csv, \.json, or - for"):
+        with pytest.raises(
+            UsageError, match=r"has no ending .*; expected \.jsonl, \.csv, \.json, \.parquet, or - for"
+        ):
             output_names([name])
     with pytest.raises(UsageError, match=r"^--output: is an address") as caught:
         output_names(["https://user:secret@host/hook.json"])
@@ -230,7 +232,7 @@ def printed(width: int, *, source: str = "a.mp4") -> list[str]:
 
 @pytest.mark.parametrize("outputs", [[], ["a.csv"]])
 def test_evidence_that_has_no_place_to_go_is_refused(outputs: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"--evidence: goes to \.jsonl, \.json and - alone; add one"):
+    with pytest.raises(UsageError, match=r"--evidence: goes to \.jsonl, \.json, \.parquet and - alone; add one"):
         check_evidence_goes(outputs)
     for place in ("a.jsonl", "a.JSON", "-"):
         check_evidence_goes([*outputs, place])
