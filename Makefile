@@ -240,7 +240,7 @@ docs: $(READY)  ## Make the documentation site in output/docs
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 # What a wheel may be installed with from the ordinary index, and what a checkout needs besides.
-LOCKED = cpu openvino gpu tensorrt rtx onnxruntime-tensorrt-rtx lean train tensorboard convert web mqtt webhook parquet bench
+LOCKED = cpu openvino gpu tensorrt rtx onnxruntime-tensorrt-rtx lean recipes train tensorboard convert web mqtt webhook parquet bench
 COMPILE = uv pip compile --universal --python-version 3.10 --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 constraints:  ## Pin the newest versions again, for all Pythons at once, with hashes for wheels (needs uv)

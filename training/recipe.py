@@ -32,7 +32,7 @@ try:
     from pptsn.training.yaml_text import MOST_CHARACTERS, read_yaml
 except ImportError as error:
     raise MissingDependencyError(
-        error.name or "pydantic", "recipes need pydantic and PyYAML", f"run: {install_command('train')}"
+        error.name or "pydantic", "recipes need pydantic and PyYAML", f"run: {install_command('recipes')}"
     ) from error
 
 # The recipe in the folder of a run, defaults included.

@@ -47,9 +47,10 @@ def evaluate(
 
     Example: pptsn evaluate demo --weights output/train/best.pdparams
     """
+    converted = weights.suffix.lower() in (".onnx", ".engine")
     for package in ("pydantic", "yaml"):
-        require(package, "reading a recipe", extra="train")
-    if weights.suffix.lower() not in (".onnx", ".engine"):
+        require(package, "reading a recipe", extra="recipes" if converted else "train")
+    if not converted:
         require("paddle", "evaluating a checkpoint", extra="train")
     import json
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -106,6 +107,7 @@ def run() -> NoReturn:
 
     What nobody foresaw in a thread is told as elsewhere, and until Python has gone, a signal is no traceback.
     """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it is handled: what is not yet imported is no news
     from pptsn.runtime.base.stopping import finish, watch_to_the_end
 
     watch_to_the_end()

@@ -231,3 +231,21 @@ def test_notes_that_nobody_can_read_end_nothing(unread: str) -> None:
     finally:
         os.close(errors)
     assert (ended.returncode, ended.stdout) == (0, b"done\n")
+
+
+def test_ctrl_c_while_the_program_is_still_imported_is_no_traceback() -> None:
+    code = """if True:
+        import signal, sys
+        from pptsn.cli import program
+
+        class CtrlC:
+            def find_spec(self, name, path=None, target=None):
+                if name == "pptsn.runtime.base.stopping":
+                    signal.raise_signal(signal.SIGINT)
+
+        sys.meta_path.insert(0, CtrlC())
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        program.run()
+        """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")

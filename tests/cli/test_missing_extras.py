@@ -75,7 +75,7 @@ COMMANDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "evaluate a converted model": (
         "evaluate r.yaml --weights m.onnx",
-        {"yaml": "train", "pydantic": "train", "onnxruntime": "cpu"},
+        {"yaml": "recipes", "pydantic": "recipes", "onnxruntime": "cpu"},
     ),
     "report": (
         "report m.onnx --list list.txt -o made",
