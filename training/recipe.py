@@ -133,6 +133,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     values out of range, and overrides of another form.
     """
     path = _recipe_file(path)
+    if path.is_dir():
+        remedy = f"of a folder with one folder of clips a class, make one: pptsn data folder {path} -o FOLDER"
+        raise InputError(path, "is a folder, expected a recipe", remedy)
     try:
         text = read_small(path, 4 * MOST_CHARACTERS).decode("utf-8")
     except OSError as error:

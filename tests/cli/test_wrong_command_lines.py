@@ -94,6 +94,7 @@ WRONG = [
     (1, "classify @m.onnx --model m.onnx", "@m.onnx", "the list cannot be read (is no UTF-8 text); expected one"),
     # Models
     (1, "classify v.mp4 --model no.onnx", "no.onnx", "cannot be read (No such file or directory); name an .onnx"),
+    (1, "train dir", "dir", "is a folder, expected a recipe; of a folder with one folder of clips a class"),
     (1, "classify v.mp4 --model dir", "dir", "cannot be read (Is a directory); name an .onnx file"),
     (1, "classify v.mp4 --model empty.onnx", "empty.onnx", "is empty (0 bytes); copy the file again, or convert"),
     (1, "classify v.mp4 --model l.txt", "l.txt", "is no ONNX model, or a damaged one ("),

@@ -195,8 +195,8 @@ def _each_once(found: ClassFolders, probed: Sequence[Probed], note: Callable[[st
         first = alike[0].clip
         other = next((each.clip for each in alike if each.clip.label != first.label), None)
         if other is not None:
-            cause = f"and {other.path} are one and the same clip, of the classes "
-            cause += f"{found.names[first.label]} and {found.names[other.label]}"
+            classes = f"{found.names[first.label]} and {found.names[other.label]}"
+            cause = f"is the same clip as {other.path}, of the classes {classes}"
             raise InputError(found.root / first.path, cause, "remove one of them")
         copies += [each.clip.path for each in alike[1:]]
     if copies:

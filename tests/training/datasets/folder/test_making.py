@@ -144,7 +144,7 @@ def _split_already(root: Path) -> None:
         (
             _same_clip_in_two,
             InputError,
-            "0.mp4: and run/9.mp4 are one and the same clip, of the classes high jump",
+            "0.mp4: is the same clip as run/9.mp4, of the classes high jump",
         ),
         (_one_class, InputError, r"clips: holds one class alone \(high jump\); give each class a folder"),
         (
@@ -231,7 +231,7 @@ def test_links_to_folders_are_followed_once(clips, link):
 )
 def test_a_folder_in_two_classes_by_links_is_a_clip_of_two_classes(clips, name, target, copy):
     (clips / name).symlink_to(clips / target)
-    with pytest.raises(InputError, match=rf"{copy}.mp4 are one and the same clip, of the classes"):
+    with pytest.raises(InputError, match=rf"is the same clip as {copy}\.mp4, of the classes"):
         make(clips)
 
 
