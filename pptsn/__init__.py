@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.classify.results import Classification as Classification
     from pptsn.runtime.classify.results import Failure as Failure
     from pptsn.runtime.classify.results import Prediction as Prediction
+    from pptsn.runtime.classify.results import Truth as Truth
+    from pptsn.runtime.decoding.clips import Labelled as Labelled
     from pptsn.runtime.decoding.given import Frames as Frames
     from pptsn.runtime.engines import Engine as Engine
     from pptsn.runtime.engines import open_engine as open_engine
@@ -51,6 +53,7 @@ _HOMES = {
     "FrameStream": "pptsn.runtime.stream.pipeline.frame_stream",
     "Frames": "pptsn.runtime.decoding.given",
     "InputError": "pptsn.runtime.base.errors",
+    "Labelled": "pptsn.runtime.decoding.clips",
     "MissingDependencyError": "pptsn.runtime.base.errors",
     "ModelError": "pptsn.runtime.base.errors",
     "ModelSpec": "pptsn.runtime.model.spec",
@@ -62,6 +65,7 @@ _HOMES = {
     "StreamPipeline": "pptsn.runtime.stream.pipeline.pipeline",
     "StreamPrediction": "pptsn.runtime.stream.actions.messages",
     "StreamSettings": "pptsn.runtime.stream.pipeline.settings",
+    "Truth": "pptsn.runtime.classify.results",
     "UsageError": "pptsn.runtime.base.errors",
     "VerificationError": "pptsn.runtime.base.errors",
     "open_engine": "pptsn.runtime.engines",

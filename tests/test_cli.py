@@ -149,6 +149,39 @@ def test_quiet_shows_answers_only_where_no_output_has_them(
     assert bool(ending.out) is not output
 
 
+def test_a_training_list_tells_right_and_wrong(run, model: Path, folder: Path, tmp_path: Path) -> None:
+    ending = run("classify", folder / "a.mp4", folder / "b.mkv", "-m", model, "-o", "-")
+    best = [json.loads(line)["top"][0]["class_id"] for line in ending.out.splitlines()]
+    listed = tmp_path / "test.txt"
+    listed.write_text(f"{folder}/a.mp4 {best[0]}\n{folder}/b.mkv {(best[1] + 1) % 4}\n{folder}/empty.mp4 0\n")
+    ending = run("classify", f"@{listed}", "--model", model, "-o", "-")
+    assert ending.code == 1
+    lines = [json.loads(line) for line in ending.out.splitlines()]
+    assert [line["right"] for line in lines] == [True, False, False]
+    assert [line["truth"]["class_id"] for line in lines] == [best[0], (best[1] + 1) % 4, 0]
+    assert "; top-1 33.3% (1 of 3 right)" in ending.err
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("a.mp4 4\n", r"@.*:1: label 4 is out of range, expected 0 to 3; correct the line"),
+        (
+            "a.mp4 0\nb.mkv\n",
+            r"@.*:2: has no label behind the source, unlike 1 other line of the list; give each .*",
+        ),
+    ],
+)
+def test_a_training_list_of_other_classes_or_half_one_is_a_line(
+    run, model: Path, folder: Path, tmp_path: Path, lines: str, said: str
+) -> None:
+    listed = tmp_path / "test.txt"
+    listed.write_text("".join(f"{folder}/{line}\n" for line in lines.splitlines()))
+    ending = run("classify", f"@{listed}", "--model", model, "-o", tmp_path / "o.jsonl")
+    assert ending.code == 1
+    assert re.fullmatch(f"pptsn: error: {said}\n", ending.err)
+
+
 def test_json_on_standard_output_is_json_alone(run, model: Path, folder: Path) -> None:
     ending = run("classify", folder / "a.mp4", "--model", model, "--output", "-")
     assert [json.loads(line)["frames"] for line in ending.out.splitlines()] == [12]

@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from pptsn.runtime.classify.results import Classification, Failure
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.base import ResultSink
-    from pptsn.runtime.classify.sources import Named
+    from pptsn.runtime.classify.sources import Asked
 
 _SOURCES_HELP = (
     "Video files, also of web servers (https://...), folders (all videos below, or extracted frames), patterns, "
-    "or @LIST: one source a line."
+    "or @LIST: one source a line; with labels behind them, as in training lists, right and wrong are told."
 )
 
 
@@ -78,16 +78,17 @@ def classify(
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.resuming import rows_to_resume, still_to_do
-    from pptsn.runtime.classify.sources import expand_sources, name_of
+    from pptsn.runtime.classify.sources import expand_clips, name_of
     from pptsn.runtime.credentials.redaction import advice_on_passwords
-    from pptsn.runtime.model.file import digest_of, protocol_of
+    from pptsn.runtime.model.file import digest_of, protocol_of, spec_of
 
     return_freed_memory()
     if advice := advice_on_passwords(sources):
         print_note(advice)
-    names = expand_sources(sources, note=print_note)
+    spec = spec_of(model)
+    names = expand_clips(sources, classes=spec.classes if spec else None, note=print_note)
     for path in output or ():
-        refuse_overwriting(path, [model, *sources, *names])
+        refuse_overwriting(path, [model, *sources, *map(name_of, names)])
     outputs = output_names(output or ())
     if settings.evidence:
         check_evidence_goes(outputs)
@@ -95,7 +96,7 @@ def classify(
         require("pyarrow", "a .parquet file", extra="parquet")
     files = [name for name in outputs if name != STANDARD_OUTPUT]
     earlier = rows_to_resume(files, below=below) if resume else []
-    left = still_to_do(names, earlier) if resume else names
+    left = still_to_do(names, earlier, labels=spec.labels if spec else ()) if resume else names
     arrangement = Arrangement(resumes=resume, sources=[name_of(each) for each in names], sort=sort)
     crops = settings.changing(protocol_of(model)).crops(len(left))
     with Recognizer(runner.open(model, crops=crops)) as recognizer:
@@ -122,7 +123,7 @@ def classify(
 
 
 def _with_origins(
-    results: Iterable[Classification | Failure], sources: list[Named], terms: Terms
+    results: Iterable[Classification | Failure], sources: list[Asked], terms: Terms
 ) -> Iterator[Classification | Failure]:
     """Yield the results, one of each source, with the files that they come from as they were at the beginning."""
     from pptsn.runtime.classify.results import Classification

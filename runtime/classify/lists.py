@@ -13,7 +13,7 @@ from pptsn.runtime.decoding.clips import Excerpt, Source
 from pptsn.runtime.video.names import is_companion, some_of
 
 LIST_FORMATS = ("videos", "frames")
-_FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
+FIELDS = {"videos": "path label", "frames": "directory frame_count label"}
 # What fits 64 bits; Python itself refuses to read numbers of thousands of digits.
 _MAX_DIGITS = 18
 # Lines to look at for the format of a list; the clips that the first ones name may be missing.
@@ -71,13 +71,9 @@ def read_list(
         if isinstance(line.sample, InputError):
             raise line.sample
         samples.append(line.sample)
-    root = _root_of(path, prefix)
-    companions = [sample.path for sample in samples if _is_companion(sample, root)]
-    if companions and note is not None:
-        note(f"{path}: {len(companions)} of a system's own files left out: {some_of(companions)}")
-    samples = [sample for sample in samples if not _is_companion(sample, root)]
+    samples = without_companions(samples, root=_root_of(path, prefix), list_name=str(path), note=note)
     if not samples:
-        raise InputError(path, "is empty", f"give it lines `{_FIELDS[format]}`")
+        raise InputError(path, "is empty", f"give it lines `{FIELDS[format]}`")
     return samples
 
 
@@ -111,7 +107,7 @@ def _lines_of(path: str | Path, format: str) -> list[str]:
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "name a list file") from error
     except UnicodeDecodeError as error:
-        raise InputError(path, "is not text in UTF-8", f"name a list file of lines `{_FIELDS[format]}`") from error
+        raise InputError(path, "is not text in UTF-8", f"name a list file of lines `{FIELDS[format]}`") from error
 
 
 def read_any_list(path: str | Path, *, note: Callable[[str], None] | None = None) -> list[Sample]:
@@ -129,19 +125,33 @@ def read_any_list(path: str | Path, *, note: Callable[[str], None] | None = None
 def _names_frames(samples: Sequence[Sample]) -> bool:
     """Whether lines that were read as `path label` are of the form `directory frame_count label`."""
     for sample in samples:
-        if _is_there(sample.path):
+        if is_there(sample.path):
             return False
         directory, *count = sample.path.rsplit(maxsplit=1)
-        if count and count[0].isdecimal() and _is_there(directory, folder=True):
+        if count and count[0].isdecimal() and is_there(directory, folder=True):
             return True
     return False
 
 
-def _is_there(path: str, *, folder: bool = False) -> bool:
+def is_there(path: str, *, folder: bool = False) -> bool:
+    """Return whether a file or folder lies at `path`, or a folder."""
     try:
         return Path(path).is_dir() if folder else Path(path).exists()
     except OSError:  # a name that the system does not even look up
         return False
+
+
+def without_companions(
+    samples: Sequence[Sample], *, root: Path, list_name: str, note: Callable[[str], None] | None = None
+) -> list[Sample]:
+    """Return `samples` without what systems put beside files of their own accord, which `note` is told.
+
+    root: the folder that their paths are relative to.  list_name: names their list.
+    """
+    companions = [sample.path for sample in samples if _is_companion(sample, root)]
+    if companions and note is not None:
+        note(f"{list_name}: {len(companions)} of a system's own files left out: {some_of(companions)}")
+    return [sample for sample in samples if not _is_companion(sample, root)]
 
 
 def _is_companion(sample: Sample, root: Path) -> bool:
@@ -162,25 +172,36 @@ def evenly(items: Sequence[_Item], count: int) -> list[_Item]:
 
 def _parsed(line: str, where: str, format: str, root: Path, classes: int | None) -> Sample | InputError:
     try:
-        return _parse(line, where, format, root, classes)
+        return parse_line(line, where, format=format, root=root, classes=classes)
     except InputError as error:
         return error
 
 
-def _parse(line: str, where: str, format: str, root: Path, classes: int | None) -> Sample:
-    numbers = _FIELDS[format].count(" ")
+def parse_line(line: str, where: str, *, format: str, root: Path | None, classes: int | None) -> Sample:
+    """Return the sample that one line tells; format and classes: see `read_list`.
+
+    where: names the line in errors.  root: the folder that its path is relative to; None leaves the path as it is.
+    Raises InputError for what is no such line.
+    """
+    numbers = FIELDS[format].count(" ")
     fields = line.strip().rsplit(maxsplit=numbers)
     if len(fields) <= numbers:
-        raise InputError(where, f"expected `{_FIELDS[format]}`, got {line.strip()!r}", "correct the line")
+        raise InputError(where, f"expected `{FIELDS[format]}`, got {line.strip()!r}", "correct the line")
     label = _whole_number(fields[-1], where, "label")
-    if classes is not None and label >= classes:
-        raise InputError(where, f"label {label} is out of range, expected 0 to {classes - 1}", "correct the line")
+    if classes is not None:
+        require_class(label, classes, where, "correct the line")
     frames = None
     if format == "frames":
         frames = _whole_number(fields[1], where, "frame count")
         if frames == 0:
             raise InputError(where, "frame count is 0, expected 1 or more", "correct the line")
-    return Sample(str(root / fields[0]), label, frames)
+    return Sample(fields[0] if root is None else str(root / fields[0]), label, frames)
+
+
+def require_class(label: int, classes: int, thing: str, remedy: str) -> None:
+    """Raise InputError on `thing` for a label that is none of as many classes."""
+    if not 0 <= label < classes:
+        raise InputError(thing, f"label {label} is out of range, expected 0 to {classes - 1}", remedy)
 
 
 def _whole_number(field: str, where: str, name: str) -> int:

@@ -16,7 +16,8 @@ from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
 from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE
 from pptsn.runtime.classify.gathering import ClipGatherer
-from pptsn.runtime.classify.results import Classification, Failure, Timing
+from pptsn.runtime.classify.lists import require_class
+from pptsn.runtime.classify.results import Classification, Failure, Timing, Truth
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, Given, as_source
@@ -136,6 +137,7 @@ class Recognizer(Closing):
 
         sources: paths, arrays (T, H, W, 3) uint8 RGB, iterables of arrays (H, W, 3); or Frames, for what has
             times, OpenCV's channels or a name.  Others are called `clip 0`, `clip 1` and so on, by their place.
+            Labelled, for those whose class is known: their answers have `truth` and `right`.
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.
         Frames are taken by a thread of this process, and so are the files in a list with any, and after a first
@@ -161,6 +163,7 @@ class Recognizer(Closing):
         """Yield what `classify_many` does, for settings that were checked before."""
         protocol = settings.changing(self.spec.protocol)
         ended: deque[ClipEnd] = deque()
+        labels: dict[int, int] = {}
         found = self._engine.decoding
         decoders = decoder_count(
             settings.decoders,
@@ -180,6 +183,7 @@ class Recognizer(Closing):
                 rule=protocol.sampling,
                 accept_damaged=settings.accept_damaged,
                 decoders=decoders,
+                labels=labels,
                 note=note,
             ) as frames,
         ):
@@ -187,7 +191,8 @@ class Recognizer(Closing):
             while not exhausted:
                 exhausted = self._take_next(frames, gatherer, ended)
                 while ended and gatherer.is_complete(ended[0].clip):
-                    yield self._result(ended.popleft(), gatherer, protocol)
+                    end = ended.popleft()
+                    yield self._judged(self._result(end, gatherer, protocol), labels.pop(end.clip, None))
 
     def stream(
         self,
@@ -265,6 +270,16 @@ class Recognizer(Closing):
             warnings=end.warnings,
             crop_logits=gathered.crop_logits,
         )
+
+    def _judged(self, result: Classification | Failure, label: int | None) -> Classification | Failure:
+        """Return `result` with its truth, for a clip with a label; a Failure for one of no class of the model."""
+        if label is None:
+            return result
+        try:
+            require_class(label, self.spec.classes, result.source, "give it a class of the model")
+        except InputError as error:
+            return Failure(result.source, error)
+        return replace(result, truth=Truth(int(label), self.spec.labels[label]))
 
     def close(self) -> None:
         """Release the model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,14 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of an entry of `top`, the score rounded to a millionth."""
         return {"class_id": self.class_id, "label": self.label, "score": round(self.score, 6)}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The class that a list says a source is of."""
+
+    class_id: int
+    label: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ class Classification:
     lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
     crop_logits: those of each crop of each frame, where they were asked for by `evidence=True`; else None.
     origin: what a later run knows it by; None where nobody noted it.
+    truth: its class, for a source with a label; else None.
     """
 
     source: str
@@ -75,6 +84,12 @@ class Classification:
     warnings: tuple[str, ...] = ()
     crop_logits: CropLogits | None = None
     origin: Origin | None = None
+    truth: Truth | None = None
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the leading class is the true one; None where that is not known."""
+        return None if self.truth is None else self.top(1)[0].class_id == self.truth.class_id
 
     @property
     def segments(self) -> int:
@@ -152,6 +167,7 @@ class Classification:
             "resize_rule": self.protocol.resize_rule,
             "top": [p.to_dict() for p in self.top(top)],
             "margin": round(self.margin, 6),
+            **_truth_fields(self),
             "timing_ms": self.timing.to_dict(),
         }
         if self.crop_logits is not None:
@@ -166,14 +182,28 @@ class Classification:
 
 @dataclass(frozen=True)
 class Failure:
-    """A source that could not be classified, and why."""
+    """A source that could not be classified, and why.
+
+    truth: its class, for a source with a label; else None.
+    """
 
     source: str
     error: PptsnError = field(compare=False)
+    truth: Truth | None = None
+
+    @property
+    def right(self) -> bool | None:
+        """False for a source with a label: no answer is none that is right; None for one without."""
+        return None if self.truth is None else False
 
     def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
         """Return the fields of one line of `classify --output`."""
-        return {"source": printable(self.source), "error": printable(str(self.error))}
+        return {"source": printable(self.source), **_truth_fields(self), "error": printable(str(self.error))}
+
+
+def _truth_fields(result: Classification | Failure) -> dict[str, Any]:
+    """Return the fields of a source with a label."""
+    return {} if result.truth is None else {"truth": asdict(result.truth), "right": result.right}
 
 
 def is_doubtful(result: Classification | Failure, below: float | None) -> bool:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import printable
+from pptsn.runtime.classify.labelled_lists import labelled_samples
+from pptsn.runtime.classify.lists import Sample, source_of, without_companions
 from pptsn.runtime.classify.source_lists import list_entries
+from pptsn.runtime.decoding.clips import Labelled, as_source
+from pptsn.runtime.decoding.clips import name_of as clip_name
 from pptsn.runtime.video import WebFile
 from pptsn.runtime.video.names import counted, is_companion, is_video, some_of
 from pptsn.runtime.video.web.address import is_web, web_source
 
-# A path, a file of a web server, or why there is neither.
+# A path, a file of a web server, or why there is neither; what may have a label is that, too.
 Named: TypeAlias = "str | WebFile | InputError"
+Asked: TypeAlias = "Named | Labelled"
 # Told what a user should know of what was found.
 _Note: TypeAlias = "Callable[[str], None] | None"
+_Listed = TypeVar("_Listed")
 # Its scheme and host alone are kept: what stands before the host and in the query may be credentials.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)")
 
@@ -40,14 +46,40 @@ def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[Name
     note: told, in a line each, which files of a folder or a list are left out.
     Raises UsageError where there is no source at all.
     """
-    sources: list[Named] = []
+    return _expand_all(arguments, lambda path: _expand_lines(_list_lines(path, note), note), note)
+
+
+def expand_clips(arguments: Iterable[str], *, classes: int | None = None, note: _Note = None) -> list[Asked]:
+    """Return what `expand_sources` does, but of each line of a training list its clip with the label.
+
+    A `@list` is one where its lines have labels, see `labelled_samples`; there a line is one clip.  One that has
+    labels in some lines, or of no class of the model, is an InputError in its place.
+    classes: of the model, where that is known.
+    """
+
+    def in_list(path: Path) -> Sequence[Asked]:
+        lines = _list_lines(path, note)
+        samples = labelled_samples(lines, list_name=f"@{path}", classes=classes)
+        if samples is None:
+            return _expand_lines(lines, note)
+        samples = without_companions(samples, root=path.parent, list_name=f"@{path}", note=note)
+        return [_labelled(sample) for sample in samples]
+
+    return _expand_all(arguments, in_list, note)
+
+
+def _expand_all(
+    arguments: Iterable[str], in_list: Callable[[Path], Sequence[_Listed | Named]], note: _Note
+) -> list[_Listed | Named]:
+    """Return the sources that `arguments` name; in_list: gives those of a list, or raises InputError."""
+    sources: list[_Listed | Named] = []
     for argument in arguments:
         listed = list_named(argument)
         if listed is None:
             sources += _expand(argument, note)
             continue
         try:
-            sources += [source for line in _list_lines(listed, note) for source in _expand(line, note)]
+            sources += in_list(listed)
         except InputError as error:
             sources.append(error)
     if not sources:
@@ -55,9 +87,18 @@ def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[Name
     return sources
 
 
-def name_of(source: Named) -> str:
-    """Return what results call one of `expand_sources`."""
-    return source.thing if isinstance(source, InputError) else str(source)
+def _expand_lines(lines: Iterable[tuple[int, str]], note: _Note) -> list[Named]:
+    return [source for _, line in lines for source in _expand(line, note)]
+
+
+def _labelled(sample: Sample) -> Labelled | InputError:
+    source = _at_address(sample.path) or source_of(sample)
+    return source if isinstance(source, InputError) else Labelled(source, sample.label)
+
+
+def name_of(source: Asked) -> str:
+    """Return what results call one of `expand_clips`."""
+    return clip_name(as_source(source))
 
 
 def list_named(argument: str) -> Path | None:
@@ -84,19 +125,26 @@ def _expanded(argument: str, note: _Note) -> list[Named]:
                 argument, "there is no such file", f"for the camera of that number: pptsn stream {argument}"
             )
         ]
-    if is_web(argument):
-        return [web_source(argument)]
-    address = _ADDRESS.match(argument)
-    if address and not path.exists():
-        cause = "is no file, and no address of one (http://, https://)"
-        remedy = "give a camera or a stream to `pptsn stream`, or download it first"
-        return [InputError("".join(address.groups()), cause, remedy)]
+    if (found := _at_address(argument)) is not None:
+        return [found]
     if not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
         named = [match for match in matches if not is_companion(Path(match).name)]
         # A pattern that matches a folder means what is in it, as naming the folder does.
         return [source for match in named for source in _expand(match, note)] or [argument]
     return [argument]
+
+
+def _at_address(argument: str) -> WebFile | InputError | None:
+    """Return the file at an address, or why it is none, without credentials; None for what is no address."""
+    if is_web(argument):
+        return web_source(argument)
+    address = _ADDRESS.match(argument)
+    if not address or Path(argument).exists():
+        return None
+    cause = "is no file, and no address of one (http://, https://)"
+    remedy = "give a camera or a stream to `pptsn stream`, or download it first"
+    return InputError("".join(address.groups()), cause, remedy)
 
 
 @dataclass
@@ -142,14 +190,15 @@ def _in_folder(folder: Path, note: _Note) -> list[Named]:
     return [*found.videos, *found.unreadable]
 
 
-def _list_lines(path: Path, note: _Note) -> list[str]:
-    entries = [entry for _, entry in list_entries(path)]
-    named = [entry for entry in entries if not is_companion(entry)]
+def _list_lines(path: Path, note: _Note) -> list[tuple[int, str]]:
+    """Return the lines of the list at `path` with their numbers, paths from where the list lies."""
+    entries = list_entries(path)
+    named = [(number, entry) for number, entry in entries if not is_companion(entry)]
     if note is not None and len(named) < len(entries):
-        left_out = [entry for entry in entries if is_companion(entry)]
+        left_out = [entry for _, entry in entries if is_companion(entry)]
         note(f"@{printable(str(path))}: {_lines(len(left_out))} of a system's own files: {some_of(left_out)}")
     # An absolute entry stays as it is.
-    return [entry if _ADDRESS.match(entry) else str(path.parent / entry) for entry in named]
+    return [(number, entry if _ADDRESS.match(entry) else str(path.parent / entry)) for number, entry in named]
 
 
 def _lines(count: int) -> str:

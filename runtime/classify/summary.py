@@ -23,9 +23,12 @@ class Summary:
         self._started_s = time.monotonic()
         self._leading: Counter[str] = Counter()
         self.failed = self._warned = 0
+        self._labelled = self._right = 0
 
     def count(self, result: Classification | Failure) -> None:
         """Count one more."""
+        self._labelled += result.truth is not None
+        self._right += bool(result.right)
         if isinstance(result, Failure):
             self.failed += 1
             return
@@ -42,6 +45,8 @@ class Summary:
             parts += [f"{answered / passed_s:.3g} a second", self._classes()]
         if self._below is not None:
             parts.append(f"{self._doubtful} below {self._below:g}")
+        if self._labelled:
+            parts.append(f"top-1 {self._right / self._labelled:.1%} ({self._right} of {self._labelled} right)")
         if files:
             parts.append(f"in {', '.join(files)}")
         return "; ".join(parts)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sized
 from dataclasses import dataclass
 from itertools import chain, islice
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError, reason_of
 from pptsn.runtime.base.pulse import SILENCE_S, STALLED_REMEDY, TICK_S, Silence, beat, gave_nothing
-from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Given, Source, as_source, frames_of, name_of
+from pptsn.runtime.decoding.clips import ClipEnd, ClipItem, Given, Labelled, Source, as_source, frames_of, name_of
 from pptsn.runtime.decoding.given import Frames
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.workers.feed import Feed
@@ -44,6 +44,7 @@ def decoded_ahead(
     rule: str,
     accept_damaged: bool = False,
     decoders: int = 0,
+    labels: MutableMapping[int, int] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Feed[ClipItem]:
     """Return what `clip_items` gives for `sources`, decoded ahead of who takes them.
@@ -52,12 +53,13 @@ def decoded_ahead(
         fewer, or the thread.  A process that dies costs its clip alone, whose ClipEnd says so.
         Frames of this process are for its thread.  It takes all sources where there are frames in a list, or first
         in another iterable; the ClipEnd of those that come after files that processes decode says so.
+    labels: given the label of each clip that is Labelled, by its number, before any item of it comes.
     note: told once where there are fewer.
     """
     decode = _Decode(spec, segments, rule, accept_damaged)
     count = min(decoders, len(sources)) if isinstance(sources, Sized) else decoders
     sources, has_frames = _looked_at(sources) if count else (sources, False)
-    numbered = _numbered(sources)
+    numbered = _numbered(sources, {} if labels is None else labels)
     if count and not has_frames:
         try:
             return _pool(numbered, decode, decoders=count, note=note)
@@ -76,8 +78,10 @@ def _looked_at(sources: Iterable[Given]) -> tuple[Iterable[Given], bool]:
     return chain(first, left), _looked_at(first)[1]
 
 
-def _numbered(sources: Iterable[Given]) -> Iterator[tuple[int, Source]]:
+def _numbered(sources: Iterable[Given], labels: MutableMapping[int, int]) -> Iterator[tuple[int, Source]]:
     for clip, given in enumerate(sources):
+        if isinstance(given, Labelled):
+            labels[clip] = given.label
         yield clip, as_source(given, name=f"clip {clip}")
 
 

@@ -74,10 +74,21 @@ class Excerpt:
     frames: int
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A clip whose class is known, so that its answer says whether it is right.
+
+    source: what `Recognizer.classify_many` takes: a path, frames, ...  label: the number of its class, from 0.
+    """
+
+    source: Given
+    label: int
+
+
 # What stands for one clip: a path, a file of a web server, the beginning of one, frames, or why there is none.
 Source: TypeAlias = "str | Path | WebFile | Excerpt | Frames | InputError"
 # What a program may give for one.
-Given: TypeAlias = "Source | os.PathLike[str] | Pictures"
+Given: TypeAlias = "Source | Labelled | os.PathLike[str] | Pictures"
 
 
 # What comes of clips while they are decoded.
@@ -143,7 +154,12 @@ def clip_frames(
 
 
 def as_source(given: Given, *, name: str = "clip") -> Source:
-    """Return what stands for a clip that a program gives: what is no path and no URL is frames, called `name`."""
+    """Return what stands for a clip that a program gives: what is no path and no URL is frames, called `name`.
+
+    A label, of what is Labelled, is left out.
+    """
+    if isinstance(given, Labelled):
+        return as_source(given.source, name=name)
     if isinstance(given, (Path, WebFile, Excerpt, Frames, InputError)):
         return given
     if isinstance(given, str):

@@ -79,7 +79,8 @@ def decoder_count(
 
 
 def _path_of(source: object) -> str:
-    """Return the path of a source; "" for one that has none, such as frames."""
+    """Return the path of a source, with a label or without; "" for one that has none, such as frames."""
+    source = getattr(source, "source", source)
     path = getattr(source, "path", source)
     return str(path) if isinstance(path, (str, Path)) else ""
 

@@ -161,17 +161,22 @@ def digest_of(path: str | Path) -> str:
         return ""
 
 
-def protocol_of(path: str | Path) -> Protocol:
-    """Return how the model at `path` looks at clips, without opening it; as published where it does not say.
+def spec_of(path: str | Path) -> ModelSpec | None:
+    """Return what the model at `path` says that it is, without opening it; None where it does not say.
 
     What is wrong with the file is for who opens it to say.
     """
     path = Path(path)
     try:
-        spec = read_manifest(path).spec if path.suffix.lower() == PLAN_SUFFIX else claims_of(path).spec
+        return read_manifest(path).spec if path.suffix.lower() == PLAN_SUFFIX else claims_of(path).spec
     except PptsnError:
-        return PUBLISHED
-    return spec.protocol
+        return None
+
+
+def protocol_of(path: str | Path) -> Protocol:
+    """Return how the model at `path` looks at clips, without opening it; as published where it does not say."""
+    spec = spec_of(path)
+    return PUBLISHED if spec is None else spec.protocol
 
 
 def sealed(

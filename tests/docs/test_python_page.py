@@ -56,6 +56,14 @@ def test_the_example_of_many_files_prints_answers_and_errors(capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("place")
+def test_the_example_of_labelled_clips_prints_what_is_right(capsys: pytest.CaptureFixture[str]) -> None:
+    right, *wrong = run(example_with("Labelled("), capsys)
+    assert right == f"{3 - len(wrong)} of 3 right"
+    assert wrong[-1] == f"clips/c.mp4 {LABELS[0]}"
+    assert len(wrong) >= 2  # one clip under two labels, and none that can be read
+
+
+@pytest.mark.usefixtures("place")
 def test_the_example_of_frames_prints_answers(capsys: pytest.CaptureFixture[str]) -> None:
     counted, timed, first, second = run(example_with("np.array_split"), capsys)
     assert counted.split()[0] == "30"

@@ -36,6 +36,11 @@ def write_line(output: LineOutput, line: str) -> None:
         output.write_line(line)
 
 
+def verdict_of(result: Classification) -> str:
+    """Return in a word whether the leading class is the true one; "" for a source without a label."""
+    return "" if result.right is None else "right" if result.right else "wrong"
+
+
 @contextmanager
 def naming(name: str) -> Iterator[None]:
     """Turn what the system says of an output that cannot be written any further into an error that names it."""

@@ -11,7 +11,7 @@ from pptsn.runtime.base.errors import one_line, spelled
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.sinks.arranging import AS_THEY_COME, Arrangement, arrange
-from pptsn.runtime.classify.sinks.base import opened, write_line
+from pptsn.runtime.classify.sinks.base import opened, verdict_of, write_line
 from pptsn.runtime.classify.sinks.names import STANDARD_OUTPUT
 from pptsn.runtime.classify.sinks.rows import CsvRows, JsonRows, Rows
 
@@ -77,23 +77,31 @@ class CsvLines(RowLines):
 class TabbedLines:
     """Writes tab-separated lines, for pipes: source, class number, label and score, a line a leading class.
 
-    Of a source with warnings these are a fifth field.  Before the first come the names of the fields.
+    Of a source with warnings these are a fifth field; of one with a label, `right` or `wrong` is the sixth.
+    Before the first come the names of the fields.
     """
-
-    _HEADER = "source\tclass_id\tlabel\tscore\twarnings\n"
 
     def __init__(self, output: LineOutput, *, top: int) -> None:
         self._output = output
         self._top = top
-        self._before = self._HEADER
+        self._has_header = False
 
     def write(self, result: Classification | Failure) -> None:
         """Write the leading classes of one source, all at once."""
         if isinstance(result, Classification):
             name = spelled(result.source)
-            warned = f"\t{one_line('; '.join(result.warnings))}" if result.warnings else ""
+            said = [one_line("; ".join(result.warnings)), verdict_of(result)]
+            while said and not said[-1]:
+                said.pop()
+            rest = "".join(f"\t{text}" for text in said)
             rows = (
-                f"{name}\t{p.class_id}\t{spelled(p.label)}\t{p.score:.6f}{warned}" for p in result.top(self._top)
+                f"{name}\t{p.class_id}\t{spelled(p.label)}\t{p.score:.6f}{rest}" for p in result.top(self._top)
             )
-            write_line(self._output, self._before + "\n".join(rows))
-            self._before = ""
+            write_line(self._output, "\n".join(rows if self._has_header else (_header_for(result), *rows)))
+            self._has_header = True
+
+
+def _header_for(first: Classification) -> str:
+    """Return the names of the fields of lines of which those of `first` come first."""
+    names = ("source", "class_id", "label", "score", "warnings", *(["verdict"] if first.truth else []))
+    return "\t".join(names)

@@ -22,13 +22,15 @@ _OF_LEADING = ("class_id", "label", "score")
 _TIMES = ("decode", "inference", "total")
 # What JSON has of sources alone with which something was odd, and its value of all others.
 _OF_WARNED = {"lost_frames": 0, "warnings": []}
+# What it has of sources with a label alone.
+_OF_LABELLED = ("truth", "right")
 
 
 class ParquetDocument(Document):
     """Writes a table with typed columns, a row a result.
 
-    The columns are those of a table for spreadsheets, but that all leading classes are in `top`, and what there is
-    of evidence in `evidence`.
+    The columns are those of a table for spreadsheets, but that all leading classes are in `top`, what there is of
+    evidence in `evidence`, and that `truth` has the number of the class, too.
     """
 
     @staticmethod
@@ -63,16 +65,18 @@ def _pyarrow() -> tuple[Any, Any]:
 
 def _schema(arrow: Any) -> Any:
     whole, text, number = arrow.int64(), arrow.string(), arrow.float64()
-    leading = [("class_id", arrow.int32()), ("label", text), ("score", number)]
+    named = [("class_id", arrow.int32()), ("label", text)]
+    leading = [*named, ("score", number)]
     frame = arrow.struct([("frame", whole), ("time_s", number), ("part", number)])
     crop = arrow.struct([("crop", text), ("part", number)])
-    evidence = [("class_id", arrow.int32()), ("label", text), ("logit", number)]
+    evidence = [*named, ("logit", number)]
     return arrow.schema(
         [
             ("source", text),
             *leading,
             ("margin", number),
             ("top", arrow.list_(arrow.struct(leading))),
+            *(("truth", arrow.struct(named)), ("right", arrow.bool_())),
             *(("frames", whole), ("duration_s", number), ("segments", whole), ("views", text)),
             *(("sampling", text), ("resize_rule", text), ("lost_frames", whole), ("warnings", arrow.list_(text))),
             *((f"{name}_ms", number) for name in _TIMES),
@@ -85,7 +89,7 @@ def _schema(arrow: Any) -> Any:
 
 
 def _columns(line: bytes) -> Mapping[str, Any]:
-    """Return the columns of a row of the journal; those of a failure are its source and its error."""
+    """Return the columns of a row of the journal; those of a failure are as few as its fields."""
     fields: dict[str, Any] = _told(json.loads(line))
     if "error" in fields:
         return fields
@@ -97,11 +101,12 @@ def _columns(line: bytes) -> Mapping[str, Any]:
 
 def _line(columns: dict[str, Any]) -> bytes:
     """Return the row of the journal that has these columns."""
+    labelled = {name: columns[name] for name in _OF_LABELLED if columns[name] is not None}
     if columns["error"] is not None:
-        fields = {"source": columns["source"], "error": columns["error"]}
+        fields = {"source": columns["source"], **labelled, "error": columns["error"]}
     else:
         times = {name: columns[f"{name}_ms"] for name in _TIMES}
-        apart = {*_OF_LEADING, *(f"{name}_ms" for name in _TIMES), "error"}
+        apart = {*_OF_LEADING, *(f"{name}_ms" for name in _TIMES), "error", *_OF_LABELLED} - labelled.keys()
         apart |= {"evidence"} if columns["evidence"] is None else set()
         apart |= set() if columns["warnings"] else _OF_WARNED.keys()
         fields = {name: value for name, value in columns.items() if name not in apart} | {"timing_ms": times}

@@ -10,7 +10,8 @@ from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.classify.origin import Terms, stamp_of
 from pptsn.runtime.classify.sinks.opening import rows_left_in
 from pptsn.runtime.classify.sinks.rows import Row, Rows, read_rows
-from pptsn.runtime.classify.sources import Named, name_of
+from pptsn.runtime.classify.sources import Asked, name_of
+from pptsn.runtime.decoding.clips import Labelled
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,15 @@ class EarlierRows:
             if row.terms is not None and (difference := row.terms.unlike(terms)):
                 raise UsageError(self.path, f"has answers of {difference}", remedy)
 
-    def answers(self, source: str) -> bool:
-        """Whether `source` has an answer here, and is what it was then."""
+    def answers(self, source: str, truth: str | None) -> bool:
+        """Whether `source` has an answer here, and is what it was then.
+
+        truth: its class, where it has a label; that of the row is the same then.
+        """
         row = self.rows.get(self.kind.name(source))
-        return row is not None and row.stamp is not None and row.stamp == stamp_of(source)
+        if row is None or row.stamp is None or row.stamp != stamp_of(source):
+            return False
+        return truth is None or row.truth == self.kind.name(truth)
 
 
 def rows_to_resume(files: Sequence[str], *, below: float | None) -> list[EarlierRows]:
@@ -64,7 +70,17 @@ def rows_to_resume(files: Sequence[str], *, below: float | None) -> list[Earlier
     return [EarlierRows.read(file) for file in files]
 
 
-def still_to_do(sources: Iterable[Named], earlier: Sequence[EarlierRows]) -> list[Named]:
-    """Return those of `sources` that lack an answer in one of the files, each once, in their order."""
+def still_to_do(sources: Iterable[Asked], earlier: Sequence[EarlierRows], *, labels: Sequence[str]) -> list[Asked]:
+    """Return those of `sources` that lack an answer in one of the files, each once, in their order.
+
+    labels: of the model's classes, all that labels of sources name; none where they are not known.
+    """
     once = {name_of(source): source for source in sources}
-    return [source for name, source in once.items() if not all(each.answers(name) for each in earlier)]
+    truths = {
+        name: labels[source.label] for name, source in once.items() if labels and isinstance(source, Labelled)
+    }
+    return [
+        source
+        for name, source in once.items()
+        if not all(each.answers(name, truths.get(name)) for each in earlier)
+    ]

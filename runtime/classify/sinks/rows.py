@@ -19,6 +19,7 @@ from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row, rank_colu
 
 _CSV_COLUMNS = ("source", "class_id", "label", "score", "margin")
 _CSV_REST = (
+    *("truth", "right"),
     *("frames", "duration_s", "segments", "views", "sampling", "resize_rule", "lost_frames", "warnings"),
     *("decode_ms", "inference_ms", "total_ms", "file_bytes", "modified", "model", "accept_damaged", "error"),
 )
@@ -30,6 +31,7 @@ class Row:
 
     source: as this kind of file has it.  terms, score, margin: of an answer, None of a failure.
     stamp: of the source when it was answered; None where nothing told it.
+    truth: the label of its class, as this kind of file has it; None for a source without.
     """
 
     source: str
@@ -37,6 +39,7 @@ class Row:
     stamp: Stamp | None = None
     score: float | None = None
     margin: float | None = None
+    truth: str | None = None
 
 
 class Rows(Protocol):
@@ -89,6 +92,7 @@ class CsvRows:
 
     `margin` is the score less that of the second class, between 0 and 1.  The classes behind the leading one
     follow in `label_2`, `score_2` ... up to `top`.  A failure has its source and its `error`.
+    Of a source with a label, `truth` is that class, and `right` 1 or 0.
     """
 
     def __init__(self, *, top: int) -> None:
@@ -99,6 +103,8 @@ class CsvRows:
     def line(self, result: Classification | Failure) -> str:
         """Return the row of `result`, without its end."""
         fields = dict(result.to_dict(top=self._top))
+        if result.truth is not None:
+            fields["truth"] = result.truth.label
         if isinstance(result, Classification):
             fields.update(ranked(fields["top"]), **_flat(result))
         return csv_row(fields.get(column) for column in self._columns)
@@ -127,9 +133,8 @@ def _json_row(line: str) -> Row:
     if not isinstance(fields, dict):
         raise ValueError("no object")
     top = fields.get("top") or [{}]
-    return _row(
-        {**fields, "top": len(top), "score": top[0].get("score"), "evidence": fields.get("evidence") is not None}
-    )
+    own = {"top": len(top), "score": top[0].get("score"), "evidence": fields.get("evidence") is not None}
+    return _row({**fields, **own, "truth": (fields.get("truth") or {}).get("label")})
 
 
 def _csv_row(columns: list[str], line: str) -> Row:
@@ -145,8 +150,10 @@ def _row(fields: Mapping[str, Any]) -> Row:
         return Row(msgspec.convert(fields["source"], str))
     terms = msgspec.convert(fields, Terms, strict=False)
     stamp = None if fields["file_bytes"] is None else msgspec.convert(fields, Stamp, strict=False)
-    read = msgspec.convert({**fields, "terms": None, "stamp": None}, Row, strict=False)
-    return Row(read.source, terms, stamp, read.score, read.margin)
+    read = msgspec.convert({**fields, "terms": None, "stamp": None, "truth": None}, Row, strict=False)
+    # A class may be called as JSON calls nothing.
+    truth = msgspec.convert(fields.get("truth"), str | None)
+    return Row(read.source, terms, stamp, read.score, read.margin, truth)
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,6 +17,7 @@ from pptsn.runtime.base.pulse import Silence
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.decoding import ahead, clips, given_reader
+from pptsn.runtime.decoding.clips import Labelled
 from pptsn.runtime.decoding.given import Frames
 from tests.clips import decode_plainly, write_clip
 from tests.models import write_tiny_model
@@ -101,6 +103,30 @@ def test_the_same_frames_give_the_logits_of_the_file_to_the_bit(
         assert (found.frames, found.protocol, found.warnings) == (COUNT, expected.protocol, ())
         assert (found.source, found.duration_s) == ("clip", None)
     np.testing.assert_array_equal(pixels, before)
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize("decoders", [0, 1])
+def test_clips_with_labels_are_judged_each_by_its_own(
+    recognizer: Recognizer, clip: Path, pixels: np.ndarray, kind: Callable[[list[Any]], Any], decoders: int
+) -> None:
+    plain = recognizer.classify(clip, segments=2)
+    best = plain.top(1)[0].class_id
+    sources = [Labelled(clip, best), clip, Labelled(str(clip), np.int64((best + 1) % 4)), Labelled("gone.mp4", 1)]
+    if not decoders:
+        sources += [Labelled(pixels, best), Labelled(Frames(pixels, name="own"), 0)]
+    sources.append(Labelled(clip, 4))
+    results = list(recognizer.classify_many(kind(sources), segments=2, decoders=decoders))
+    judged = [(result.truth and result.truth.class_id, result.right) for result in results]
+    expected = [(best, True), (None, None), ((best + 1) % 4, False), (1, False)]
+    if not decoders:
+        expected += [(best, True), (0, best == 0)]
+        assert [result.source for result in results[4:6]] == ["clip 4", "own"]
+    assert judged == [*expected, (None, None)]
+    json.dumps([result.to_dict() for result in results])
+    beyond = results[-1]
+    assert isinstance(beyond, Failure)
+    assert str(beyond.error) == f"{clip}: label 4 is out of range, expected 0 to 3; give it a class of the model"
 
 
 @pytest.mark.parametrize("way", ["an array", "an iterator", "an iterator of one buffer", "a read-only array"])

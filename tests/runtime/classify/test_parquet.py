@@ -13,7 +13,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.classify.evidence import CropLogits
 from pptsn.runtime.classify.origin import Origin, Stamp
-from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.classify.results import Classification, Failure, Truth
 from pptsn.runtime.classify.sinks import parquet as module
 from pptsn.runtime.classify.sinks.document import journal_of
 from pptsn.runtime.classify.sinks.parquet import ParquetDocument
@@ -32,6 +32,8 @@ def results() -> list[Classification | Failure]:
         classification(source="b.mp4", warnings=("d\udce9.mp4 is gone",), lost_frames=2, duration_s=None),
         Failure("c\n.mp4", InputError("c", "is empty")),
         classification(source="d.mp4", crop_logits=kept, origin=Origin(stamp=None, model="", accept_damaged=True)),
+        classification(source="e.mp4", truth=Truth(2, "z"), origin=known),
+        Failure("f.mp4", InputError("f", "is empty"), Truth(1, "y")),
     ]
 
 
@@ -61,7 +63,7 @@ def test_columns_have_their_types(written: Path) -> None:
 
 
 def test_every_row_says_what_its_object_in_json_says(written: Path) -> None:
-    answer, warned, failure, evident = table_of(written).to_pylist()
+    answer, warned, failure, evident, labelled, lost = table_of(written).to_pylist()
     fields = results()[0].to_dict(top=2)
     assert answer["top"] == fields["top"]
     assert {name: answer[name] for name in ("class_id", "label", "score")} == fields["top"][0]
@@ -74,6 +76,8 @@ def test_every_row_says_what_its_object_in_json_says(written: Path) -> None:
     assert failure["error"] == "c: is empty"
     assert {name for name, value in failure.items() if value is not None} == {"source", "error"}
     assert evident["evidence"]["frames"][1]["frame"] == 9
+    assert (labelled["truth"], labelled["right"]) == ({"class_id": 2, "label": "z"}, False)
+    assert (lost["truth"], lost["right"]) == ({"class_id": 1, "label": "y"}, False)
 
 
 def test_its_rows_are_read_back_as_they_were_in_the_journal(written: Path) -> None:

@@ -1,7 +1,8 @@
 import numpy as np
+import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.classify.results import Classification, Failure, Timing, softmax
+from pptsn.runtime.classify.results import Classification, Failure, Timing, Truth, softmax
 from pptsn.runtime.frames.protocols import PUBLISHED
 
 
@@ -49,6 +50,20 @@ def test_warnings_and_lost_frames_appear_where_there_are_any() -> None:
     fields = classification(lost_frames=3, warnings=("3 packets could not be decoded",)).to_dict()
     assert fields["lost_frames"] == 3
     assert fields["warnings"] == ["3 packets could not be decoded"]
+
+
+@pytest.mark.parametrize("label", [0, 1, 2])
+def test_a_source_with_a_label_says_which_class_is_true_and_whether_it_is_answered(label: int) -> None:
+    answer = classification(truth=Truth(label, "xyz"[label]))
+    assert answer.right is (label == 1)
+    fields = answer.to_dict(top=1)
+    assert (fields["truth"], fields["right"]) == ({"class_id": label, "label": "xyz"[label]}, label == 1)
+    assert classification().right is None
+    failure = Failure("a.mp4", InputError("a.mp4", "is empty"), Truth(1, "y"))
+    assert failure.right is False
+    assert failure.to_dict() == {
+        "source": "a.mp4", "truth": {"class_id": 1, "label": "y"}, "right": False, "error": "a.mp4: is empty",
+    }  # fmt: skip
 
 
 def test_a_failure_as_json_has_source_and_error() -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from pptsn.runtime.classify.origin import stamp_of
 from tests.clips import write_clip
-from tests.models import write_tiny_model
+from tests.models import LABELS, write_tiny_model
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = ("o.jsonl", "o.csv", "o.json", *(["o.parquet"] if find_spec("pyarrow") else []))
@@ -107,6 +107,27 @@ def test_an_answer_that_one_of_the_files_lacks_is_made_for_all(classify, tmp_pat
         ended = classify("--resume")
         assert ended.err.startswith("pptsn: note: 6 of 6 sources left to answer\n")
         assert all_answers(tmp_path) == undisturbed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_source_whose_label_has_changed_is_answered_again(run, work: Path, tmp_path: Path, name: str) -> None:  # type: ignore[no-untyped-def]
+    listed, output = tmp_path / "test.txt", tmp_path / name
+    command = ("classify", f"@{listed}", "--model", work / "m.onnx", *QUICK, "-o", output)
+
+    def left_with(*labels: str) -> str:
+        listed.write_text(
+            "".join(f"{work}/clips/{clip}.mp4{label}\n" for clip, label in zip("ce", labels, strict=True))
+        )
+        ended = run(*command, "--resume")
+        assert ended.code == 0
+        return str(ended.err.splitlines()[0].removeprefix("pptsn: note: "))
+
+    assert left_with("", "") == "2 of 2 sources left to answer"
+    assert left_with(" 0", " 1") == "2 of 2 sources left to answer"
+    assert left_with(" 0", " 1") == "0 of 2 sources left to answer"
+    assert left_with(" 0", " 2") == "1 of 2 sources left to answer"
+    truths = [row["truth"] if name == "o.csv" else row["truth"]["label"] for row in answers(output)]
+    assert truths == [LABELS[0], LABELS[2]]
 
 
 @pytest.mark.parametrize("change", ["content", "time", "a frame of a folder"])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.lines import LineFile
-from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.classify.results import Failure, Truth
 from pptsn.runtime.classify.sinks.document import JsonDocument
 from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, TabbedLines
 from pptsn.runtime.classify.sinks.names import check_evidence_goes, output_names
@@ -109,7 +109,9 @@ def test_a_table_for_spreadsheets_has_a_row_a_result_and_runs_no_formula(tmp_pat
         sink.write(classification(source="=cmd()!A1.mp4", labels=("x", "+y", "z")))
         assert len(path.read_text().splitlines()) == 2
         sink.write(Failure("b\n.mp4", InputError("b", 'is, "empty"')))
-    assert path.read_bytes().startswith(b"\xef\xbb\xbfsource,class_id,label,score,margin,label_2,score_2,frames,")
+    assert path.read_bytes().startswith(
+        b"\xef\xbb\xbfsource,class_id,label,score,margin,label_2,score_2,truth,right,"
+    )
     with path.open(encoding="utf-8-sig", newline="") as stream:
         answer, failure = csv.DictReader(stream)
     assert (answer["source"], answer["label"]) == ("'=cmd()!A1.mp4", "'+y")
@@ -217,6 +219,46 @@ def test_outputs_are_named_once_and_by_their_endings() -> None:
     with pytest.raises(UsageError, match=r"^--output: is an address") as caught:
         output_names(["https://user:secret@host/hook.json"])
     assert "secret" not in str(caught.value)
+
+
+def test_csv_says_which_class_is_true_and_whether_it_is_answered(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    with CsvLines.open(str(path), top=1) as sink:
+        for truth in (Truth(1, "y"), Truth(2, "z"), None):
+            sink.write(classification(truth=truth))
+        sink.write(Failure("b.mp4", InputError("b.mp4", "is empty"), Truth(1, "y")))
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = [(row["truth"], row["right"]) for row in csv.DictReader(stream)]
+    assert rows == [("y", "1"), ("z", "0"), ("", ""), ("y", "0")]
+
+
+@pytest.mark.parametrize("warnings", [(), ("ends early",)])
+def test_a_pipe_is_told_right_and_wrong_in_a_sixth_field(
+    capfd: pytest.CaptureFixture[str], warnings: tuple[str, ...]
+) -> None:
+    with shown_results(top=1) as sink:
+        for truth in (Truth(1, "y"), Truth(2, "z"), None):
+            sink.write(classification(truth=truth, warnings=warnings))
+    rows = [line.split("\t")[4:] for line in capfd.readouterr().out.splitlines() if line.startswith("a.mp4")]
+    told = list(warnings) or [""]
+    assert rows == [[*told, "right"], [*told, "wrong"], [*warnings]]
+
+
+@pytest.mark.parametrize(
+    ("label", "verdicts"), [(1, ["right", ""]), (2, ["wrong", "true"]), (0, ["wrong", ""]), (None, ["", ""])]
+)
+@pytest.mark.parametrize("width", [30, 48, 80, 200])
+def test_a_table_tells_right_and_wrong_and_which_class_is_true(
+    width: int, label: int | None, verdicts: list[str]
+) -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None, highlight=False)
+    truth = None if label is None else Truth(label, "xyz"[label])
+    Table(console, top=2).write(classification(source="long" * 40, truth=truth))
+    lines = stream.getvalue().splitlines()
+    words = [[word for word in line.split() if word in ("right", "wrong", "true")] for line in lines[1:]]
+    assert words == [[verdict] if verdict else [] for verdict in verdicts]
+    assert all(len(line.rstrip()) <= width for line in lines)
 
 
 def printed(width: int, *, source: str = "a.mp4") -> list[str]:

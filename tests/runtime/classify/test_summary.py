@@ -3,7 +3,7 @@ import re
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.classify.results import Failure
+from pptsn.runtime.classify.results import Failure, Truth
 from pptsn.runtime.classify.summary import Summary
 from tests.runtime.classify.test_results import classification
 
@@ -41,3 +41,26 @@ def summary(counts: dict[str, int], *, failed: int = 0) -> str:
 )
 def test_results_are_summed_up_in_a_line(counts: dict[str, int], failed: int, line: str) -> None:
     assert summary(counts, failed=failed) == f"{line}; in a.csv, b.json"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "failed", "said"),
+    [
+        (3, 0, 0, "top-1 100.0% (3 of 3 right)"),
+        (1, 2, 0, "top-1 33.3% (1 of 3 right)"),
+        (1, 1, 2, "top-1 25.0% (1 of 4 right)"),
+        (0, 0, 2, "top-1 0.0% (0 of 2 right)"),
+        (0, 0, 0, None),
+    ],
+)
+def test_answers_for_sources_with_labels_are_counted_right_or_wrong(
+    right: int, wrong: int, failed: int, said: str | None
+) -> None:
+    found = Summary()
+    found.count(classification())  # without a label
+    for label in [1] * right + [2] * wrong:
+        found.count(classification(truth=Truth(label, "xyz"[label])))
+    for _ in range(failed):
+        found.count(Failure("b.mp4", InputError("b.mp4", "is empty"), Truth(1, "y")))
+    parts = found.line(files=[]).split("; ")
+    assert [part for part in parts if "top-1" in part] == ([said] if said else [])
