@@ -9,6 +9,7 @@ where         what
 `gaining`     against the plain way: taken from `tools.gains.ladder`
 `decoding`    reading a long clip, against decord
 `folders`     many clips, against the engine alone
+`given`       frames as an array, against the clip as a file
 `programs`    `pptsn` as a process: its memory, and the time to its first answer
 `pooling`     decoders beside a stand-in for a GPU
 `trees`       the memory of a process and its children together

@@ -27,6 +27,7 @@ from tools.program import publish_as_they_come, run, tell
 from tools.targets.decoding import measure_long
 from tools.targets.folders import measure_folder, readable_clips
 from tools.targets.gaining import targets_of
+from tools.targets.given import measure_array
 from tools.targets.gpu import measure_gpu_clip, measure_gpu_offline
 from tools.targets.long_runs import measure_growth
 from tools.targets.pooling import measure_pool
@@ -109,6 +110,14 @@ def _pool(options: Options, method: Method) -> Iterator[Result]:
         )
 
 
+def _arrays(options: Options, method: Method) -> Iterator[Result]:
+    clip = _clip(options.long_clip.parent, 12)
+    few = replace(method, least_iterations=method.repeats)  # with ten-crop each takes many seconds
+    with open_engine(options.model, device="cpu") as engine:
+        yield measure_array(engine, clip, method, model=options.model.name, segments=8, views="center")
+        yield measure_array(engine, clip, few, model=options.model.name, segments=_SEGMENTS, views=_VIEWS)
+
+
 def _growth(options: Options, method: Method) -> Iterator[Result]:
     with _tiny_engine() as engine:
         yield measure_growth(engine, model="tiny", early=options.frames // 100, late=options.frames)
@@ -153,6 +162,7 @@ _MEASURES: dict[str, Callable[[Options, Method], Iterator[Result]]] = {
     "memory": _memory,
     "folder": _folder,
     "pool": _pool,
+    "arrays": _arrays,
     "streams": _streams,
     "growth": _growth,
     "gpu": _gpu,

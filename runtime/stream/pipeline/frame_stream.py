@@ -75,6 +75,7 @@ class FrameStream(Closing):
         self._analysis = analysis_of(name, spec, self._settings, rules)
         self._resize = partial(resize_frame, short_side=spec.short_side, rule=spec.resize_rule)
         self._batcher = CropBatcher(engine, views=self._settings.protocol.views)
+        self._is_closed = False
         self._count = 0
         self._session = -1
         self.reset()
@@ -85,7 +86,8 @@ class FrameStream(Closing):
         frame: an array (H, W, 3) uint8, RGB or as `bgr` says; what was said of frames at Frames holds here.
         time_s: when it was, in seconds on whatever clock, never less than the frame before.  None goes by `fps`;
             without that, the frame happens now.
-        Raises InputError for a frame or a time that cannot be used, and goes on with the next one.
+        Raises InputError for a frame or a time that cannot be used, and ModelError where its logits are no finite
+        numbers, and goes on with the next one; ValueError once the stream, or its recognizer, is closed.
         """
         return self._take(frame, time_s)
 
@@ -114,9 +116,12 @@ class FrameStream(Closing):
 
     def close(self) -> None:
         """Give the engine's memory back."""
+        self._is_closed = True
         self._batcher.close()
 
     def _take(self, frame: object, time_s: object) -> StreamPrediction | None:
+        if self._is_closed:
+            raise ValueError("the stream is closed")
         captured_s = time.monotonic()
         index, self._count = self._count, self._count + 1
         picture = checked_picture(self._name, index, frame)

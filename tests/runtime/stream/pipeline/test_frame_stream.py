@@ -305,3 +305,15 @@ def test_logits_that_are_no_numbers_are_an_error_of_their_frame(tmp_path: Path, 
         after = stream.push(bright, 2)
     assert after is not None
     assert after.frames == 2
+
+
+def test_a_closed_stream_takes_no_frame(model: Path, plain: np.ndarray) -> None:
+    with Recognizer.open(model, threads=1) as own:
+        with own.stream() as stream:
+            stream.push(plain[0], 0)
+        stream.close()
+        with pytest.raises(ValueError, match="the stream is closed"):
+            stream.push(plain[1], 1)
+        left_open = own.stream()
+    with pytest.raises(ValueError, match="the engine is closed"):
+        left_open.push(plain[0], 0)
