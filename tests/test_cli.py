@@ -319,10 +319,13 @@ def test_a_reader_that_leaves_is_no_error_message(model: Path, folder: Path) -> 
     assert "Exception" not in ended.stderr
 
 
-def test_a_reader_that_leaves_costs_the_file_nothing(model: Path, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ["", pytest.param("--sort score", marks=pytest.mark.slow)])
+def test_a_reader_that_leaves_costs_the_file_nothing(
+    model: Path, folder: Path, tmp_path: Path, order: str
+) -> None:
     sources = " ".join([quote(f"{folder}/a.mp4")] * 20)
     output = tmp_path / "o.jsonl"
-    named = f"--model {quote(str(model))} -o {quote(str(output))}"
+    named = f"--model {quote(str(model))} {order} -o {quote(str(output))}"
     command = f"{sys.executable} -m pptsn classify {sources} {named} --top 4 | head -c 1"
     ended = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False

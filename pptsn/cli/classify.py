@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated
@@ -152,6 +152,7 @@ def _with_notes(
 @contextmanager
 def _sinks(outputs: list[str], *, top: int, arrangement: Arrangement) -> Iterator[list[ResultSink]]:
     """Yield where the results go: files, if there are any, before what shows them."""
+    from pptsn.runtime.base.lines import ReaderGoneError
     from pptsn.runtime.base.progress import QUIET
     from pptsn.runtime.classify.sinks.arranging import sorted_at_the_end
     from pptsn.runtime.classify.sinks.opening import open_output
@@ -167,6 +168,8 @@ def _sinks(outputs: list[str], *, top: int, arrangement: Arrangement) -> Iterato
             yield sinks
             return
         if arrangement.sort is not None:
+            if sinks:  # the files are whole without the reader of what is shown, as in `_write`
+                opened.enter_context(suppress(ReaderGoneError))
             shown = opened.enter_context(sorted_at_the_end(shown, arrangement.sort))
         yield [*sinks, shown]
 

@@ -60,7 +60,7 @@ class Document(ABC):
         """
         if lines := list(whole_lines(journal_of(path))):
             return lines
-        if not Path(path).exists():
+        if not Path(path).is_file():
             return []
         try:
             return list(cls._lines_of(Path(path)))

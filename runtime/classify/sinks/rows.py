@@ -157,14 +157,16 @@ def _row(fields: Mapping[str, Any]) -> Row:
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file, ends included, but no last one that is cut short; none where there is no file."""
-    try:
-        with open(path, "rb") as stream:
-            for line in stream:
-                if line.endswith(b"\n"):
-                    yield line
-    except FileNotFoundError:
+    """Yield the lines of a file, ends included, but no last one that is cut short; none where there is no file.
+
+    A pipe, of which reading might never end, is none.
+    """
+    if not path.is_file():
         return
+    with open(path, "rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield line
 
 
 def read_rows(lines: Iterable[bytes], kind: type[Rows], path: Path) -> Iterator[tuple[bytes, Row | None]]:

@@ -254,6 +254,30 @@ def test_a_document_that_another_program_has_laid_out_is_gone_on_with(classify, 
     assert answers(tmp_path / "o.json") == undisturbed
 
 
+@pytest.mark.parametrize("name", ["o.csv", "o.jsonl"])
+def test_a_pipe_is_not_waited_for(classify, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    ended = classify("--resume", files=[name])
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        1,
+        f"pptsn: error: {tmp_path / name}: is no regular file; name a file; - is standard output",
+    )
+
+
+def test_a_run_that_is_under_way_is_not_gone_on_with(classify, tmp_path: Path) -> None:
+    from pptsn.runtime.classify.sinks.opening import open_output
+
+    classify()
+    before = all_answers(tmp_path)
+    for name in FILES:
+        held = name if name in FILES[:2] else f"{name}.jsonl"
+        with open_output(str(tmp_path / held), top=4):
+            ended = classify("--resume")
+            assert ended.code == 2
+            assert "another output or process writes it" in ended.err
+        assert all_answers(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
