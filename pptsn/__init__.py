@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.base.errors import VerificationError as VerificationError
     from pptsn.runtime.classify.evidence import CropLogits as CropLogits
     from pptsn.runtime.classify.evidence import Evidence as Evidence
+    from pptsn.runtime.classify.features import ClipFeatures as ClipFeatures
     from pptsn.runtime.classify.recognizer import Recognizer as Recognizer
     from pptsn.runtime.classify.results import Classification as Classification
     from pptsn.runtime.classify.results import Failure as Failure
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
 _HOMES = {
     "ActionEvent": "pptsn.runtime.stream.actions.messages",
     "Classification": "pptsn.runtime.classify.results",
+    "ClipFeatures": "pptsn.runtime.classify.features",
     "CropLogits": "pptsn.runtime.classify.evidence",
     "Engine": "pptsn.runtime.engines",
     "Evidence": "pptsn.runtime.classify.evidence",

@@ -22,33 +22,33 @@ from pptsn.runtime.base.stages import (
     stage,
     stage_in_parts,
 )
-from pptsn.runtime.engines.base import Batch, Engine, Logits
+from pptsn.runtime.engines.base import Batch, Engine, Rows
 from pptsn.runtime.frames.preprocess import Frame, cut_crop
 from pptsn.runtime.frames.views import crop_views, view_count
 
 
 @dataclass
 class LogitSum:
-    """The weighted sum of the logits of one owner's crops so far.
+    """The weighted sum of the logits of one owner's crops so far; with features, these follow in all that it has.
 
     Sums are kept in float64: 250 float32 logits add up without loss, in whatever batches they come.
     inference_ms: the owner's share of the time that this thread waited for the engine.
-    rows: the logits of each crop, (C,) float32, in the order in which they came; None where they are not kept.
+    rows: those of each crop, (C,) or (C + D,) float32, in the order in which they came; None where not kept.
     """
 
     total: npt.NDArray[np.float64]
     weight: float = 0.0
     pending_crops: int = 0
     inference_ms: float = 0.0
-    rows: list[Logits] | None = None
+    rows: list[Rows] | None = None
 
     @property
     def is_finite(self) -> bool:
         """Whether all of the logits were numbers: of others no class can be told."""
         return bool(np.isfinite(self.total).all())
 
-    def mean(self) -> Logits:
-        """Return the mean logits, (C,) float32."""
+    def mean(self) -> Rows:
+        """Return the mean logits, (C,) float32, or (C + D,)."""
         return (self.total / self.weight).astype(np.float32)
 
 
@@ -78,15 +78,23 @@ class CropBatcher(Closing):
 
     Not thread-safe.  Memory: the engine's batches, and one logit vector an owner until it is taken.
     keep_rows: keep the logits of each crop, too, which is one vector for each.
+    features: gather features behind the logits; the engine raises UsageError where it gives none.
     """
 
     def __init__(
-        self, engine: Engine, *, views: str, batch_size: int | None = None, keep_rows: bool = False
+        self,
+        engine: Engine,
+        *,
+        views: str,
+        batch_size: int | None = None,
+        keep_rows: bool = False,
+        features: bool = False,
     ) -> None:
         self._spec, self._name = engine.spec, engine.description
         self._views, self._keep_rows = views, keep_rows
         engine.expect(view_count(views, mirror_in_graph=engine.spec.mirror), batch_size)
-        self._batches = engine.new_batches(batch_size)
+        self._batches = engine.new_batches(batch_size, features=features)
+        self._width = engine.spec.classes + (engine.features if features else 0)
         self._current = 0
         self._buffer: Frame = self._batches[0].crops
         self._rows: list[_Row] = []  # those that are filled
@@ -105,8 +113,8 @@ class CropBatcher(Closing):
         views = crop_views(self._views, width, height, size=spec.crop_size, mirror_in_graph=spec.mirror)
         logit_sum = self._sums.get(owner)
         if logit_sum is None:
-            rows: list[Logits] | None = [] if self._keep_rows else None
-            logit_sum = self._sums[owner] = LogitSum(np.zeros(spec.classes), rows=rows)
+            rows: list[Rows] | None = [] if self._keep_rows else None
+            logit_sum = self._sums[owner] = LogitSum(np.zeros(self._width), rows=rows)
         if ready_s is not None:
             self._ready_s.append(ready_s)
         for view in views:
@@ -166,23 +174,24 @@ class CropBatcher(Closing):
         if len(self._in_flight) == len(self._batches):  # the oldest is the one to be filled next
             self._collect_oldest()
 
-    def _check_shape(self, logits: Logits, rows: int) -> None:
+    def _check_shape(self, given: Rows, rows: int) -> None:
         """Raise ModelError where the engine, perhaps a plugin's, gave anything but a row for each crop."""
-        expected = (rows, self._spec.classes)
-        if np.shape(logits) != expected:
-            cause = f"gave logits of shape {np.shape(logits)} for {rows} crops, expected {expected}"
+        expected = (rows, self._width)
+        if np.shape(given) != expected:
+            what = "logits" if self._width == self._spec.classes else "logits and features"
+            cause = f"gave {what} of shape {np.shape(given)} for {rows} crops, expected {expected}"
             raise ModelError(self._name, cause, "convert the model again, or take another backend")
 
     def _collect_oldest(self) -> None:
         flight = self._in_flight.popleft()
         started_s = time.perf_counter()
         with flight.compute:
-            logits = flight.batch.collect()
+            given = flight.batch.collect()
         flight.compute.done()
-        self._check_shape(logits, len(flight.rows))
+        self._check_shape(given, len(flight.rows))
         share_ms = 1000 * (flight.submit_s + time.perf_counter() - started_s) / len(flight.rows)
         with stage(AGGREGATE):
-            for row, (logit_sum, weight) in zip(logits, flight.rows, strict=True):
+            for row, (logit_sum, weight) in zip(given, flight.rows, strict=True):
                 logit_sum.total += weight * row.astype(np.float64)
                 logit_sum.weight += weight
                 logit_sum.pending_crops -= 1

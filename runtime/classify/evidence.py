@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.decoding.clips import ClipFrame
-from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.engines.base import Logits, Rows
 from pptsn.runtime.frames.views import crop_names
 
 # Parts in JSON have so many decimals: a hundred and more of them still add up to 1e-4.
@@ -131,19 +131,27 @@ class FrameNotes:
         self._crops = self._crops or crop_names(self._views, width, height)
         self._frames.append((frame.index, frame.time_s, frame.weight))
 
-    def crop_logits(self, rows: Iterable[Logits]) -> CropLogits:
-        """Return the logits of all crops, which came in `rows`, (C,) float32 each, frame by frame."""
+    def of_segments(self, rows: Iterable[Rows]) -> Rows:
+        """Return what came of each crop in `rows`, (W,) float32 each, frame by frame, as (S, V, W): by segment."""
         stacked = np.stack(list(rows))
         of_frame = stacked.reshape(len(self._frames), len(self._crops), -1, stacked.shape[1])
-        logits = of_frame.mean(axis=2, dtype=np.float64).astype(np.float32)  # over a crop and its mirror image
-        order = sorted(range(len(self._frames)), key=lambda position: self._frames[position][0])
-        chosen = [position for position in order for _ in range(self._frames[position][2])]
+        mean: Rows = of_frame.mean(axis=2, dtype=np.float64).astype(np.float32)  # over a crop and its mirror image
+        return mean[self._chosen()]
+
+    def crop_logits(self, logits: Logits) -> CropLogits:
+        """Return `logits` (S, V, C), by segment, with what was noted."""
+        chosen = self._chosen()
         return CropLogits(
-            logits=logits[chosen],
+            logits=logits,
             frames=tuple(self._frames[position][0] for position in chosen),
             times_s=tuple(self._frames[position][1] for position in chosen),
             crops=self._crops,
         )
+
+    def _chosen(self) -> list[int]:
+        """Return for each segment, in the order of their frames, which frame is its own, as they came."""
+        order = sorted(range(len(self._frames)), key=lambda position: self._frames[position][0])
+        return [position for position in order for _ in range(self._frames[position][2])]
 
 
 def _rounded(part: float) -> float:

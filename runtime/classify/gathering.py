@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.classify.batching import CropBatcher, LogitSum
+from pptsn.runtime.base.stages import FOR_FRAMES, stage
+from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.evidence import CropLogits, FrameNotes
-from pptsn.runtime.decoding.clips import ClipFrame
-from pptsn.runtime.engines.base import Engine
+from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem
+from pptsn.runtime.engines.base import Engine, Features, Logits
+from pptsn.runtime.workers.feed import Exhausted, Feed
+
+# Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
+_IDLE_S = 0.05
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """All of one clip.  crop_logits: None where they were not asked for."""
+    """All of one clip.
 
-    logits: LogitSum
+    logits: (C,) float32, the mean over frames and crops.  is_finite: whether all that came were numbers.
+    inference_ms: the clip's share of the time that was waited for the engine.
+    crop_logits: None where they were not asked for.
+    features: of the clip (D,) and of each segment's frame (S, D), float32; None where they were not asked for.
+    """
+
+    logits: Logits
+    is_finite: bool
+    inference_ms: float
     crop_logits: CropLogits | None = None
+    features: tuple[Features, Features] | None = None
 
 
 class ClipGatherer(Closing):
     """Takes frames of clips in any order, runs the engine on their crops, and hands over clip by clip what came.
 
-    views: the crops of each frame.  evidence: keep the logits of each crop, which is memory for a clip until it is
-    taken.
+    views: the crops of each frame.
+    evidence: keep the logits of each crop, which is memory for a clip until it is taken.
+    features: keep them, and gather features.
     """
 
-    def __init__(self, engine: Engine, *, views: str, batch_size: int | None, evidence: bool = False) -> None:
-        self._batcher = CropBatcher(engine, views=views, batch_size=batch_size, keep_rows=evidence)
-        self._views, self._evidence = views, evidence
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        views: str,
+        batch_size: int | None,
+        evidence: bool = False,
+        features: bool = False,
+    ) -> None:
+        self._keeps, self._features = evidence or features, features
+        self._batcher = CropBatcher(
+            engine, views=views, batch_size=batch_size, keep_rows=self._keeps, features=features
+        )
+        self._views, self._classes = views, engine.spec.classes
         self._notes: dict[int, FrameNotes] = {}
 
     def add(self, frame: ClipFrame) -> None:
         """Take one frame, whose pixels are not needed any more when it returns; may run the engine."""
-        if self._evidence:
+        if self._keeps:
             self._notes.setdefault(frame.clip, FrameNotes(self._views)).add(frame)
         self._batcher.add(frame.clip, frame.pixels, frame.weight, ready_s=frame.ready_s)
 
@@ -52,12 +82,55 @@ class ClipGatherer(Closing):
 
     def take(self, clip: int) -> Gathered | None:
         """Hand over what was gathered of a complete clip, and forget it; None where no frame of it came."""
-        logits, notes = self._batcher.take(clip), self._notes.pop(clip, None)
-        if logits is None:
+        summed, notes = self._batcher.take(clip), self._notes.pop(clip, None)
+        if summed is None:
             return None
-        kept = None if notes is None or logits.rows is None else notes.crop_logits(logits.rows)
-        return Gathered(logits, kept)
+        mean, classes = summed.mean(), self._classes
+        gathered = Gathered(mean[:classes], summed.is_finite, summed.inference_ms)
+        if notes is None or summed.rows is None:
+            return gathered
+        by_segment = notes.of_segments(summed.rows)
+        kept = notes.crop_logits(by_segment[..., :classes])
+        if not self._features:
+            return replace(gathered, crop_logits=kept)
+        by_frame: Features = by_segment[..., classes:].mean(axis=1, dtype=np.float64).astype(np.float32)
+        return replace(gathered, crop_logits=kept, features=(mean[classes:], by_frame))
 
     def close(self) -> None:
         """Give the engine's batches back; what was not flushed is dropped."""
         self._batcher.close()
+
+
+def gathered_of(frames: Feed[ClipItem], gatherer: ClipGatherer) -> Iterator[tuple[ClipEnd, Gathered | None]]:
+    """Yield the end of each clip in `frames`, in their order, with what `gatherer` has; None of a failure."""
+    ended: deque[ClipEnd] = deque()
+    exhausted = False
+    while not exhausted:
+        exhausted = _take_next(frames, gatherer, ended)
+        while ended and gatherer.is_complete(ended[0].clip):
+            end = ended.popleft()
+            if end.error is None:
+                yield end, gatherer.take(end.clip)
+            else:
+                gatherer.forget(end.clip)
+                yield end, None
+
+
+def _take_next(frames: Feed[ClipItem], gatherer: ClipGatherer, ended: deque[ClipEnd]) -> bool:
+    """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
+    try:
+        with stage(FOR_FRAMES):
+            item = frames.get(_IDLE_S if ended else None)
+    except TimeoutError:
+        gatherer.flush()
+    except Exhausted:
+        gatherer.flush()
+        return True
+    else:
+        if isinstance(item, ClipFrame):
+            gatherer.add(item)
+        elif isinstance(item, ClipEnd):
+            ended.append(item)
+        else:
+            gatherer.forget(item.clip)
+    return False

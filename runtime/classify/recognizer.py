@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import InputError, ModelError, UsageError
-from pptsn.runtime.base.stages import FOR_FRAMES, stage
+from pptsn.runtime.base.errors import InputError, ModelError
 from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE
-from pptsn.runtime.classify.gathering import ClipGatherer
+from pptsn.runtime.classify.features import ClipFeatures
+from pptsn.runtime.classify.gathering import ClipGatherer, Gathered, gathered_of
+from pptsn.runtime.classify.given import one_source, require_several
 from pptsn.runtime.classify.lists import require_class
 from pptsn.runtime.classify.results import Classification, Failure, Timing, Truth
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.ahead import decoded_ahead
-from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem, Given, as_source
+from pptsn.runtime.decoding.clips import ClipEnd, Given
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
-from pptsn.runtime.decoding.given import Frames, Times
+from pptsn.runtime.decoding.given import Times
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import require_engine
 from pptsn.runtime.engines.tuning import FAST
@@ -30,13 +30,9 @@ from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
-from pptsn.runtime.workers.feed import Exhausted, Feed
 
 if TYPE_CHECKING:
     from pptsn.runtime.stream.pipeline.frame_stream import FrameStream
-
-# Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
-_IDLE_S = 0.05
 
 
 class Recognizer(Closing):
@@ -109,7 +105,7 @@ class Recognizer(Closing):
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
         (result,) = self.classify_many(
-            [_one_source(source, times_s, bgr=bgr)],
+            [one_source(source, times_s, bgr=bgr, caller="classify")],
             segments=segments,
             views=views,
             sampling=sampling,
@@ -146,7 +142,7 @@ class Recognizer(Closing):
         note: told, by whatever thread, what `auto` takes of what `pptsn tune` found, and where fewer processes
             decode than should.
         """
-        _require_several(sources)
+        require_several(sources, caller="classify_many")
         settings = ClassifySettings(
             segments=segments,
             views=views,
@@ -161,8 +157,77 @@ class Recognizer(Closing):
         self, settings: ClassifySettings, sources: Iterable[Given], *, note: Callable[[str], None] | None = None
     ) -> Iterator[Classification | Failure]:
         """Yield what `classify_many` does, for settings that were checked before."""
+        with closing(self._results(settings, sources, note=note)) as results:
+            for result, _ in results:
+                yield result
+
+    def features(
+        self,
+        source: Given,
+        *,
+        times_s: Times | None = None,
+        bgr: bool = False,
+        segments: int | None = None,
+        views: str | None = None,
+        sampling: str | None = None,
+        accept_damaged: bool = ClassifySettings.accept_damaged,
+    ) -> ClipFeatures:
+        """Return the pooled vectors of one clip and of its frames, with its answer, by one run of the network.
+
+        Arguments are those of `classify`.
+        Raises what `classify` raises, and UsageError for a model or a backend that gives no features.
+        """
+        (result,) = self.features_many(
+            [one_source(source, times_s, bgr=bgr, caller="features")],
+            segments=segments,
+            views=views,
+            sampling=sampling,
+            accept_damaged=accept_damaged,
+            decoders=0,
+        )
+        if isinstance(result, Failure):
+            raise result.error
+        return result
+
+    def features_many(
+        self,
+        sources: Iterable[Given],
+        *,
+        segments: int | None = None,
+        views: str | None = None,
+        sampling: str | None = None,
+        decoders: Decoders = ClassifySettings.decoders,
+        accept_damaged: bool = ClassifySettings.accept_damaged,
+        note: Callable[[str], None] | None = None,
+    ) -> Iterator[ClipFeatures | Failure]:
+        """Yield what `features` gives of each source, or its Failure, in their order; else as `classify_many`."""
+        require_several(sources, caller="features_many")
+        self._engine.require_features()
+        settings = ClassifySettings(
+            segments=segments, views=views, sampling=sampling, decoders=decoders, accept_damaged=accept_damaged
+        )
+        return self._features_by(settings, sources, note=note)
+
+    def _features_by(
+        self, settings: ClassifySettings, sources: Iterable[Given], *, note: Callable[[str], None] | None
+    ) -> Iterator[ClipFeatures | Failure]:
+        with closing(self._results(settings, sources, note=note, features=True)) as results:
+            for result, gathered in results:
+                if isinstance(result, Failure):
+                    yield result
+                elif gathered is not None and gathered.features is not None:
+                    yield ClipFeatures(*gathered.features, result)
+
+    def _results(
+        self,
+        settings: ClassifySettings,
+        sources: Iterable[Given],
+        *,
+        note: Callable[[str], None] | None,
+        features: bool = False,
+    ) -> Generator[tuple[Classification | Failure, Gathered | None], None, None]:
+        """Yield the result of each clip, in their order, with what was gathered of it."""
         protocol = settings.changing(self.spec.protocol)
-        ended: deque[ClipEnd] = deque()
         labels: dict[int, int] = {}
         found = self._engine.decoding
         decoders = decoder_count(
@@ -174,7 +239,11 @@ class Recognizer(Closing):
         )
         with (
             ClipGatherer(
-                self._engine, views=protocol.views, batch_size=self._batch_size, evidence=settings.evidence
+                self._engine,
+                views=protocol.views,
+                batch_size=self._batch_size,
+                evidence=settings.evidence,
+                features=features,
             ) as gatherer,
             decoded_ahead(
                 sources,
@@ -187,12 +256,9 @@ class Recognizer(Closing):
                 note=note,
             ) as frames,
         ):
-            exhausted = False
-            while not exhausted:
-                exhausted = self._take_next(frames, gatherer, ended)
-                while ended and gatherer.is_complete(ended[0].clip):
-                    end = ended.popleft()
-                    yield self._judged(self._result(end, gatherer, protocol), labels.pop(end.clip, None))
+            for end, gathered in gathered_of(frames, gatherer):
+                result = self._result(end, gathered, protocol)
+                yield self._judged(result, labels.pop(end.clip, None)), gathered
 
     def stream(
         self,
@@ -227,34 +293,12 @@ class Recognizer(Closing):
         engine = self._engine
         return 1 if engine.identity.on_gpu else engine.threads or available_cores()
 
-    @staticmethod
-    def _take_next(frames: Feed[ClipItem], gatherer: ClipGatherer, ended: deque[ClipEnd]) -> bool:
-        """Put the next frame into a batch, or the end of a clip with the others; True where there is no next."""
-        try:
-            with stage(FOR_FRAMES):
-                item = frames.get(_IDLE_S if ended else None)
-        except TimeoutError:
-            gatherer.flush()
-        except Exhausted:
-            gatherer.flush()
-            return True
-        else:
-            if isinstance(item, ClipFrame):
-                gatherer.add(item)
-            elif isinstance(item, ClipEnd):
-                ended.append(item)
-            else:
-                gatherer.forget(item.clip)
-        return False
-
-    def _result(self, end: ClipEnd, gatherer: ClipGatherer, protocol: Protocol) -> Classification | Failure:
+    def _result(self, end: ClipEnd, gathered: Gathered | None, protocol: Protocol) -> Classification | Failure:
         if end.error is not None:
-            gatherer.forget(end.clip)
             return Failure(end.source, end.error)
-        gathered = gatherer.take(end.clip)
         if gathered is None:
             return Failure(end.source, InputError(end.source, "gave no frame"))
-        if not gathered.logits.is_finite:
+        if not gathered.is_finite:
             return Failure(end.source, ModelError(end.source, NOT_FINITE, CHECK_MODEL))
         total_ms = 1000 * (time.perf_counter() - end.started_s)
         return Classification(
@@ -262,10 +306,10 @@ class Recognizer(Closing):
             frames=end.frames,
             duration_s=end.duration_s,
             protocol=protocol,
-            logits=gathered.logits.mean(),
+            logits=gathered.logits,
             labels=self.spec.labels,
             temperature=self.spec.temperature,
-            timing=Timing(end.decode_ms, gathered.logits.inference_ms, total_ms),
+            timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),
             lost_frames=end.lost_frames,
             warnings=end.warnings,
             crop_logits=gathered.crop_logits,
@@ -284,22 +328,3 @@ class Recognizer(Closing):
     def close(self) -> None:
         """Release the model."""
         self._engine.close()
-
-
-def _one_source(source: Given, times_s: Times | None, *, bgr: bool) -> Given:
-    """Return `source` with what is said of its frames; raises UsageError where it is none of them."""
-    if times_s is None and not bgr:
-        return as_source(source)
-    frames = as_source(source)
-    if frames is source or not isinstance(frames, Frames):
-        what = "Frames has its own" if isinstance(source, Frames) else f"the source is {type(source).__name__}"
-        raise UsageError("classify", f"times_s and bgr are for an array or an iterable of frames, {what}")
-    return replace(frames, times_s=times_s, bgr=bgr)
-
-
-def _require_several(sources: object) -> None:
-    """Raise UsageError for what is one source, or none, rather than an iterable of them."""
-    is_one = isinstance(sources, (str, bytes, os.PathLike, Frames)) or getattr(sources, "ndim", None) in (3, 4)
-    if is_one or not (hasattr(sources, "__iter__") or hasattr(sources, "__getitem__")):
-        what = repr(sources) if isinstance(sources, (str, bytes, os.PathLike)) else type(sources).__name__
-        raise UsageError("classify_many", f"expected several sources, got {what}", "give a list, or call classify")

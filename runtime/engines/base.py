@@ -186,7 +186,7 @@ class Engine(Closing, ABC):
         Raises UsageError for more crops than `largest_batch`, and for features of an engine that gives none.
         """
         if features:
-            self._require_features()
+            self.require_features()
         size, most = batch_size or self.batch_size, self.largest_batch
         if most is not None and size > most:
             cause = f"{self.description} takes batches of at most {most}, not of {size}"
@@ -196,7 +196,8 @@ class Engine(Closing, ABC):
             batch.features = features
         return lent
 
-    def _require_features(self) -> None:
+    def require_features(self) -> None:
+        """Raise UsageError, with what to do, where the engine gives no features."""
         if not self.spec.features and not self.features:
             raise UsageError("features", f"the model {_NO_FEATURES}", _CONVERT_AGAIN)
         if not self.features:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.clips import write_clip
+from tests.convert.precision_models import write_residual_model
+from tests.convert.residual_network import FEATURES
 from tests.docs.markdown import ROOT, blocks
 from tests.models import LABELS, write_tiny_model
 
@@ -77,3 +79,12 @@ def test_the_example_of_frames_as_they_come_prints_predictions(capsys: pytest.Ca
     lines = run(example_with("stream.push(frame)"), capsys)
     assert [line.split()[0] for line in lines] == ["0.00", "0.28", "0.52", "0.76", "1.00"]
     assert {line.split()[2] for line in lines} <= set(LABELS)
+
+
+def test_the_example_of_features_prints_their_shapes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_residual_model(place / "output" / "model.onnx")
+    example = example_with("features_many(clips")
+    shapes, frames, alike = run(f"{example}\nprint(alike.round(3).tolist())", capsys)
+    assert shapes == f"({FEATURES},) (8, {FEATURES})"
+    assert frames.split()[-1] in LABELS
+    assert alike == "[[1.0, 1.0], [1.0, 1.0]]"

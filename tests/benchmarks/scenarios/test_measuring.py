@@ -68,7 +68,7 @@ def test_offline_runs_last_as_long_as_asked_in_whole_batches() -> None:
 class Pipelined(SleepingEngine):
     """An engine with two batches in flight, each with a delay of its own, so that one alone seems half as fast."""
 
-    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None, *, features: bool = False) -> tuple[Batch, ...]:
         return Room(self), Room(self)
 
 

@@ -115,7 +115,7 @@ def test_two_batches_are_filled_while_the_engine_works() -> None:
             closed.append(self)
 
     class Overlapping(SleepingEngine):
-        def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
+        def new_batches(self, batch_size: int | None = None, *, features: bool = False) -> tuple[Batch, ...]:
             return tuple(Room(np.empty((2, 32, 32, 3), np.uint8)) for _ in range(2))
 
     closed: list[Batch] = []

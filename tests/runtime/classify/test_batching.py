@@ -112,7 +112,7 @@ class OverlappingEngine(RecordingEngine):
         self.most_in_flight = 0
         self.fails_at: int | None = None
 
-    def new_batches(self, batch_size: int | None = None) -> tuple[Batch, ...]:
+    def new_batches(self, batch_size: int | None = None, *, features: bool = False) -> tuple[Batch, ...]:
         return tuple(OverlappingBatch(self) for _ in range(self.lent))
 
 
@@ -195,7 +195,7 @@ def test_waiting_for_the_engine_is_counted_once() -> None:
             return super()._collect(count)
 
     engine = OverlappingEngine(batches=2, batch_size=5)
-    engine.new_batches = lambda batch_size=None: (SlowBatch(engine), SlowBatch(engine))  # type: ignore[method-assign]
+    engine.new_batches = lambda batch_size=None, features=False: (SlowBatch(engine), SlowBatch(engine))  # type: ignore[method-assign]
     started_s = time.perf_counter()
     with CropBatcher(engine, views="ten") as batcher:
         for clip in range(6):

@@ -272,7 +272,7 @@ def test_a_bad_line_of_a_list_does_not_stop_the_others(run_fd, model: Path, tmp_
     assert '"state": "ended"' in ended.out
 
 
-def fails_as_onnxruntime_does(batch_size: int | None = None) -> tuple[Batch, ...]:
+def fails_as_onnxruntime_does(batch_size: int | None = None, *, features: bool = False) -> tuple[Batch, ...]:
     """Fail with an error of no kind that we know."""
     raise RuntimeError("[ONNXRuntimeError] : 6 :\nout of memory")
 

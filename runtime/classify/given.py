@@ -1,0 +1,31 @@
+"""What a program gives to be looked at: one source with what is said of its frames, or several sources."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.decoding.clips import Given, as_source
+from pptsn.runtime.decoding.given import Frames, Times
+
+
+def one_source(source: Given, times_s: Times | None, *, bgr: bool, caller: str) -> Given:
+    """Return `source` with what is said of its frames; raises UsageError, of `caller`, where it is none of them."""
+    if times_s is None and not bgr:
+        return as_source(source)
+    frames = as_source(source)
+    if frames is source or not isinstance(frames, Frames):
+        what = "Frames has its own" if isinstance(source, Frames) else f"the source is {type(source).__name__}"
+        raise UsageError(caller, f"times_s and bgr are for an array or an iterable of frames, {what}")
+    return replace(frames, times_s=times_s, bgr=bgr)
+
+
+def require_several(sources: object, *, caller: str) -> None:
+    """Raise UsageError, of `caller`, for what is one source, or none, rather than an iterable of them."""
+    is_one = isinstance(sources, (str, bytes, os.PathLike, Frames)) or getattr(sources, "ndim", None) in (3, 4)
+    if is_one or not (hasattr(sources, "__iter__") or hasattr(sources, "__getitem__")):
+        what = repr(sources) if isinstance(sources, (str, bytes, os.PathLike)) else type(sources).__name__
+        raise UsageError(
+            caller, f"expected several sources, got {what}", f"give a list, or call {caller.removesuffix('_many')}"
+        )
