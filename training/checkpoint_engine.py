@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from pptsn.runtime.engines import Engine, EngineIdentity
+from pptsn.runtime.engines.base import Rows
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.runtime.model.spec import ModelSpec
 from pptsn.training.data.inputs import labels_of, model_spec
@@ -33,6 +36,10 @@ class CheckpointEngine(Engine):
         self.spec, self.batch_size = spec, batch_size
         self.identity = EngineIdentity(backend="paddle", version=paddle.__version__, precision=spec.precision)
         self._views: ViewFunction | None = view_function(model, crop_size=spec.crop_size)
+        self._pooled: ViewFunction | None = None
+        self._model = model
+        self._weights, self._bias = (checkpoint.arrays[f"head.fc.{name}"] for name in ("weight", "bias"))
+        self.features = len(self._weights)
 
     @classmethod
     def of_recipe(cls, weights: str | Path, recipe: Recipe) -> CheckpointEngine:
@@ -54,6 +61,14 @@ class CheckpointEngine(Engine):
             raise ValueError("the engine is closed")
         return self._views(normalise(crops, mean=self.spec.mean, std=self.spec.std))
 
+    def _infer_rows(self, crops: Frame) -> Rows:
+        if self._views is None:
+            raise ValueError("the engine is closed")
+        if self._pooled is None:  # a graph of its own, made where somebody asks
+            self._pooled = view_function(self._model, crop_size=self.spec.crop_size, of="frame_features")
+        features = self._pooled(normalise(crops, mean=self.spec.mean, std=self.spec.std))
+        return np.concatenate([features @ self._weights + self._bias, features], axis=1)
+
     def close(self) -> None:
         """Release the network; a later `infer` raises ValueError."""
-        self._views = None
+        self._model = self._views = self._pooled = None

@@ -106,6 +106,22 @@ def test_a_converted_model_gives_what_its_checkpoint_gives(lists, weights, conve
     assert "paddle" in expected.engine
 
 
+@pytest.mark.slow
+def test_a_converted_model_gives_the_features_of_its_checkpoint(lists, weights, converted):
+    clip = lists / "val 0.mp4"
+    with CheckpointEngine.of_recipe(weights, tiny_recipe(lists)) as engine, Recognizer.open(converted) as other:
+        assert engine.features == other.spec.features > 0
+        found = Recognizer(engine).features(clip, segments=2)
+        expected = other.features(clip, segments=2)
+        np.testing.assert_allclose(found.by_frame, expected.by_frame, atol=1e-4)
+        np.testing.assert_allclose(found.clip, expected.clip, atol=1e-4)
+        np.testing.assert_allclose(
+            found.answer.logits, Recognizer(engine).classify(clip, segments=2).logits, atol=1e-4
+        )
+    with pytest.raises(ValueError, match="closed"):
+        engine.infer_with_features(np.zeros((1, 32, 32, 3), np.uint8))
+
+
 @pytest.mark.parametrize(
     ("name", "chosen", "expected"),
     [
