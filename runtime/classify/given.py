@@ -11,7 +11,7 @@ from pptsn.runtime.decoding.given import Frames, Times
 
 
 def one_source(source: Given, times_s: Times | None, *, bgr: bool, caller: str) -> Given:
-    """Return `source` with what is said of its frames; raises UsageError, of `caller`, where it is none of them."""
+    """Return `source` with what is said of its frames; raises UsageError, `caller`'s, where it is none of them."""
     if times_s is None and not bgr:
         return as_source(source)
     frames = as_source(source)
