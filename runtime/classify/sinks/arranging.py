@@ -113,5 +113,5 @@ def arrange(path: Path, kind: type[Rows], arrangement: Arrangement) -> None:
             file.writelines(arranged_lines(path, kind, arrangement))
             shutil.copymode(path, temporary)
     except InputError as error:
-        remedy = "its rows are all there, as they came; make room, and classify again with --resume"
+        remedy = "its rows are all there, as they came; once it can be, classify again with --resume"
         raise InputError(path, error.cause, remedy) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pptsn.runtime.base.errors import one_line, spelled
+from pptsn.runtime.base.files import require_writable
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.sinks.arranging import AS_THEY_COME, Arrangement, arrange
@@ -35,11 +36,14 @@ class RowLines:
         what is there.  However the program ends, the results until then are there; where it ends in order, they
         are arranged.
         """
+        arranges = path != STANDARD_OUTPUT and not arrangement.changes_nothing
         with cls.appending(path, top=top, resumes=arrangement.resumes) as sink:
+            if arranges:  # which makes it anew, beside itself
+                require_writable(Path(path))
             try:
                 yield sink
             finally:
-                if path != STANDARD_OUTPUT and not arrangement.changes_nothing and sink.holds_rows(Path(path)):
+                if arranges and sink.holds_rows(Path(path)):
                     arrange(Path(path), cls.kind, arrangement)
 
     @classmethod

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -307,11 +308,28 @@ def test_a_full_disk_at_the_end_leaves_the_rows_as_they_came(
     assert ended.code == 1
     assert ended.err.splitlines()[-1] == (
         f"pptsn: error: {tmp_path / 'o.csv'}: cannot be written (No space left on device); "
-        "its rows are all there, as they came; make room, and classify again with --resume"
+        "its rows are all there, as they came; once it can be, classify again with --resume"
     )
     assert sorted(row["source"] for row in answers(tmp_path / "o.csv")[:6]) == sorted(r["source"] for r in before)
     assert classify("--resume", files=["o.csv"]).code == 1
     assert answers(tmp_path / "o.csv") == before
+
+
+def test_a_folder_in_which_nothing_can_be_made_is_told_before_the_work(
+    classify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    classify(files=["o.csv"])
+    before = (tmp_path / "o.csv").read_bytes()
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    for more in ("--resume",), ("--sort", "score"):
+        ended = classify(*more, files=["o.csv"])
+        assert (ended.code, ended.out) == (1, "")
+        said = f"{tmp_path / 'o.csv'}: cannot be written (Permission denied); choose a writable place with room\n"
+        assert ended.err.endswith(f"pptsn: error: {said}")
+        assert (tmp_path / "o.csv").read_bytes() == before
 
 
 def test_stamps_tell_files_and_folders_and_nothing_else(tmp_path: Path) -> None:
