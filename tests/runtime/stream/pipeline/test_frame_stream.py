@@ -321,3 +321,16 @@ def test_a_closed_stream_takes_no_frame(model: Path, plain: np.ndarray) -> None:
         left_open = own.stream()
     with pytest.raises(ValueError, match="the engine is closed"):
         left_open.push(plain[0], 0)
+
+
+def test_times_that_stand_still_are_told_and_a_burst_is_not(recognizer: Recognizer, plain: np.ndarray) -> None:
+    with recognizer.stream(name="door") as stream:
+        for time_s in (0, 1):
+            for _ in range(100):
+                stream.push(plain[0], time_s)
+        with pytest.raises(InputError) as caught:
+            stream.push(plain[0], 1)
+        assert stream.push(plain[0], 2) is not None
+    assert str(caught.value) == (
+        "door: 101 frames in a row, up to frame 200, have the time 1 s; give each its own, or fps, or no times"
+    )
