@@ -105,7 +105,7 @@ def evidence(
     model: ModelOption,
     clips: Annotated[int, typer.Option(min=1, help="How many to make.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Decides every clip.")] = 0,
-    keep: Annotated[Path | None, typer.Option(help="A folder to leave them in.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="A folder to leave them in, with their list.txt.")] = None,
 ) -> None:
     """Tell where evidence points in clips in which the shape shows for a third of the time, in one corner."""
     hits = Hits()
@@ -117,12 +117,16 @@ def evidence(
         progress_bar() as bar,
     ):
         task = bar.add_task("classifying", total=clips)
+        made = []
         for clip in make_clips(folder, clips=clips, seed=seed):
+            made.append(clip)
             answer = recognizer.classify(
                 clip.path, segments=_SEGMENTS, views="ten", sampling="linspace", evidence=True
             )
             hits.add(clip, answer)
             bar.advance(task)
+    if keep is not None:
+        (keep / "list.txt").write_text("".join(f"{clip.path.name} {clip.label}\n" for clip in made))
     for line in hits.lines():
         print(line)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pptsn.cli.device_options import ModelOption
 from pptsn.cli.from_settings import from_settings
 from pptsn.cli.requirements import require
+from pptsn.runtime.classify.gallery.names import GALLERY_HELP, PICTURES, check_gallery_name
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks.names import (
     OUTPUT_HELP,
@@ -25,7 +27,7 @@ from pptsn.runtime.classify.sinks.names import (
 from pptsn.runtime.engines.settings import EngineSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.console import Console
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.base import ResultSink
     from pptsn.runtime.classify.sources import Asked
+    from pptsn.runtime.frames.protocols import Protocol
 
 _SOURCES_HELP = (
     "Video files, also of web servers (https://...), folders (all videos below, or extracted frames), patterns, "
@@ -57,6 +60,7 @@ def classify(
     runner: EngineSettings,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
     output: Annotated[list[str] | None, typer.Option("--output", "-o", help=OUTPUT_HELP)] = None,
+    gallery: Annotated[str | None, typer.Option(metavar="FILE.html", help=GALLERY_HELP)] = None,
     resume: Annotated[bool, typer.Option("--resume", help=_RESUME_HELP)] = False,
     sort: Annotated[Sort | None, typer.Option(help=_SORT_HELP)] = None,
     below: Annotated[float | None, typer.Option(min=0, max=1, metavar="SCORE", help=_BELOW_HELP)] = None,
@@ -77,7 +81,7 @@ def classify(
     from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sinks.arranging import Arrangement
-    from pptsn.runtime.classify.sinks.resuming import rows_to_resume, still_to_do
+    from pptsn.runtime.classify.sinks.resuming import answered_before, rows_to_resume, still_to_do
     from pptsn.runtime.classify.sources import expand_clips, name_of
     from pptsn.runtime.credentials.redaction import advice_on_passwords
     from pptsn.runtime.model.file import digest_of, protocol_of, spec_of
@@ -87,13 +91,11 @@ def classify(
         print_note(advice)
     spec = spec_of(model)
     names = expand_clips(sources, classes=spec.classes if spec else None, note=print_note)
-    for path in output or ():
+    pages = [] if gallery is None else [gallery]
+    for path in (*(output or ()), *pages):
         refuse_overwriting(path, [model, *sources, *map(name_of, names)])
     outputs = output_names(output or ())
-    if settings.evidence:
-        check_evidence_goes(outputs)
-    if any(ending_of(name) == PARQUET for name in outputs):
-        require("pyarrow", "a .parquet file", extra="parquet")
+    settings = _for_outputs(settings, outputs, gallery)
     files = [name for name in outputs if name != STANDARD_OUTPUT]
     earlier = rows_to_resume(files, below=below) if resume else []
     left = still_to_do(names, earlier, labels=spec.labels if spec else ()) if resume else names
@@ -109,10 +111,11 @@ def classify(
             print_note(f"{len(left)} of {len(set(map(name_of, names)))} sources left to answer")
         results = _with_origins(recognizer.classify_by(settings, left, note=print_note), left, terms)
         told = _with_notes(recognizer, results)
+        page = _page(gallery, model, protocol, answered_before(earlier, left))
         kept = keeping("what was answered until now is kept")
         try:
-            with kept, _sinks(outputs, top=top, arrangement=arrangement) as sinks:
-                failed = _show(told, len(left), sinks, files=files, below=below)
+            with kept, _sinks(outputs, top=top, arrangement=arrangement, page=page) as sinks:
+                failed = _show(told, len(left), sinks, files=[*files, *pages], below=below)
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
         print_detail(f"looked at by {protocol}")
@@ -120,6 +123,18 @@ def classify(
             print_detail(detail)
     if failed:
         raise typer.Exit(1)
+
+
+def _for_outputs(settings: ClassifySettings, outputs: list[str], gallery: str | None) -> ClassifySettings:
+    """Return `settings` with what the outputs need; raises PptsnError where they cannot be had."""
+    if any(ending_of(name) == PARQUET for name in outputs):
+        require("pyarrow", "a .parquet file", extra="parquet")
+    if gallery is not None:
+        check_gallery_name(gallery)
+        return replace(settings, pictures=PICTURES)
+    if settings.evidence:
+        check_evidence_goes(outputs)
+    return settings
 
 
 def _with_origins(
@@ -149,9 +164,23 @@ def _with_notes(
             yield result
 
 
+def _page(
+    name: str | None, model: str, protocol: Protocol, answered: Iterable[Mapping[str, Any]]
+) -> AbstractContextManager[ResultSink] | None:
+    """Return what opens the gallery `name`, if there is to be any.  answered: by earlier runs."""
+    from pptsn.runtime.classify.gallery.sink import Gallery
+
+    if name is None:
+        return None
+    about = {"model": Path(model).name, "looked_at": str(protocol)}
+    return Gallery.open(name, about=about, answered=answered)
+
+
 @contextmanager
-def _sinks(outputs: list[str], *, top: int, arrangement: Arrangement) -> Iterator[list[ResultSink]]:
-    """Yield where the results go: files, if there are any, before what shows them."""
+def _sinks(
+    outputs: list[str], *, top: int, arrangement: Arrangement, page: AbstractContextManager[ResultSink] | None
+) -> Iterator[list[ResultSink]]:
+    """Yield where the results go: files and a page, if there are any, before what shows them."""
     from pptsn.runtime.base.lines import ReaderGoneError
     from pptsn.runtime.base.progress import QUIET
     from pptsn.runtime.classify.sinks.arranging import sorted_at_the_end
@@ -159,19 +188,20 @@ def _sinks(outputs: list[str], *, top: int, arrangement: Arrangement) -> Iterato
     from pptsn.runtime.classify.sinks.terminal import shown_results
 
     with ExitStack() as opened:
+        pages = [] if page is None else [opened.enter_context(page)]
         sinks = [opened.enter_context(open_output(name, top=top, arrangement=arrangement)) for name in outputs]
         if STANDARD_OUTPUT in outputs:
             shown = sinks.pop(outputs.index(STANDARD_OUTPUT))
         elif not (outputs and QUIET):
             shown = opened.enter_context(shown_results(top=top))
         else:
-            yield sinks
+            yield [*pages, *sinks]
             return
         if arrangement.sort is not None:
             if sinks:  # the files are whole without the reader of what is shown, as in `_write`
                 opened.enter_context(suppress(ReaderGoneError))
             shown = opened.enter_context(sorted_at_the_end(shown, arrangement.sort))
-        yield [*sinks, shown]
+        yield [*pages, *sinks, shown]
 
 
 def _show(

@@ -12,8 +12,12 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.stages import FOR_FRAMES, stage
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.evidence import CropLogits, FrameNotes
+from pptsn.runtime.classify.pictures import ClipPictures
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, ClipItem
 from pptsn.runtime.engines.base import Engine, Features, Logits
+from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.workers.feed import Exhausted, Feed
 
 # Without a new frame for this long, a batch runs as far as it is filled, so that no answer is held back.
@@ -27,6 +31,7 @@ class Gathered:
     logits: (C,) float32, the mean over frames and crops.  is_finite: whether all that came were numbers.
     inference_ms: the clip's share of the time that was waited for the engine.
     crop_logits: None where they were not asked for.
+    pictures: small ones, none where they were not asked for.
     features: of the clip (D,) and of each segment's frame (S, D), float32; None where they were not asked for.
     """
 
@@ -34,37 +39,43 @@ class Gathered:
     is_finite: bool
     inference_ms: float
     crop_logits: CropLogits | None = None
+    pictures: tuple[Frame, ...] = ()
     features: tuple[Features, Features] | None = None
 
 
 class ClipGatherer(Closing):
     """Takes frames of clips in any order, runs the engine on their crops, and hands over clip by clip what came.
 
-    views: the crops of each frame.
-    evidence: keep the logits of each crop, which is memory for a clip until it is taken.
-    features: keep them, and gather features.
+    protocol: how clips are looked at.
+    settings: what is kept besides, evidence or pictures, which is memory for a clip until it is taken.
+    features: keep the logits of each crop, and gather features.
     """
 
     def __init__(
         self,
         engine: Engine,
         *,
-        views: str,
+        protocol: Protocol,
+        settings: ClassifySettings,
         batch_size: int | None,
-        evidence: bool = False,
         features: bool = False,
     ) -> None:
-        self._keeps, self._features = evidence or features, features
+        self._keeps, self._features = settings.evidence or features, features
         self._batcher = CropBatcher(
-            engine, views=views, batch_size=batch_size, keep_rows=self._keeps, features=features
+            engine, views=protocol.views, batch_size=batch_size, keep_rows=self._keeps, features=features
         )
-        self._views, self._classes = views, engine.spec.classes
+        self._protocol, self._pictures_wanted, self._classes = protocol, settings.pictures, engine.spec.classes
         self._notes: dict[int, FrameNotes] = {}
+        self._pictures: dict[int, ClipPictures] = {}
 
     def add(self, frame: ClipFrame) -> None:
         """Take one frame, whose pixels are not needed any more when it returns; may run the engine."""
+        protocol = self._protocol
         if self._keeps:
-            self._notes.setdefault(frame.clip, FrameNotes(self._views)).add(frame)
+            self._notes.setdefault(frame.clip, FrameNotes(protocol.views)).add(frame)
+        if self._pictures_wanted:
+            seen = self._pictures.setdefault(frame.clip, ClipPictures(self._pictures_wanted, protocol.segments))
+            seen.add(frame)
         self._batcher.add(frame.clip, frame.pixels, frame.weight, ready_s=frame.ready_s)
 
     def flush(self) -> None:
@@ -79,14 +90,17 @@ class ClipGatherer(Closing):
         """Let go what was gathered of a clip whose frames come anew, or that failed."""
         self._batcher.take(clip)
         self._notes.pop(clip, None)
+        self._pictures.pop(clip, None)
 
     def take(self, clip: int) -> Gathered | None:
         """Hand over what was gathered of a complete clip, and forget it; None where no frame of it came."""
         summed, notes = self._batcher.take(clip), self._notes.pop(clip, None)
+        seen = self._pictures.pop(clip, None)
         if summed is None:
             return None
         mean, classes = summed.mean(), self._classes
-        gathered = Gathered(mean[:classes], summed.is_finite, summed.inference_ms)
+        pictures = () if seen is None else seen.pictures
+        gathered = Gathered(mean[:classes], summed.is_finite, summed.inference_ms, pictures=pictures)
         if notes is None or summed.rows is None:
             return gathered
         by_segment = notes.of_segments(summed.rows)

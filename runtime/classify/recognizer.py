@@ -240,9 +240,9 @@ class Recognizer(Closing):
         with (
             ClipGatherer(
                 self._engine,
-                views=protocol.views,
+                protocol=protocol,
+                settings=settings,
                 batch_size=self._batch_size,
-                evidence=settings.evidence,
                 features=features,
             ) as gatherer,
             decoded_ahead(
@@ -313,6 +313,7 @@ class Recognizer(Closing):
             lost_frames=end.lost_frames,
             warnings=end.warnings,
             crop_logits=gathered.crop_logits,
+            pictures=gathered.pictures,
         )
 
     def _judged(self, result: Classification | Failure, label: int | None) -> Classification | Failure:

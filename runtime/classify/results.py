@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from pptsn.runtime.classify.evidence import CropLogits, Evidence, evidence_of
 from pptsn.runtime.classify.origin import Origin
 from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
+from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.protocols import Protocol
 
 
@@ -70,6 +71,8 @@ class Classification:
     crop_logits: those of each crop of each frame, where they were asked for by `evidence=True`; else None.
     origin: what a later run knows it by; None where nobody noted it.
     truth: its class, for a source with a label; else None.
+    pictures: small ones, (H, W, 3) uint8 RGB, in the clip's order, where the settings ask for any.
+    leading_evidence: of the leading class, where `crop_logits` were let go; see `light`.
     """
 
     source: str
@@ -85,6 +88,8 @@ class Classification:
     crop_logits: CropLogits | None = None
     origin: Origin | None = None
     truth: Truth | None = None
+    pictures: tuple[Frame, ...] = ()
+    leading_evidence: Evidence | None = None
 
     @property
     def right(self) -> bool | None:
@@ -142,12 +147,20 @@ class Classification:
 
         Raises UsageError where it was not classified with `evidence=True`, and for a class that there is not.
         """
+        if self.leading_evidence is not None and class_id in (None, self.leading_evidence.class_id):
+            return self.leading_evidence
         kept = self._kept()
         if class_id is None:
             class_id = self.top(1)[0].class_id
         if not 0 <= class_id < len(self.labels):
             raise UsageError("class_id", f"expected 0 to {len(self.labels) - 1}, got {class_id}")
         return evidence_of(kept, class_id, self.labels[class_id])
+
+    @property
+    def light(self) -> Classification:
+        """It with all that `to_dict` tells and without what is large, for those who hold thousands."""
+        told = self.leading_evidence if self.crop_logits is None else self.evidence()
+        return replace(self, crop_logits=None, pictures=(), leading_evidence=told)
 
     def _kept(self) -> CropLogits:
         if self.crop_logits is None:
@@ -170,7 +183,7 @@ class Classification:
             **_truth_fields(self),
             "timing_ms": self.timing.to_dict(),
         }
-        if self.crop_logits is not None:
+        if self.crop_logits is not None or self.leading_evidence is not None:
             fields["evidence"] = self.evidence().to_dict()
         if self.origin is not None:
             fields.update(self.origin.to_dict())

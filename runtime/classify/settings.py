@@ -22,6 +22,7 @@ class ClassifySettings:
     decoders: processes that decode, 0 for none but this one, or "auto", see `decoder_count`.
     accept_damaged: whether a source of which nearly all pictures are damaged gets an answer, with a warning.
     evidence: whether results keep the logits of each crop of each frame, and say what each has added to theirs.
+    pictures: how many small pictures of each clip results keep, of the frames that are looked at.
     """
 
     segments: int | None = option("Frames to look at; if not given, as many as the model says.", default=None)
@@ -30,6 +31,7 @@ class ClassifySettings:
     decoders: Decoders = decoders_option()
     accept_damaged: bool = option("Answer for videos of which nearly all pictures are damaged.", default=False)
     evidence: bool = option("Say how much each moment and each crop speaks for the leading class.", default=False)
+    pictures: int = option("Small pictures to keep of each clip.", default=0, hidden=True)
 
     def __post_init__(self) -> None:
         if self.views is not None:

@@ -75,7 +75,7 @@ class _Held:
         self.results: list[Classification | Failure] = []
 
     def write(self, result: Classification | Failure) -> None:
-        self.results.append(result)
+        self.results.append(result.light if isinstance(result, Classification) else result)
 
 
 def _row_of(result: Classification | Failure) -> Row:

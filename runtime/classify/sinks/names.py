@@ -51,7 +51,7 @@ def check_evidence_goes(outputs: Iterable[str]) -> None:
     """Raise UsageError where none of `outputs`, which `output_names` gave, has a place for evidence."""
     if not any(name == STANDARD_OUTPUT or ending_of(name) in _WITH_EVIDENCE for name in outputs):
         places = ", ".join(_WITH_EVIDENCE)
-        raise UsageError("--evidence", f"goes to {places} and - alone", "add one, as --output answers.jsonl")
+        raise UsageError("--evidence", f"goes to {places} and - alone, and to a --gallery", "add one")
 
 
 def ending_of(name: str) -> str:

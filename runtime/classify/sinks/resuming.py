@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.classify.origin import Terms, stamp_of
 from pptsn.runtime.classify.sinks.opening import rows_left_in
-from pptsn.runtime.classify.sinks.rows import Row, Rows, read_rows
+from pptsn.runtime.classify.sinks.rows import JsonRows, Row, Rows, read_rows
 from pptsn.runtime.classify.sources import Asked, name_of
 from pptsn.runtime.decoding.clips import Labelled
 
@@ -84,3 +86,21 @@ def still_to_do(sources: Iterable[Asked], earlier: Sequence[EarlierRows], *, lab
         for name, source in once.items()
         if not all(each.answers(name, truths.get(name)) for each in earlier)
     ]
+
+
+def answered_before(earlier: Sequence[EarlierRows], left: Iterable[Asked]) -> Iterator[dict[str, Any]]:
+    """Yield the answers that are there but for those of `left`, each by its fields, for what shows all of them.
+
+    Nothing where no run is resumed.  Raises UsageError where none of the files has all fields, as a .csv has not.
+    """
+    if not earlier:
+        return
+    whole = next((each for each in earlier if each.kind is JsonRows), None)
+    if whole is None:
+        cause = "cannot show what was answered before: a .csv has not all of it"
+        raise UsageError("--gallery", cause, "resume a .jsonl or a .json as well, or leave --resume out")
+    anew = {JsonRows.name(name_of(source)) for source in left}
+    lines = {json.loads(line)["source"]: line for line in rows_left_in(whole.path)[1]}
+    for source, line in lines.items():
+        if source not in anew:
+            yield json.loads(line)

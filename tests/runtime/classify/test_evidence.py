@@ -1,6 +1,7 @@
 """What each frame and each crop has added to an answer, against what the network says of each of them alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, softmax
+from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import cut_crop, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
@@ -175,6 +177,19 @@ def test_nothing_is_kept_that_was_not_asked_for(model: Path, clips: list[Path]) 
     for ask in (answer.evidence, lambda: answer.scores_by_frame, lambda: answer.scores_by_view):
         with pytest.raises(UsageError, match=expected):
             ask()
+
+
+def test_what_is_held_for_later_tells_the_same_without_what_is_large(model: Path, clips: list[Path]) -> None:
+    settings = ClassifySettings(segments=6, evidence=True, pictures=3, decoders=0)
+    with Recognizer.open(model) as recognizer:
+        (answer,) = recognizer.classify_by(settings, clips[:1])
+    assert isinstance(answer, Classification)
+    for light in (answer.light, answer.light.light):
+        assert light.to_dict() == answer.to_dict()
+        assert (light.crop_logits, light.pictures) == (None, ())
+        with pytest.raises(UsageError, match="were not kept"):
+            light.evidence((answer.top(1)[0].class_id + 1) % 4)
+    assert "evidence" not in replace(answer, crop_logits=None).light.to_dict()
 
 
 @pytest.mark.parametrize("class_id", [-1, 4])

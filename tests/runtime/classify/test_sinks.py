@@ -274,7 +274,7 @@ def printed(width: int, *, source: str = "a.mp4") -> list[str]:
 
 @pytest.mark.parametrize("outputs", [[], ["a.csv"]])
 def test_evidence_that_has_no_place_to_go_is_refused(outputs: list[str]) -> None:
-    with pytest.raises(UsageError, match=r"--evidence: goes to \.jsonl, \.json, \.parquet and - alone; add one"):
+    with pytest.raises(UsageError, match=r"--evidence: goes to .* and - alone, and to a --gallery; add one"):
         check_evidence_goes(outputs)
     for place in ("a.jsonl", "a.JSON", "-"):
         check_evidence_goes([*outputs, place])

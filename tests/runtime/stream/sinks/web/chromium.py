@@ -70,6 +70,10 @@ class Page:
         self._driver.get(url)
         self.wait_for("#connection", "Connected")
 
+    def show(self, url: str) -> None:
+        """Open `url`, whatever it is."""
+        self._driver.get(url)
+
     def reload(self) -> None:
         self._driver.refresh()
 
@@ -79,6 +83,10 @@ class Page:
 
     def run(self, script: str, *arguments: object) -> Any:
         return self._driver.execute_script(script, *arguments)
+
+    def later(self, script: str, *arguments: object) -> Any:
+        """Return what `script` gives to its last argument, a function, once it calls it."""
+        return self._driver.execute_async_script(script, *arguments)
 
     def text(self, selector: str) -> str:
         """Return the text of the first element that `selector` finds, "" where there is none."""

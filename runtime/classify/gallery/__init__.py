@@ -1,0 +1,1 @@
+"""A gallery of results: one page to look through, sort and filter, with small pictures of each clip."""
