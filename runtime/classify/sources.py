@@ -193,9 +193,9 @@ def _in_folder(folder: Path, note: _Note) -> list[Named]:
 def _list_lines(path: Path, note: _Note) -> list[tuple[int, str]]:
     """Return the lines of the list at `path` with their numbers, paths from where the list lies."""
     entries = list_entries(path)
-    named = [(number, entry) for number, entry in entries if not is_companion(entry)]
-    if note is not None and len(named) < len(entries):
-        left_out = [entry for _, entry in entries if is_companion(entry)]
+    left_out = [entry for _, entry in entries if is_companion(entry) and not is_web(entry)]
+    named = [(number, entry) for number, entry in entries if entry not in left_out]
+    if note is not None and left_out:
         note(f"@{printable(str(path))}: {_lines(len(left_out))} of a system's own files: {some_of(left_out)}")
     # An absolute entry stays as it is.
     return [(number, entry if _ADDRESS.match(entry) else str(path.parent / entry)) for number, entry in named]

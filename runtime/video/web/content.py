@@ -29,7 +29,7 @@ _PIECE = 1 << 16
 # What is kept at most.
 _MOST_KEPT = 2_000_000_000
 # A larger file is a slip, or a lie; the list of its blocks would fill the memory.
-_LARGEST = 1 << 40
+_LARGEST = 1 << 37
 # How often a piece is asked for whose connection breaks off, and how long it is waited in between.
 _TRIES, _PAUSE_S = 3, 0.2
 # So much comes within READ_TIMEOUT_S, or the server is too slow.
@@ -121,7 +121,7 @@ class WebContent(Closing):
                 if answer.is_part:
                     self._has_ranges = True
                     self._kept.resize(self._checked_size(answer))
-                    self._receive(answer, 0, min(_FIRST, self.size))
+                    self._receive(answer, 0, self._end_of(answer, (0, min(_FIRST, self.size))))
                 else:
                     self._receive_all(answer)
         except BrokenOffError as error:
@@ -155,13 +155,20 @@ class WebContent(Closing):
         while (gap := self._kept.gap(begin, end)) is not None:
             try:
                 with self._server.answer(*gap) as answer:
-                    self._check_same(answer)
-                    self._receive(answer, *gap)
+                    self._receive(answer, gap[0], self._end_of(answer, gap))
             except BrokenOffError as error:
                 tries += 1
                 if tries == _TRIES:
                     raise self._broken_off(error) from None
                 (self._stop or threading.Event()).wait(_PAUSE_S)
+
+    def _end_of(self, answer: Answer, gap: tuple[int, int]) -> int:
+        """Return to where an answer fills `gap`: servers may send less than they are asked for."""
+        self._check_same(answer)
+        end = min(gap[1], answer.end or gap[1])
+        if end < gap[1] and end - gap[0] < BLOCK:
+            raise InputError(self._file, "its server sends parts that are too small", DOWNLOAD)
+        return end
 
     def _check_same(self, answer: Answer) -> None:
         if not answer.is_part:

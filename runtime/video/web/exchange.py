@@ -47,12 +47,15 @@ class BrokenOffError(Exception):
 class Answer:
     """What a server sends for a file, or for a part of it.
 
-    begin: where in the file its bytes begin.  total: bytes of the file, None where the server does not say.
-    is_part: whether it is the part that was asked for.  kind: its type, as `video/mp4`; "" for none.
+    begin, end: from where to where in the file its bytes are; end: None where that is not known.
+    total: bytes of the file, None where the server does not say.
+    is_part: whether it is the part that was asked for, or its beginning.
+    kind: its type, as `video/mp4`; "" for none.
     version: what tells one version of the file from another, as far as the server does.
     """
 
     begin: int
+    end: int | None
     total: int | None
     is_part: bool
     kind: str
@@ -99,21 +102,20 @@ class Server:
 
     def _understood(self, response: Any, begin: int, end: int | None) -> Answer:
         headers: Message = response.headers
-        coding = headers.get("Content-Encoding", "identity").lower()
-        if coding != "identity":
+        if headers.get("Content-Encoding", "").lower() not in ("", "identity"):
             cause = "is sent in a coding that was not asked for"
             raise InputError(self._file, cause, "have the server send it as it is")
         length = headers.get("Content-Length", "")
-        total = int(length) if length.isascii() and length.isdecimal() else None
+        last = total = int(length) if length.isascii() and length.isdecimal() else None
         is_part = response.status == http.client.PARTIAL_CONTENT
         if is_part:
             found = _RANGE.fullmatch(headers.get("Content-Range", ""))
             if end is None or found is None or int(found[1]) != begin or int(found[2]) >= end:
                 raise InputError(self._file, "the server sends other bytes than were asked for", DOWNLOAD)
-            total = int(found[3])
+            last, total = int(found[2]) + 1, int(found[3])
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
         kind = headers.get_content_type() if "Content-Type" in headers else ""
-        return Answer(begin if is_part else 0, total, is_part, kind, version, response)
+        return Answer(begin if is_part else 0, last, total, is_part, kind, version, response)
 
     def _failure(self, error: Exception) -> Exception:
         """Return what is to be said of a question that failed, or of its answer."""
@@ -126,7 +128,8 @@ class Server:
             return BrokenOffError(known[0])
         if isinstance(cause, http.client.IncompleteRead):
             return BrokenOffError(ENDED)
-        return InputError(self._file, *(known or _of_failure(cause)))
+        what, remedy = known or _of_failure(cause)
+        return InputError(self._file, what, f"{remedy}{_of_proxy(self._address)}")
 
     def _of_status(self, error: urllib.error.HTTPError) -> Words:
         if error.code == _NOT_SATISFIABLE and error.headers.get("Content-Range") == _EMPTY_RANGE:
@@ -140,6 +143,14 @@ EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
 _NOWHERE: Words = ("redirects in a circle, or to what is no address of HTTP", "check the URL")
 DOWNLOAD = "download it first"
 ENDED = "the server ended the connection"
+
+
+def _of_proxy(address: str) -> str:
+    """Return what else is to be looked at where a proxy asks in our place; "" where none does."""
+    parts = urlsplit(address)
+    if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(parts.netloc):
+        return ""
+    return f", and the proxy that {parts.scheme}_proxy names"
 
 
 def _of_failure(error: object) -> Words:

@@ -19,6 +19,7 @@ class Parts:
 
     ranges: whether parts can be had.  states_length: whether it says how long it is.
     cut: returns, for the number of an answer, after how many bytes it ends, or None; how: closes the connection.
+    most: bytes of an answer, whatever is asked for.  fails_at: the number of the answer from which on it is 500.
     pause_s: between pieces.  headers: of every answer; may change.
     asked: from where to where each answer was to reach.  sent: bytes of all answers.
     """
@@ -28,6 +29,8 @@ class Parts:
     states_length: bool = True
     cut: Callable[[int], int | None] = lambda _: None
     reset: bool = False
+    most: int | None = None
+    fails_at: int | None = None
     pause_s: float = 0.0
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "video/mp4"})
     asked: list[tuple[int, int]] = field(default_factory=list)
@@ -37,6 +40,11 @@ class Parts:
         size = len(self.data)
         wanted = _RANGE.fullmatch(handler.headers.get("Range", "")) if self.ranges else None
         begin, end = (int(wanted[1]), min(int(wanted[2]) + 1, size)) if wanted else (0, size)
+        if wanted and self.most is not None:
+            end = min(end, begin + self.most)
+        if self.fails_at is not None and len(self.asked) >= self.fails_at:
+            handler.send_error(500)
+            return
         cut = self.cut(len(self.asked))
         self.asked.append((begin, end))
         if wanted and begin >= size:

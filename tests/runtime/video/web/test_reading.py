@@ -17,6 +17,7 @@ from pptsn.runtime.video.web import content
 from pptsn.runtime.video.web.address import web_file
 from pptsn.runtime.video.web.kept import BLOCK, Kept
 from tests.clips import X264, damage_packets, packet_places, show_by_edit_list, write_clip
+from tests.runtime.video.test_seek import OPEN_GOP, REFRESH
 from tests.runtime.video.web.parts import Parts
 
 Serve = Callable[..., str]
@@ -153,6 +154,12 @@ def test_where_the_packets_are_not_what_the_index_says_the_file_is_read_as_one_o
 ) -> None:
     path = write_clip(tmp_path / "clip.mp4", frames=48, options=X264)
     damage_packets(path, range(damaged))
+    check(serve, path, Parts(path.read_bytes()), segments=8)
+
+
+@pytest.mark.parametrize("options", [OPEN_GOP, REFRESH])
+def test_key_frames_that_are_none_are_not_begun_at(serve: Serve, tmp_path: Path, options: dict[str, str]) -> None:
+    path = write_clip(tmp_path / "clip.mp4", frames=48, options=options)
     check(serve, path, Parts(path.read_bytes()), segments=8)
 
 

@@ -2,7 +2,10 @@
 
 import errno
 import os
+import signal
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -13,13 +16,16 @@ from typing import Any
 
 import pytest
 
-from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.errors import INTERRUPTED, InputError
 from pptsn.runtime.video.faults import StoppedError
 from pptsn.runtime.video.reader import VideoReader
 from pptsn.runtime.video.web import content, exchange
 from pptsn.runtime.video.web.address import WebFile, web_file
 from pptsn.runtime.video.web.content import WebContent
 from pptsn.runtime.video.web.exchange import Server
+from pptsn.runtime.video.web.kept import BLOCK
+from tests.clips import X264, write_clip
+from tests.models import write_tiny_model
 from tests.runtime.stream.sources.servers import (
     WebServer,
     guarded,
@@ -307,3 +313,68 @@ def test_nothing_stays_open_of_a_file_that_was_closed_or_refused(serve: Serve, w
     assert (
         len(list(Path("/proc/self/fd").iterdir())) <= before + 2
     )  # the server may hold its last connections a while
+
+
+@pytest.mark.parametrize("most", [100, BLOCK, 10_000, 100_000])
+def test_a_server_may_send_less_than_it_is_asked_for(serve: Serve, web_clip: Path, most: int) -> None:
+    url = serve(Parts(web_clip.read_bytes(), most=most))
+    if most < BLOCK:
+        assert error_of(url).startswith("its server sends parts that are too small")
+    else:
+        assert frames_in(url) == 240
+
+
+@pytest.fixture(scope="module")
+def matroska(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("matroska") / "clip.mkv", frames=240, options=X264)
+
+
+@pytest.mark.parametrize("kind", ["web_clip", "matroska"])
+@pytest.mark.parametrize("fails_at", range(8))
+def test_a_server_that_fails_on_the_way_is_told_once(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capfd: pytest.CaptureFixture[str],
+    kind: str,
+    fails_at: int,
+) -> None:
+    """Whoever reads then: FFmpeg asks again after an error, and PyAV prints those that it cannot raise."""
+    monkeypatch.setattr(content, "_FIRST", BLOCK)
+    monkeypatch.setattr(content, "_LEAST", BLOCK)
+    monkeypatch.setattr(content, "_MOST", BLOCK)
+    clip: Path = request.getfixturevalue(kind)
+    url = serve(Parts(clip.read_bytes(), fails_at=fails_at), name=clip.name)
+    with pytest.raises(InputError, match=r"the server failed \(500\)"), VideoReader(web_file(url)) as video:
+        video.read(range(0, 240, 12))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decoders", ["0", "2"])
+def test_ctrl_c_ends_the_wait_for_a_silent_server(serve: Serve, tmp_path: Path, decoders: str) -> None:
+    asked = threading.Event()
+
+    def answer(handler: Any) -> None:
+        asked.set()
+        silence(handler)
+
+    model = write_tiny_model(tmp_path / "m.onnx")
+    command = [sys.executable, "-m", "pptsn", "classify", *[serve(answer)] * 3, "--model", str(model)]
+    with subprocess.Popen([*command, "--decoders", decoders], stderr=subprocess.PIPE, text=True) as run:
+        assert asked.wait(60)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=20)
+    assert run.returncode == INTERRUPTED
+    assert said.splitlines()[-1].startswith("pptsn: stopped")
+
+
+@pytest.mark.parametrize("through", [False, True])
+def test_where_a_proxy_asks_the_error_names_it(monkeypatch: pytest.MonkeyPatch, through: bool) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if through:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    line = error_of("http://127.0.0.1:1/a.mp4")
+    assert line.startswith("connection refused; ")
+    assert line.endswith(", and the proxy that http_proxy names") is through
