@@ -78,8 +78,13 @@ class WebContent(Closing):
         """What a user should know of how it was read; "" for nothing."""
         if self._kept.count < max(self.size, _MUCH):
             return ""
-        why = "has no table of its frames" if self._has_ranges else "comes from a server that sends no parts"
-        return f"all of its {_megabytes(self.size)} were read, as it {why}"
+        return f"all of its {_megabytes(self.size)} were read, as it {self._why_all}"
+
+    @property
+    def _why_all(self) -> str:
+        if not self._has_ranges:
+            return "comes from a server that sends no parts"
+        return "is not as its table of frames says" if self.has_table else "has no table of its frames"
 
     def __call__(self) -> BinaryIO:
         """Return the file, open for reading."""
@@ -220,8 +225,9 @@ class WebContent(Closing):
             raise InputError(self._file, f"finds no room in {place} ({reason_of(error).lower()})", _ROOM) from None
 
     def _too_large(self) -> InputError:
-        why = "has no table of its frames" if self._has_ranges else "comes from a server that sends no parts"
-        return InputError(self._file, f"{why}, and more than {_megabytes(_MOST_KEPT)} to be read", DOWNLOAD)
+        return InputError(
+            self._file, f"{self._why_all}, and more than {_megabytes(_MOST_KEPT)} to be read", DOWNLOAD
+        )
 
     def _without_end(self, head: bytes) -> InputError:
         text = kind_of_text(self._kind, head)

@@ -35,5 +35,5 @@ def serve(web_server: WebServer, monkeypatch: pytest.MonkeyPatch) -> Serve:
 
 @pytest.fixture(scope="session")
 def web_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty groups of pictures, B-frames among them, the index behind them."""
-    return write_clip(tmp_path_factory.mktemp("web") / "clip.mp4", frames=240, options=X264)
+    """Twenty groups of pictures of some 50 kB, B-frames among them, the index behind them."""
+    return write_clip(tmp_path_factory.mktemp("web") / "clip.mp4", frames=240, options=X264 | {"crf": "2"})
