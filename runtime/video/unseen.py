@@ -29,7 +29,7 @@ class UnseenPackets:
         self._inspector = PacketInspector(video.codec.name, video.codec.extradata)
         for other in video.container.streams:
             if other.index != video.stream.index and hasattr(other, "discard"):  # not PyAV before 17
-                other.discard = "all"  # type: ignore[assignment]
+                other.discard = type(other.discard)["all"]
 
     def fetch(self, start: int, last: int) -> None:
         """Have the packets at these positions, and those in between, by one question to the server."""
