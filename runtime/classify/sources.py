@@ -193,12 +193,16 @@ def _in_folder(folder: Path, note: _Note) -> list[Named]:
 def _list_lines(path: Path, note: _Note) -> list[tuple[int, str]]:
     """Return the lines of the list at `path` with their numbers, paths from where the list lies."""
     entries = list_entries(path)
-    left_out = [entry for _, entry in entries if is_companion(entry) and not is_web(entry)]
-    named = [(number, entry) for number, entry in entries if entry not in left_out]
+    left_out = [entry for _, entry in entries if _is_systems_own(entry)]
+    named = [(number, entry) for number, entry in entries if not _is_systems_own(entry)]
     if note is not None and left_out:
         note(f"@{printable(str(path))}: {_lines(len(left_out))} of a system's own files: {some_of(left_out)}")
     # An absolute entry stays as it is.
     return [(number, entry if _ADDRESS.match(entry) else str(path.parent / entry)) for number, entry in named]
+
+
+def _is_systems_own(entry: str) -> bool:
+    return is_companion(entry) and not is_web(entry)
 
 
 def _lines(count: int) -> str:
