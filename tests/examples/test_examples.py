@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 
 from tests.clips import write_clip
-from tests.models import LABELS, write_tiny_model
+from tests.convert.precision_models import write_residual_model
+from tests.models import LABELS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 NOTEBOOK = json.loads((EXAMPLES / "first_look.ipynb").read_text(encoding="utf-8"))
 CODE = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
 MODEL = "output/demo/model.onnx"
+COUNT = 7
 
 
 @pytest.fixture
@@ -29,9 +31,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     clips = tmp_path / "output" / "demo" / "data" / "test"
     for folder in (clips, tmp_path / "examples"):
         folder.mkdir(parents=True)
-    write_tiny_model(tmp_path / MODEL)
+    write_residual_model(tmp_path / MODEL)  # it has features
     first = write_clip(clips / "00000_a.mp4", frames=40)
-    for number in range(1, 4):
+    for number in range(1, COUNT):
         shutil.copy(first, clips / f"0000{number}_a.mp4")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -54,13 +56,13 @@ def test_a_folder_becomes_a_table_with_doubtful_answers_on_top(
     assert run("folder_to_csv.py", str(clips), "-o", "x.csv", monkeypatch=monkeypatch) == 1
     with (place / "x.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert sorted(Path(row["source"]).name for row in rows) == [f"0000{number}_a.mp4" for number in range(4)]
+    assert sorted(Path(row["source"]).name for row in rows) == [f"0000{number}_a.mp4" for number in range(COUNT)]
     assert {row["label"] for row in rows} <= set(LABELS)
     margins = [float(row["margin"]) for row in rows]
     assert margins == sorted(margins)
     assert margins[0] < margins[-1]
     said = capsys.readouterr()
-    assert said.out.splitlines()[-1] == "4 of 5 clips are in x.csv"
+    assert said.out.splitlines()[-1] == f"{COUNT} of {COUNT + 1} clips are in x.csv"
     assert said.err.startswith(f"{clips}/broken.mp4: ")
 
 
@@ -85,6 +87,22 @@ def test_a_window_slides_over_a_file(monkeypatch: pytest.MonkeyPatch, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert [float(line.split()[0]) for line in lines] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4]
     assert ["the window is filling" in line for line in lines] == [True] * 3 + [False] * 5
+
+
+def test_the_clips_that_look_most_like_one_come_first(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = place / "output" / "demo" / "data" / "test"
+    others = [str(write_clip(clips / f"{frames}.mp4", frames=frames)) for frames in (9, 20)]
+    (clips / "broken.mp4").write_text("no video")
+    same = str(clips / "00003_a.mp4")
+    arguments = (str(clips / "00000_a.mp4"), others[0], str(clips / "broken.mp4"), same, others[1])
+    assert run("similar_clips.py", *arguments, "--count", "2", monkeypatch=monkeypatch) == 1
+    said = capsys.readouterr()
+    first, second = (line.split() for line in said.out.splitlines())
+    assert first == ["1.000", same]
+    assert second[1] in others
+    assert said.err.startswith(f"{clips}/broken.mp4: ")
 
 
 @pytest.mark.usefixtures("place")
@@ -133,7 +151,7 @@ def test_the_notebook_holds_the_outputs_of_one_whole_run() -> None:
     assert (
         len(pictures()) == sum("plt.show()" in line for cell in CODE for line in cell["source"]) + 1
     )  # in show()
-    assert (EXAMPLES / "first_look.ipynb").stat().st_size < 300_000
+    assert (EXAMPLES / "first_look.ipynb").stat().st_size < 400_000
 
 
 def test_every_example_is_described() -> None:

@@ -35,6 +35,8 @@ from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.pipeline.windows import analysis_of
 
 _NONE_LEFT = object()
+# More frames of one time are no burst: what tells the times stands still, and no further prediction would come.
+_MOST_AT_ONCE = 100
 _FOR_FILES = "files are for classify, or for pptsn stream"
 
 
@@ -157,6 +159,7 @@ class _Times:
         self._name, self._fps, self._first = name, fps, first
         self._began_s: float | None = None
         self._last_s = -math.inf
+        self._at_once = 0
         self._are_given: bool | None = None
 
     def of(self, index: int, given: object, *, now_s: float) -> float:
@@ -171,6 +174,10 @@ class _Times:
         if time_s < self._last_s:
             remedy = "call reset() where another video begins, or give no times"
             raise backwards(self._name, index, self._last_s, time_s, remedy)
+        self._at_once = self._at_once + 1 if time_s == self._last_s else 1
+        if self._at_once > _MOST_AT_ONCE:
+            cause = f"{self._at_once} frames in a row, up to frame {index}, have the time {time_s:g} s"
+            raise InputError(self._name, cause, "give each its own, or fps, or no times")
         self._are_given, self._last_s = given is not None, time_s
         return time_s
 
@@ -185,7 +192,7 @@ class _Times:
 def _seconds(name: str, index: int, given: object) -> float:
     try:
         time_s = float(given)  # type: ignore[arg-type]  # whatever a program may have
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise no_time(name, index, repr(given)) from None
     if not math.isfinite(time_s):
         raise no_time(name, index, time_s)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -149,12 +150,15 @@ def test_frames_without_times_go_by_the_rate_or_happen_now(
     with recognizer.stream(window_s=1, segments=5, fps=10) as stream:
         by_rate = [each.time_s for each in stream.predictions(plain)]
     assert by_rate == pytest.approx([0.2 * number for number in range(10)])
-    clock = iter(range(100, 10_000))
-    monkeypatch.setattr(frame_stream.time, "monotonic", lambda: next(clock) / 10)
+    now_s = 100.0
+    monkeypatch.setattr(frame_stream, "time", SimpleNamespace(monotonic=lambda: now_s, time=time.time))
+    came_s = []
     with recognizer.stream(window_s=1, segments=1) as stream:
-        now = [each.time_s for each in stream.predictions(plain)]
-    assert now[0] == 0
-    assert all(1 <= later - earlier <= 2 for earlier, later in pairwise(now))
+        for frame in plain[:9]:
+            prediction = stream.push(frame)
+            came_s += [] if prediction is None else [prediction.time_s]
+            now_s += 0.4
+    assert came_s == pytest.approx([0, 1.2, 2.0, 3.2])
 
 
 @pytest.mark.parametrize("change", ["the size", "a gap", "reset"])
@@ -317,3 +321,16 @@ def test_a_closed_stream_takes_no_frame(model: Path, plain: np.ndarray) -> None:
         left_open = own.stream()
     with pytest.raises(ValueError, match="the engine is closed"):
         left_open.push(plain[0], 0)
+
+
+def test_times_that_stand_still_are_told_and_a_burst_is_not(recognizer: Recognizer, plain: np.ndarray) -> None:
+    with recognizer.stream(name="door") as stream:
+        for time_s in (0, 1):
+            for _ in range(100):
+                stream.push(plain[0], time_s)
+        with pytest.raises(InputError) as caught:
+            stream.push(plain[0], 1)
+        assert stream.push(plain[0], 2) is not None
+    assert str(caught.value) == (
+        "door: 101 frames in a row, up to frame 200, have the time 1 s; give each its own, or fps, or no times"
+    )
