@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.base import ResultSink
     from pptsn.runtime.classify.sources import Asked
+    from pptsn.runtime.classify.summary import Summary
     from pptsn.runtime.frames.protocols import Protocol
 
 _SOURCES_HELP = (
@@ -76,7 +77,7 @@ def classify(
     from pptsn.runtime.base.files import refuse_overwriting
     from pptsn.runtime.base.lines import ReaderGoneError
     from pptsn.runtime.base.memory import return_freed_memory
-    from pptsn.runtime.base.progress import print_detail, print_note
+    from pptsn.runtime.base.progress import notes, print_detail, print_note
     from pptsn.runtime.base.stopping import keeping
     from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.recognizer import Recognizer
@@ -115,13 +116,15 @@ def classify(
         kept = keeping("what was answered until now is kept")
         try:
             with kept, _sinks(outputs, top=top, arrangement=arrangement, page=page) as sinks:
-                failed = _show(told, len(left), sinks, files=[*files, *pages], below=below)
+                summary = _show(told, len(left), sinks, below=below)
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
+        if len(left) > 1:  # now that the files are what they are to be
+            notes().print(f"pptsn: {summary.line(files=[*files, *pages])}", markup=False)
         print_detail(f"looked at by {protocol}")
         for detail in recognizer.details:
             print_detail(detail)
-    if failed:
+    if summary.failed:
         raise typer.Exit(1)
 
 
@@ -198,7 +201,7 @@ def _sinks(
             yield [*pages, *sinks]
             return
         if arrangement.sort is not None:
-            if sinks:  # the files are whole without the reader of what is shown, as in `_write`
+            if pages or sinks:  # the files are whole without the reader of what is shown, as in `_write`
                 opened.enter_context(suppress(ReaderGoneError))
             shown = opened.enter_context(sorted_at_the_end(shown, arrangement.sort))
         yield [*pages, *sinks, shown]
@@ -209,14 +212,13 @@ def _show(
     total: int,
     sinks: list[ResultSink],
     *,
-    files: list[str],
     below: float | None,
-) -> int:
-    """Write the results as they come, and sum them up where there are several; return how many failed.
+) -> Summary:
+    """Write the results as they come, and return what there is to say of all.
 
     below: answers of that score and more are counted alone.
     """
-    from pptsn.runtime.base.progress import LineConsole, notes, progress_bar
+    from pptsn.runtime.base.progress import LineConsole, progress_bar
     from pptsn.runtime.classify.results import is_doubtful
     from pptsn.runtime.classify.summary import Summary
 
@@ -230,9 +232,7 @@ def _show(
             _tell(result, errors)
             summary.count(result)
             bar.advance(task)
-    if total > 1:
-        notes().print(f"pptsn: {summary.line(files=files)}", markup=False)
-    return summary.failed
+    return summary
 
 
 def _write(result: Classification | Failure, sinks: list[ResultSink]) -> None:

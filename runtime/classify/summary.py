@@ -20,13 +20,14 @@ class Summary:
 
     def __init__(self, *, below: float | None = None) -> None:
         self._below, self._doubtful = below, 0
-        self._started_s = time.monotonic()
+        self._started_s = self._last_s = time.monotonic()
         self._leading: Counter[str] = Counter()
         self.failed = self._warned = 0
         self._labelled = self._right = 0
 
     def count(self, result: Classification | Failure) -> None:
         """Count one more."""
+        self._last_s = time.monotonic()
         self._labelled += result.truth is not None
         self._right += bool(result.right)
         if isinstance(result, Failure):
@@ -39,7 +40,7 @@ class Summary:
     def line(self, *, files: Sequence[str]) -> str:
         """Return all of it in a line.  files: that hold the results."""
         answered = self._leading.total()
-        passed_s = time.monotonic() - self._started_s
+        passed_s = self._last_s - self._started_s
         parts = [in_all(answered + self.failed, failed=self.failed, warned=self._warned)]
         if answered:
             parts += [f"{answered / passed_s:.3g} a second", self._classes()]

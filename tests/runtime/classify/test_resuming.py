@@ -304,7 +304,9 @@ def test_a_full_disk_at_the_end_leaves_the_rows_as_they_came(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        ended = classify("--resume", files=["o.csv"])
+        ended, unmade = classify("--resume", files=["o.csv"]), classify(files=["o.json"])
+    assert "a line each" in unmade.err.splitlines()[-1]
+    assert "sources answered" not in unmade.err  # which would say that they are in the document
     assert ended.code == 1
     assert ended.err.splitlines()[-1] == (
         f"pptsn: error: {tmp_path / 'o.csv'}: cannot be written (No space left on device); "
