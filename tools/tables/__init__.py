@@ -11,6 +11,7 @@ where        what
 `kept`       what was measured, a line each, so that a table can be gone on with
 `table`      the table
 `narrow`     networks of few channels
+`int8`       the program of another table: what INT8 costs, and what training that rounds gains back
 `__main__`   the command line
 
 The recipe is `configs/synthetic_hard.yaml`, its network a narrow one: half a minute a run on one core.

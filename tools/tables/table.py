@@ -18,7 +18,7 @@ def markdown(rows: Mapping[str, Mapping[int, Measured]], names: Sequence[str], *
     A row that has not been measured yet says so.
     """
     lines = [
-        "| | top-1: mean (deviation; lowest to highest), % | points more than alone, by seed (95 %) | seeds |",
+        "| | top-1: mean (deviation; lowest to highest), % | points over the first row, by seed (95 %) | seeds |",
         "|---|---|---|---|",
     ]
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from pptsn.training.network import resnet_vd
 from pptsn.training.synthetic.dataset import SyntheticSettings
 from tools.tables import __main__ as program
-from tools.tables import runs
+from tools.tables import int8, runs
 from tools.tables.kept import Kept, Measured
 from tools.tables.narrow import narrow_networks
 from tools.tables.rows import PLAIN, Way, ways
@@ -96,3 +97,24 @@ def test_rows_of_one_run_are_measured_once_and_written(tmp_path: Path, monkeypat
         assert {line.split(" | ")[-1].removesuffix(" |") for line in lines} == {str(seeds)}
     kept = (tmp_path / "bench" / "rows.jsonl").read_text().splitlines()
     assert len(kept) == 2 * len(PLAIN.rows)
+
+
+def test_the_table_of_int8_measures_what_is_missing_and_says_what_each_row_is_more_than_fp32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+
+    def measure(steps: int8.Steps) -> Iterator[tuple[str, int, int]]:
+        steps.folder.mkdir()
+        done.append(steps.seed)
+        for place, row in enumerate(int8.ROWS):
+            yield row, 60 + steps.seed + place, 100
+
+    monkeypatch.setattr(Bench, "make_data", lambda bench: None)
+    monkeypatch.setattr(int8.Steps, "measure", measure)
+    for seeds in (1, 3):
+        int8.main(tmp_path / "int8.md", root=tmp_path, seeds=seeds)
+    assert done == [0, 1, 2]
+    rows = [line.split(" | ") for line in (tmp_path / "int8.md").read_text().splitlines()[2:]]
+    assert [row[0].removeprefix("| ") for row in rows] == list(int8.ROWS)
+    assert [row[2][:4].strip() for row in rows] == ["", "+1.0", "+2.0", "+3.0", "+4.0"]
