@@ -98,8 +98,8 @@ class Recognizer(Closing):
     ) -> Classification:
         """Return the answer for one clip: a video file, a folder of extracted frames, or frames of the program.
 
-        source: a path, an array (T, H, W, 3) uint8 RGB, or an iterable of arrays (H, W, 3); see Frames.  They
-            give the same logits, to the bit, as a file that decodes to the same frames.
+        source: a path, the URL of a file (http, https), an array (T, H, W, 3) uint8 RGB, or an iterable of arrays
+            (H, W, 3); see Frames.  Frames give the same logits, to the bit, as a file that decodes to them.
         times_s, bgr: of frames, see Frames.
         segments, views, sampling, accept_damaged, evidence: see ClassifySettings.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
@@ -131,8 +131,8 @@ class Recognizer(Closing):
     ) -> Iterator[Classification | Failure]:
         """Yield the answer, or the Failure, of each source, in their order.
 
-        sources: paths, arrays (T, H, W, 3) uint8 RGB, iterables of arrays (H, W, 3); or Frames, for what has
-            times, OpenCV's channels or a name.  Others are called `clip 0`, `clip 1` and so on, by their place.
+        sources: paths, URLs of files, arrays (T, H, W, 3) uint8 RGB, iterables of arrays (H, W, 3); or Frames, for
+            what has times, OpenCV's channels or a name.  Others are called `clip 0`, `clip 1` and so on, by their place.
             Labelled, for those whose class is known: their answers have `truth` and `right`.
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import threading
 import time
 from pathlib import Path, PurePosixPath
@@ -55,7 +54,10 @@ class WebContent(Closing):
         self._lock = threading.Lock()
         self._next_at, self._appetite = 0, _LEAST
         self._has_ranges = self.has_table = False
-        self._kept = Kept()
+        try:
+            self._kept = Kept()
+        except OSError as error:
+            raise _no_room(file, error) from None
         try:
             self._server = Server(file)
             self._begin()
@@ -221,8 +223,7 @@ class WebContent(Closing):
         try:
             self._kept.write(at, piece)
         except OSError as error:
-            place = tempfile.gettempdir()
-            raise InputError(self._file, f"finds no room in {place} ({reason_of(error).lower()})", _ROOM) from None
+            raise _no_room(self._file, error) from None
 
     def _too_large(self) -> InputError:
         return InputError(
@@ -240,7 +241,9 @@ class WebContent(Closing):
         return InputError(self._file, f"{error} after {self._kept.count}{of} bytes", f"try again, or {DOWNLOAD}")
 
 
-_ROOM = "name a folder with more room in TMPDIR"
+def _no_room(file: WebFile, error: OSError) -> InputError:
+    cause = f"finds no room among the temporary files ({reason_of(error).lower()})"
+    return InputError(file, cause, "name a folder with more room in TMPDIR")
 
 
 class Cursor(io.RawIOBase):

@@ -296,13 +296,14 @@ def test_more_than_may_be_kept_is_not_read(
     assert "and more than 0.0 MB to be read; download it first" in error_of(serve(parts))
 
 
+@pytest.mark.parametrize("fails", ["os.pwrite", "tempfile.TemporaryFile"])
 def test_a_full_disk_is_an_error_of_the_place_of_temporary_files(
-    serve: Serve, web_clip: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, web_clip: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("pptsn.runtime.video.web.kept.os.pwrite", full)
+    monkeypatch.setattr(f"pptsn.runtime.video.web.kept.{fails}", full)
     assert "(no space left on device); name a folder with more room in TMPDIR" in error_of(
         serve(Parts(web_clip.read_bytes()))
     )
