@@ -132,7 +132,7 @@ class Recognizer(Closing):
         """Yield the answer, or the Failure, of each source, in their order.
 
         sources: paths, URLs of files, arrays (T, H, W, 3) uint8 RGB, iterables of arrays (H, W, 3); or Frames, for
-            what has times, OpenCV's channels or a name.  Others are called `clip 0`, `clip 1` and so on, by their place.
+            what has times, OpenCV's channels or a name.  Others are called `clip 0`, `clip 1` and so on, by place.
             Labelled, for those whose class is known: their answers have `truth` and `right`.
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.
