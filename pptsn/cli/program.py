@@ -110,17 +110,19 @@ def run() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it is handled: what is not yet imported is no news
     from pptsn.runtime.base.stopping import finish, watch_to_the_end
 
-    watch_to_the_end()
     ended: list[int] = []
     atexit.register(lambda: _leave(*ended))  # before all others, to be called after them
     threading.excepthook = lambda hook: _tell_of_thread(hook.exc_value)
     sys.unraisablehook = lambda hook: None  # of objects that are let go, which harms nobody
     try:
+        watch_to_the_end()
         main()
     except SystemExit as ending:
         ended.append(_code_of(ending))
         finish(ended[0], within_s=_FINISH_S)
         raise
+    except KeyboardInterrupt as told:  # before the command began, or after it was done
+        _leave(128 + getattr(told, "number", signal.SIGINT))
     sys.exit(DONE)
 
 

@@ -233,6 +233,19 @@ def test_notes_that_nobody_can_read_end_nothing(unread: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, b"done\n")
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_before_the_command_begins_is_no_traceback(number: signal.Signals) -> None:
+    code = f"""if True:
+        import signal
+        from pptsn.cli import program
+
+        program._connect_standard_streams = lambda: signal.raise_signal({int(number)})
+        program.run()
+        """
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (128 + number, "", "")
+
+
 def test_ctrl_c_while_the_program_is_still_imported_is_no_traceback() -> None:
     code = """if True:
         import signal, sys
