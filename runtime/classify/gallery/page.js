@@ -228,6 +228,7 @@ function choices(select, values) {
 }
 
 find("about").textContent = [about.model, about.looked_at, about.note].filter(Boolean).join(" · ");
+find("legend").hidden = !clips.some((clip) => clip.evidence);
 const answers = new Map();
 for (const clip of clips) if (clip.error === undefined) answers.set(clip.top[0][0], (answers.get(clip.top[0][0]) ?? 0) + 1);
 choices(form.elements.answer, [...answers].map(([id, count]) => [id, `${labelOf(id)} (${count})`]).sort((one, other) => collator.compare(one[1], other[1])));

@@ -11,6 +11,8 @@ from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, softmax
 from pptsn.runtime.classify.settings import ClassifySettings
+from pptsn.runtime.classify.sinks.arranging import sorted_at_the_end
+from pptsn.runtime.classify.sinks.names import Sort
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import cut_crop, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
@@ -184,7 +186,15 @@ def test_what_is_held_for_later_tells_the_same_without_what_is_large(model: Path
     with Recognizer.open(model) as recognizer:
         (answer,) = recognizer.classify_by(settings, clips[:1])
     assert isinstance(answer, Classification)
-    for light in (answer.light, answer.light.light):
+
+    class Taken(list[Classification]):
+        write = list.append
+
+    printed = Taken()
+    with sorted_at_the_end(printed, Sort.SCORE) as held:
+        held.write(answer)
+    assert len(printed) == 1
+    for light in (answer.light, answer.light.light, *printed):
         assert light.to_dict() == answer.to_dict()
         assert (light.crop_logits, light.pictures) == (None, ())
         with pytest.raises(UsageError, match="were not kept"):

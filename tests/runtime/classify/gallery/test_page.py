@@ -144,6 +144,7 @@ def test_pictures_and_evidence_are_drawn(
     assert shown.run("return document.querySelectorAll('.crops rect').length") == 5
     evidence = answered(1).evidence()
     best = evidence.times_s[evidence.by_frame.argmax()]
+    assert not shown.run("return document.getElementById('legend').hidden")
     label = shown.run("return document.querySelector('.along').getAttribute('aria-label')")
     assert label == f"evidence along time, most at {best:g} s"
     assert shown.browser.complaints() == []
