@@ -149,6 +149,8 @@ class WebContent(Closing):
         if table is not None:
             self.fetch(*table)
             self.has_table = True
+        elif self.size > _MOST_KEPT:
+            raise self._too_large()
 
     def _fetch_on(self, at: int) -> None:
         """Fetch bytes from `at` on: the more, the more were read one after the other."""
@@ -226,9 +228,9 @@ class WebContent(Closing):
             raise _no_room(self._file, error) from None
 
     def _too_large(self) -> InputError:
-        return InputError(
-            self._file, f"{self._why_all}, and more than {_megabytes(_MOST_KEPT)} to be read", DOWNLOAD
-        )
+        why = "" if self.has_table else f", as it {self._why_all}"  # else it is many frames that are wanted
+        cause = f"more than {_megabytes(_MOST_KEPT)} of it would have to be read{why}"
+        return InputError(self._file, cause, DOWNLOAD)
 
     def _without_end(self, head: bytes) -> InputError:
         text = kind_of_text(self._kind, head)

@@ -44,6 +44,11 @@ BASIC = "Basic dXNlcjpzZXNhbWU="  # user:sesame
 PAGE = b"<!DOCTYPE html><html><body>" + b"Welcome " * 500
 
 
+@pytest.fixture(scope="module")
+def matroska(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("matroska") / "clip.mkv", frames=240, options=X264)
+
+
 def error_of(url: str) -> str:
     """Return what is said of the file at `url`, without its address, having found no password in it."""
     with pytest.raises(InputError) as caught, VideoReader(web_file(url)):
@@ -287,13 +292,30 @@ def test_an_error_comes_once_from_what_ffmpeg_reads(serve: Serve, web_clip: Path
         assert cursor.read(1) == b""
 
 
-@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "ranges", "why", "questions"),
+    [
+        ("web_clip", True, "; ", 3),  # the last for its first packet
+        ("web_clip", False, ", as it comes from a server that sends no parts; ", 1),
+        ("matroska", True, ", as it has no table of its frames; ", 1),
+    ],
+)
 def test_more_than_may_be_kept_is_not_read(
-    serve: Serve, web_clip: Path, monkeypatch: pytest.MonkeyPatch, ranges: bool
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    kind: str,
+    ranges: bool,
+    why: str,
+    questions: int,
 ) -> None:
     monkeypatch.setattr(content, "_MOST_KEPT", 20_000)
-    parts = Parts(web_clip.read_bytes(), ranges=ranges)
-    assert "and more than 0.0 MB to be read; download it first" in error_of(serve(parts))
+    monkeypatch.setattr(content, "_FIRST", BLOCK)
+    clip: Path = request.getfixturevalue(kind)
+    parts = Parts(clip.read_bytes(), ranges=ranges)
+    line = error_of(serve(parts, name=clip.name))
+    assert line == f"more than 0.0 MB of it would have to be read{why}download it first"
+    assert len(parts.asked) == questions, "it was read until it was too much"
 
 
 @pytest.mark.parametrize("fails", ["os.pwrite", "tempfile.TemporaryFile"])
@@ -335,11 +357,6 @@ def test_a_server_may_send_less_than_it_is_asked_for(serve: Serve, web_clip: Pat
         assert error_of(url).startswith("its server sends parts that are too small")
     else:
         assert frames_in(url) == 240
-
-
-@pytest.fixture(scope="module")
-def matroska(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_clip(tmp_path_factory.mktemp("matroska") / "clip.mkv", frames=240, options=X264)
 
 
 @pytest.mark.parametrize("kind", ["web_clip", "matroska"])
