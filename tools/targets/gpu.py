@@ -146,7 +146,7 @@ class DeviceNetwork(Closing):
             self._session: Any = onnxruntime.InferenceSession(str(path), session_options, providers=providers)
         require_provider(self._session, where, output=output.getvalue())
         self._session.disable_fallback()
-        (source,), (result,) = self._session.get_inputs(), self._session.get_outputs()
+        (source,), (result, *_) = self._session.get_inputs(), self._session.get_outputs()  # the first are logits
         new, at = onnxruntime.OrtValue, (where.kind, where.index)
         self._logits: Any = new.ortvalue_from_shape_and_type([len(views), result.shape[1]], np.float32, *at)
         self._binding: Any = self._session.io_binding()
