@@ -11,7 +11,7 @@ from tests.runtime.stream.sources.servers import WebServer
 Serve = Callable[..., str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def web_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     server = WebServer(tmp_path_factory.mktemp("served"), {})
     yield server
