@@ -77,7 +77,7 @@ def neighbours(features: Features) -> Labels:
     return nearest
 
 
-def seen(recognizer: Recognizer, samples: Sequence[Sample], *, segments: int, views: str) -> Seen:
+def seen(recognizer: Recognizer, samples: Sequence[Sample], *, segments: int, views: str | None) -> Seen:
     """Return what a model makes of `samples`; raises what one of them raises."""
     vectors, answers = [], []
     for found in recognizer.features_many(map(source_of, samples), segments=segments, views=views):
@@ -95,7 +95,7 @@ def main(
     backend: Annotated[list[str] | None, typer.Option(help="What runs each model.")] = None,
     clips: Annotated[int, typer.Option(help="Clips of the test list whose neighbours are compared.")] = 100,
     segments: Annotated[int, typer.Option(help="Frames of each clip.")] = 8,
-    views: Annotated[str, typer.Option(help="Crops of each frame.")] = "center",
+    views: Annotated[str | None, typer.Option(help="Crops of each frame; else the first model's.")] = None,
 ) -> None:
     """Compare nearest neighbours across models and backends, and fit a linear classifier to the first one's."""
     tested = read_list(test)
@@ -106,6 +106,7 @@ def main(
         for name in backend or ["onnxruntime", "openvino"]:
             tell(f"{model.name} by {name}")
             with Recognizer.open(model, backend=name, device="cpu") as recognizer:
+                views = views or recognizer.spec.views
                 if first is None:
                     first = seen(recognizer, tested, segments=segments, views=views)
                     fitted_to = seen(recognizer, read_list(train), segments=segments, views=views)

@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from pptsn.convert.graph.view import GraphView, attribute
+from pptsn.runtime.engines.base import Features, Logits
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Classifier:
     features: str
     weights: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
+
+    def logits(self, features: Features) -> Logits:
+        """Return the logits (N, C) float32 of `features` (N, D)."""
+        logits: Logits = (features @ self.weights + self.bias).astype(np.float32)
+        return logits
 
 
 def find_classifier(network: GraphView) -> Classifier | None:
@@ -48,8 +54,8 @@ def _of_gemm(network: GraphView, node: onnx.NodeProto) -> Classifier | None:
     return Classifier(str(node.input[0]), weights.T if attribute(node, "transB", 0) else weights, bias)
 
 
-def expose_features(network: onnx.ModelProto) -> None:
-    """Let `network`, which gives logits alone, give what its classifier reads too, where it ends in a classifier.
+def expose_features(network: onnx.ModelProto) -> Classifier | None:
+    """Let `network`, which gives logits alone, give what its classifier reads too; return that, if there is one.
 
     (B, 3, S, S) -> (B, C) becomes (B, 3, S, S) -> (B, C), (B, D).
     """
@@ -57,3 +63,4 @@ def expose_features(network: onnx.ModelProto) -> None:
     if classifier is not None:
         shape = ("B", len(classifier.weights))
         network.graph.output.append(helper.make_tensor_value_info(classifier.features, TensorProto.FLOAT, shape))
+    return classifier

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from pptsn.cli.program import main
 from pptsn.convert.graph import conversion, from_paddle
+from pptsn.convert.graph.classifier import Classifier, expose_features
 from pptsn.convert.graph.conversion import convert_to_onnx
 from pptsn.convert.graph.files import load_model
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError, VerificationError
@@ -95,6 +97,21 @@ def test_a_file_that_disagrees_is_not_written(copy: Path, tmp_path: Path) -> Non
         convert_to_onnx(copy, tmp_path / "m.onnx")
     assert (tmp_path / "m.onnx").read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["export", "m.onnx"]
+
+
+@pytest.mark.usefixtures("converts_at_once")
+def test_a_file_whose_features_make_other_logits_is_not_written(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_another_bias(network: onnx.ModelProto) -> Classifier | None:
+        found = expose_features(network)
+        return found and dataclasses.replace(found, bias=found.bias + np.float32([0, 0.5, 0]))
+
+    monkeypatch.setattr(conversion, "expose_features", with_another_bias)
+    expected = r"m\.onnx: against the classifier on its features, .* differ by up to (5\.0|4\.9)\de-01"
+    with pytest.raises(VerificationError, match=expected):
+        convert_to_onnx(export, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("converts_at_once")

@@ -53,9 +53,9 @@ def test_the_classifier_makes_the_clips_logits_of_its_vector(
             plain = recognizer.classify(clip, segments=7, views=views)
             assert (found.clip.shape, found.by_frame.shape) == ((FEATURES,), (7, FEATURES))
             assert found.clip.dtype == found.by_frame.dtype == np.float32
-            np.testing.assert_allclose(found.clip @ classifier.weights + classifier.bias, plain.logits, atol=1e-4)
+            np.testing.assert_allclose(classifier.logits(found.clip), plain.logits, atol=1e-4)
             np.testing.assert_allclose(found.by_frame.mean(axis=0), found.clip, rtol=1e-4, atol=1e-6)
-            by_frame = found.by_frame @ classifier.weights + classifier.bias
+            by_frame = classifier.logits(found.by_frame)
             kept = found.answer.crop_logits
             assert kept is not None
             np.testing.assert_allclose(by_frame, kept.by_frame, atol=1e-4)

@@ -58,7 +58,7 @@ def test_the_classifier_makes_the_logits_of_the_features(
         assert (features.shape, features.dtype) == ((23, FEATURES), np.float32)
         np.testing.assert_allclose(logits, engine.infer(batch), rtol=1e-5, atol=1e-5)
     rounding = 0.02 if precision in ("fp16", "int8-tensorrt") else 1e-4  # of weights in FP16
-    np.testing.assert_allclose(features @ classifier.weights + classifier.bias, logits, atol=rounding)
+    np.testing.assert_allclose(classifier.logits(features), logits, atol=rounding)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
