@@ -58,7 +58,7 @@ def crops(count: int, seed: int = 0) -> np.ndarray:
 
 def check(engine: Engine, model: Path, *, atol: float) -> None:
     """Compare features and logits with the CPU's, on batches of many sizes, with features and without in turn."""
-    with open_engine(model, device="cpu", optimise=False) as reference:
+    with open_engine(model, backend="onnxruntime", device="cpu", optimise=False) as reference:
         for seed, count in enumerate([5, 5, 5, 1, 64, 64, 64, 200, 5]):
             batch = crops(count, seed)
             expected = reference.infer_with_features(batch)
