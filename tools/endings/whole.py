@@ -16,10 +16,15 @@ from pptsn.training.datasets.listing import REPORT
 from pptsn.training.network.weights import read_checkpoint
 from tools.endings.inputs import FRAMES
 
+# Matplotlib's list of fonts, in the folder of caches, which it makes anew where it cannot read it.
+_REMADE = "fontlist-"
+
 
 def broken_files(root: Path) -> Iterator[str]:
     """Yield a line for each file and folder below `root` that is half of something; hidden ones are under way."""
     for path in sorted(root.rglob("*")):
+        if path.name.startswith(_REMADE):
+            continue
         is_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         check = _BY_NAME.get(path.name) or _BY_SUFFIX.get(path.suffix)
         if check is None or is_hidden or not path.exists():  # a link may lead nowhere

@@ -37,7 +37,7 @@ def main(
             if runs is not None and number >= runs:
                 break
             if "distillation.teacher" in way.changes:
-                bench.make_teacher()
+                tell(f"the teacher: {bench.make_teacher():.1f} %")
             found = list(bench.measure(way, seed))
             kept.add(found)
             tell("; ".join(f"{each.row}, seed {seed}: {each.percent:.1f} %" for each in found))

@@ -30,8 +30,10 @@ PLAIN = Way(
     {"optimizer.ema_decay": 0.98},
     {"student alone": "last", "moving average, 0.98": "average", "precise batch norm": "counted"},
 )
-# What is learned from by the distilled rows: the same recipe, deeper and longer.
-TEACHER = Way("teacher", {"model.depth": 34, "optimizer.epochs": 30})
+_RANDOM_RESIZED = {"augmentation.crop": "random_resized", "augmentation.crop_area": [0.3, 1.0]}
+# What is learned from by the distilled rows: deeper, longer, and by the crops that gain the most; without these a
+# teacher of 34 layers and 30 epochs was right of 63 % alone, fewer than its students.
+TEACHER = Way("teacher", {"model.depth": 34, "optimizer.epochs": 60, **_RANDOM_RESIZED})
 _COLOURS = ("brightness", "contrast", "saturation")
 _TEMPERATURE = 4
 
@@ -45,7 +47,7 @@ def ways(teacher: Path) -> tuple[Way, ...]:
         Way("mutual, a second student of the same depth", {"distillation.mutual_depth": 18}),
         Way("label smoothing 0.1", {"augmentation.label_smoothing": 0.1}),
         Way("mixup 0.2", {"augmentation.mixup_alpha": 0.2}),
-        Way("random-resized crop", {"augmentation.crop": "random_resized", "augmentation.crop_area": [0.3, 1.0]}),
+        Way("random-resized crop", _RANDOM_RESIZED),
         Way("brightness, contrast, saturation 0.4", {f"augmentation.{name}": 0.4 for name in _COLOURS}),
         Way("hue 0.1", {"augmentation.hue": 0.1}),
         Way("dropout 0.4", {"model.drop_ratio": 0.4}),

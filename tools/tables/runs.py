@@ -78,9 +78,11 @@ class Bench:
             facts["teacher"] = _facts(self.recipe_of(TEACHER, 0))
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def make_teacher(self) -> None:
-        """Train the teacher, or what is left of it."""
-        train(self.recipe_of(TEACHER, 0), self.teacher.parent, resume=True)
+    def make_teacher(self) -> float:
+        """Train the teacher, or what is left of it; return its own top-1 in percent."""
+        recipe = self.recipe_of(TEACHER, 0)
+        train(recipe, self.teacher.parent, resume=True)
+        return 100 * evaluate(recipe, self.teacher, decoders=0).top1
 
     def measure(self, way: Way, seed: int) -> Iterator[Measured]:
         """Train by `way` and yield its rows.  The folder of the run goes afterwards."""

@@ -115,6 +115,7 @@ class OnnxRuntimeCudaEngine(PaddedEngine):
             execution_providers(
                 self._onnxruntime,
                 self._device,
+                precision=self.spec.precision,
                 exact_fp32=self.spec.precision == "fp32",
                 fused=shape.fused,
                 recorded=shape.recorded,

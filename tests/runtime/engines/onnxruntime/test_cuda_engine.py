@@ -120,10 +120,15 @@ def test_shapes_follow_the_crops_of_a_frame_and_the_batch_that_was_asked_for(
     assert ran(build) == [{4}, {20}]
 
 
-def test_every_session_prefers_channels_last_and_starts_fast(engine: Engine, build: CudaBuild) -> None:
-    engine.infer(crops(3))
+@pytest.mark.parametrize(("precision", "channels_last"), [("fp32", 1), ("fp16", 1), ("int8", 0)])
+def test_every_session_prefers_channels_last_but_for_int8_and_starts_fast(
+    precision: str, channels_last: int, build: CudaBuild, tmp_path: Path
+) -> None:
+    model = write_tiny_model(tmp_path / "m.onnx", precision=precision)
+    with open_engine(model, device="cuda") as engine:
+        engine.infer(crops(3))
     options = [providers[0][1] for providers in build.asked]
-    assert [each["prefer_nhwc"] for each in options] == [1, 1]
+    assert [each["prefer_nhwc"] for each in options] == [channels_last] * 2
     assert not any("fuse_conv_bias" in each for each in options)
 
 
