@@ -64,15 +64,18 @@ def agreement(logits: Logits, reference: Logits) -> Agreement:
 def normalised_errors(logits: Logits, reference: Logits) -> npt.NDArray[np.float64]:
     """Return the error of each row of `logits`, both (N, C): its RMS difference over the reference's deviation.
 
-    The deviation is the standard deviation of the row of `reference` over its classes, so that the figure is the
-    noise-to-signal ratio of one answer, whatever the scale of its logits.  A row of equal logits, as every row of
-    one class is, has no deviation: its RMS difference is then divided by the magnitude of its logits, or by 1
-    where that is less.  Differences that are not finite give infinity.
+    The deviation is the standard deviation of the row of `reference` over its classes, or the median one of all
+    rows where that is more, so that the figure is the noise-to-signal ratio of one answer, whatever the scale of
+    the logits.  Without the median it would say nothing of two classes: a crop that a right model is undecided
+    about has no signal.  Where neither is above 0, as in all rows of one class, the difference is divided by the
+    magnitude of the row's logits, or by 1 where that is less.  Differences that are not finite give infinity.
     """
     expected = reference.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         rms = np.sqrt(np.mean((logits.astype(np.float64) - expected) ** 2, axis=1))
         deviation = expected.std(axis=1)
+        known = deviation[np.isfinite(deviation)]
+        deviation = np.maximum(deviation, np.median(known) if len(known) else 0)
         scale = np.where(deviation == 0, np.maximum(1.0, np.abs(expected.mean(axis=1))), deviation)
         errors: npt.NDArray[np.float64] = rms / scale
     errors[~np.isfinite(errors)] = np.inf

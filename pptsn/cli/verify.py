@@ -63,8 +63,8 @@ def verify(
 
     What passes: with any of --tolerance, --max-drop and --min-agreement, those limits alone.  Without them it
     goes by the coarsest precision compared: FP32 within 1e-3 of each logit; FP16, and FP32 on a GPU, within a
-    normalised error (RMS over a row, divided by the deviation of its logits) of 0.02; INT8 the same leading
-    class in 98 % of the rows.
+    normalised error of 0.02 (RMS over a row, divided by the deviation of its logits, or by the median one of all
+    rows where that is more); INT8 the same leading class in 98 % of the rows.
 
     Exit code 1 where a limit is not kept or a clip cannot be read; table and report come first.  The report of
     a conversion, NAME.report.json, stays as it is.

@@ -16,7 +16,7 @@ from pptsn.runtime.frames.protocols import LEAST_S, LONGEST_WINDOW_S, Protocol, 
 from pptsn.runtime.frames.sampling import SAMPLING_RULES
 from pptsn.runtime.frames.views import VIEW_PLANS
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 # What the deployment graph takes, (N, S, S, 3) uint8, and gives, (N, C) and (N, D) float32, by their names.
 CROPS, LOGITS, FEATURES = "crops", "logits", "features"
 # The networks that a spec can name, and the depths that each comes in.
@@ -33,6 +33,8 @@ LARGEST_SIDE, MOST_SEGMENTS, MOST_FEATURES = 1024, 1000, 65_536
 _SINCE_VERSION_3 = ("segments", "views", "sampling", "temperature")
 # Each field of StreamProtocol has one in a spec, of this name.
 _OF_STREAMS = {field.name: f"stream_{field.name}" for field in dataclasses.fields(StreamProtocol)}
+# What a spec of before has: nothing of streams, no features.
+_SINCE_VERSION_4: dict[str, Any] = dict.fromkeys(_OF_STREAMS.values()) | {"features": 0}
 # As JSON.
 MOST_SPEC_BYTES = 4_000_000
 _FRAMES = Meta(gt=0, le=MOST_SEGMENTS, description=f"1 to {MOST_SEGMENTS}")
@@ -42,7 +44,7 @@ _Label = Annotated[str, Meta(max_length=LONGEST_LABEL)]
 # Bounds that no mean or deviation of colours comes near, and that NaN is not in.
 _Mean = Annotated[float, Meta(ge=-1000, le=1000)]
 _Deviation = Annotated[float, Meta(ge=1e-6, le=1000)]
-_READABLE_VERSIONS = (1, 2, FORMAT_VERSION)
+_READABLE_VERSIONS = (1, 2, 3, FORMAT_VERSION)
 _REMEDY = "export the model again"
 _OTHER_RELEASE = f"install the pptsn release that wrote it, or {_REMEDY}"
 
@@ -141,8 +143,16 @@ class ModelSpec:
         return {name: value for name, value in said.items() if value is not None}
 
     def to_json(self) -> str:
-        """Return the spec as JSON text."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1)
+        """Return the spec as JSON text, of the oldest version that can say the same from version 3 on.
+
+        So releases of before there were features and settings of streams read what has neither, and refuse the
+        rest by its version.
+        """
+        values = dataclasses.asdict(self)
+        if all(values[name] == nothing for name, nothing in _SINCE_VERSION_4.items()):
+            values = {name: value for name, value in values.items() if name not in _SINCE_VERSION_4}
+            values["format_version"] = 3
+        return json.dumps(values, ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes, *, source: object) -> ModelSpec:
@@ -189,9 +199,9 @@ def _of_this_version(values: dict[str, Any]) -> dict[str, Any]:
         values = values | {"architecture": RESNET_VD}
     if version < 3:  # when every model was run as in the published inference
         values = {name: getattr(ModelSpec, name) for name in _SINCE_VERSION_3} | values
-    # What says nothing of streams or features need not have their fields: version 3 had none, when it was young.
-    added = dict.fromkeys(_OF_STREAMS.values()) | {"features": 0}
-    return added | values | {"format_version": FORMAT_VERSION}
+    if version < 4:  # some of version 3 have these fields, of before there was a 4
+        values = _SINCE_VERSION_4 | values
+    return values | {"format_version": FORMAT_VERSION}
 
 
 def _check_architecture(architecture: object, source: object) -> None:

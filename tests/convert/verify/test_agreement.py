@@ -63,6 +63,18 @@ def test_other_rows_are_judged_by_their_deviation() -> None:
     assert errors == pytest.approx([1, 0])
 
 
+@pytest.mark.parametrize("between", [2.0, 1.0, 0.5, 1e-3, 0.0])
+def test_a_row_that_is_undecided_is_judged_by_what_the_others_tell_apart(between: float) -> None:
+    reference = logits([0, 2], [5, 9], [1, 1 + between])
+    errors = normalised_errors(reference + np.float32(0.01), reference)
+    assert errors == pytest.approx([0.01, 0.005, 0.01], rel=1e-3)
+
+
+def test_a_row_that_is_not_finite_leaves_the_others_theirs() -> None:
+    reference = logits([0, 2], [np.nan, 0])
+    assert normalised_errors(logits([0.5, 2.5], [0, 0]), reference) == pytest.approx([0.5, np.inf])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("side", [0, 1])
 def test_the_error_of_what_is_not_finite_is_infinite_for_one_class_too(bad: float, side: int) -> None:

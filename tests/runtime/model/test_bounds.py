@@ -37,10 +37,10 @@ def test_integers_of_a_spec_are_bounded(field: str, number: int) -> None:
         "segments": 1 <= number <= MOST_SEGMENTS,
         "stream_segments": 1 <= number <= MOST_SEGMENTS,
         "depth": False,
-        "format_version": number in (1, 3),
+        "format_version": number in (1, 4),
     }[field]
     if fits:
-        assert getattr(_read(**{field: number}), field) in (number, 3)
+        assert getattr(_read(**{field: number}), field) in (number, 4)
         return
     with pytest.raises(ModelError) as caught:
         _read(**{field: number})

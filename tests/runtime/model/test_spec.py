@@ -60,8 +60,8 @@ def changed(**changes: object) -> str:
 
 
 def test_a_newer_version_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ModelError, match=r"m\.onnx: .* version 4, this program reads versions 1 to 3; install"):
-        ModelSpec.from_json(changed(format_version=4, new_field=1), source="m.onnx")
+    with pytest.raises(ModelError, match=r"m\.onnx: .* version 5, this program reads versions 1 to 4; install"):
+        ModelSpec.from_json(changed(format_version=5, new_field=1), source="m.onnx")
 
 
 def test_a_spec_of_the_first_release_opens_as_the_network_that_there_was() -> None:
@@ -96,6 +96,36 @@ def test_a_spec_without_the_fields_of_streams_says_nothing_of_them(version: int)
     for name in STREAMS:
         del values[name]
     assert ModelSpec.from_json(json.dumps(values), source="m.onnx").said_of_streams == {}
+
+
+# What the last release before there were settings of streams and features read, and refused all else of.
+VERSION_3 = {
+    "depth", "labels", "weights_digest", "architecture", "short_side", "crop_size", "mirror", "resize_rule",
+    "mean", "std", "num_seg", "segments", "views", "sampling", "temperature", "precision", "format_version",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"temperature": 2.5, "segments": 8}, {"features": 512}, {"stream_segments": 5}]
+)
+def test_an_older_release_reads_what_says_nothing_new_and_refuses_the_rest_by_its_version(
+    said: dict[str, object],
+) -> None:
+    spec = tiny_spec(**said)
+    written = json.loads(spec.to_json())
+    if said.keys() <= VERSION_3:
+        assert (written.keys(), written["format_version"]) == (VERSION_3, 3)
+    else:
+        assert written["format_version"] == 4
+    assert ModelSpec.from_json(spec.to_json(), source="m.onnx") == spec
+
+
+@pytest.mark.parametrize("name", ["features", "stream_views"])
+def test_a_spec_of_this_version_says_whether_it_has_features_and_settings_of_streams(name: str) -> None:
+    values = json.loads(changed())
+    del values[name]
+    with pytest.raises(ModelError, match=rf"lacks \['{name}'\]"):
+        ModelSpec.from_json(json.dumps(values), source="m.onnx")
 
 
 @pytest.mark.parametrize("said", [{"stream_window_s": 0.002}, {"stream_window_s": 0.5, "stream_segments": 1000}])
