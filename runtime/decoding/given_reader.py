@@ -41,7 +41,7 @@ class FramesReader(Closing):
         self._clock = Clock() if self._times is None else examine(self._times.tolist(), rate=None)
         self._sizes: set[tuple[int, ...]] = set()
         self._kept = _Thinned(_MOST_BYTES)
-        self._count = 0
+        self._count = self._off = 0
         if isinstance(self._pictures, (np.ndarray, Sequence)):
             self._take_count(len(self._pictures))
 
@@ -58,14 +58,23 @@ class FramesReader(Closing):
     @property
     def warnings(self) -> list[str]:
         """What is odd about the frames though they can be used, as far as known; one phrase each."""
-        step = self._kept.step
         warnings = {
             SIZE_CHANGES: len(self._sizes) > 1,
-            f"its {self._count} frames take more than {_MOST_BYTES // 1_000_000} MB: one in {step} was kept, "
-            f"those looked at are up to {step // 2} from those chosen; a list or an array gives these": step > 1,
+            self._others: self._others,
             self._clock.trouble: self._clock.trouble,
         }
         return [warning for warning, met in warnings.items() if met]
+
+    @property
+    def _others(self) -> str:
+        """That others than the chosen frames were looked at, in words; "" where none was."""
+        if not self._off:
+            return ""
+        return (
+            f"its {self._count} frames take more than {_MOST_BYTES // 1_000_000} MB: one in {self._kept.step} was "
+            f"kept, those looked at are up to {number_of(self._off, 'frame')} from those chosen; a list or an "
+            "array gives these"
+        )
 
     def frame_count(self) -> int:
         """Return how many frames there are; of an iterable, once it was sampled."""
@@ -89,7 +98,9 @@ class FramesReader(Closing):
         else:
             self._keep(self._pictures, transform, stop)
             for index in sorted(set(choose(self.frame_count()))):
-                yield self._frame(self._kept.nearest(index), index)
+                at, pixels = self._kept.nearest(index)
+                self._off = max(self._off, abs(index - at))
+                yield self._frame(pixels, index)
 
     def close(self) -> None:
         """Forget the frames that were kept."""
@@ -164,9 +175,10 @@ class _Thinned:
             self._bytes = sum(frame.nbytes for frame in self._frames)
             self.step *= 2
 
-    def nearest(self, index: int) -> Pixels:
-        """Return the kept frame that is nearest to frame `index`."""
-        return self._frames[min((index + self.step // 2) // self.step, len(self._frames) - 1)]
+    def nearest(self, index: int) -> tuple[int, Pixels]:
+        """Return the number of the kept frame that is nearest to frame `index`, and its pixels."""
+        place = min((index + self.step // 2) // self.step, len(self._frames) - 1)
+        return place * self.step, self._frames[place]
 
     def clear(self) -> None:
         self._frames.clear()

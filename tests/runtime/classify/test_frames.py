@@ -196,17 +196,18 @@ def test_of_more_frames_than_may_be_kept_those_near_the_chosen_ones_are_looked_a
     kept = plain[:, :size]
     one = recognizer.classify(kept[:1], segments=1)
     frame_bytes = 40 * 53 * 3 if size == 48 else 40 * 64 * 3
-    for room, step in ((COUNT, 1), (COUNT - 1, 2), (8, 4), (1, 32)):
+    # Of frames 3, 9, 15, 21 and 27; beyond the last one that is kept it may be further than half a step.
+    for room, step, away in ((COUNT, 1, 0), (COUNT - 1, 2, 1), (8, 4, 1), (2, 16, 11), (1, 32, 27)):
         monkeypatch.setattr(given_reader, "_MOST_BYTES", room * frame_bytes)
         found = recognizer.classify(iter(kept), segments=5)
         off = np.abs(found.logits[:3] - recognizer.classify(kept, segments=5).logits[:3]).max()
         a_grade = np.abs(recognizer.classify(kept[1:2], segments=1).logits - one.logits)[:3].max()
-        assert off <= a_grade * (step // 2 + 0.01)
+        assert off <= a_grade * (away + 0.01)
         assert found.frames == COUNT
         assert len(found.warnings) == (step > 1)
         if step > 1:
             assert f"its 30 frames take more than 0 MB: one in {step} was kept" in found.told
-            assert f"up to {step // 2} from those chosen" in found.told
+            assert f"up to {away} frame{'s' * (away > 1)} from those chosen" in found.told
 
 
 def test_frames_of_changing_size_are_used_and_told(recognizer: Recognizer, plain: np.ndarray) -> None:
