@@ -178,7 +178,7 @@ def changed_keys(old: Recipe, new: Recipe, *, neutral: tuple[str, ...] = NEUTRAL
 def _say_where_paths_begin(recipe: Recipe, path: Path) -> None:
     """Print a note where files that `recipe`, read from `path`, names are missing here and lie beside it."""
     data = recipe.data
-    named = (data.labels, data.train, data.val, data.test)
+    named = (data.labels, data.train, data.val, data.test, data.folds)
     beside = {str(name) for name in named if name and not name.exists() and (path.parent / name).exists()}
     if beside:
         where = f"{some_of(sorted(beside))} beside it is not in the working folder, where its paths begin"

@@ -81,6 +81,18 @@ def test_files_that_lie_beside_a_recipe_rather_than_in_the_working_folder_are_to
     assert (told in capsys.readouterr().err) == (lie == "beside")
 
 
+def test_a_list_of_folds_that_lies_beside_a_recipe_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / "own").mkdir()
+    data = {"train": "train.txt", "folds": "folds.txt"}
+    values = {"model": {"head_only": True, "pretrained": "start.pdparams"}, "data": data}
+    (tmp_path / "own" / "r.yaml").write_text(parse_recipe(values, source="x").to_yaml())
+    (tmp_path / "train.txt").touch()
+    (tmp_path / "own" / "folds.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    load_recipe("own/r.yaml")
+    assert "own/r.yaml: folds.txt beside it is not in the working folder" in capsys.readouterr().err
+
+
 def test_overrides_replace_values():
     overrides = ["optimizer.base_rate=1e-4", "data.labels=names.txt", "amp=false", "model.classes=null"]
     recipe = load_recipe(CONFIGS / "kinetics400.yaml", overrides)
