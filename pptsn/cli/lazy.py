@@ -74,9 +74,8 @@ class LazyGroup(TyperGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command, list[str]]:
         """Return the command to run, imported, and its arguments; raises a usage error where there is none."""
-        if (
-            args and args[0] in self.elsewhere and not ctx.resilient_parsing
-        ):  # a shell that completes is told nothing
+        is_completed = ctx.resilient_parsing  # by a shell, which is told nothing
+        if args and args[0] in self.elsewhere and not is_completed:
             ctx.fail(f"No such command {args[0]!r}. Here it is called {self.elsewhere[args[0]]!r}.")
         name, found, rest = super().resolve_command(ctx, args)
         return name, found if name is None else self.load(name), rest

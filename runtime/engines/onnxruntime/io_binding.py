@@ -13,9 +13,8 @@ from pptsn.runtime.engines.device import Device
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.model.spec import CROPS, LOGITS, ModelSpec
 
-# The tensors of the deployment graph.
-# Batch sizes whose memory is kept: the full batch, a frame's crops, and the rest of a file.
-_KEPT_SIZES = 3
+# Bindings that are kept: for the full batch, a frame's crops, and the rest of a file.
+_KEPT = 3
 
 
 class Binding:
@@ -84,7 +83,7 @@ class BoundSession:
     def _binding(self, rows: int, features: bool) -> Binding:
         key = rows, features
         if key not in self._kept:
-            if len(self._kept) == _KEPT_SIZES:
+            if len(self._kept) == _KEPT:
                 self._kept.popitem(last=False)
             self._kept[key] = Binding(*self._made_of, rows, features=features)
         self._kept.move_to_end(key)

@@ -32,6 +32,10 @@ from pptsn.runtime.video.web.words import (
     silent_for,
 )
 
+EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
+_NOWHERE: Words = ("redirects in a circle, or to what is no address of HTTP", "check the URL")
+DOWNLOAD = "download it first"
+ENDED = "the server ended the connection"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _EMPTY_RANGE = "bytes */0"
 _NOT_SATISFIABLE = 416
@@ -137,12 +141,6 @@ class Server:
         if error.code < 400:
             return _NOWHERE
         return of_status(error.code, thing="file", address=self._file.url)
-
-
-EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
-_NOWHERE: Words = ("redirects in a circle, or to what is no address of HTTP", "check the URL")
-DOWNLOAD = "download it first"
-ENDED = "the server ended the connection"
 
 
 def _of_proxy(address: str) -> str:
