@@ -125,7 +125,7 @@ class VideoReader(Closing):
 
     @property
     def _reading(self) -> str:
-        return "" if isinstance(self.path, Path) else self.path.note
+        return "" if isinstance(self.path, Path) else self.path.note(seeks=self.seeks)
 
     @property
     def _unmade(self) -> int:

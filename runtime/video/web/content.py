@@ -75,10 +75,12 @@ class WebContent(Closing):
         """Bytes of the file."""
         return self._kept.size
 
-    @property
-    def note(self) -> str:
-        """What a user should know of how it was read; "" for nothing."""
-        if self._kept.count < max(self.size, _MUCH):
+    def note(self, *, seeks: bool) -> str:
+        """Return what a user should know of how it was read; "" for nothing.
+
+        seeks: whether frames were looked up by its table to the end: all that was read was wanted then.
+        """
+        if (seeks and self.has_table) or self._kept.count < max(self.size, _MUCH):
             return ""
         return f"all of its {_megabytes(self.size)} were read, as it {self._why_all}"
 

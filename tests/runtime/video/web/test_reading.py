@@ -184,12 +184,15 @@ def test_key_frames_that_are_none_are_not_begun_at(
 def test_where_a_packet_is_not_what_the_index_says_it_is_sought_no_more(
     serve: Serve, web_clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(content, "_MUCH", 1000)
     file = web_file(serve(Parts(web_clip.read_bytes())))
-    wanted, _, seeks = read(file, lambda _: [100, 200])
+    wanted, warnings, seeks = read(file, range)
     assert seeks
+    assert warnings == [], "all of it was wanted"
     monkeypatch.setattr(UnseenPackets, "is_as_told", lambda *_, **__: False)
-    found, _, seeks = read(file, lambda _: [100, 200])
+    found, warnings, seeks = read(file, range)
     assert not seeks
+    assert warnings[-1].endswith("MB were read, as it is not as its table of frames says")
     require_same(found, wanted)
 
 
