@@ -44,8 +44,7 @@ _SOURCES_HELP = (
     "Video files, also of web servers (https://...), folders (all videos below, or extracted frames), patterns, "
     "or @LIST: one source a line; with labels behind them, as in training lists, right and wrong are told."
 )
-
-
+_EVIDENCE_HELP = "Say how much each moment and each crop speaks for the leading class."
 _RESUME_HELP = (
     "Go on with the files of --output: skip unchanged sources that have their answer, try failures again."
 )
@@ -61,6 +60,7 @@ def classify(
     runner: EngineSettings,
     top: Annotated[int, typer.Option(min=1, help="How many classes to show of each source.")] = 5,
     output: Annotated[list[str] | None, typer.Option("--output", "-o", help=OUTPUT_HELP)] = None,
+    evidence: Annotated[bool, typer.Option("--evidence", help=_EVIDENCE_HELP)] = False,
     gallery: Annotated[str | None, typer.Option(metavar="FILE.html", help=GALLERY_HELP)] = None,
     resume: Annotated[bool, typer.Option("--resume", help=_RESUME_HELP)] = False,
     sort: Annotated[Sort | None, typer.Option(help=_SORT_HELP)] = None,
@@ -96,7 +96,7 @@ def classify(
     for path in (*(output or ()), *pages):
         refuse_overwriting(path, [model, *sources, *map(name_of, names)])
     outputs = output_names(output or ())
-    settings = _for_outputs(settings, outputs, gallery)
+    settings = _for_outputs(settings, outputs, gallery, evidence=evidence)
     files = [name for name in outputs if name != STANDARD_OUTPUT]
     earlier = rows_to_resume(files, below=below) if resume else []
     left = still_to_do(names, earlier, labels=spec.labels if spec else ()) if resume else names
@@ -128,16 +128,17 @@ def classify(
         raise typer.Exit(1)
 
 
-def _for_outputs(settings: ClassifySettings, outputs: list[str], gallery: str | None) -> ClassifySettings:
-    """Return `settings` with what the outputs need; raises PptsnError where they cannot be had."""
+def _for_outputs(
+    settings: ClassifySettings, outputs: list[str], gallery: str | None, *, evidence: bool
+) -> ClassifySettings:
+    """Return `settings` with what the outputs are to have; raises PptsnError where that cannot be."""
     if any(ending_of(name) == PARQUET for name in outputs):
         require("pyarrow", "a .parquet file", extra="parquet")
     if gallery is not None:
         check_gallery_name(gallery)
-        return replace(settings, pictures=PICTURES)
-    if settings.evidence:
+    elif evidence:
         check_evidence_goes(outputs)
-    return settings
+    return replace(settings, evidence=evidence, pictures=0 if gallery is None else PICTURES)
 
 
 def _with_origins(

@@ -18,8 +18,8 @@ def from_settings(function: Callable[..., Any]) -> Callable[..., None]:
     """Make a command of a function whose parameters may be instances of settings classes.
 
     In the place of such a parameter the command has an option for each field that
-    `pptsn.runtime.base.options.option` made, unless it is hidden; the other parameters stay as they are.  Raises
-    TypeError for two parameters of one name.
+    `pptsn.runtime.base.options.option` made; the other parameters stay as they are.  Raises TypeError for two
+    parameters of one name.
 
     The command may be called by Python as well, by keyword; what is not given has its default.
     """
@@ -73,10 +73,6 @@ def _is_settings(hint: Any) -> bool:
     return isinstance(hint, type) and dataclasses.is_dataclass(hint)
 
 
-def _shown(settings: type) -> list[tuple[dataclasses.Field[Any], Option]]:
-    return [(field, about) for field, about in options_of(settings).values() if not about.hidden]
-
-
 def _parameters(settings: type) -> list[inspect.Parameter]:
     hints = get_type_hints(settings)
     return [
@@ -86,7 +82,7 @@ def _parameters(settings: type) -> list[inspect.Parameter]:
             annotation=Annotated[_type_of(hints[field.name], about), _typer_option(field, about)],
             default=_default(field, about),
         )
-        for field, about in _shown(settings)
+        for field, about in options_of(settings).values()
     ]
 
 
@@ -136,7 +132,7 @@ def _instance(settings: type, values: dict[str, Any]) -> Any:
     """Take the options of `settings` out of `values`, and return what they make."""
     hints = get_type_hints(settings)
     fields = {}
-    for field, about in _shown(settings):
+    for field, about in options_of(settings).values():
         value = values.pop(field.name)
         if about.read is None:
             fields[field.name] = _as_field(value, hints[field.name], about.scale)

@@ -39,7 +39,7 @@ class Option:
         it does not know itself; raises UsageError.  Where nothing is given, the field keeps its default.
     written: that default, as a command line would give it.
     panel: the heading in `--help` that it stands under.  metavar: what stands for its value there.
-    envvar: the variable of the environment that gives it as well.  hidden: it is no option of the command line.
+    envvar: the variable of the environment that gives it as well.
     """
 
     help: str | Callable[[], str]
@@ -56,7 +56,6 @@ class Option:
     panel: str = ""
     metavar: str | None = None
     envvar: str | None = None
-    hidden: bool = False
 
 
 def option(help: str | Callable[[], str], *flags: str, default: Any = dataclasses.MISSING, **details: Any) -> Any:

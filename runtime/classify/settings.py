@@ -1,4 +1,4 @@
-"""How a video is looked at: the choices that a user has, checked.  `pptsn classify` has an option for each."""
+"""How a video is looked at: the choices that a user has, checked; and what is kept of it besides its answer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pptsn.runtime.frames.views import check_views
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifySettings:
-    """Which frames of a video the network sees, which crops of them, and who decodes them.
+    """Which frames of a video the network sees, which crops of them, and who decodes them; what results keep.
 
+    Commands that classify have an option for each but the last two, which are for who has a use for what is kept.
     Raises UsageError for an unknown name and a number out of range.
 
     segments: frames to look at.  views: crops of each, a name in VIEW_PLANS.  sampling: which frames, a name in
@@ -30,8 +31,8 @@ class ClassifySettings:
     sampling: str | None = option("Which frames: centre or linspace; else the model's.", default=None)
     decoders: Decoders = decoders_option()
     accept_damaged: bool = option("Answer for videos of which nearly all pictures are damaged.", default=False)
-    evidence: bool = option("Say how much each moment and each crop speaks for the leading class.", default=False)
-    pictures: int = option("Small pictures to keep of each clip.", default=0, hidden=True)
+    evidence: bool = False
+    pictures: int = 0
 
     def __post_init__(self) -> None:
         if self.views is not None:

@@ -29,8 +29,7 @@ class Camera:
     colours: tuple[str, ...] = option("What to show.", default=("red", "blue"))
     mirrored: bool = option("Turn it round.", "--mirrored", default=False)
     owner: str | None = option("Whose it is.", default=None, envvar="CAMERA_OWNER")
-    retries: int = option("For programs alone.", default=3, hidden=True)
-    note: str = "no option at all"
+    note: str = "no option, for programs alone"
 
     def __post_init__(self) -> None:
         check_ranges(self)
@@ -103,7 +102,6 @@ def test_help_tells_what_the_fields_say():
     assert "[default: 250.0]" in text  # in milliseconds, as the option
     assert "CAMERA_OWNER" in text
     assert "--no-mirrored" not in text
-    assert "--retries" not in text
     assert "--note" not in text
 
 
@@ -125,7 +123,7 @@ def test_a_missing_option_and_one_of_another_type_are_wrong_usage():
 
     assert made(command).exit_code == 2
     assert made(command, "--url", "x", "--size", "wide").exit_code == 2
-    assert made(command, "--url", "x", "--retries", "5").exit_code == 2
+    assert made(command, "--url", "x", "--note", "y").exit_code == 2
 
 
 def test_options_stand_where_the_settings_stand_among_the_parameters():

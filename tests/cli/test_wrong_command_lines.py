@@ -125,6 +125,7 @@ WRONG = [
         "has no ending that says how to write it; expected .jsonl, ",
     ),
     (2, "classify v.mp4 -m m.onnx -o https://a:b@h/", "--output", "is an address, expected a file; "),
+    (2, "report dir -o r --evidence", "pptsn report", "no such option: --evidence (Possible"),
     (2, "predict v.mp4", "pptsn", "no such command 'predict'. Here it is called 'classify'; see: pptsn --help"),
     (2, "classify v.mp4 --model m.onnx -o v.mp4", "--output", "v.mp4 is an input as well; name another file"),
     (2, "classify v.mp4 --model m.onnx -o m.onnx", "--output", "m.onnx is an input as well; name another file"),
