@@ -36,7 +36,7 @@ EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
 _NOWHERE: Words = ("redirects in a circle, or to what is no address of HTTP", "check the URL")
 DOWNLOAD = "download it first"
 ENDED = "the server ended the connection"
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _EMPTY_RANGE = "bytes */0"
 _NOT_SATISFIABLE = 416
 # Multipart pictures one after the other: what a camera sends.
@@ -116,6 +116,8 @@ class Server:
             found = _RANGE.fullmatch(headers.get("Content-Range", ""))
             if end is None or found is None or int(found[1]) != begin or int(found[2]) >= end:
                 raise InputError(self._file, "the server sends other bytes than were asked for", DOWNLOAD)
+            if found[3] == "*":
+                raise InputError(self._file, "the server sends a part, and not how large the file is", DOWNLOAD)
             last, total = int(found[2]) + 1, int(found[3])
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
         kind = headers.get_content_type() if "Content-Type" in headers else ""

@@ -86,6 +86,8 @@ def frames_in(url: str) -> int:
         (Parts(b""), "is empty (0 bytes)"),
         (Parts(PAGE, headers={"Content-Type": "text/html"}), "sends a web page (HTML), expected video"),
         (Parts(b"x", headers={"Content-Encoding": "gzip"}), "is sent in a coding that was not asked for"),
+        (Parts(b"xy", headers={"Content-Range": "bytes 1-1/2"}), "the server sends other bytes than were asked"),
+        (Parts(b"x", headers={"Content-Range": "bytes 0-0/*"}), "the server sends a part, and not how large the"),
     ],
 )
 def test_each_refusal_has_its_own_words(serve: Serve, route: Any, cause: str) -> None:
