@@ -211,9 +211,9 @@ class HeadTrainer:
         )
 
     def _features(self) -> tuple[Features, Features | None, list[str]]:
-        """Return those of the training and, if there is one, of the validation list.
+        """Return those of the training list and of the validation list, if there is one; and what cannot be read.
 
-        And a line for each clip that cannot be read.
+        That is a line for each such clip, in the order of the lists.
         """
         recipe, lists = self._recipe, self._samples
         infer = view_function(self._network, crop_size=recipe.model.crop_size, of="frame_features")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.options import flags_of, options_of
 from pptsn.runtime.classify.lists import source_of
 from pptsn.runtime.classify.results import Classification, Failure, Timing
 from pptsn.runtime.classify.settings import ClassifySettings
@@ -46,11 +47,12 @@ def cross_validated_note(folds: Sequence[Share]) -> str:
 def require_nothing_asked(settings: ClassifySettings, runner: EngineSettings) -> None:
     """Raise UsageError for options of how clips are looked at: they have been, in training."""
     for given in (settings, runner):
-        for field in dataclasses.fields(given):
-            if field.name != "decoders" and getattr(given, field.name) != getattr(type(given)(), field.name):
+        for field, about in options_of(type(given)).values():
+            if field.name != "decoders" and getattr(given, field.name) != field.default:
                 cause = "changes nothing of a cross-validation, whose answers are those of the training"
-                option = f"--{field.name.replace('_', '-')}"
-                raise UsageError(option, cause, "leave it out, or name other clips by --list LIST")
+                raise UsageError(
+                    flags_of(field, about)[0], cause, "leave it out, or name other clips by --list LIST"
+                )
 
 
 def looked_at(kept: OutOfFold) -> Protocol:
