@@ -83,6 +83,11 @@ class MissingDependencyError(PptsnError):
     exit_code = MISSING
 
 
+def folder_in_its_place(name: object) -> InputError:
+    """Return the error for a folder that is called `name`, where a file is to be written."""
+    return InputError(name, "is a folder, expected a file name", "name a file in it")
+
+
 def one_line(text: str) -> str:
     """Return `text`, which may come from a file or a library, as one line that any terminal can show.
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, UsageError, reason_of
+from pptsn.runtime.base.errors import InputError, UsageError, folder_in_its_place, reason_of
 from pptsn.runtime.base.temporary import moved_away, temporary_file, temporary_folder
 
 # What a library leaves of a disk that it has filled.
@@ -42,7 +42,7 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise InputError(path, "is a folder, expected a file name", "name a file in it")
+        raise folder_in_its_place(path)
     with _writing(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary_file(target) as temporary:
@@ -105,7 +105,7 @@ def require_writable(path: Path) -> None:
     real = Path(os.path.realpath(path))
     try:
         if real.is_dir():
-            raise InputError(path, "is a folder, expected a file name", "name a file in it")
+            raise folder_in_its_place(path)
         folder = next(parent for parent in real.parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import InputError, UsageError, folder_in_its_place
 from pptsn.runtime.base.files import cut_half_line, printable
 
 DEFAULT_KEEP = 5
@@ -269,7 +269,7 @@ def _refuse_special_file(path: Path, name: str) -> None:
     with suppress(FileNotFoundError):
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            raise InputError(name, "is a folder, expected a file name", "name a file in it")
+            raise folder_in_its_place(name)
         if not stat.S_ISREG(mode):
             raise InputError(name, "is no regular file", "name a file; - is standard output")
 

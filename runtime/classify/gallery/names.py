@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import UsageError, folder_in_its_place
 
 GALLERY_HELP = (
     "Make a page of all clips at the end: small pictures, scores and, with --evidence, what spoke for them, to "
@@ -21,7 +21,7 @@ def check_gallery_name(name: str) -> None:
         raise UsageError("--gallery", "is an address, expected a file", "name one that ends with .html")
     if Path(name).suffix.lower() not in _ENDINGS:
         if Path(name).is_dir():
-            raise InputError(name, "is a folder, expected a file name", "name a file in it")
+            raise folder_in_its_place(name)
         raise UsageError(name, "is no name of a page", "name one that ends with .html")
 
 

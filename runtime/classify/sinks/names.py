@@ -1,4 +1,4 @@
-"""What outputs are called: the endings of files, and standard output."""
+"""What is known of outputs before any is opened: their names and endings, and by what rows are sorted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
-from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.errors import UsageError, folder_in_its_place
 
 STANDARD_OUTPUT = "-"
 # Other names of it; opened anew, a file behind it would lose what it holds.
@@ -40,7 +40,7 @@ def output_names(given: Iterable[str]) -> list[str]:
             raise UsageError("--output", "is an address, expected a file", "`pptsn stream` posts what it finds")
         if name != STANDARD_OUTPUT and ending_of(name) not in ENDINGS:
             if Path(name).is_dir():
-                raise InputError(name, "is a folder, expected a file name", "name a file in it")
+                raise folder_in_its_place(name)
             expected = f"expected {', '.join(ENDINGS)}, or - for standard output"
             raise UsageError(name, "has no ending that says how to write it", expected)
         names.setdefault(name if name == STANDARD_OUTPUT else os.path.realpath(name), name)
