@@ -31,8 +31,8 @@ PLAIN = Way(
     {"student alone": "last", "moving average, 0.98": "average", "precise batch norm": "counted"},
 )
 _RANDOM_RESIZED = {"augmentation.crop": "random_resized", "augmentation.crop_area": [0.3, 1.0]}
-# What is learned from by the distilled rows: longer, and by the crops that gain the most.  Of 34 layers a teacher was
-# no better than its students here, and they were the worse for it.
+# What is learned from by the distilled rows: longer, and by the crops that gain the most.  Of 34 layers a teacher
+# was no better than its students here, and they were the worse for it.
 TEACHER = Way("teacher", {"optimizer.epochs": 40, **_RANDOM_RESIZED})
 _COLOURS = ("brightness", "contrast", "saturation")
 _TEMPERATURE = 4
