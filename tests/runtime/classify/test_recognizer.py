@@ -13,26 +13,10 @@ from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.sampling import centre_indices
 from pptsn.runtime.video import Restart, VideoReader
-from tests.clips import decode_plainly, write_clip
+from tests.clips import decode_plainly
 from tests.models import tiny_spec, write_tiny_model
 from tests.runtime.stream.sources.servers import WebServer
 from tests.runtime.video.web.parts import Parts
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_model(tmp_path_factory.mktemp("models") / "m.onnx")
-
-
-@pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three clips of other lengths and sizes."""
-    folder = tmp_path_factory.mktemp("clips")
-    sizes = [(30, 96, 64), (7, 64, 96), (45, 80, 80)]
-    return [
-        write_clip(folder / f"{i}.mp4", frames=frames, width=width, height=height)
-        for i, (frames, width, height) in enumerate(sizes)
-    ]
 
 
 def plain_logits(clip: Path, segments: int) -> np.ndarray:
