@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.classify.evidence import CropLogits as CropLogits
     from pptsn.runtime.classify.evidence import Evidence as Evidence
     from pptsn.runtime.classify.features import ClipFeatures as ClipFeatures
-    from pptsn.runtime.classify.recognizer import Recognizer as Recognizer
     from pptsn.runtime.classify.results import Classification as Classification
     from pptsn.runtime.classify.results import Failure as Failure
     from pptsn.runtime.classify.results import Prediction as Prediction
@@ -35,6 +34,7 @@ if TYPE_CHECKING:  # the same names as in _HOMES, for type checkers
     from pptsn.runtime.engines import Engine as Engine
     from pptsn.runtime.engines import open_engine as open_engine
     from pptsn.runtime.model.spec import ModelSpec as ModelSpec
+    from pptsn.runtime.recognizer import Recognizer as Recognizer
     from pptsn.runtime.stream.actions.messages import ActionEvent as ActionEvent
     from pptsn.runtime.stream.actions.messages import StreamNotice as StreamNotice
     from pptsn.runtime.stream.actions.messages import StreamPrediction as StreamPrediction
@@ -61,7 +61,7 @@ _HOMES = {
     "ModelSpec": "pptsn.runtime.model.spec",
     "PptsnError": "pptsn.runtime.base.errors",
     "Prediction": "pptsn.runtime.classify.results",
-    "Recognizer": "pptsn.runtime.classify.recognizer",
+    "Recognizer": "pptsn.runtime.recognizer",
     "Sink": "pptsn.runtime.stream.sinks.base",
     "StreamNotice": "pptsn.runtime.stream.actions.messages",
     "StreamPipeline": "pptsn.runtime.stream.pipeline.pipeline",

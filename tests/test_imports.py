@@ -14,7 +14,7 @@ from tools.structure import arrows, circles, crowded, imported, lines, modules
 ROOT = Path(__file__).parent.parent
 
 # The rooms, from the ground up: each imports only those above it in this list, and its own modules.  Rooms of one
-# entry do not import each other.  A module of a folder may be a room of its own, as the front door is.
+# entry do not import each other.  A module may be a room of its own, as the front door is, `recognizer`.
 ROOMS = (
     ("pptsn.runtime.base",),
     ("pptsn.runtime.credentials",),
@@ -32,7 +32,7 @@ ROOMS = (
     ("pptsn.runtime.stream.health",),
     ("pptsn.runtime.stream.sinks",),
     ("pptsn.runtime.stream.pipeline",),
-    ("pptsn.runtime.classify.recognizer",),
+    ("pptsn.runtime.recognizer",),
     ("pptsn.runtime.tune", "pptsn.runtime.evaluate"),
     ("pptsn.runtime.stream.run",),
     ("pptsn.runtime",),

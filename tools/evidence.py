@@ -18,8 +18,8 @@ from pptsn.cli.device_options import ModelOption
 from pptsn.runtime.base.progress import progress_bar
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.evidence import Evidence
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.training.synthetic.mp4 import write_mp4
 from pptsn.training.synthetic.scene import CLASS_NAMES, Spot, clip_frames, draw_layout
 from tools.program import run

@@ -16,9 +16,9 @@ import typer
 
 from pptsn.runtime.base.errors import VerificationError
 from pptsn.runtime.classify.lists import Sample, evenly, read_list, source_of
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.engines.base import Features
+from pptsn.runtime.recognizer import Recognizer
 from tools.program import run, tell
 
 # Clips whose nearest neighbour has to be the same, and points of top-1 that a linear classifier may lose.

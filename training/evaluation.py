@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from pptsn.runtime.base.errors import ModelError, UsageError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import read_list, source_of
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.decoders import AUTO, Decoders
 from pptsn.runtime.engines import Device, Engine, open_engine
@@ -21,6 +20,7 @@ from pptsn.runtime.frames.protocols import PUBLISHED, Protocol, name_of, protoco
 from pptsn.runtime.model.file import protocol_of
 from pptsn.runtime.model.manifest import PLAN_SUFFIX
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.training.data.inputs import labels_of, lists_digest
 from pptsn.training.progress import Display
 from pptsn.training.ranks.agreement import require_alike, require_same

@@ -14,12 +14,12 @@ from pptsn.benchmarks.stages.report import Recorder, Run, result_of
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.stages import EMIT, listening, stage
 from pptsn.runtime.base.temporary import temporary_folder
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.classify.sinks.lines import JsonLines
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.frames.protocols import PUBLISHED
+from pptsn.runtime.recognizer import Recognizer
 
 _TOP = 5
 

@@ -13,7 +13,6 @@ from pptsn.benchmarks.sweep.cells import Findings, FolderRun, Job
 from pptsn.benchmarks.sweep.clips import Clip
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import printable
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine, open_engine
@@ -21,6 +20,7 @@ from pptsn.runtime.evaluate.accuracy import leading
 from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.frames.views import view_count
+from pptsn.runtime.recognizer import Recognizer
 
 
 def find(job: Job) -> Findings:

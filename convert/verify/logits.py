@@ -14,12 +14,12 @@ from pptsn.convert.verify.runs import Runs, is_export
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.progress import print_note, progress_bar
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.recognizer import Recognizer
 
 
 def open_model(model: str | Path, runs: Runs, *, mirror: bool = True) -> Engine:

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pptsn.runtime.classify.origin import Terms
-    from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.results import Classification, Failure
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.base import ResultSink
     from pptsn.runtime.classify.sources import Asked
     from pptsn.runtime.classify.summary import Summary
     from pptsn.runtime.frames.protocols import Protocol
+    from pptsn.runtime.recognizer import Recognizer
 
 _SOURCES_HELP = (
     "Video files, also of web servers (https://...), folders (all videos below, or extracted frames), patterns, "
@@ -80,12 +80,12 @@ def classify(
     from pptsn.runtime.base.progress import notes, print_detail, print_note
     from pptsn.runtime.base.stopping import keeping
     from pptsn.runtime.classify.origin import Terms
-    from pptsn.runtime.classify.recognizer import Recognizer
     from pptsn.runtime.classify.sinks.arranging import Arrangement
     from pptsn.runtime.classify.sinks.resuming import answered_before, rows_to_resume, still_to_do
     from pptsn.runtime.classify.sources import expand_clips, name_of
     from pptsn.runtime.credentials.redaction import advice_on_passwords
     from pptsn.runtime.model.file import digest_of, protocol_of, spec_of
+    from pptsn.runtime.recognizer import Recognizer
 
     return_freed_memory()
     if advice := advice_on_passwords(sources):

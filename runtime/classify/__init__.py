@@ -1,1 +1,1 @@
-"""Classifying video files: clips, batches, the recognizer, results, lists of them."""
+"""Classifying clips: which there are, batches of their crops, results, and where those go."""

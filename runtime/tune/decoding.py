@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.frames.protocols import Protocol
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.tune.measuring import Clock
 from pptsn.runtime.video.drawn import FPS, Scene, write_drawn
 

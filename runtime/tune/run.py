@@ -11,11 +11,11 @@ from pathlib import Path
 from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.base.processor_time import ProcessorWatch
 from pptsn.runtime.base.temporary import temporary_folder
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines.registry import AUTO, open_engine
 from pptsn.runtime.engines.tuned import DecodersFound, Measured, Setting, Tuning, surroundings
 from pptsn.runtime.frames.protocols import PUBLISHED, Protocol
 from pptsn.runtime.model.file import claims_of
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.tune.decoding import (
     DecoderSearch,
     Throughput,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.decoding.clips import ClipEnd, ClipFrame, clip_frames
 from pptsn.runtime.frames.preprocess import ten_crop
+from pptsn.runtime.recognizer import Recognizer
 from tests.models import tiny_spec
 
 pytestmark = pytest.mark.shared

@@ -10,11 +10,11 @@ import pytest
 
 from pptsn.cli.program import main
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines.paddle.predictor import CpuPredictor
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.sampling import centre_indices
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import open_video
 from pptsn.training.checkpoint_engine import CheckpointEngine
 from pptsn.training.clip_level import export_clip_level

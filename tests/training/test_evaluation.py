@@ -10,12 +10,12 @@ from pptsn.cli.program import main
 from pptsn.convert.graph.conversion import convert_to_onnx
 from pptsn.convert.graph.files import write_model
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.protocols import PROTOCOLS, Protocol
 from pptsn.runtime.frames.sampling import centre_indices
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.spec import IMAGENET_MEAN, IMAGENET_STD
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import open_video
 from pptsn.training import evaluation
 from pptsn.training.checkpoint_engine import CheckpointEngine

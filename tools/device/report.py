@@ -37,11 +37,11 @@ from pptsn.cli.bench.options import LeastOption, ViewsOption
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, ModelError
 from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.lists import Sample, read_list
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.doctor import examine
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.evaluate.accuracy import Answers, accuracy, same_answers
 from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.recognizer import Recognizer
 from tools.device.trial import attempted, device_result, timed_calls, told
 from tools.program import run, tell
 

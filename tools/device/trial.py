@@ -12,11 +12,11 @@ from pptsn.benchmarks.measure.method import Method, measure
 from pptsn.benchmarks.measure.percentiles import median_over_repeats, over_repeats, percentile
 from pptsn.benchmarks.measure.results import Measurement, Result, Setting
 from pptsn.runtime.base.errors import PptsnError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.runtime.recognizer import Recognizer
 from tools.program import tell
 
 Settings = Mapping[str, Setting]

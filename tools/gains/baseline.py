@@ -20,7 +20,6 @@ import numpy as np
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, ModelError
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Failure
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
@@ -28,6 +27,7 @@ from pptsn.runtime.frames.preprocess import Frame, cut_crop, resize_frame
 from pptsn.runtime.frames.sampling import centre_indices
 from pptsn.runtime.frames.views import View, crop_views
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import open_video
 from pptsn.runtime.video.container import open_container
 from pptsn.runtime.video.faults import input_errors_only

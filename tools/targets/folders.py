@@ -12,7 +12,6 @@ from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.decoding.clips import ClipEnd, clip_frames
 from pptsn.runtime.engines import Engine
@@ -22,6 +21,7 @@ from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.frames.views import view_count
+from pptsn.runtime.recognizer import Recognizer
 from tools.targets.target import Target
 
 FOLDER = Target(

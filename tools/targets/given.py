@@ -10,8 +10,8 @@ import numpy as np
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import open_video
 from tools.targets.target import Target
 

@@ -22,7 +22,6 @@ from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.device import Device
@@ -31,6 +30,7 @@ from pptsn.runtime.engines.onnxruntime.providers import execution_providers, gpu
 from pptsn.runtime.frames.pictures import drawn_crops
 from pptsn.runtime.frames.preprocess import Frame, normalise
 from pptsn.runtime.model.file import ModelFile
+from pptsn.runtime.recognizer import Recognizer
 from tools.gains.plain_network import Views, write_plain_network
 from tools.targets.target import Target
 

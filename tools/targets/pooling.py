@@ -9,13 +9,13 @@ from pathlib import Path
 from pptsn.benchmarks.measure.method import Method
 from pptsn.benchmarks.measure.percentiles import over_repeats
 from pptsn.benchmarks.measure.results import Result
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.decoding.ahead import decoded_ahead
 from pptsn.runtime.decoding.clips import ClipEnd
 from pptsn.runtime.frames.protocols import PUBLISHED
 from pptsn.runtime.frames.views import view_count
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.recognizer import Recognizer
 from tools.pacing.stand_in import StandInEngine
 from tools.targets.target import Target
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.progress import print_note, progress_bar
 from pptsn.runtime.classify.lists import Sample, source_of
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.recognizer import Recognizer
 
 
 @dataclass(frozen=True)

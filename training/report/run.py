@@ -11,13 +11,13 @@ from pathlib import Path
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import atomic_folder, refuse_other_content, require_writable, write_text
 from pptsn.runtime.base.progress import print_note
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines import Engine
 from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.model.file import protocol_of
 from pptsn.runtime.pages.canvas import write_png
 from pptsn.runtime.pages.html import check_html
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.data.inputs import labels_of
 from pptsn.training.evaluation import open_weights

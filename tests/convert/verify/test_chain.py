@@ -17,9 +17,9 @@ from pptsn.convert.verify.logits import clip_logits, opened
 from pptsn.convert.verify.reference import verify_reference
 from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError, VerificationError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.pictures import drawn_crops
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.models import write_tiny_model
 

@@ -33,12 +33,12 @@ from pptsn.runtime.base.stages import (
     timed,
 )
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.decoding.clips import ClipEnd, Source, clip_items
 from pptsn.runtime.engines import Device, open_engine
 from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import picture, write_clip
 from tests.models import tiny_spec, write_tiny_model
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, softmax
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.classify.sinks.arranging import sorted_at_the_end
@@ -17,6 +16,7 @@ from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import cut_crop, resize_frame
 from pptsn.runtime.frames.sampling import sampling_rule
 from pptsn.runtime.frames.views import crop_views
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import Restart, VideoReader
 from tests.clips import decode_plainly
 from tests.convert.proven_models import write_proven

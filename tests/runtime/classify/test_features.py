@@ -12,9 +12,9 @@ from pptsn.convert.graph.classifier import Classifier, find_classifier
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
 from pptsn.runtime.classify.batching import CropBatcher
 from pptsn.runtime.classify.features import ClipFeatures
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.engines import open_engine
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import decode_plainly, write_clip
 from tests.convert.precision_models import write_residual_model
 from tests.convert.residual_network import CLASSES, FEATURES, residual_network

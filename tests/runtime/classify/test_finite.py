@@ -12,11 +12,11 @@ from pptsn.convert.verify.logits import clip_logits
 from pptsn.convert.verify.runs import Runs
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.engines import Engine, EngineIdentity, open_engine
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.models import needs_openvino, tiny_spec, write_blind_model, write_tiny_model

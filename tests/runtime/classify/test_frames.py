@@ -14,11 +14,11 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.pulse import Silence
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.decoding import ahead, clips, given_reader
 from pptsn.runtime.decoding.clips import Labelled
 from pptsn.runtime.decoding.given import Frames
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import decode_plainly, write_clip
 from tests.models import write_tiny_model
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.classify.pictures import ClipPictures, small_picture
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.decoding.clips import ClipFrame
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import Restart, VideoReader
 from tests.clips import write_clip
 from tests.models import write_tiny_model

@@ -353,7 +353,7 @@ KILLED = """if True:
     from contextlib import suppress
     from pathlib import Path
     import av, cv2, onnxruntime, rich.progress
-    import pptsn.cli.classify, pptsn.runtime.classify.recognizer, pptsn.runtime.engines.onnxruntime.engine
+    import pptsn.cli.classify, pptsn.runtime.recognizer, pptsn.runtime.engines.onnxruntime.engine
     import pptsn.runtime.classify.sinks.resuming, pptsn.runtime.classify.sinks.terminal
     from pptsn.cli.program import run
 

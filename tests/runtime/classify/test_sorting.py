@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure, is_doubtful
+from pptsn.runtime.recognizer import Recognizer
 from tests.models import LABELS, write_tiny_model
 from tests.runtime.classify.test_results import classification
 from tests.runtime.classify.test_resuming import answers

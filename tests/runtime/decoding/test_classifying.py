@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.classify.sources import contents_of
 from pptsn.runtime.decoding.clips import Source
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.engines.tuned import DecodersFound
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.decoding.sources import all_kinds, mutate
@@ -89,7 +89,7 @@ def test_an_answer_does_not_wait_for_a_source_that_is_not_there_yet(model: Path,
 def test_auto_starts_decoders_where_the_engine_leaves_cores(
     model: Path, sources: list[Source], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pptsn.runtime.classify import recognizer as recognizers
+    from pptsn.runtime import recognizer as recognizers
     from pptsn.runtime.decoding import decoders
 
     asked: list[int] = []
@@ -115,7 +115,7 @@ def test_auto_starts_decoders_where_the_engine_leaves_cores(
 def test_auto_takes_what_was_measured_for_clips_of_as_many_crops(
     model: Path, sources: list[Source], monkeypatch: pytest.MonkeyPatch, views: str, segments: int, count: int
 ) -> None:
-    from pptsn.runtime.classify import recognizer as recognizers
+    from pptsn.runtime import recognizer as recognizers
 
     asked: list[int] = []
 

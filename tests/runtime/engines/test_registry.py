@@ -14,12 +14,12 @@ import pytest
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.base.plugins import PluginError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import Backend, Choices, Engine, open_engine
 from pptsn.runtime.engines.backend import NoOptions
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.engines.registry import BACKENDS, backend_runs, backends_help, failing_packages, parse_backend
 from pptsn.runtime.frames.preprocess import Frame
+from pptsn.runtime.recognizer import Recognizer
 from tests.models import needs_openvino, write_tiny_model
 from tests.runtime.engines.onnxruntime.cuda_build import CUDA, TENSORRT, CudaBuild
 from tests.runtime.engines.onnxruntime.test_engine import write_int8

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.frames.protocols import PUBLISHED
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.tune import decoding
 from pptsn.runtime.tune.decoding import (
     DecoderSearch,

@@ -17,8 +17,8 @@ from pptsn.benchmarks.measure.method import Method
 from pptsn.convert.fp16.cast import to_fp16
 from pptsn.convert.graph.network import Network
 from pptsn.runtime.base.errors import InputError, MissingDependencyError, UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.engines import open_engine
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import write_clip
 from tests.models import tiny_network, tiny_spec, write_tiny_model
 from tools.device import tensorrt_8, trial, try_onnxruntime, try_tensorrt, try_torch

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, ModelError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.frames.preprocess import normalise, ten_crop
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import decode_plainly, write_clip, write_sound
 from tests.models import tiny_spec, write_tiny_model
 from tools.gains import baseline

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
+from pptsn.runtime.recognizer import Recognizer
 from tests.models import tiny_spec
 from tools.pacing.stand_in import StandInDecoder, StandInEngine
 
@@ -25,7 +25,7 @@ def rate_of(*, decoders: int, devices: int, clips: int) -> float:
     pool = StandInDecoder(_CLIP_S, _FRAMES).pool(clips, decoders)
     done_s = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pptsn.runtime.classify.recognizer.decoded_ahead", lambda *_, **__: pool)
+        patch.setattr("pptsn.runtime.recognizer.decoded_ahead", lambda *_, **__: pool)
         for number, result in enumerate(Recognizer(engine).classify_many(["the pool's"], segments=_FRAMES)):
             assert isinstance(result, Classification)
             assert result.source == f"{number}.mp4"

@@ -13,11 +13,11 @@ import pytest
 
 from pptsn.cli.program import main
 from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.engines.settings import EngineSettings
 from pptsn.runtime.evaluate.calibration import calibration, fit_temperature
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.report.run import report
 from pptsn.training.trainer import train

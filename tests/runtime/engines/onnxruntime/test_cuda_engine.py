@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import DeviceError, Engine, open_engine
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from tests.clips import write_clip

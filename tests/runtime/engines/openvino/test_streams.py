@@ -10,11 +10,11 @@ import pytest
 
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import ModelError, UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import Engine, open_engine
 from pptsn.runtime.engines.base import Batch
 from pptsn.runtime.engines.openvino.backend import streams_for
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import write_clip
 from tests.models import CROP_SIZE, LABELS, needs_openvino, write_crafted_model, write_tiny_model
 

@@ -11,12 +11,12 @@ import pytest
 from pptsn.runtime.base.errors import MissingDependencyError, ModelError, UsageError
 from pptsn.runtime.base.files import sha256_of
 from pptsn.runtime.classify.batching import CropBatcher
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification
 from pptsn.runtime.engines import DeviceError, Engine, open_engine
 from pptsn.runtime.engines.tensorrt.engine import TensorRtEngine
 from pptsn.runtime.model.file import ModelFile
 from pptsn.runtime.model.manifest import Manifest
+from pptsn.runtime.recognizer import Recognizer
 from tests.clips import write_clip
 from tests.models import tiny_spec
 from tests.runtime.classify.test_batching import RecordingEngine

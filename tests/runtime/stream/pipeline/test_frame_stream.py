@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, ModelError, UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.stream.actions.messages import StreamPrediction
 from pptsn.runtime.stream.actions.thresholds import EventSettings
 from pptsn.runtime.stream.pipeline import frame_stream

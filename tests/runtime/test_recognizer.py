@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.classify.recognizer import Recognizer
 from pptsn.runtime.classify.results import Classification, Failure, softmax
 from pptsn.runtime.decoding.clips import Excerpt
 from pptsn.runtime.engines import open_engine
 from pptsn.runtime.frames.preprocess import normalise, resize_frame, ten_crop
 from pptsn.runtime.frames.sampling import centre_indices
+from pptsn.runtime.recognizer import Recognizer
 from pptsn.runtime.video import Restart, VideoReader
 from tests.clips import decode_plainly
 from tests.models import tiny_spec, write_tiny_model
