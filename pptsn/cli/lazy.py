@@ -7,6 +7,7 @@ registry imports the plugins among them.
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -45,12 +46,19 @@ class LateHelpCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page."""
+        self.help = _one_line_a_paragraph(self.help or "")
         for parameter in self.params:
             text = getattr(parameter, "help", None)
             if text:
                 # Rich would take what stands in brackets for markup.
                 parameter.help = re.sub(r"(?<!\\)\[", r"\\[", with_lists(text))  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
+
+
+def _one_line_a_paragraph(text: str) -> str:
+    """Return a command's help as the terminal is to wrap it, which else breaks it where the source does, too."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(re.sub(r"\s*\n(?!pptsn )", " ", each) for each in paragraphs)  # examples keep their lines
 
 
 class LazyGroup(TyperGroup):

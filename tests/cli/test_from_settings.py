@@ -105,6 +105,23 @@ def test_help_tells_what_the_fields_say():
     assert "--note" not in text
 
 
+def test_paragraphs_of_help_are_wrapped_by_the_terminal_and_examples_keep_their_lines():
+    def command(camera: Camera) -> None: ...
+
+    command.__doc__ = """Watch a camera.
+
+        What is in one paragraph
+        is no two lines.
+
+        Examples:
+        pptsn watch a
+        pptsn watch b
+        """
+    lines = [line.strip() for line in made(command, "--help").output.splitlines()]
+    assert "What is in one paragraph is no two lines." in lines
+    assert {"Examples:", "pptsn watch a", "pptsn watch b"} <= set(lines)
+
+
 def test_help_may_be_made_when_the_command_is():
     @dataclass(frozen=True)
     class Late:
