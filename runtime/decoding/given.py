@@ -101,7 +101,10 @@ def checked_picture(name: str, index: int, picture: object) -> npt.NDArray[np.ui
     """Return frame `index` of the clip `name` as an array (H, W, 3) uint8; raises InputError where it is none."""
     if isinstance(picture, str):
         cause = f"frame {index} is a text, expected an array (H, W, 3) of uint8"
-        raise InputError(name, cause, "paths are for classify and classify_many")
+        raise InputError(name, cause, "several paths are for classify_many, and classify takes one as it is")
+    if picture is None:
+        cause = f"frame {index} is None, expected an array (H, W, 3) of uint8"
+        raise InputError(name, cause, "stop before it: OpenCV reads None where a video ends")
     frame = _as_array(picture)
     _require(name, frame, _PICTURE, f"frame {index} ")
     return frame

@@ -293,11 +293,17 @@ BAD: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
     ),
     "none among frames": (
         lambda plain: iter(_with_one(plain, None)),
+        "frame 2 is None, expected an array (H, W, 3) of uint8; "
+        "stop before it: OpenCV reads None where a video ends",
+    ),
+    "what is no array among frames": (
+        lambda plain: iter(_with_one(plain, object())),
         "frame 2 is no array, expected (H, W, 3) of uint8; make a NumPy array of it",
     ),
     "paths": (
         lambda plain: ["a.mp4", "b.mp4"],
-        "frame 0 is a text, expected an array (H, W, 3) of uint8; paths are for classify and classify_many",
+        "frame 0 is a text, expected an array (H, W, 3) of uint8; "
+        "several paths are for classify_many, and classify takes one as it is",
     ),
     "an iterator that raises": (
         _breaks_off,
