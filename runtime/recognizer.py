@@ -101,7 +101,10 @@ class Recognizer(Closing):
         source: a path, the URL of a file (http, https), an array (T, H, W, 3) uint8 RGB, or an iterable of arrays
             (H, W, 3); see Frames.  Frames give the same logits, to the bit, as a file that decodes to them.
         times_s, bgr: of frames, see Frames.
-        segments, views, sampling, accept_damaged, evidence: see ClassifySettings.
+        segments: frames to look at.  views: crops of each, `ten`, `three` or `center`.  sampling: which frames,
+            `centre` or `linspace`.  None leaves each to the model.
+        accept_damaged: answer, with a warning, for a video of which nearly all pictures are damaged.
+        evidence: keep the logits of each crop of each frame; see `Classification.evidence`.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
         (result,) = self.classify_many(
@@ -138,7 +141,8 @@ class Recognizer(Closing):
         crops of several share a batch.  Arguments are checked before the first source is opened.
         Frames are taken by a thread of this process, and so are the files in a list with any, and after a first
         source that is frames.  Where an iterable begins with files, frames after them need `decoders=0`.
-        segments, views, sampling, decoders, accept_damaged, evidence: see ClassifySettings.
+        segments, views, sampling, accept_damaged, evidence: as of `classify`.
+        decoders: processes that decode; 0 for a thread of this one, "auto" for as many as `pptsn classify` takes.
         note: told, by whatever thread, what `auto` takes of what `pptsn tune` found, and where fewer processes
             decode than should.
         """

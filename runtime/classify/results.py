@@ -80,7 +80,7 @@ class Classification:
     duration_s: float | None
     protocol: Protocol
     logits: Logits
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = field(repr=False)
     timing: Timing
     temperature: float = 1.0
     lost_frames: int = 0
@@ -88,7 +88,7 @@ class Classification:
     crop_logits: CropLogits | None = None
     origin: Origin | None = None
     truth: Truth | None = None
-    pictures: tuple[Frame, ...] = ()
+    pictures: tuple[Frame, ...] = field(default=(), repr=False)
     leading_evidence: Evidence | None = None
 
     @property
