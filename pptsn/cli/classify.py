@@ -112,7 +112,7 @@ def classify(
             print_note(f"{len(left)} of {len(set(map(name_of, names)))} sources left to answer")
         results = _with_origins(recognizer.classify_by(settings, left, note=print_note), left, terms)
         told = _with_notes(recognizer, results)
-        page = _page(gallery, model, protocol, answered_before(earlier, left))
+        page = _page(gallery, model, protocol, sort=sort, answered=answered_before(earlier, left))
         kept = keeping("what was answered until now is kept")
         try:
             with kept, _sinks(outputs, top=top, arrangement=arrangement, page=page) as sinks:
@@ -169,14 +169,14 @@ def _with_notes(
 
 
 def _page(
-    name: str | None, model: str, protocol: Protocol, answered: Iterable[Mapping[str, Any]]
+    name: str | None, model: str, protocol: Protocol, *, sort: Sort | None, answered: Iterable[Mapping[str, Any]]
 ) -> AbstractContextManager[ResultSink] | None:
     """Return what opens the gallery `name`, if there is to be any.  answered: by earlier runs."""
     from pptsn.runtime.classify.gallery.sink import Gallery
 
     if name is None:
         return None
-    about = {"model": Path(model).name, "looked_at": str(protocol)}
+    about = {"model": Path(model).name, "looked_at": str(protocol), "order": sort.value if sort else ""}
     return Gallery.open(name, about=about, answered=answered)
 
 

@@ -8,7 +8,14 @@ const form = find("filters"), list = find("clips"), player = find("player");
 const collator = new Intl.Collator(undefined, { numeric: true });
 const kindOf = (clip) => (clip.error !== undefined ? "failed" : clip.right === undefined ? "" : clip.right ? "right" : "wrong");
 const labelOf = (id) => about.labels[id];
-const percent = (score) => `${(100 * score).toFixed(1)} %`;
+const decimals = (score) => score.toFixed(3); // scores and margins as in tables, files and the filters
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const folderOf = (path) => path.slice(0, path.lastIndexOf("/") + 1);
+// The folder that all clips are below: their names leave it out.
+const common = clips.reduce((folder, { source }) => {
+  while (!source.startsWith(folder)) folder = folderOf(folder.slice(0, -1));
+  return folder;
+}, folderOf(clips[0].source));
 let shown = clips, made = 0;
 
 function element(name, { text, ...properties } = {}, ...children) {
@@ -44,9 +51,10 @@ function pictureOf([sheet, left, top, width, height]) {
 }
 
 function picturesOf(clip) {
+  if (clip.error !== undefined) return "";
   const strip = element("div", { className: clip.address ? "pictures open" : "pictures" });
   if (clip.pictures) strip.append(...clip.pictures.map(pictureOf));
-  else strip.append(element("i", { className: "none", title: clip.error ? "" : "no pictures: answered by an earlier run" }));
+  else strip.append(element("i", { className: "none", title: "no pictures: answered by an earlier run" }));
   if (clip.address) strip.addEventListener("click", () => play(clip));
   return strip;
 }
@@ -86,7 +94,7 @@ function scoresOf(clip) {
   for (const [id, score] of clip.top) {
     const filled = element("b");
     filled.style.width = `${100 * score}%`;
-    rows.append(element("span", { text: labelOf(id) }), element("span", { className: "bar" }, filled), element("span", { className: "figure", text: percent(score) }));
+    rows.append(element("span", { text: labelOf(id) }), element("span", { className: "bar" }, filled), element("span", { className: "figure", text: decimals(score) }));
   }
   return rows;
 }
@@ -97,16 +105,15 @@ function cardOf(clip, number) {
   card.dataset.number = number;
   card.append(picturesOf(clip));
   if (clip.evidence) card.append(alongTime(clip.evidence.frames));
-  const name = clip.source.split("/").pop();
-  const heading = element("h2", { title: clip.source });
-  if (clip.address) heading.append(element("button", { type: "button", text: name, onclick: () => play(clip) }));
-  else heading.textContent = name;
+  const folder = folderOf(clip.source), name = clip.source.slice(folder.length);
+  const heading = element("h2", { title: clip.source }, element("small", { text: folder.slice(common.length) }));
+  heading.append(clip.address ? element("button", { type: "button", text: name, onclick: () => play(clip) }) : name);
   card.append(heading);
   if (clip.label !== undefined) card.append(element("p", { className: clip.right ? "good" : "bad", text: `${kind}: is ${clip.label}` }));
   if (clip.error !== undefined) card.append(element("p", { className: "bad", text: clip.error }));
   else {
     card.append(element("div", { className: "answers" }, scoresOf(clip), ...(clip.evidence ? [byCrop(clip.evidence.crops)] : [])));
-    card.append(element("p", {}, element("small", { text: `margin ${percent(clip.margin)}${clip.seconds === null ? "" : ` · ${clip.seconds} s`}` })));
+    card.append(element("p", {}, element("small", { text: `margin ${decimals(clip.margin)}${clip.seconds === null ? "" : ` · ${clip.seconds} s`}` })));
   }
   for (const warning of clip.warnings ?? []) card.append(element("p", { className: "warning", text: warning }));
   return card;
@@ -228,6 +235,7 @@ function choices(select, values) {
 }
 
 find("about").textContent = [about.model, about.looked_at, about.note].filter(Boolean).join(" · ");
+if (about.order) form.elements.order.querySelector(`[value="${about.order}"]`).defaultSelected = true; // "all again" means it, too
 find("legend").hidden = !clips.some((clip) => clip.evidence);
 const answers = new Map();
 for (const clip of clips) if (clip.error === undefined) answers.set(clip.top[0][0], (answers.get(clip.top[0][0]) ?? 0) + 1);

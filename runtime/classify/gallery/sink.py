@@ -48,7 +48,8 @@ class Gallery:
     ) -> Iterator[Gallery]:
         """Yield a gallery that is in the file `name` after the block; one without results leaves that alone.
 
-        about: what else the page says of all clips, `model` and `looked_at`.
+        about: what else the page says of all clips, `model` and `looked_at`; and in which order it opens, if not
+            in that of the results: `order`, one that the page offers.
         answered: the answers of earlier runs that are to be in it, too, each by its line in `.jsonl`: they come
             first, without pictures.
         Raises UsageError and InputError where it cannot be written, before or at the end.

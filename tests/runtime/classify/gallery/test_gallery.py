@@ -269,8 +269,10 @@ def test_the_command_makes_it_besides_the_other_outputs(run, folder: Path, tmp_p
     assert [len(clip.get("pictures", [])) for clip in data["clips"]] == [3, 3, 3, 0]
     assert ["evidence" in clip for clip in data["clips"]] == [True, True, True, False]
     assert data["about"]["looked_at"] == "6 segments, views ten, centre, fixed_ratio"
-    again = run(*arguments, "--gallery", page, "--resume")
+    assert data["about"]["order"] == ""
+    again = run(*arguments, "--gallery", page, "--resume", "--sort", "margin")
     assert again.code == 1
+    assert data_of(page)["about"]["order"] == "margin"
     assert data_of(page)["about"]["note"] == "3 clips of an earlier run, without pictures here"
     assert [Path(clip["source"]).name for clip in data_of(page)["clips"]] == ["0.mp4", "1.mp4", "2.mp4", "3.mp4"]
 

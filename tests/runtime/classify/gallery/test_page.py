@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pptsn.runtime.classify.gallery import sink
 from pptsn.runtime.classify.gallery.sink import Gallery
 from pptsn.runtime.classify.results import Classification, Failure, Truth
+from pptsn.runtime.classify.sinks.names import Sort
 from tests.clips import write_clip
 from tests.runtime.classify.gallery.results import LABELS, answered, broken, mixed
 from tests.runtime.stream.sinks.web.chromium import Page, chromium
@@ -33,8 +35,9 @@ class Shown:
         self.browser = browser
         self.run = browser.run
 
-    def open(self, path: Path, results: list[Classification | Failure]) -> None:
-        with Gallery.open(str(path), about={"model": "m.onnx", "looked_at": "25 segments"}) as gallery:
+    def open(self, path: Path, results: list[Classification | Failure], **about: str) -> None:
+        about = {"model": "m.onnx", "looked_at": "25 segments", **about}
+        with Gallery.open(str(path), about=about) as gallery:
             for result in results:
                 gallery.write(result)
         self.browser.show(path.as_uri())
@@ -84,13 +87,14 @@ def test_it_is_sorted_and_filtered_by_what_was_found(shown: Shown, tmp_path: Pat
 
     for order, figure in (("score", lambda r: r.top(1)[0].score), ("margin", lambda r: r.margin)):
         shown.choose(order=order)
-        assert shown.names == [*named(sorted(results, key=figure)), "broken_001.mp4"]
+        assert shown.names == [*named(sorted(results, key=figure)), "clips/broken_001.mp4"]
         shown.choose(order=f"-{order}")
-        assert shown.names == [*named(sorted(results, key=figure, reverse=True)), "broken_001.mp4"]
+        assert shown.names == [*named(sorted(results, key=figure, reverse=True)), "clips/broken_001.mp4"]
     shown.choose(order="source")
-    assert shown.names == [*(f"clip {n}.mp4" for n in range(12)), "broken_001.mp4"]
+    assert shown.names == [*(f"clip {n}.mp4" for n in range(12)), "clips/broken_001.mp4"]
     shown.choose(order="", kind="failed")
-    assert shown.names == ["broken_001.mp4"]
+    assert shown.names == ["clips/broken_001.mp4"]
+    assert shown.run("return document.querySelectorAll('article .pictures').length") == 0
     assert "is empty; record it again" in shown.browser.text("article .bad")
     shown.choose(kind="warned")
     assert shown.names == ["clip 4.mp4"]
@@ -106,6 +110,25 @@ def test_it_is_sorted_and_filtered_by_what_was_found(shown: Shown, tmp_path: Pat
     shown.press("0")
     eventually(lambda: len(shown.names) == 13)
     assert shown.browser.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"), [(Sort.SCORE, ["lone.mp4", "torn.mp4"]), (Sort.MARGIN, ["torn.mp4", "lone.mp4"])]
+)
+def test_it_opens_in_the_order_that_was_asked_for(
+    shown: Shown, tmp_path: Path, sort: Sort, expected: list[str]
+) -> None:
+    logits = {"torn": [5.0, 4.9], "lone": [2.5, 0.0]}  # between two classes, and over all of them
+    results: list[Any] = [
+        answered(n, source=f"{name}.mp4", logits=np.array([*leading, *[0.0] * 18], np.float32))
+        for n, (name, leading) in enumerate(logits.items())
+    ]
+    shown.open(tmp_path / "out.html", results, order=sort.value)
+    assert shown.names == expected
+    shown.choose(order=f"-{sort.value}")
+    assert shown.names != expected
+    shown.press("0")
+    eventually(lambda: shown.names == expected)
 
 
 def test_right_and_wrong_are_told_apart_where_classes_are_known(shown: Shown, tmp_path: Path) -> None:
@@ -125,6 +148,26 @@ def test_right_and_wrong_are_told_apart_where_classes_are_known(shown: Shown, tm
     assert shown.browser.texts("article .bad") == [f"wrong: is {LABELS[truths[2]]}"]
     shown.choose(kind="", label=LABELS[truths[1]])
     assert shown.names == [f"{n}.mp4" for n in range(4) if truths[n] == truths[1]]
+
+
+@pytest.mark.parametrize(
+    ("folder", "others", "names"),
+    [
+        ("in/", ["in/b/1.mp4", "in/a/1.mp4", "in/2.mp4"], ["b/1.mp4", "a/1.mp4", "2.mp4"]),
+        ("", ["/1.mp4", "in/1.mp4"], ["/1.mp4", "in/1.mp4"]),
+        ("http://host/", ["http://host/in/1.mp4", "http://host/inner/1.mp4"], ["in/1.mp4", "inner/1.mp4"]),
+        ("in/", ["in/1.mp4"], ["1.mp4"]),
+    ],
+)
+def test_names_have_the_folders_by_which_clips_differ_and_scores_read_as_in_files(
+    shown: Shown, tmp_path: Path, folder: str, others: list[str], names: list[str]
+) -> None:
+    results: list[Any] = [answered(n, source=source) for n, source in enumerate(others)]
+    shown.open(tmp_path / "out.html", results)
+    assert shown.names == names
+    assert shown.browser.text("article .figure") == f"{results[0].top(1)[0].score:.3f}"
+    shown.choose(text=folder)
+    assert len(shown.names) == len(others)
 
 
 @pytest.mark.parametrize("beside", [False, True])
@@ -167,6 +210,7 @@ def test_a_clip_is_played_where_the_browser_can(shown: Shown, tmp_path: Path) ->
             eventually(lambda: shown.run("return document.querySelector('video').videoWidth") == 96)
         else:
             eventually(lambda: not shown.run("return document.getElementById('unplayed').hidden"))
+            assert shown.run("return document.querySelector('video').offsetHeight") == 0
         shown.run("document.getElementById('player').close()")
 
 
