@@ -15,7 +15,7 @@ from pptsn.runtime.base.errors import InputError, ModelError
 from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE
 from pptsn.runtime.classify.features import ClipFeatures
 from pptsn.runtime.classify.gathering import ClipGatherer, Gathered, gathered_of
-from pptsn.runtime.classify.given import one_source, require_several
+from pptsn.runtime.classify.given import UntilRaised, one_source, require_several
 from pptsn.runtime.classify.lists import require_class
 from pptsn.runtime.classify.results import Classification, Failure, Timing, Truth
 from pptsn.runtime.classify.settings import ClassifySettings
@@ -139,6 +139,7 @@ class Recognizer(Closing):
             Labelled, for those whose class is known: their answers have `truth` and `right`.
         Sources are decoded by a thread or by other processes, a bounded number of frames ahead of their inference;
         crops of several share a batch.  Arguments are checked before the first source is opened.
+        What an iterable of sources raises comes after the answers of those before.
         Frames are taken by a thread of this process, and so are the files in a list with any, and after a first
         source that is frames.  Where an iterable begins with files, frames after them need `decoders=0`.
         segments, views, sampling, accept_damaged, evidence: as of `classify`.
@@ -233,10 +234,11 @@ class Recognizer(Closing):
         """Yield the result of each clip, in their order, with what was gathered of it."""
         protocol = settings.changing(self.spec.protocol)
         labels: dict[int, int] = {}
+        given = UntilRaised(sources)
         found = self._engine.decoding
         decoders = decoder_count(
             settings.decoders,
-            sources,
+            given.sources,
             busy_cores=self._busy_cores(),
             found=None if found is None else found.for_clips_of(protocol.crops(1)),
             note=note,
@@ -250,7 +252,7 @@ class Recognizer(Closing):
                 features=features,
             ) as gatherer,
             decoded_ahead(
-                sources,
+                given.sources,
                 self.spec,
                 segments=protocol.segments,
                 rule=protocol.sampling,
@@ -263,6 +265,7 @@ class Recognizer(Closing):
             for end, gathered in gathered_of(frames, gatherer):
                 result = self._result(end, gathered, protocol)
                 yield self._judged(result, labels.pop(end.clip, None)), gathered
+            given.tell()
 
     def stream(
         self,

@@ -81,6 +81,7 @@ def classify(
     from pptsn.runtime.base.stopping import keeping
     from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.sinks.arranging import Arrangement
+    from pptsn.runtime.classify.sinks.opening import files_of
     from pptsn.runtime.classify.sinks.resuming import answered_before, rows_to_resume, still_to_do
     from pptsn.runtime.classify.sources import expand_clips, name_of
     from pptsn.runtime.credentials.redaction import advice_on_passwords
@@ -93,7 +94,7 @@ def classify(
     spec = spec_of(model)
     names = expand_clips(sources, classes=spec.classes if spec else None, note=print_note)
     pages = [] if gallery is None else [gallery]
-    for path in (*(output or ()), *pages):
+    for path in (*chain.from_iterable(map(files_of, output or ())), *pages):
         refuse_overwriting(path, [model, *sources, *map(name_of, names)])
     outputs = output_names(output or ())
     settings = _for_outputs(settings, outputs, gallery, evidence=evidence)

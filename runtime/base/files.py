@@ -41,9 +41,8 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     durable: wait until it is on the disk, so that a power cut leaves the old file or the whole new one.
     """
     target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise folder_in_its_place(path)
     with _writing(path):
+        refuse_special_file(target, path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary_file(target) as temporary:
             with _full_disk_told(temporary):
@@ -100,12 +99,21 @@ def _full_disk_told(path: Path) -> Iterator[None]:
         raise
 
 
+def refuse_special_file(path: Path, name: str | Path, *, remedy: str = "name a file") -> None:
+    """Raise InputError, naming `name`, where `path` is a folder, a pipe or a device: what no file may replace."""
+    with suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise folder_in_its_place(name)
+        if not stat.S_ISREG(mode):
+            raise InputError(name, "is no regular file", remedy)
+
+
 def require_writable(path: Path) -> None:
     """Raise InputError where `path` could not be written after work that takes long; leaves no trace."""
     real = Path(os.path.realpath(path))
     try:
-        if real.is_dir():
-            raise folder_in_its_place(path)
+        refuse_special_file(real, path)
         folder = next(parent for parent in real.parents if parent.exists())
         with tempfile.TemporaryFile(dir=folder):
             pass

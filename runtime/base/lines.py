@@ -5,20 +5,21 @@ A line is written whole, and at once: whatever ends the program, or fills the di
 
 from __future__ import annotations
 
+import csv
 import errno
 import fcntl
 import io
 import os
-import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO, cast
 
-from pptsn.runtime.base.errors import InputError, UsageError, folder_in_its_place
-from pptsn.runtime.base.files import cut_half_line, printable
+from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.files import cut_half_line, printable, refuse_special_file
 
 DEFAULT_KEEP = 5
+_BLOCK_BYTES = 4096
 
 
 class LineOutput(Protocol):
@@ -123,7 +124,8 @@ class LineFile:
     rotate_bytes: a file that would grow past it is renamed first, `x.jsonl` to `x.1.jsonl`, `x.1.jsonl` to
     `x.2.jsonl`, up to number `keep`; the oldest goes.  A line is never split, so one that is longer than
     rotate_bytes has a file to itself.  None: the file grows without end.
-    header: the first line of each file, or "".
+    header: the first line of each file, or "": the names of its columns, which programs for tables may write in
+    other quotes, without the mark of its byte order or with another line's end.
     """
 
     def __init__(
@@ -207,7 +209,8 @@ class LineFile:
             self._descriptor = None
 
     def _open(self) -> int:
-        _refuse_special_file(self.path, self.name)
+        # It could not be appended to and cut, and opening a pipe would hang.
+        refuse_special_file(self.path, self.name, remedy="name a file; - is standard output")
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             _lock(descriptor, self.name)
@@ -229,8 +232,12 @@ class LineFile:
         begin = os.pread(descriptor, len(self._header), 0)
         if size < len(self._header) and self._header.startswith(begin):
             os.ftruncate(descriptor, 0)
-        elif begin != self._header:
+        elif begin != self._header and not self._has_our_columns(descriptor):
             raise UsageError(self.name, "exists with other columns", "name another file, or move this one away")
+
+    def _has_our_columns(self, descriptor: int) -> bool:
+        line, end, _ = os.pread(descriptor, 2 * len(self._header) + _BLOCK_BYTES, 0).partition(b"\n")
+        return bool(end) and _columns(line) == _columns(self._header)
 
     def _current(self) -> int:
         """Return the descriptor of the file that is at `path` now."""
@@ -264,16 +271,6 @@ class LineFile:
             self._torn = True
 
 
-def _refuse_special_file(path: Path, name: str) -> None:
-    """Raise InputError where `path` is something that cannot be appended to and cut; opening a pipe would hang."""
-    with suppress(FileNotFoundError):
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise folder_in_its_place(name)
-        if not stat.S_ISREG(mode):
-            raise InputError(name, "is no regular file", "name a file; - is standard output")
-
-
 def _lock(descriptor: int, name: str) -> None:
     """Keep a second process from the file: what one takes back after a failure may be the other's line."""
     try:
@@ -282,6 +279,10 @@ def _lock(descriptor: int, name: str) -> None:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             raise UsageError(name, "another output or process writes it", "name another file") from error
         # Some network file systems know no locks; there it is the user's care.
+
+
+def _columns(header: bytes) -> list[str]:
+    return next(csv.reader([header.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
 
 
 def printable_bytes(text: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import replace
 
 from pptsn.runtime.base.errors import UsageError
@@ -19,6 +20,28 @@ def one_source(source: Given, times_s: Times | None, *, bgr: bool, caller: str) 
         what = "Frames has its own" if isinstance(source, Frames) else f"the source is {type(source).__name__}"
         raise UsageError(caller, f"times_s and bgr are for an array or an iterable of frames, {what}")
     return replace(frames, times_s=times_s, bgr=bgr)
+
+
+class UntilRaised:
+    """Sources up to where their iterable raises, so that those before are answered; `tell` raises it then.
+
+    Those of which the number is known are what they are.
+    """
+
+    def __init__(self, sources: Iterable[Given]) -> None:
+        self.sources = sources if isinstance(sources, Sized) else self._until_raised(sources)
+        self._raised: Exception | None = None
+
+    def _until_raised(self, sources: Iterable[Given]) -> Iterator[Given]:
+        try:
+            yield from sources
+        except Exception as error:  # of the program's own code
+            self._raised = error
+
+    def tell(self) -> None:
+        """Raise what the iterable has raised."""
+        if self._raised is not None:
+            raise self._raised
 
 
 def require_several(sources: object, *, caller: str) -> None:

@@ -200,6 +200,9 @@ def parse_line(line: str, where: str, *, format: str, root: Path | None, classes
 
 def require_class(label: int, classes: int, thing: str, remedy: str) -> None:
     """Raise InputError on `thing` for a label that is none of as many classes."""
+    if not hasattr(label, "__index__"):  # as of a program that has read it from a file
+        cause = f"label {label!r} is {type(label).__name__}, expected a whole number"
+        raise InputError(thing, cause, remedy)
     if not 0 <= label < classes:
         raise InputError(thing, f"label {label} is out of range, expected 0 to {classes - 1}", remedy)
 

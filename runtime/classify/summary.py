@@ -48,7 +48,9 @@ class Summary:
             parts.append(f"{self._doubtful} below {self._below:g}")
         if self._labelled:
             parts.append(f"top-1 {self._right / self._labelled:.1%} ({self._right} of {self._labelled} right)")
-        if files:
+        if files and not self._doubtful and not self.failed:
+            parts.append(f"nothing to write, {', '.join(files)} left as before")
+        elif files:
             parts.append(f"in {', '.join(files)}")
         return "; ".join(parts)
 

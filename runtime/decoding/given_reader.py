@@ -43,7 +43,9 @@ class FramesReader(Closing):
         self._kept = _Thinned(_MOST_BYTES)
         self._count = self._off = 0
         if isinstance(self._pictures, (np.ndarray, Sequence)):
-            self._take_count(len(self._pictures))
+            with failing_at(given.name, 0):
+                count = len(self._pictures)
+            self._take_count(count)
 
     @property
     def lost_frames(self) -> int:

@@ -19,8 +19,8 @@ MAX_SEGMENTS = 100_000
 
 def check_segments(segments: int) -> None:
     """Raise UsageError for a number of segments that makes no sense."""
-    if not 1 <= segments <= MAX_SEGMENTS:
-        raise UsageError("--segments", f"expected 1 to {MAX_SEGMENTS}, got {segments}")
+    if not hasattr(segments, "__index__") or not 1 <= segments <= MAX_SEGMENTS:
+        raise UsageError("--segments", f"expected 1 to {MAX_SEGMENTS}, got {segments!r}")
 
 
 def _check(frames: int, segments: int) -> None:

@@ -129,6 +129,9 @@ WRONG = [
     (2, "predict v.mp4", "pptsn", "no such command 'predict'. Here it is called 'classify'; see: pptsn --help"),
     (2, "classify v.mp4 --model m.onnx -o v.mp4", "--output", "v.mp4 is an input as well; name another file"),
     (2, "classify v.mp4 --model m.onnx -o m.onnx", "--output", "m.onnx is an input as well; name another file"),
+    (2, "classify @l.json.jsonl -m m.onnx -o l.json", "--output", "l.json.jsonl is an input as well; name"),
+    (1, "classify v.mp4 --model m.onnx -o fifo.json", "fifo.json", "is no regular file; name a file"),
+    (1, "classify v.mp4 --model m.onnx --gallery fifo.html", "fifo.html", "is no regular file; name a file"),
     # Names that no terminal should be given, or is too narrow for
     (1, f"classify {LONG} --model m.onnx", LONG, "cannot be read (file name too long); "),
     (1, f"classify @{LONG} --model m.onnx", f"@{LONG}", "the list cannot be read (File name too long); "),
@@ -173,6 +176,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("dir", "closed", "fixed"):
         (folder / name).mkdir()
     os.mkfifo(folder / "fifo")
+    for name in ("fifo.json", "fifo.html"):
+        (folder / name).symlink_to("fifo")
+    (folder / "l.json.jsonl").write_text("v.mp4\n")
     (folder / "loop").symlink_to("loop")
     for name in ("secret.mp4", "secret.onnx", "secret.txt"):
         (folder / name).write_text("v.mp4")

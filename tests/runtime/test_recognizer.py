@@ -133,6 +133,21 @@ def test_sources_are_read_a_bounded_number_ahead(model: Path, clips: list[Path])
         results.close()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("decoders", [0, 1])
+def test_what_an_iterable_of_sources_raises_comes_after_the_answers_before_it(
+    model: Path, clips: list[Path], decoders: int
+) -> None:
+    def sources():  # type: ignore[no-untyped-def]
+        yield from clips
+        raise KeyError("boom")
+
+    answered = []
+    with Recognizer.open(model) as recognizer, pytest.raises(KeyError, match="boom"):
+        for result in recognizer.classify_many(sources(), segments=2, views="center", decoders=decoders):
+            answered.append(result.source)
+    assert answered == list(map(str, clips))
+
+
 def test_stopping_early_leaves_no_thread(model: Path, clips: list[Path]) -> None:
     before = threading.active_count()
     with Recognizer.open(model) as recognizer:

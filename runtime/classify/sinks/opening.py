@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pptsn.runtime.classify.sinks.arranging import AS_THEY_COME, Arrangement
 from pptsn.runtime.classify.sinks.base import ResultSink
-from pptsn.runtime.classify.sinks.document import Document, JsonDocument
+from pptsn.runtime.classify.sinks.document import Document, JsonDocument, journal_of
 from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, RowLines
 from pptsn.runtime.classify.sinks.names import CSV, JSON, JSON_LINES, PARQUET, STANDARD_OUTPUT, ending_of
 from pptsn.runtime.classify.sinks.parquet import ParquetDocument
@@ -29,6 +29,11 @@ def open_output(
     ending = JSON_LINES if name == STANDARD_OUTPUT else ending_of(name)
     kind = _LINES.get(ending) or _DOCUMENTS[ending]
     return kind.open(name, top=top, arrangement=arrangement)
+
+
+def files_of(name: str) -> list[str]:
+    """Return the files that the output `name` is written to: itself and, where it is a document, its journal."""
+    return [name, *([str(journal_of(name))] if ending_of(name) in _DOCUMENTS else [])]
 
 
 def rows_left_in(name: str) -> tuple[type[Rows], Iterable[bytes]]:

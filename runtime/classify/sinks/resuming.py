@@ -13,7 +13,7 @@ from pptsn.runtime.classify.origin import Terms, stamp_of
 from pptsn.runtime.classify.sinks.opening import rows_left_in
 from pptsn.runtime.classify.sinks.rows import JsonRows, Row, Rows, read_rows
 from pptsn.runtime.classify.sources import Asked, name_of
-from pptsn.runtime.decoding.clips import Labelled
+from pptsn.runtime.decoding.clips import Labelled, Source, as_source
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,16 @@ class EarlierRows:
             if row.terms is not None and (difference := row.terms.unlike(terms)):
                 raise UsageError(self.path, f"has answers of {difference}", remedy)
 
+    def require_own_names(self, sources: Iterable[Asked]) -> None:
+        """Raise UsageError where two of `sources` have one name here, as addresses that differ in a masked key."""
+        named: dict[str, Source] = {}
+        for asked in sources:
+            source, name = as_source(asked), self.kind.name(name_of(asked))
+            # What cannot be opened has no answer to lose.
+            if not isinstance(source, InputError) and named.setdefault(name, source) != source:
+                cause = f"calls two sources {name}, and could not tell their answers apart"
+                raise UsageError(self.path, cause, "classify them apart, or leave --resume out")
+
     def answers(self, source: str, truth: str | None) -> bool:
         """Whether `source` has an answer here, and is what it was then.
 
@@ -76,7 +86,11 @@ def still_to_do(sources: Iterable[Asked], earlier: Sequence[EarlierRows], *, lab
     """Return those of `sources` that lack an answer in one of the files, each once, in their order.
 
     labels: of the model's classes, all that labels of sources name; none where they are not known.
+    Raises UsageError where rows call two of `sources` the same.
     """
+    sources = list(sources)
+    for each in earlier:
+        each.require_own_names(sources)
     once = {name_of(source): source for source in sources}
     truths = {
         name: labels[source.label] for name, source in once.items() if labels and isinstance(source, Labelled)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pptsn.runtime.base.errors import InputError
-from pptsn.runtime.base.files import atomic_file, atomic_folder, lines_of, sha256_of, write_text
+from pptsn.runtime.base.files import atomic_file, atomic_folder, lines_of, require_writable, sha256_of, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -69,6 +69,17 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="cannot be written"), atomic_folder(tmp_path / "file" / "export"):
         pass
+
+
+@pytest.mark.parametrize("place", ["pipe", "link"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, place: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with pytest.raises(InputError, match=rf"{place}: is no regular file; name a file"):
+        require_writable(tmp_path / place)
+    with pytest.raises(InputError, match=rf"{place}: is no regular file; name a file"):
+        write_text(tmp_path / place, "abc")
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_the_digest_of_a_text(tmp_path: Path) -> None:

@@ -137,6 +137,28 @@ def test_a_file_that_another_program_empties_has_no_hole(path: Path) -> None:
     assert path.read_bytes() == b"n\ntwo\n"
 
 
+@pytest.mark.parametrize(
+    "begin",
+    ["source,label\r\n", "\ufeffsource,label\r\n", '"source","label"\n', '\ufeff"source",label\r\na,b\r\n'],
+)
+@pytest.mark.parametrize("options", [{}, {"whole": True}])
+def test_a_header_that_a_spreadsheet_has_spelled_otherwise_is_ours(
+    tmp_path: Path, begin: str, options: dict[str, bool]
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(begin.encode())
+    write(path, "c,d", header="\ufeffsource,label", **options)
+    assert path.read_bytes() == begin.encode() + b"c,d\n"
+
+
+@pytest.mark.parametrize("begin", ["label,source\n", "source,label,note\n", "source;label\n", "source\n", "\n"])
+def test_a_header_of_other_columns_is_refused(tmp_path: Path, begin: str) -> None:
+    (tmp_path / "x.csv").write_text(begin)
+    with pytest.raises(UsageError, match="exists with other columns"):
+        write(tmp_path / "x.csv", "c,d", header="\ufeffsource,label")
+    assert (tmp_path / "x.csv").read_text() == begin
+
+
 def test_two_outputs_cannot_share_a_file(path: Path) -> None:
     first = LineFile(path)
     first.open()

@@ -129,6 +129,18 @@ def test_clips_with_labels_are_judged_each_by_its_own(
     assert str(beyond.error) == f"{clip}: label 4 is out of range, expected 0 to 3; give it a class of the model"
 
 
+@pytest.mark.parametrize("label", ["1", 1.0, [1]])
+def test_a_label_that_is_no_whole_number_costs_no_other_clip(
+    recognizer: Recognizer, plain: np.ndarray, label: Any
+) -> None:
+    bad, good = recognizer.classify_many([Labelled(plain, label), Labelled(plain, 1)], segments=1)
+    assert isinstance(bad, Failure)
+    kind = type(label).__name__
+    cause = f"label {label!r} is {kind}, expected a whole number"
+    assert str(bad.error) == f"clip 0: {cause}; give it a class of the model"
+    assert good.right is not None
+
+
 @pytest.mark.parametrize("way", ["an array", "an iterator", "an iterator of one buffer", "a read-only array"])
 def test_opencvs_channels_are_turned(recognizer: Recognizer, clip: Path, pixels: np.ndarray, way: str) -> None:
     found = recognizer.classify(WAYS[way](pixels[..., ::-1]), bgr=True, segments=4)
@@ -221,6 +233,11 @@ def _breaks_off(plain: np.ndarray) -> Iterator[np.ndarray]:
     raise KeyError("boom")
 
 
+class _NoLength(list[Any]):
+    def __len__(self) -> int:
+        raise RuntimeError("unknown")
+
+
 def _with_one(plain: np.ndarray, wrong: object) -> list[object]:
     return [*plain[:2], wrong, *plain[3:7]]
 
@@ -309,6 +326,7 @@ BAD: dict[str, tuple[Callable[[np.ndarray], Any], str]] = {
         _breaks_off,
         "gave no frame 7 (KeyError: 'boom'); mend what gives its frames",
     ),
+    "a sequence of no length": (_NoLength, "gave no frame 0 (RuntimeError: unknown); mend what gives its frames"),
     "nothing": (
         lambda plain: None,
         "is NoneType, expected frames as an array (T, H, W, 3) of uint8, or an iterable of arrays (H, W, 3); "

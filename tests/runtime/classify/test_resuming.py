@@ -255,6 +255,48 @@ def test_a_document_that_another_program_has_laid_out_is_gone_on_with(classify, 
     assert answers(tmp_path / "o.json") == undisturbed
 
 
+@pytest.mark.parametrize("mark", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_table_that_a_spreadsheet_has_saved_is_gone_on_with(
+    classify, tmp_path: Path, mark: str, quoting: Any, end: str
+) -> None:
+    classify(files=["o.csv"])
+    undisturbed = answers(tmp_path / "o.csv")
+    with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.reader(stream))
+    with (tmp_path / "o.csv").open("w", encoding=mark, newline="") as stream:
+        csv.writer(stream, quoting=quoting, lineterminator=end).writerows(rows[:4])
+    ended = classify("--resume", files=["o.csv"])
+    assert "3 of 6 sources left" in ended.err
+    assert answers(tmp_path / "o.csv") == undisturbed
+
+
+def test_sources_that_rows_cannot_tell_apart_are_not_resumed(  # type: ignore[no-untyped-def]
+    run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = [f"http://127.0.0.1:9/v.mp4?key={name}" for name in "ab"]
+    names = [tmp_path / "=c.mp4", tmp_path / "'=c.mp4"]
+    for clip in names:
+        shutil.copy(work / "clips" / "c.mp4", clip)
+
+    def resumed(*sources: object, output: str) -> Any:
+        more = ("--model", work / "m.onnx", *QUICK, "-o", tmp_path / output, "--resume")
+        return run("classify", *sources, *more)
+
+    refused = resumed(*addresses, output="o.jsonl")
+    assert refused.code == 2
+    assert refused.err.splitlines()[-1] == (
+        f"pptsn: error: {tmp_path}/o.jsonl: calls two sources http://127.0.0.1:9/v.mp4?key=***, and could not "
+        "tell their answers apart; classify them apart, or leave --resume out"
+    )
+    assert not (tmp_path / "o.jsonl").exists()
+    assert "2 of 2 sources left" in resumed(*names, output="o.jsonl").err
+    monkeypatch.chdir(tmp_path)
+    assert resumed("=c.mp4", "'=c.mp4", output="o.csv").code == 2
+    assert "1 of 1 sources left" in resumed("=c.mp4", "=c.mp4", output="o.csv").err
+
+
 @pytest.mark.parametrize("name", ["o.csv", "o.jsonl"])
 def test_a_pipe_is_not_waited_for(classify, tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)

@@ -24,6 +24,8 @@ def test_what_is_not_given_is_left_to_the_model(given: dict[str, Any]):
     ("changes", "message"),
     [
         ({"segments": 0}, "--segments: expected 1 to 100000, got 0"),
+        ({"segments": "3"}, "--segments: expected 1 to 100000, got '3'"),
+        ({"segments": 2.5}, "--segments: expected 1 to 100000, got 2.5"),
         ({"views": "five"}, "--views: unknown plan 'five'; choose one of ten, three, center"),
         ({"sampling": "random"}, "--sampling: unknown rule 'random'; choose one of centre, linspace"),
     ],

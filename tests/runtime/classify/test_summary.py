@@ -43,6 +43,16 @@ def test_results_are_summed_up_in_a_line(counts: dict[str, int], failed: int, li
     assert summary(counts, failed=failed) == f"{line}; in a.csv, b.json"
 
 
+def test_where_nothing_is_written_it_is_not_said_to_be_in_the_files() -> None:
+    found = Summary(below=0.0)
+    found.count(classification())
+    assert found.line(files=["a.csv", "b.json"]).endswith(
+        "; 0 below 0; nothing to write, a.csv, b.json left as before"
+    )
+    found.count(Failure("b.mp4", InputError("b.mp4", "is empty")))
+    assert found.line(files=["a.csv"]).endswith("; 0 below 0; in a.csv")
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "failed", "said"),
     [
