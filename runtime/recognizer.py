@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
@@ -33,6 +33,8 @@ from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
 if TYPE_CHECKING:
     from pptsn.runtime.stream.pipeline.frame_stream import FrameStream
+
+_Result = TypeVar("_Result", Classification, ClipFeatures)
 
 
 class Recognizer(Closing):
@@ -107,7 +109,7 @@ class Recognizer(Closing):
         evidence: keep the logits of each crop of each frame; see `Classification.evidence`.
         Raises InputError for a source that cannot be used and UsageError for the other arguments.
         """
-        (result,) = self.classify_many(
+        results = self.classify_many(
             [one_source(source, times_s, bgr=bgr, caller="classify")],
             segments=segments,
             views=views,
@@ -116,9 +118,7 @@ class Recognizer(Closing):
             evidence=evidence,
             decoders=0,
         )
-        if isinstance(result, Failure):
-            raise result.error
-        return result
+        return _only(results)
 
     def classify_many(
         self,
@@ -182,7 +182,7 @@ class Recognizer(Closing):
         Arguments are those of `classify`.
         Raises what `classify` raises, and UsageError for a model or a backend that gives no features.
         """
-        (result,) = self.features_many(
+        results = self.features_many(
             [one_source(source, times_s, bgr=bgr, caller="features")],
             segments=segments,
             views=views,
@@ -190,9 +190,7 @@ class Recognizer(Closing):
             accept_damaged=accept_damaged,
             decoders=0,
         )
-        if isinstance(result, Failure):
-            raise result.error
-        return result
+        return _only(results)
 
     def features_many(
         self,
@@ -336,3 +334,11 @@ class Recognizer(Closing):
     def close(self) -> None:
         """Release the model."""
         self._engine.close()
+
+
+def _only(results: Iterator[_Result | Failure]) -> _Result:
+    """Return the one result there is; raises the error of a Failure."""
+    (result,) = results
+    if isinstance(result, Failure):
+        raise result.error
+    return result
