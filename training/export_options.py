@@ -50,8 +50,8 @@ class ExportOptions:
         least=LEAST_S,
         most=LONGEST_WINDOW_S,
     )
-    stream_segments: int | None = option("Frames that it looks at in them.", default=None)
-    stream_views: str | None = option("Crops of each of these: ten, three or center.", default=None)
+    stream_segments: int | None = option("Frames that `pptsn stream` looks at in that window.", default=None)
+    stream_views: str | None = option("Crops of each frame of a stream: ten, three or center.", default=None)
     num_seg: int | None = None
 
     def __post_init__(self) -> None:

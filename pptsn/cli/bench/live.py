@@ -37,8 +37,10 @@ def live(
     window: Annotated[
         float | None, typer.Option(help="Seconds that a prediction looks back; else as `pptsn stream` does.")
     ] = None,
-    segments: Annotated[int | None, typer.Option(help="Frames to look at in a window; else likewise.")] = None,
-    views: Annotated[str | None, typer.Option(help=f"{VIEWS_HELP[:-1]}; else likewise.")] = None,
+    segments: Annotated[
+        int | None, typer.Option(help="Frames to look at in a window; else as `pptsn stream` does.")
+    ] = None,
+    views: Annotated[str | None, typer.Option(help=f"{VIEWS_HELP[:-1]}; else as `pptsn stream` does.")] = None,
     seconds: Annotated[
         float, typer.Option(min=0.1, help="Seconds of a trial; with few streams longer, for samples enough.")
     ] = 6.0,
