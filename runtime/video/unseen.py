@@ -32,7 +32,7 @@ class UnseenPackets:
                 other.discard = type(other.discard)["all"]
 
     def fetch(self, start: int, last: int) -> None:
-        """Have the packets at these positions, and those in between, by one question to the server."""
+        """Have the packets at these positions, and those in between, by one request to the server."""
         offsets = self._index.offsets[start : last + 1]
         ends = offsets + self._index.sizes[start : last + 1]
         begin, end = int(offsets.min()), int(ends.max())

@@ -1,1 +1,1 @@
-"""Video files of web servers: their addresses, what a server answers, and their bytes by ranges."""
+"""Video files of web servers: their addresses, what a server responds, and their bytes by ranges."""

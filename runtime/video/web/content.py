@@ -14,7 +14,7 @@ from pptsn.runtime.base.errors import InputError, reason_of
 from pptsn.runtime.base.pulse import READ_TIMEOUT_S
 from pptsn.runtime.video.faults import check_stop
 from pptsn.runtime.video.web.address import WebFile, names_a_video
-from pptsn.runtime.video.web.exchange import DOWNLOAD, EMPTY, ENDED, Answer, BrokenOffError, Server
+from pptsn.runtime.video.web.exchange import DOWNLOAD, EMPTY, ENDED, BrokenOffError, Response, Server
 from pptsn.runtime.video.web.kept import BLOCK, Kept
 from pptsn.runtime.video.web.words import CHECK_NETWORK, kind_of_text, no_video
 from pptsn.runtime.video.wholeness.mp4 import table_in
@@ -103,7 +103,7 @@ class WebContent(Closing):
         return kind_of_text(self._kind, self.read_at(0, _HEAD_BYTES))
 
     def fetch(self, begin: int, end: int) -> None:
-        """Have the bytes from `begin` to before `end` here, by one question where none of them is."""
+        """Have the bytes from `begin` to before `end` here, by one request where none of them is."""
         with self._lock:
             self._fetch(begin, end)
 
@@ -121,29 +121,29 @@ class WebContent(Closing):
         self._kept.close()
 
     def _begin(self) -> None:
-        """Ask for the first bytes, and learn from the answer how the server is to be asked."""
+        """Ask for the first bytes, and learn from the response how the server is to be asked."""
         try:
-            with self._server.answer(0, _FIRST) as answer:
-                self._kind, self._version = answer.kind, answer.version
-                if answer.is_endless:
+            with self._server.request(0, _FIRST) as response:
+                self._kind, self._version = response.kind, response.version
+                if response.is_endless:
                     raise InputError(self._file, "is a camera's: its pictures have no end", _NO_END)
-                if answer.is_part:
+                if response.is_part:
                     self._has_ranges = True
-                    self._kept.resize(self._checked_size(answer))
-                    self._receive(answer, 0, self._end_of(answer, (0, min(_FIRST, self.size))))
+                    self._kept.resize(self._checked_size(response))
+                    self._receive(response, 0, self._end_of(response, (0, min(_FIRST, self.size))))
                 else:
-                    self._receive_all(answer)
+                    self._receive_all(response)
         except BrokenOffError as error:
             if not self._has_ranges:
                 raise self._broken_off(error) from None
         self._fetch(0, min(_FIRST, self.size))
 
-    def _checked_size(self, answer: Answer) -> int:
-        if not answer.total:
+    def _checked_size(self, response: Response) -> int:
+        if not response.total:
             raise InputError(self._file, *EMPTY)
-        if answer.total > _LARGEST:
-            raise InputError(self._file, f"has {answer.total} bytes, as its server says", "check the URL")
-        return answer.total
+        if response.total > _LARGEST:
+            raise InputError(self._file, f"has {response.total} bytes, as its server says", "check the URL")
+        return response.total
 
     def _find_table(self) -> None:
         with self() as file:
@@ -165,59 +165,59 @@ class WebContent(Closing):
         tries = 0
         while (gap := self._kept.gap(begin, end)) is not None:
             try:
-                with self._server.answer(*gap) as answer:
-                    self._receive(answer, gap[0], self._end_of(answer, gap))
+                with self._server.request(*gap) as response:
+                    self._receive(response, gap[0], self._end_of(response, gap))
             except BrokenOffError as error:
                 tries += 1
                 if tries == _TRIES:
                     raise self._broken_off(error) from None
                 (self._stop or threading.Event()).wait(_PAUSE_S)
 
-    def _end_of(self, answer: Answer, gap: tuple[int, int]) -> int:
-        """Return to where an answer fills `gap`: servers may send less than they are asked for."""
-        self._check_same(answer)
-        end = min(gap[1], answer.end or gap[1])
+    def _end_of(self, response: Response, gap: tuple[int, int]) -> int:
+        """Return to where a response fills `gap`: servers may send less than they are asked for."""
+        self._check_same(response)
+        end = min(gap[1], response.end or gap[1])
         if end < gap[1] and end - gap[0] < BLOCK:
             raise InputError(self._file, "its server sends parts that are too small", DOWNLOAD)
         return end
 
-    def _check_same(self, answer: Answer) -> None:
-        if not answer.is_part:
+    def _check_same(self, response: Response) -> None:
+        if not response.is_part:
             raise InputError(self._file, "its server sends parts of it no more", DOWNLOAD)
-        if (answer.total, answer.version) != (self.size, self._version):
+        if (response.total, response.version) != (self.size, self._version):
             raise InputError(self._file, "changed on the server while it was read", "classify it again")
 
-    def _receive(self, answer: Answer, at: int, end: int) -> None:
+    def _receive(self, response: Response, at: int, end: int) -> None:
         """Keep what comes as the bytes from `at`, where a block begins, to before `end`."""
         pace = _Pace(self._file)
         while at < end:
-            piece = self._piece(answer, end - at, pace)
+            piece = self._piece(response, end - at, pace)
             if not piece:
                 raise BrokenOffError(ENDED)
             self._keep(at, piece)
             self._kept.know(at, at + len(piece))
             at += len(piece)
 
-    def _receive_all(self, answer: Answer) -> None:
+    def _receive_all(self, response: Response) -> None:
         """Keep all of a file whose server sends it from its beginning alone."""
-        if answer.total is not None and self._checked_size(answer) > _MOST_KEPT:
+        if response.total is not None and self._checked_size(response) > _MOST_KEPT:
             raise self._too_large()
         pace, at = _Pace(self._file), 0
-        while piece := self._piece(answer, _PIECE, pace):
-            if not at and answer.total is None and not names_a_video(self._file.url):
+        while piece := self._piece(response, _PIECE, pace):
+            if not at and response.total is None and not names_a_video(self._file.url):
                 raise self._without_end(piece)
             self._keep(at, piece)
             at += len(piece)
-        if answer.total is not None and at < answer.total:
+        if response.total is not None and at < response.total:
             raise BrokenOffError(ENDED)
         if not at:
             raise InputError(self._file, *EMPTY)
         self._kept.resize(at)
         self._kept.know(0, at)
 
-    def _piece(self, answer: Answer, most: int, pace: _Pace) -> bytes:
+    def _piece(self, response: Response, most: int, pace: _Pace) -> bytes:
         check_stop(self._stop)
-        piece = answer.read(min(most, _PIECE))
+        piece = response.read(min(most, _PIECE))
         pace.count(len(piece))
         return piece
 

@@ -1,6 +1,6 @@
-"""One question to a web server, and its answer: some bytes of a file.
+"""One request to a web server, and its response: some bytes of a file.
 
-The standard library asks: it checks certificates, goes by `http_proxy`, `https_proxy` and `no_proxy`, follows
+The standard library makes it: it checks certificates, goes by `http_proxy`, `https_proxy` and `no_proxy`, follows
 redirects, and gives a password to who asks for it alone.  FFmpeg's own client checks no certificate, has the
 server send all that follows a place that is sought, and tells less of what went wrong.
 """
@@ -48,7 +48,7 @@ class BrokenOffError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What a server sends for a file, or for a part of it.
 
     begin, end: from where to where in the file its bytes are; end: None where that is not known.
@@ -77,14 +77,14 @@ class Answer:
 
 
 class Server:
-    """Where a web file lies.  Questions are asked one at a time, each in a connection of its own."""
+    """Where a web file lies.  Requests are made one at a time, each by a connection of its own."""
 
     def __init__(self, file: WebFile) -> None:
         self._file = file
         self._opener, self._address = opener(file.url, _Redirects(file))
 
     @contextmanager
-    def answer(self, begin: int, end: int | None) -> Iterator[Answer]:
+    def request(self, begin: int, end: int | None) -> Iterator[Response]:
         """Ask for the bytes from `begin` to before `end`, None: for the whole file, and yield what comes.
 
         Raises InputError for what goes wrong, in the block as well, and BrokenOffError where the connection does.
@@ -93,8 +93,8 @@ class Server:
         if end is not None:
             headers["Range"] = f"bytes={begin}-{end - 1}"
         try:
-            question = urllib.request.Request(self._address, headers=headers)  # noqa: S310 - see _Redirects
-            response = self._opener.open(question, timeout=READ_TIMEOUT_S)
+            request = urllib.request.Request(self._address, headers=headers)  # noqa: S310 - see _Redirects
+            response = self._opener.open(request, timeout=READ_TIMEOUT_S)
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise self._failure(error) from None
         with response:
@@ -104,7 +104,7 @@ class Server:
             except (OSError, http.client.HTTPException) as error:
                 raise self._failure(error) from None
 
-    def _understood(self, response: Any, begin: int, end: int | None) -> Answer:
+    def _understood(self, response: Any, begin: int, end: int | None) -> Response:
         headers: Message = response.headers
         if headers.get("Content-Encoding", "").lower() not in ("", "identity"):
             cause = "is sent in a coding that was not asked for"
@@ -121,10 +121,10 @@ class Server:
             last, total = int(found[2]) + 1, int(found[3])
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
         kind = headers.get_content_type() if "Content-Type" in headers else ""
-        return Answer(begin if is_part else 0, last, total, is_part, kind, version, response)
+        return Response(begin if is_part else 0, last, total, is_part, kind, version, response)
 
     def _failure(self, error: Exception) -> Exception:
-        """Return what is to be said of a question that failed, or of its answer."""
+        """Return what is to be said of a request that failed, or of its response."""
         if isinstance(error, urllib.error.HTTPError):
             with error:
                 return InputError(self._file, *self._of_status(error))
@@ -186,7 +186,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: Message,
         target: str,
     ) -> urllib.request.Request | None:
-        """Return the question to the other address; raises InputError where that is not to be asked."""
+        """Return the request to the other address; raises InputError where that is not to be asked."""
         scheme = urlsplit(target).scheme.lower()
         if f"{scheme}://" not in SCHEMES:
             raise InputError(self._file, *_NOWHERE)
