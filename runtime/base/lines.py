@@ -19,7 +19,8 @@ from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import cut_half_line, printable, refuse_special_file
 
 DEFAULT_KEEP = 5
-_BLOCK_BYTES = 4096
+# How much longer a header may be that another program wrote, quotes and all, beside twice as long.
+_LONGER_BYTES = 4096
 
 
 class LineOutput(Protocol):
@@ -236,8 +237,8 @@ class LineFile:
             raise UsageError(self.name, "exists with other columns", "name another file, or move this one away")
 
     def _has_our_columns(self, descriptor: int) -> bool:
-        line, end, _ = os.pread(descriptor, 2 * len(self._header) + _BLOCK_BYTES, 0).partition(b"\n")
-        return bool(end) and _columns(line) == _columns(self._header)
+        line, end, _ = os.pread(descriptor, 2 * len(self._header) + _LONGER_BYTES, 0).partition(b"\n")
+        return bool(end) and columns_of(line) == columns_of(self._header)
 
     def _current(self) -> int:
         """Return the descriptor of the file that is at `path` now."""
@@ -281,7 +282,8 @@ def _lock(descriptor: int, name: str) -> None:
         # Some network file systems know no locks; there it is the user's care.
 
 
-def _columns(header: bytes) -> list[str]:
+def columns_of(header: bytes) -> list[str]:
+    """Return the columns that the first line of a CSV names, whoever wrote it; none of an empty one."""
     return next(csv.reader([header.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
 
 

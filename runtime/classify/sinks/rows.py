@@ -13,6 +13,7 @@ import msgspec
 
 from pptsn.runtime.base.errors import UsageError, spelled_json
 from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.lines import columns_of
 from pptsn.runtime.classify.origin import Stamp, Terms
 from pptsn.runtime.classify.results import Classification, Failure
 from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row, rank_columns, ranked
@@ -119,7 +120,7 @@ class CsvRows:
     def reader(lines: Iterator[bytes]) -> tuple[bytes, Callable[[str], Row]]:
         """Take the header from `lines`; return it, and what reads a row."""
         header = next(lines, b"")
-        columns = next(csv.reader([header.decode("utf-8-sig", "replace")]), [])
+        columns = columns_of(header)
         return header, lambda line: _csv_row(columns, line)
 
 
