@@ -139,14 +139,15 @@ def test_bad_sources_are_one_line_each_and_the_others_go_on(
     assert sum("top" in line for line in lines) == 2
 
 
-@pytest.mark.parametrize("output", [False, True])
+@pytest.mark.parametrize("outputs", [(), ("-o", "o.jsonl"), ("--gallery", "o.html")])
 def test_quiet_shows_answers_only_where_no_output_has_them(
-    run, model: Path, folder: Path, tmp_path: Path, output: bool
+    run, model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: tuple[str, ...]
 ) -> None:
-    outputs = ["-o", tmp_path / "o.jsonl"] if output else []
+    monkeypatch.chdir(tmp_path)
     ending = run("--quiet", "classify", folder / "a.mp4", "--model", model, *outputs)
     assert (ending.code, ending.err) == (0, "")
-    assert bool(ending.out) is not output
+    assert bool(ending.out) is not bool(outputs)
+    assert all((tmp_path / name).exists() for name in outputs[1:])
 
 
 def test_a_training_list_tells_right_and_wrong(run, model: Path, folder: Path, tmp_path: Path) -> None:

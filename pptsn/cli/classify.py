@@ -197,7 +197,7 @@ def _sinks(
         sinks = [opened.enter_context(open_output(name, top=top, arrangement=arrangement)) for name in outputs]
         if STANDARD_OUTPUT in outputs:
             shown = sinks.pop(outputs.index(STANDARD_OUTPUT))
-        elif not (outputs and QUIET):
+        elif not ((outputs or pages) and QUIET):
             shown = opened.enter_context(shown_results(top=top))
         else:
             yield [*pages, *sinks]

@@ -233,6 +233,7 @@ def _command_in(arguments: Sequence[str]) -> str:
 def _cause_of(error: Exception) -> str:
     """Return what Click says, as part of a line."""
     text = " ".join(error.format_message().split()).removesuffix(".")  # type: ignore[attr-defined]
+    text = text.replace(": Value error, ", ": ")  # newer versions of Typer check by Pydantic, whose word that is
     return text[:1].lower() + text[1:]
 
 

@@ -43,6 +43,12 @@ WRONG = [
     (2, "classify v.mp4 --model ''", "--model", "is empty; give a value; a variable of the shell"),
     (2, "classify v.mp4 --model=", "--model", "is empty; give a value; a variable of the shell"),
     (2, "synthesize ''", "an argument", "is empty; give a value; a variable of the shell"),
+    (
+        2,
+        "classify v.mp4 --model m.onnx --sort x",
+        "pptsn classify",
+        "invalid value for '--sort': 'x' is not one of ",
+    ),
     # Values out of range, that are no numbers, or that do not go together
     (2, "classify v.mp4 --model m.onnx --segments 0", "--segments", "expected 1 to 100000, got 0"),
     (2, f"classify v.mp4 --model m.onnx --segments {'9' * 400}", "--segments", "expected 1 to 100000, got 9999"),
