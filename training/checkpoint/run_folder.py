@@ -258,6 +258,11 @@ class RunFolder:
         """Where the weights of the last epoch lie."""
         return self.root / "last.pdparams"
 
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs are done, by the checkpoints; 0 where there are none."""
+        return max(self._epochs(), default=0)
+
     def _folder(self, epoch: int) -> Path:
         return self._checkpoints / f"epoch-{epoch:04d}"
 

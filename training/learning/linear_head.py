@@ -50,9 +50,12 @@ def fit_linear_head(
     centre = features.mean(axis=0, dtype=np.float64)
     centred = features - centre
     scale = float(np.sqrt(np.mean(np.sum(centred**2, axis=1)))) or 1.0  # one clip has no spread
-    inputs, targets = paddle.to_tensor(centred / scale, dtype="float64"), paddle.to_tensor(labels)
+    # Few clips span few dimensions, in which the penalty keeps the weights: the minimum is the same, found sooner.
+    is_narrow = 3 * len(features) < features.shape[1]  # of more, finding them takes what it saves
+    span, inputs_in_it = np.linalg.qr(centred.T) if is_narrow else (None, centred.T)
+    inputs, targets = paddle.to_tensor(inputs_in_it.T / scale, dtype="float64"), paddle.to_tensor(labels)
     own = None if class_weights is None else paddle.to_tensor(class_weights[labels], dtype="float64")
-    weight, bias = (_zeros(shape) for shape in ((features.shape[1], classes), (classes,)))
+    weight, bias = (_zeros(shape) for shape in ((inputs.shape[1], classes), (classes,)))
     optimizer = paddle.optimizer.LBFGS(
         max_iter=_MOST_ITERATIONS,
         tolerance_grad=_STILL,
@@ -70,7 +73,7 @@ def fit_linear_head(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of how Paddle's own line search copies a tensor
         optimizer.step(loss)
-    found = weight.numpy() / scale
+    found = (weight.numpy() if span is None else span @ weight.numpy()) / scale
     return LinearHead(np.asarray(found, np.float32), np.asarray(bias.numpy() - centre @ found, np.float32))
 
 

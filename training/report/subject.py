@@ -12,6 +12,7 @@ from pptsn.runtime.base.progress import print_note
 from pptsn.runtime.classify.lists import Sample, read_any_list, read_list
 from pptsn.training.checkpoint.run_folder import RunFolder
 from pptsn.training.datasets.folder.making import told_beside
+from pptsn.training.datasets.listing import REPORT as LISTS_REPORT
 from pptsn.training.recipe import RECIPE_NAME, Recipe, load_recipe
 
 
@@ -40,6 +41,7 @@ class Subject:
         said: list[str] = []
         if self.recipe is not None:
             said += told_beside(self.recipe.data.train)
+            said += self._unfinished(self.recipe)
             if self.folds_of is None:
                 said += self._trained_on(self.recipe)
         if fitted := self._also_in(self.validation or ()):
@@ -48,6 +50,15 @@ class Subject:
                 "a temperature that is fitted to it says little of other clips"
             )
         return said
+
+    def _unfinished(self, recipe: Recipe) -> list[str]:
+        """Say where the run's training stands, unless it has done all epochs of its recipe."""
+        done, epochs = RunFolder(self.weights.parent).epochs_done, recipe.optimizer.epochs
+        if recipe.model.head_only or not 0 < done < epochs:
+            return []
+        said = f"the training has done {done} of the {epochs} epochs of its recipe"
+        # With patience it may have ended there.
+        return [said if recipe.optimizer.patience else f"{said}: `pptsn train --resume` goes on with it"]
 
     def _trained_on(self, recipe: Recipe) -> list[str]:
         """Say how many of the clips the run has learned from; its training list need not be here any more."""
@@ -78,6 +89,9 @@ def subject_of(what: str | Path, *, test: Path | None, validation: Path | None) 
     recipe = _recipe_of(what)
     weights = RunFolder(what).best_weights
     if not weights.exists():
+        if (what / LISTS_REPORT).exists():
+            remedy = f"name the folder of a training by them, such as {what / 'train'}"
+            raise InputError(what, "holds lists and no weights: no run of `pptsn train`", remedy)
         raise InputError(what, "has no weights: no epoch of it was finished", "go on by `pptsn train --resume`")
     has_list = test is not None or recipe.data.test is not None
     if not has_list and recipe.data.folds is None:

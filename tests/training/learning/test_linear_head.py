@@ -43,3 +43,13 @@ def test_scale_and_origin_of_the_features_change_no_logit() -> None:
 def test_one_clip_and_clips_that_are_alike_have_a_head_of_numbers(clips: int) -> None:
     head = fit_linear_head(np.ones((clips, 4), np.float32), np.zeros(clips, np.int64), classes=2, penalty=0.1)
     assert np.isfinite(head.logits(np.ones((1, 4), np.float32))).all()
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1e-3])
+@pytest.mark.parametrize("clips", [2, 9, 10])
+def test_of_fewer_clips_than_features_the_minimum_is_the_same(clips: int, penalty: float) -> None:
+    few, labels = np.asarray(RNG.standard_normal((clips, 30)), np.float32), np.arange(clips) % 2
+    often = np.tile(few, (60 // clips + 1, 1)), np.tile(labels, 60 // clips + 1)  # the same loss, as of many clips
+    heads = [fit_linear_head(*each, classes=2, penalty=penalty) for each in ((few, labels), often)]
+    assert np.allclose(heads[0].weight, heads[1].weight, atol=1e-3)
+    assert np.allclose(heads[0].bias, heads[1].bias, atol=1e-3)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.lists import read_list
 from pptsn.training.recipe import Recipe, parse_recipe
-from pptsn.training.report.subject import Subject
+from pptsn.training.report.subject import Subject, subject_of
 
 TOLD = {"property": "the width of the picture", "label": 1, "accuracy": 0.9, "chance": 0.6, "class": "run"}
 SENTENCE = "run can be told by the width of the picture alone: 90% of it and of the rest (by chance 60%)"
@@ -74,3 +75,45 @@ def test_what_classes_can_be_told_by_is_said_where_the_lists_say_it(
     assert [note.startswith(SENTENCE) for note in notes] == [True] * said
     model = dataclasses.replace(subject(recipe, str(recipe.data.test)), recipe=None)
     assert model.notes() == []  # its lists are nobody's
+
+
+@pytest.mark.parametrize(
+    ("done", "asked", "said"),
+    [
+        ([], {}, None),
+        ([2], {}, "the training has done 2 of the 9 epochs of its recipe: `pptsn train --resume` goes on with it"),
+        (
+            [3, 2],
+            {"optimizer": {"epochs": 9, "patience": 1}},
+            "the training has done 3 of the 9 epochs of its recipe",
+        ),
+        ([2, 9], {}, None),
+        ([1], {"model": {"classes": 3, "head_only": True, "pretrained": "w.pdparams"}}, None),
+    ],
+)
+def test_a_training_that_was_stopped_is_told(
+    recipe: Recipe, tmp_path: Path, done: list[int], asked: dict[str, object], said: str | None
+) -> None:
+    for epoch in done:
+        (tmp_path / f"run/checkpoints/epoch-{epoch:04d}").mkdir(parents=True)
+    lists = {part: str(getattr(recipe.data, part)) for part in ("train", "val", "test")}
+    values = {"model": {"classes": 3}, "data": lists, "optimizer": {"epochs": 9}} | asked
+    of_run = dataclasses.replace(
+        subject(recipe, lists["test"]),
+        weights=tmp_path / "run" / "best.pdparams",
+        recipe=parse_recipe(values, source="the test's recipe"),
+    )
+    assert of_run.notes() == ([] if said is None else [said])
+
+
+@pytest.mark.parametrize("is_lists", [False, True])
+def test_a_folder_of_lists_is_told_from_a_run_without_weights(
+    recipe: Recipe, tmp_path: Path, is_lists: bool
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(
+        f"model:\n  classes: 3\ndata:\n  train: {recipe.data.train}\n  val: {recipe.data.val}\n"
+    )
+    if is_lists:
+        (tmp_path / "lists.report.json").write_text("{}")
+    with pytest.raises(InputError, match=r"such as .*/train" if is_lists else "no epoch of it was finished"):
+        subject_of(tmp_path, test=None, validation=None)
