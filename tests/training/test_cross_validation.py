@@ -102,6 +102,8 @@ def test_clips_of_one_source_are_in_one_fold(place: Path, tmp_path: Path) -> Non
         ({"folds": 5}, "or cross-validate with --folds 4"),
         ({"folds": 1}, "--folds: is 1, expected 2 to 20"),
         ({"weights": None}, "--folds: .*name the weights by --weights"),
+        ({"val": 0.3}, "--val: is the share of a list, of which --folds makes none; leave it out"),
+        ({"test": 0.1}, "--test: is the share of a list, of which --folds makes none; leave it out"),
         ({"group": "^(dark|light)"}, "too few clips: of dark 1, light 1"),
     ],
 )

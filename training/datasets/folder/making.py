@@ -75,6 +75,11 @@ class FolderSettings:
     def _fold_shares(self, folds: int) -> dict[str, float]:
         if not FEWEST_FOLDS <= folds <= MOST_FOLDS:
             raise UsageError("--folds", f"is {folds}, expected {FEWEST_FOLDS} to {MOST_FOLDS}")
+        for name in ("val", "test"):
+            if getattr(self, name) != getattr(FolderSettings, name):
+                raise UsageError(
+                    f"--{name}", "is the share of a list, of which --folds makes none", "leave it out"
+                )
         if self.weights is None:
             cause = (
                 f"takes {folds} trainings, which are quick of the classifier alone, to features of trained weights"
