@@ -74,14 +74,12 @@ def classify(
 
     Example: pptsn classify clips/ --model model.onnx --output answers.csv
     """
-    from pptsn.runtime.base.files import refuse_overwriting
     from pptsn.runtime.base.lines import ReaderGoneError
     from pptsn.runtime.base.memory import return_freed_memory
-    from pptsn.runtime.base.progress import notes, print_detail, print_note
+    from pptsn.runtime.base.progress import notes, print_note
     from pptsn.runtime.base.stopping import keeping
     from pptsn.runtime.classify.origin import Terms
     from pptsn.runtime.classify.sinks.arranging import Arrangement
-    from pptsn.runtime.classify.sinks.opening import files_of
     from pptsn.runtime.classify.sinks.resuming import answered_before, rows_to_resume, still_to_do
     from pptsn.runtime.classify.sources import expand_clips, name_of
     from pptsn.runtime.credentials.redaction import advice_on_passwords
@@ -93,9 +91,7 @@ def classify(
         print_note(advice)
     spec = spec_of(model)
     names = expand_clips(sources, classes=spec.classes if spec else None, note=print_note)
-    pages = [] if gallery is None else [gallery]
-    for path in (*chain.from_iterable(map(files_of, output or ())), *pages):
-        refuse_overwriting(path, [model, *sources, *map(name_of, names)])
+    _refuse_inputs(output or [], gallery, inputs=[model, *sources, *map(name_of, names)])
     outputs = output_names(output or ())
     settings = _for_outputs(settings, outputs, gallery, evidence=evidence)
     files = [name for name in outputs if name != STANDARD_OUTPUT]
@@ -121,12 +117,22 @@ def classify(
         except ReaderGoneError:  # as with `| head`: no failure to speak of
             raise typer.Exit(1) from None
         if len(left) > 1:  # now that the files are what they are to be
-            notes().print(f"pptsn: {summary.line(files=[*files, *pages])}", markup=False)
-        print_detail(f"looked at by {protocol}")
-        for detail in recognizer.details:
-            print_detail(detail)
+            written = [name for name in (*files, gallery) if name]
+            notes().print(f"pptsn: {summary.line(files=written)}", markup=False)
+        _tell_details(recognizer, protocol)
     if summary.failed:
         raise typer.Exit(1)
+
+
+def _refuse_inputs(outputs: Iterable[str], gallery: str | None, *, inputs: list[str]) -> None:
+    """Raise UsageError where an output, as it was named, or the gallery would replace one of `inputs`."""
+    from pptsn.runtime.base.files import refuse_overwriting
+    from pptsn.runtime.classify.sinks.opening import files_of
+
+    for path in chain.from_iterable(map(files_of, outputs)):
+        refuse_overwriting(path, inputs)
+    if gallery is not None:
+        refuse_overwriting(gallery, inputs, option="--gallery")
 
 
 def _for_outputs(
@@ -167,6 +173,15 @@ def _with_notes(
         told = len(recognizer.notes)
         if result is not None:
             yield result
+
+
+def _tell_details(recognizer: Recognizer, protocol: Protocol) -> None:
+    """Print how clips were looked at and what ran the model, for who asks."""
+    from pptsn.runtime.base.progress import print_detail
+
+    print_detail(f"looked at by {protocol}")
+    for detail in recognizer.details:
+        print_detail(detail)
 
 
 def _page(

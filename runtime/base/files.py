@@ -122,13 +122,16 @@ def require_writable(path: Path) -> None:
         raise InputError(path, cause, "choose a writable place with room") from error
 
 
-def refuse_overwriting(output: str | Path, inputs: Iterable[object]) -> None:
-    """Raise UsageError where `output` is one of the files that `inputs` name (`@list` names the list)."""
+def refuse_overwriting(output: str | Path, inputs: Iterable[object], *, option: str = "--output") -> None:
+    """Raise UsageError where `output` is one of the files that `inputs` name (`@list` names the list).
+
+    option: by which it was given.
+    """
     for name in map(str, inputs):
         for file in {name, name.removeprefix("@")}:
             with suppress(OSError):  # what is not there cannot be overwritten
                 if Path(output).samefile(file):
-                    raise UsageError("--output", f"{output} is an input as well", "name another file")
+                    raise UsageError(option, f"{output} is an input as well", "name another file")
 
 
 def refuse_other_content(output: Path, contents: Collection[str], *, what: str) -> None:

@@ -135,6 +135,7 @@ WRONG = [
     (2, "predict v.mp4", "pptsn", "no such command 'predict'. Here it is called 'classify'; see: pptsn --help"),
     (2, "classify v.mp4 --model m.onnx -o v.mp4", "--output", "v.mp4 is an input as well; name another file"),
     (2, "classify v.mp4 --model m.onnx -o m.onnx", "--output", "m.onnx is an input as well; name another file"),
+    (2, "classify v.mp4 -m m.onnx --gallery v.mp4", "--gallery", "v.mp4 is an input as well; name another file"),
     (2, "classify @l.json.jsonl -m m.onnx -o l.json", "--output", "l.json.jsonl is an input as well; name"),
     (1, "classify v.mp4 --model m.onnx -o fifo.json", "fifo.json", "is no regular file; name a file"),
     (1, "classify v.mp4 --model m.onnx --gallery fifo.html", "fifo.html", "is no regular file; name a file"),
