@@ -82,6 +82,8 @@ class Limits:
         """Return what to do where a limit is not kept."""
         if self.max_abs is not None:
             return "convert it again from the same export, or pass --tolerance if that much is acceptable"
+        if self.error_worst is not None:  # of FP16, which has no layers to choose
+            return "deploy it in FP32, or pass a wider limit"
         return "keep more layers in a higher precision or calibrate on more frames, or pass a wider limit"
 
 

@@ -102,8 +102,8 @@ def subject_of(what: str | Path, *, test: Path | None, validation: Path | None) 
     return Subject(
         weights=weights,
         recipe=recipe,
-        test=_given(test) or _of_recipe(recipe, recipe.data.test),
-        validation=_given(validation) or _of_recipe(recipe, recipe.data.val),
+        test=_given(test) or _own(recipe, recipe.data.test, "--list"),
+        validation=_given(validation) or _own(recipe, recipe.data.val, "--validation"),
         folds_of=None if has_list else RunFolder(what),
     )
 
@@ -134,6 +134,14 @@ def _recipe_of(run: Path) -> Recipe:
 
 def _given(path: Path | None) -> list[Sample]:
     return read_any_list(path, note=print_note) if path else []
+
+
+def _own(recipe: Recipe, path: str | Path | None, option: str) -> list[Sample]:
+    """Return the list at `path`, which the recipe of a run names; option: that names another."""
+    if path is not None and not Path(path).exists():
+        remedy = f"report from the folder in which the training ran, or name another list by {option}"
+        raise InputError(path, "does not exist; the recipe of the run names it", remedy)
+    return _of_recipe(recipe, path)
 
 
 def _of_recipe(recipe: Recipe, path: str | Path | None) -> list[Sample]:

@@ -90,3 +90,11 @@ def test_gates_out_of_range_are_refused_by_their_option(gate: dict[str, float]) 
     ((name, value),) = gate.items()
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')}: expected 0 (to .*|or more), got {value:g}"):
         Gates(**gate)
+
+
+@pytest.mark.parametrize(
+    ("precision", "remedy"),
+    [("fp32", "--tolerance"), ("fp16", "deploy it in FP32"), ("int8", "keep more layers in a higher precision")],
+)
+def test_what_to_do_is_of_the_precision(precision: str, remedy: str) -> None:
+    assert remedy in Gates().limits([precision]).remedy()

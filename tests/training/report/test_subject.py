@@ -117,3 +117,18 @@ def test_a_folder_of_lists_is_told_from_a_run_without_weights(
         (tmp_path / "lists.report.json").write_text("{}")
     with pytest.raises(InputError, match=r"such as .*/train" if is_lists else "no epoch of it was finished"):
         subject_of(tmp_path, test=None, validation=None)
+
+
+@pytest.mark.parametrize(("part", "option"), [("test", "--list"), ("val", "--validation")])
+def test_a_list_of_the_recipe_that_is_not_here_is_told_with_the_option_for_another(
+    recipe: Recipe, tmp_path: Path, part: str, option: str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    lists = "".join(f"  {name}: {getattr(recipe.data, name)}\n" for name in ("train", "val", "test"))
+    (run / "recipe.yaml").write_text(f"model:\n  classes: 3\ndata:\n{lists}")
+    (run / "best.pdparams").write_bytes(b"not read here")
+    assert len(subject_of(run, test=None, validation=None).test) == 3
+    (tmp_path / f"{part}.txt").unlink()
+    with pytest.raises(InputError, match=rf"{part}\.txt: does not exist; .* by {option}$"):
+        subject_of(run, test=None, validation=None)
