@@ -24,9 +24,9 @@ def row_of(source: str, fields: Mapping[str, Any], places: Iterable[Place], fold
     folder: where the page is.
     """
     row: dict[str, Any] = {"source": one_line(fields["source"]), **_address(source, folder)}
-    if "truth" in fields:
+    if fields.get("truth") is not None:
         row["label"], row["right"] = one_line(fields["truth"]["label"]), fields["right"]
-    if "error" in fields:
+    if fields.get("error") is not None:
         return {**row, "error": one_line(fields["error"])}
     row["top"] = [[entry["class_id"], round(entry["score"], _DECIMALS)] for entry in fields["top"][:SHOWN]]
     row["margin"] = round(fields["margin"], _DECIMALS)
@@ -35,7 +35,7 @@ def row_of(source: str, fields: Mapping[str, Any], places: Iterable[Place], fold
         row["pictures"] = pictures
     if fields.get("warnings"):
         row["warnings"] = [one_line(warning) for warning in fields["warnings"]]
-    if "evidence" in fields:
+    if fields.get("evidence") is not None:
         row["evidence"] = _evidence(fields["evidence"])
     return row
 

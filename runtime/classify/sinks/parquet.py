@@ -90,7 +90,8 @@ def _schema(arrow: Any) -> Any:
 
 def _columns(line: bytes) -> Mapping[str, Any]:
     """Return the columns of a row of the journal; those of a failure are as few as its fields."""
-    fields: dict[str, Any] = _told(json.loads(line))
+    # Other programs that write rows anew may spell out what there is not.
+    fields = {name: value for name, value in _told(json.loads(line)).items() if value is not None}
     if "error" in fields:
         return fields
     times = {f"{name}_ms": fields["timing_ms"][name] for name in _TIMES}

@@ -16,6 +16,7 @@ from pptsn.runtime.base.files import printable
 from pptsn.runtime.base.lines import columns_of
 from pptsn.runtime.classify.origin import Stamp, Terms
 from pptsn.runtime.classify.results import Classification, Failure
+from pptsn.runtime.classify.sinks.told import ChangedRowError, require_told
 from pptsn.runtime.pages.spreadsheets import BYTE_ORDER_MARK, csv_row, rank_columns, ranked
 
 _CSV_COLUMNS = ("source", "class_id", "label", "score", "margin")
@@ -134,8 +135,11 @@ def _json_row(line: str) -> Row:
     if not isinstance(fields, dict):
         raise ValueError("no object")
     top = fields.get("top") or [{}]
+    truth = fields.get("truth") or {}
     own = {"top": len(top), "score": top[0].get("score"), "evidence": fields.get("evidence") is not None}
-    return _row({**fields, **own, "truth": (fields.get("truth") or {}).get("label")})
+    row = _row({**fields, **own, "truth": truth.get("label")})
+    require_told(fields)
+    return row
 
 
 def _csv_row(columns: list[str], line: str) -> Row:
@@ -182,6 +186,11 @@ def read_rows(lines: Iterable[bytes], kind: type[Rows], path: Path) -> Iterator[
     for number, line in enumerate(iterator, 1 + bool(header)):
         try:
             row = read(line.decode("utf-8"))
+        except ChangedRowError as error:
+            cause = f"is no row as `pptsn classify` writes them ({error})"
+            raise UsageError(
+                f"{path}:{number}", cause, "correct it, or take it out to have it made anew"
+            ) from error
         except (ValueError, KeyError, AttributeError, TypeError, csv.Error) as error:
             cause = "does not say which model and settings answered, as rows of this release do"
             remedy = "name another file, or leave --resume out to begin anew"

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -295,6 +295,59 @@ def test_sources_that_rows_cannot_tell_apart_are_not_resumed(  # type: ignore[no
     monkeypatch.chdir(tmp_path)
     assert resumed("=c.mp4", "'=c.mp4", output="o.csv").code == 2
     assert "1 of 1 sources left" in resumed("=c.mp4", "=c.mp4", output="o.csv").err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda row: row.pop("margin"), "Object missing required field `margin`"),
+        (lambda row: row.pop("duration_s"), "Object missing required field `duration_s`"),
+        (lambda row: row.pop("timing_ms"), "Object missing required field `timing_ms`"),
+        (lambda row: row["top"][0].pop("score"), "Object missing required field `score` - at `$.top["),
+        (lambda row: row.update(truth={"of": "x"}), "Object missing required field `class_id` - at `$.truth`"),
+        (lambda row: row.update(warnings=[1]), "Expected `str`, got `int` - at `$.warnings["),
+        (lambda row: row.update(error=1), "Expected `str`, got `int` - at `$.error`"),
+    ],
+)
+@pytest.mark.parametrize("name", ["o.jsonl", "o.json"])
+def test_a_row_that_was_changed_by_hand_is_told_by_its_line_and_all_stay(
+    classify, tmp_path: Path, name: str, change: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    classify(files=[name])
+    text = (tmp_path / name).read_text()
+    rows = json.loads(text) if name == "o.json" else [json.loads(line) for line in text.splitlines()]
+    change(rows[0])
+    changed = json.dumps(rows) if name == "o.json" else "".join(json.dumps(row) + "\n" for row in rows)
+    (tmp_path / name).write_text(changed)
+    ended = classify("--resume", "--gallery", tmp_path / "g.html", files=[name])
+    begin, end = (
+        f"{tmp_path / name}:1: is no row as `pptsn classify` writes them ({said}",
+        "to have it made anew\n",
+    )
+    assert ended.err.count("\n") == 1
+    assert ended.err.startswith(f"pptsn: error: {begin}")
+    assert ended.err.endswith(f"; correct it, or take it out {end}")
+    assert (tmp_path / name).read_text() == changed
+
+
+@pytest.mark.parametrize("name", FILES[2:])
+def test_rows_in_which_another_program_spells_out_what_there_is_not_are_rows(
+    classify, work: Path, tmp_path: Path, name: str
+) -> None:
+    classify(files=["o.jsonl", name])
+    undisturbed, rows = answers(tmp_path / name), answers(tmp_path / "o.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    spelled = dict.fromkeys(
+        {key for row in rows for key in row} | {"truth", "evidence", "warnings", "lost_frames"}
+    )
+    text = "".join(json.dumps({**spelled, **row}) + "\n" for row in lines)
+    for file in ("o.jsonl", f"{name}.jsonl"):
+        (tmp_path / file).write_text(text)
+    (tmp_path / name).unlink()
+    assert classify("--resume", "--gallery", tmp_path / "g.html", files=["o.jsonl", name]).code == 1
+    if name == "o.parquet":
+        assert answers(tmp_path / name) == undisturbed
+    assert (tmp_path / "g.html").exists()
 
 
 @pytest.mark.parametrize("name", ["o.csv", "o.jsonl"])
