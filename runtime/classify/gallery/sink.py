@@ -39,7 +39,7 @@ class Gallery:
         self._sheets = SheetWriter(work)
         self._labels: dict[int, str] = {}
         self._count = self._earlier = 0
-        self._is_broken = False
+        self._is_broken = self._has_new_answers = False
 
     @classmethod
     @contextmanager
@@ -74,6 +74,7 @@ class Gallery:
         try:
             places = self._sheets.add(result.pictures) if isinstance(result, Classification) else []
             self._add(result.source, result.to_dict(top=SHOWN), places)
+            self._has_new_answers |= isinstance(result, Classification)
         except OSError as error:
             self._is_broken = True
             raise self._unwritable(error) from error
@@ -99,10 +100,13 @@ class Gallery:
 
     @property
     def _is_due(self) -> bool:
-        """Whether there is a page to make: of whole results, and not of earlier ones alone in place of a page."""
+        """Whether there is a page to make, of whole results.
+
+        Not in place of a page that has the pictures of earlier answers, where only failures have failed again.
+        """
         if self._is_broken or not self._count:
             return False
-        return self._count > self._earlier or not self._page.exists()
+        return self._has_new_answers or not self._earlier or not self._page.exists()
 
     def _publish(self, about: Mapping[str, Any]) -> None:
         sheets = [self._work / sheet_name(number) for number in range(self._sheets.count)]

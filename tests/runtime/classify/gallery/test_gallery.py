@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ ROOT = Path(__file__).parents[4]
 ABOUT = {"model": "m.onnx", "looked_at": "25 segments"}
 
 
-def make(page: Path, results: Iterable[Classification | Failure]) -> dict[str, Any]:
-    with Gallery.open(str(page), about=ABOUT) as gallery:
+def make(
+    page: Path, results: Iterable[Classification | Failure], *, answered: Iterable[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    with Gallery.open(str(page), about=ABOUT, answered=answered) as gallery:
         for result in results:
             gallery.write(result)
     return data_of(page)
@@ -221,9 +223,11 @@ def test_answers_of_earlier_runs_are_in_it_and_the_page_says_so(tmp_path: Path) 
     assert ["pictures" in clip for clip in data["clips"]] == [False, False, False, True]
     assert data["clips"][0]["top"] == [[p.class_id, round(p.score, 4)] for p in answered(0).top(5)]
     before = page.read_bytes()
-    with Gallery.open(str(page), about=ABOUT, answered=lines):
-        pass  # nothing was left to do
-    assert page.read_bytes() == before
+    for failures in ([], [broken(1)]):  # nothing was left to do; a clip failed once more
+        make(page, failures, answered=lines)
+        assert page.read_bytes() == before
+    make(tmp_path / "new.html", [broken(1)], answered=lines)
+    assert len(data_of(tmp_path / "new.html")["clips"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -270,11 +274,17 @@ def test_the_command_makes_it_besides_the_other_outputs(run, folder: Path, tmp_p
     assert ["evidence" in clip for clip in data["clips"]] == [True, True, True, False]
     assert data["about"]["looked_at"] == "6 segments, views ten, centre, fixed_ratio"
     assert data["about"]["order"] == ""
-    again = run(*arguments, "--gallery", page, "--resume", "--sort", "margin")
+    again = run(*arguments, "--gallery", page, "--resume")
     assert again.code == 1
-    assert data_of(page)["about"]["order"] == "margin"
-    assert data_of(page)["about"]["note"] == "3 clips of an earlier run, without pictures here"
-    assert [Path(clip["source"]).name for clip in data_of(page)["clips"]] == ["0.mp4", "1.mp4", "2.mp4", "3.mp4"]
+    assert data_of(page) == data  # what failed has failed again, and the pictures stay
+    other = tmp_path / "other.html"
+    run(*arguments, "--gallery", other, "--resume", "--sort", "margin")
+    data = data_of(other)
+    assert (data["about"]["order"], data["about"]["note"]) == (
+        "margin",
+        "3 clips of an earlier run, without pictures here",
+    )
+    assert [Path(clip["source"]).name for clip in data["clips"]] == ["0.mp4", "1.mp4", "2.mp4", "3.mp4"]
 
 
 def test_a_table_alone_cannot_be_resumed_with_a_gallery(run, folder: Path, tmp_path: Path) -> None:
