@@ -13,7 +13,7 @@ from pptsn.runtime.classify.origin import Terms, stamp_of
 from pptsn.runtime.classify.sinks.opening import rows_left_in
 from pptsn.runtime.classify.sinks.rows import JsonRows, Row, Rows, read_rows
 from pptsn.runtime.classify.sources import Asked, name_of
-from pptsn.runtime.decoding.clips import Labelled, Source, as_source
+from pptsn.runtime.decoding.clips import Labelled, as_source
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,21 @@ class EarlierRows:
                 raise UsageError(self.path, f"has answers of {difference}", remedy)
 
     def require_own_names(self, sources: Iterable[Asked]) -> None:
-        """Raise UsageError where two of `sources` have one name here, as addresses that differ in a masked key."""
-        named: dict[str, Source] = {}
+        """Raise UsageError where one row would stand for two of `sources`.
+
+        They have one name here, as addresses that differ in a masked key; or are one source with two labels.
+        """
+        named: dict[str, Asked] = {}
         for asked in sources:
-            source, name = as_source(asked), self.kind.name(name_of(asked))
-            # What cannot be opened has no answer to lose.
-            if not isinstance(source, InputError) and named.setdefault(name, source) != source:
-                cause = f"calls two sources {name}, and could not tell their answers apart"
-                raise UsageError(self.path, cause, "classify them apart, or leave --resume out")
+            if isinstance(asked, InputError):  # which has no answer to lose
+                continue
+            name = self.kind.name(name_of(asked))
+            if (other := named.setdefault(name, asked)) == asked:
+                continue
+            cause = f"calls two sources {name}, and could not tell their answers apart"
+            if as_source(other) == as_source(asked):
+                cause = f"has one row for {name}, which is named twice, each time with another label or none"
+            raise UsageError(self.path, cause, "classify them apart, or leave --resume out")
 
     def answers(self, source: str, truth: str | None) -> bool:
         """Whether `source` has an answer here, and is what it was then.

@@ -193,7 +193,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if urlsplit(request.full_url).scheme == "https" and scheme != "https":
             cause = "redirects from https to http, where anybody could change it"
             raise InputError(self._file, cause, "give the other address, if you trust it")
-        return super().redirect_request(request, response, code, message, headers, target)  # type: ignore[arg-type]
+        # What it may say of a user there, urllib would take for a part of the host.
+        address, _ = parted(target)
+        return super().redirect_request(request, response, code, message, headers, address)  # type: ignore[arg-type]
 
 
 def opener(url: str, *handlers: urllib.request.BaseHandler) -> tuple[urllib.request.OpenerDirector, str]:

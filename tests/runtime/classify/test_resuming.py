@@ -297,6 +297,23 @@ def test_sources_that_rows_cannot_tell_apart_are_not_resumed(  # type: ignore[no
     assert "1 of 1 sources left" in resumed("=c.mp4", "=c.mp4", output="o.csv").err
 
 
+@pytest.mark.parametrize("second", [" 1", ""])
+def test_a_source_with_two_labels_is_not_resumed_as_one_row_has_one(  # type: ignore[no-untyped-def]
+    run, work: Path, tmp_path: Path, second: str
+) -> None:
+    clip, lists = work / "clips" / "c.mp4", [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for path, label in zip(lists, (" 0", second), strict=True):
+        path.write_text(f"{clip}{label}\n")
+    command = ("classify", *(f"@{path}" for path in lists), "--model", work / "m.onnx", *QUICK)
+    assert run(*command, "-o", tmp_path / "o.csv").code == 0
+    before = (tmp_path / "o.csv").read_text()
+    refused = run(*command, "-o", tmp_path / "o.csv", "--resume")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    said = f"has one row for {clip}, which is named twice, each time with another label or none"
+    assert refused.err.startswith(f"pptsn: error: {tmp_path / 'o.csv'}: {said}; ")
+    assert (tmp_path / "o.csv").read_text() == before
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -320,13 +337,10 @@ def test_a_row_that_was_changed_by_hand_is_told_by_its_line_and_all_stay(
     changed = json.dumps(rows) if name == "o.json" else "".join(json.dumps(row) + "\n" for row in rows)
     (tmp_path / name).write_text(changed)
     ended = classify("--resume", "--gallery", tmp_path / "g.html", files=[name])
-    begin, end = (
-        f"{tmp_path / name}:1: is no row as `pptsn classify` writes them ({said}",
-        "to have it made anew\n",
-    )
-    assert ended.err.count("\n") == 1
-    assert ended.err.startswith(f"pptsn: error: {begin}")
-    assert ended.err.endswith(f"; correct it, or take it out {end}")
+    begin = f"pptsn: error: {tmp_path / name}:1: is no row as `pptsn classify` writes them ({said}"
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert ended.err.startswith(begin)
+    assert ended.err.endswith("; correct it, or take it out to have it made anew\n")
     assert (tmp_path / name).read_text() == changed
 
 

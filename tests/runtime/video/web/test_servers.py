@@ -164,6 +164,15 @@ def test_a_redirect_leads_to_no_other_protocol(serve: Serve, target: str) -> Non
     assert error_of(serve(redirect(target))).startswith("redirects in a circle, or to what is no address of HTTP")
 
 
+def test_a_redirect_with_user_info_is_followed_without(web_clip: Path, serve: Serve) -> None:
+    server = WebServer(web_clip.parent, {"/new.mp4": Parts(web_clip.read_bytes())})
+    try:
+        assert frames_in(serve(redirect(f"http://user:sesame@{server.host}/new.mp4"))) == 240
+        assert {authorization for _, authorization in server.requests} == {""}
+    finally:
+        server.close()
+
+
 def test_a_redirect_in_a_circle_ends(serve: Serve) -> None:
     assert error_of(serve(redirect("clip.mp4"))).startswith("redirects in a circle")
 
