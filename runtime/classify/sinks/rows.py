@@ -165,6 +165,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a file, ends included, but no last one that is cut short; none where there is no file.
 
     A pipe, of which reading might never end, is none.
+    Raises UsageError where lines end by carriage returns alone: all of them would be one that is cut short.
     """
     if not path.is_file():
         return
@@ -172,6 +173,9 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         for line in stream:
             if line.endswith(b"\n"):
                 yield line
+            elif b"\r" in line[:-1]:
+                remedy = "save it with line feeds, or leave --resume out to begin anew"
+                raise UsageError(path, "has lines that end by carriage returns alone, as old Macs'", remedy)
 
 
 def read_rows(lines: Iterable[bytes], kind: type[Rows], path: Path) -> Iterator[tuple[bytes, Row | None]]:

@@ -272,6 +272,19 @@ def test_a_table_that_a_spreadsheet_has_saved_is_gone_on_with(
     assert answers(tmp_path / "o.csv") == undisturbed
 
 
+def test_a_table_with_line_ends_of_old_macs_is_refused_and_kept(classify, tmp_path: Path) -> None:
+    classify(files=["o.csv"])
+    saved = (tmp_path / "o.csv").read_bytes().replace(b"\n", b"\r")
+    (tmp_path / "o.csv").write_bytes(saved)
+    ended = classify("--resume", files=["o.csv"])
+    assert ended.code == 2
+    assert "o.csv: has lines that end by carriage returns alone, as old Macs'; save it with" in ended.err
+    assert (tmp_path / "o.csv").read_bytes() == saved
+    # One that ends in the middle of its end is a line that is cut short, as any.
+    (tmp_path / "o.csv").write_bytes(saved.replace(b"\r", b"\r\n")[:-1])
+    assert "sources left" in classify("--resume", files=["o.csv"]).err
+
+
 def test_sources_that_rows_cannot_tell_apart_are_not_resumed(  # type: ignore[no-untyped-def]
     run, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
