@@ -59,6 +59,7 @@ def test_intervals_are_those_of_the_sign_test(count: int, left_out: int) -> None
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.5, 6), (0.5, 25), (0.9, 60), (0.99, 500), (0.9, 1500)])
+@pytest.mark.slow
 def test_intervals_hold_the_percentile_as_often_as_they_promise(share: float, count: int) -> None:
     rng, true = np.random.default_rng(1), -np.log(1 - share)
     intervals = [interval_of(rng.exponential(size=count).tolist(), share) for _ in range(1000)]

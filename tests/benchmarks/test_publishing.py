@@ -47,6 +47,7 @@ def test_outputs_are_written_by_their_endings(
     assert Path(outputs[0]).read_text().startswith("<!doctype html>")
 
 
+@pytest.mark.slow
 def test_a_killed_run_has_kept_what_there_was(tmp_path: Path, method: Method) -> None:
     outputs = [str(tmp_path / "r.json"), str(tmp_path / "r.html")]
     kept = []

@@ -39,6 +39,7 @@ def test_a_plugins_backend_runs_a_model_with_its_options(
     assert set(still.values()) == {0.25}
 
 
+@pytest.mark.slow
 def test_auto_takes_it_for_its_own_files_alone(pptsn: Run, clip: Path, tiny_model: Path, tmp_path: Path) -> None:
     own = shutil.copy(tiny_model, tmp_path / "model.toy")
     toys = scores(pptsn, clip, tiny_model, tmp_path, "--backend", "toy")

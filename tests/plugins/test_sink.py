@@ -63,6 +63,7 @@ def test_a_plugin_that_fails_to_import_is_one_line_to_who_names_it(
     )
 
 
+@pytest.mark.slow
 def test_a_plugin_that_fails_to_import_hurts_nobody_else(
     pptsn: Run, broken: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.plugins.conftest import Run, shown
 
 
@@ -49,6 +51,7 @@ def test_help_and_the_error_for_an_unknown_scheme_name_it(pptsn: Run, tiny_model
     assert "synthetic:, toy: or a path" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_plugin_that_fails_to_import_hurts_only_who_names_it(pptsn: Run, broken: Path, tiny_model: Path) -> None:
     named = pptsn("stream", "broken:x", "--model", tiny_model, also=broken)
     assert named.returncode == 3

@@ -28,6 +28,7 @@ def ratios(plain: Result, slowed: Result) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.slow
 def test_a_fifth_more_work_in_one_stage_shows_there_alone(stage: str, tmp_path: Path) -> None:
     for repeats in (11, 22, 44):  # the busier the machine, the more repeats it takes to be sure
         plain, slowed = plain_and_slowed(stage, tmp_path, repeats=repeats)

@@ -74,6 +74,7 @@ def test_a_frame_that_is_chosen_several_times_counts_once_as_crops(clips_folder:
     assert found.answers is None
 
 
+@pytest.mark.slow
 def test_its_memory_is_its_own(clips_folder: Path, tmp_path: Path) -> None:
     job = new_job(write_tiny_model(tmp_path / "m.onnx"), clips_folder, repeats=1)
     own = np.ones(100_000_000)  # 800 MB of this process, which its child has nothing of

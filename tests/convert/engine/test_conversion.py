@@ -78,6 +78,7 @@ def test_every_precision_builds_with_a_dynamic_batch(variant: str, tmp_path: Pat
     assert list((report.precisions or {}).values()) == [precision]
 
 
+@pytest.mark.slow
 def test_our_own_quantization_of_a_real_network_builds_all_its_convolutions_in_int8(
     resnet: tuple[onnx.ModelProto, ModelSpec], tmp_path: Path
 ) -> None:

@@ -131,6 +131,7 @@ def test_an_incomplete_export_is_named(copy: Path, tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.pdiparams"])
+@pytest.mark.slow
 def test_a_crash_of_the_converter_is_an_error(copy: Path, tmp_path: Path, name: str) -> None:
     whole = (copy / name).read_bytes()
     (copy / name).write_bytes(whole[: len(whole) // 2])

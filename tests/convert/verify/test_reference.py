@@ -91,6 +91,7 @@ def test_no_readable_clip_is_an_error(models: tuple[Path, Path]) -> None:
         compare(models, [])
 
 
+@pytest.mark.slow
 def test_models_of_other_classes_are_not_comparable(
     models: tuple[Path, Path], export: Path, clips: list[str], tmp_path: Path
 ) -> None:

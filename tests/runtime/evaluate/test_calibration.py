@@ -20,7 +20,7 @@ def drawn(
     return logits, (logits + gumbel).argmax(axis=1)
 
 
-@pytest.mark.parametrize("classes", [2, 10, 60])
+@pytest.mark.parametrize("classes", [2, 10, pytest.param(60, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("temperature", [0.2, 0.7, 1.0, 1.5, 6.0])
 def test_the_temperature_of_logits_that_are_miscalibrated_by_it_is_found(classes: int, temperature: float) -> None:
     logits, labels = drawn(40_000, classes)

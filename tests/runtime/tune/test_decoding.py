@@ -133,6 +133,7 @@ def test_a_clip_that_cannot_be_read_is_its_error(tmp_path: Path) -> None:
         seconds_for_folder(recognizer, tmp_path / "clip.mp4", PUBLISHED, decoders=0, clips=2)
 
 
+@pytest.mark.slow
 def test_the_clip_that_is_drawn_is_ten_seconds_that_move(tmp_path: Path) -> None:
     with open_video(write_clip(tmp_path / "clip.mp4")) as video:
         assert (video.frame_count(), video.duration_s()) == (300, pytest.approx(10))

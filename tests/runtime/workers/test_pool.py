@@ -280,6 +280,7 @@ def test_fewer_processes_do_where_the_system_refuses_more(
     assert ("Too many open files" in told[0]) == isinstance(error, OSError)
 
 
+@pytest.mark.slow
 def test_however_many_are_asked_for_descriptors_are_left_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     with a_pool([Job(0)]) as pool:  # starts the fork server, which stays
         taken(pool)

@@ -47,6 +47,7 @@ def rate_of(*, decoders: int, devices: int, clips: int) -> float:
         pytest.param(1, 8, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_pipeline_reaches_what_the_slower_of_decoders_and_devices_could_do(decoders: int, devices: int) -> None:
     possible = min(decoders / _CLIP_S, devices / (2 * _BATCH_S))
     clips = decoders * (1 + max(1, round(1.5 * possible / decoders)))

@@ -127,6 +127,7 @@ def _steps_on_the_reference_batch(steps: int, shared_dir: Path, folder: Path) ->
 
 
 @pytest.mark.shared
+@pytest.mark.slow
 def test_a_step_on_the_reference_batch_leads_to_the_loss_of_the_original(shared_dir, reference, tmp_path):
     after = _steps_on_the_reference_batch(1, shared_dir, tmp_path)
     assert after["losses"] == pytest.approx(reference["train"]["loss_per_step"][:2], rel=1e-3)

@@ -92,6 +92,7 @@ def digest_of(run: Path) -> str:
     return weights_digest(read_checkpoint(run / "last.pdparams").arrays)
 
 
+@pytest.mark.slow
 def test_two_ranks_write_one_run_and_evaluate_as_one(lists: Path, tmp_path: Path) -> None:
     endings = train_by(2, lists, tmp_path / "run", "--set", "optimizer.epochs=1")
     assert [code for code, _, _ in endings] == [DONE, DONE], endings

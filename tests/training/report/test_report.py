@@ -148,6 +148,7 @@ def _cannot(run: RunFolder, temperature: float, *, digest: str) -> None:
     raise InputError(run.root, "cannot be written")
 
 
+@pytest.mark.slow
 def test_a_run_is_reported_by_its_own_lists_and_keeps_the_temperature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -465,6 +465,7 @@ def child(path: Path, limit: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_after_a_kill_the_file_is_playable(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     process = child(path, 0)

@@ -308,6 +308,7 @@ def test_a_signal_while_the_model_is_loaded_ends_before_it_begins(  # type: igno
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_closing_the_terminal_ends_in_order(model: Path, tmp_path: Path):
     out = tmp_path / "out.jsonl"
     with started("synthetic:?live=1", "--model", model, "--window", 0.4, "-o", out) as process:
@@ -369,6 +370,7 @@ def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
         *(pytest.param(each, marks=pytest.mark.slow) for each in (">&-", "2>&-", "2</dev/null")),
     ],
 )
+@pytest.mark.slow
 def test_files_are_written_without_standard_streams(model: Path, tmp_path: Path, redirections: str):
     out = tmp_path / "out.jsonl"
     command = [

@@ -94,6 +94,7 @@ def test_one_browser_too_many_is_turned_away_until_another_leaves(sink: WebSink)
             assert browser.next("health")
 
 
+@pytest.mark.slow
 def test_a_browser_that_never_reads_costs_bounded_memory_and_holds_nobody(
     sink: WebSink, pipeline: FakePipeline
 ) -> None:
