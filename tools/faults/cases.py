@@ -52,12 +52,13 @@ def _stream(name: str, says: Mapping[str, range], *options: str, code: int = 0) 
 
 
 _DAMAGED = "error: .*100 of 100 frames are damaged, 25 of the 25 sampled"
+_WARNED = r'warning: |"warnings": .[^\]]'
 _EARLY = {"warning: .*ends early: 0.5 of 4.0 s": ONCE, '"warnings": .*ends early: 0.5 of 4.0 s': ONCE}
 _PREDICTION = '"type": "prediction"'
 # As the tiny model sees the picture that `make.sh` draws.
 _UPRIGHT = r'"top": [^}]*"score": 0\.851'
 MADE = (
-    _classify("whole.mp4", 0, {_ANSWERED: ONCE, "warning": NEVER}),
+    _classify("whole.mp4", 0, {_ANSWERED: ONCE, _WARNED: NEVER}),
     _classify("all_damaged.mp4", 1, {f"^pptsn: {_DAMAGED}": ONCE, '"error": .*100 of 100': ONCE}),
     _classify("all_damaged_gop.mp4", 1, {f"^pptsn: {_DAMAGED}": ONCE, '"error": .*100 of 100': ONCE}),
     _classify("all_damaged.mp4", 0, {"warning: .*100 of 100 frames": ONCE}, "--accept-damaged"),
@@ -69,10 +70,10 @@ MADE = (
     _stream("encrypted.mp4", {"is encrypted": SOME, _PREDICTION: NEVER}, code=1),
     _classify("animated.webp", 1, {"error: .*is an animated WebP picture": ONCE, "whole file": NEVER}),
     _classify("picture_default.mkv", 0, {_ANSWERED: ONCE, "warning: .*default video track is one picture": ONCE}),
-    _classify("vfr.mp4", 0, {'"duration_s": 8.0': ONCE, "warning": NEVER}),
-    _classify("sound_longer.mkv", 0, {_ANSWERED: ONCE, "warning": NEVER}),
+    _classify("vfr.mp4", 0, {'"duration_s": 8.0': ONCE, _WARNED: NEVER}),
+    _classify("sound_longer.mkv", 0, {_ANSWERED: ONCE, _WARNED: NEVER}),
     # Lying on its side it has another score.
-    _classify("sei_rotation.mp4", 0, {_ANSWERED: ONCE, _UPRIGHT: ONCE, "warning": NEVER}),
+    _classify("sei_rotation.mp4", 0, {_ANSWERED: ONCE, _UPRIGHT: ONCE, _WARNED: NEVER}),
     _classify("@user_reel.mp4", 0, {_ANSWERED: ONCE}),
     _classify("mac/clips", 0, {'"source": ': ONCE, _ANSWERED: ONCE}),
     _classify("mac/frames", 0, {'"source": ': ONCE, '"frames": 12': ONCE}),

@@ -20,6 +20,8 @@ _START_S = 20.0
 _AT_ONCE = 8
 # Streams that misbehave have no end: by then each has said what it has to say.
 _ENOUGH_S = 15.0
+# A key frame is waited for up to 30 s where others come.
+_WITHOUT_KEY_S = 40.0
 # All processes of eight streams together.  Playlists without an end are read for as long as --timeout lets FFmpeg,
 # which has no other bound.
 _MOST_MB, _MOST_OF_PLAYLISTS_MB = 600, 3000
@@ -74,8 +76,8 @@ def _streams(host: str, paths: Sequence[str]) -> Case:
         if path in _GOOD or _FOREIGN.match(path):
             says[f'"type": "prediction", "stream": "{name}"'] = SOME if path in _GOOD else NEVER
     most_mb = _MOST_OF_PLAYLISTS_MB if "/hls_big.m3u8" in paths else _MOST_MB
-    server = "evil.py" if "http" in host else "rtsp.py"
-    return Case(f"{server}, {' '.join(paths)}", words, (0, 1), says, _ENOUGH_S, most_mb)
+    server, stop_s = ("evil.py", _ENOUGH_S) if "http" in host else ("rtsp.py", _WITHOUT_KEY_S)
+    return Case(f"{server}, {' '.join(paths)}", words, (0, 1), says, stop_s, most_mb)
 
 
 def _require_credentials_kept(printed: str) -> None:

@@ -92,8 +92,8 @@ class DemuxedSource(OpenSource):
 
     @property
     def awaits_key(self) -> bool:
-        """Whether packets came, but no frame yet; of a live source, and not for ever."""
-        waits = self.live and self._beginning.sent > 0 and not self._frames
+        """Whether packets came, none of them a key frame; of a live source, and not for ever."""
+        waits = self.live and not self._frames and not self._extent.has_keys
         return waits and time.monotonic() - self._opened_s < _LONGEST_GROUP_S
 
     def frames(self) -> Iterator[Captured]:

@@ -124,6 +124,20 @@ def test_a_live_source_that_is_joined_between_key_frames_is_heard_of_until_one_c
     assert any(isinstance(message, Progress) for message in messages[:sampled])
 
 
+@pytest.mark.slow
+def test_a_live_source_whose_key_frames_cannot_be_decoded_is_not_waited_for(tmp_path: Path):
+    part = b"--abc\r\nContent-Type: image/jpeg\r\nContent-Length: 5\r\n\r\nhello\r\n"
+    body = trickling("multipart/x-mixed-replace; boundary=abc", part * 300, parts=30, pause_s=0.1)
+    server = WebServer(tmp_path, {"/live.mjpg": body})
+    try:
+        with CaptureProcess(job_for(f"http://{server.host}/live.mjpg"), slots=40) as process:
+            messages, frames = hear(process)
+    finally:
+        server.close()
+    assert not frames
+    assert not any(isinstance(message, Progress) for message in messages)
+
+
 def test_one_that_waits_loses_nothing_and_one_that_does_not_says_what_it_dropped():
     source = "synthetic:?frames=100&fps=25"
     with CaptureProcess(job_for(source, step_s=1 / 25), slots=3) as process:
