@@ -146,7 +146,8 @@ def test_at_random_moments_a_command_ends(
             time.sleep(chance.uniform(0.3, 4))
             ended = stop(process, number, whole_group=chance.random() < 0.5)
         own = {UNFINISHED} if command.startswith("train") else set()
-        assert ended.code in {128 + number, 0, *own}, ended.errors
+        # Before the program is imported the signal itself ends the process, which is the same for shells.
+        assert ended.code in {128 + number, -number, 0, *own}, ended.errors
         assert "Traceback" not in ended.errors, ended.errors
         assert ended.took_s < (PUBLISHING_S if "bench" in command else SOON_S), ended.errors
 
