@@ -102,12 +102,14 @@ def classify(
     with Recognizer(runner.open(model, crops=crops)) as recognizer:
         top = min(top, len(recognizer.spec.labels))  # a table has columns for each
         protocol = settings.changing(recognizer.spec.protocol)
-        terms = Terms.of(digest_of(model), settings, protocol, top=top)
-        for each in earlier:
-            each.require(terms)
+        results: Iterable[Classification | Failure] = recognizer.classify_by(settings, left, note=print_note)
+        if outputs:  # what is shown says nothing of where it comes from
+            terms = Terms.of(digest_of(model), settings, protocol, top=top)
+            for each in earlier:
+                each.require(terms)
+            results = _with_origins(results, left, terms)
         if resume:
             print_note(f"{len(left)} of {len(set(map(name_of, names)))} sources left to answer")
-        results = _with_origins(recognizer.classify_by(settings, left, note=print_note), left, terms)
         told = _with_notes(recognizer, results)
         page = _page(gallery, model, protocol, sort=sort, answered=answered_before(earlier, left))
         kept = keeping("what was answered until now is kept")
@@ -188,10 +190,10 @@ def _page(
     name: str | None, model: str, protocol: Protocol, *, sort: Sort | None, answered: Iterable[Mapping[str, Any]]
 ) -> AbstractContextManager[ResultSink] | None:
     """Return what opens the gallery `name`, if there is to be any.  answered: by earlier runs."""
-    from pptsn.runtime.classify.gallery.sink import Gallery
-
     if name is None:
         return None
+    from pptsn.runtime.classify.gallery.sink import Gallery
+
     about = {"model": Path(model).name, "looked_at": str(protocol), "order": sort.value if sort else ""}
     return Gallery.open(name, about=about, answered=answered)
 

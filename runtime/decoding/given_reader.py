@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -191,4 +192,4 @@ def _duration_s(times: Seconds) -> float | None:
     steps = np.diff(times)
     if not steps.any():
         return None
-    return float(times[-1] - times[0] + np.median(steps[steps > 0]))
+    return float(times[-1] - times[0] + statistics.median(steps[steps > 0].tolist()))
