@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -179,10 +180,14 @@ def _say_where_paths_begin(recipe: Recipe, path: Path) -> None:
     """Print a note where files that `recipe`, read from `path`, names are missing here and lie beside it."""
     data = recipe.data
     named = (data.labels, data.train, data.val, data.test, data.folds)
-    beside = {str(name) for name in named if name and not name.exists() and (path.parent / name).exists()}
+    beside = {str(name) for name in named if name and not _is_there(name) and _is_there(path.parent / name)}
     if beside:
         where = f"{some_of(sorted(beside))} beside it is not in the working folder, where its paths begin"
         print_note(f"{path}: {where}; run the command in {path.parent}, or write whole paths")
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - a Path raises OSError for a name that no file can have
 
 
 def _told(value: object) -> str:
@@ -212,7 +217,7 @@ def packaged_recipes() -> dict[str, Path]:
 
 def _recipe_file(path: str | Path) -> Path:
     name, path = str(path), Path(path)
-    if path.exists() or path.suffix or path.name != name:
+    if _is_there(path) or path.suffix or path.name != name:
         return path
     return packaged_recipes().get(name, path)
 

@@ -81,6 +81,15 @@ def test_files_that_lie_beside_a_recipe_rather_than_in_the_working_folder_are_to
     assert (told in capsys.readouterr().err) == (lie == "beside")
 
 
+@pytest.mark.parametrize("length", [200, 255, 256, 5000])
+def test_a_list_whose_name_no_file_can_have_is_as_one_that_is_missing(length, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own/r.yaml").write_text(f"data: {{train: {'a' * length}, val: v, labels: l}}\n")
+    assert str(load_recipe("own/r.yaml").data.train) == "a" * length
+    assert capsys.readouterr().err == ""
+
+
 def test_a_list_of_folds_that_lies_beside_a_recipe_is_told(tmp_path, monkeypatch, capsys):
     (tmp_path / "own").mkdir()
     data = {"train": "train.txt", "folds": "folds.txt"}
