@@ -134,7 +134,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     values out of range, and overrides of another form.
     """
     path = _recipe_file(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - as in `_is_there`
         remedy = f"of a folder with one folder of clips a class, make one: pptsn data folder {path} -o FOLDER"
         raise InputError(path, "is a folder, expected a recipe", remedy)
     try:

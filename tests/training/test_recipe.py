@@ -88,6 +88,8 @@ def test_a_list_whose_name_no_file_can_have_is_as_one_that_is_missing(length, tm
     Path("own/r.yaml").write_text(f"data: {{train: {'a' * length}, val: v, labels: l}}\n")
     assert str(load_recipe("own/r.yaml").data.train) == "a" * length
     assert capsys.readouterr().err == ""
+    with pytest.raises(InputError):
+        load_recipe("a" * length)
 
 
 def test_a_list_of_folds_that_lies_beside_a_recipe_is_told(tmp_path, monkeypatch, capsys):
