@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import InputError, UsageError, reason_of
-from pptsn.runtime.classify.origin import Terms, stamp_of
+from pptsn.runtime.classify.origin import Stamp, Terms, stamp_of
 from pptsn.runtime.classify.sinks.opening import rows_left_in
 from pptsn.runtime.classify.sinks.rows import JsonRows, Row, Rows, read_rows
 from pptsn.runtime.classify.sources import Asked, name_of
@@ -64,13 +64,13 @@ class EarlierRows:
                 cause = f"has one row for {name}, which is named twice, each time with another label or none"
             raise UsageError(self.path, cause, "classify them apart, or leave --resume out")
 
-    def answers(self, source: str, truth: str | None) -> bool:
+    def answers(self, source: str, stamp: Stamp | None, truth: str | None) -> bool:
         """Whether `source` has an answer here, and is what it was then.
 
-        truth: its class, where it has a label; that of the row is the same then.
+        stamp: of the source now.  truth: its class, where it has a label; that of the row is the same then.
         """
         row = self.rows.get(self.kind.name(source))
-        if row is None or row.stamp is None or row.stamp != stamp_of(source):
+        if row is None or row.stamp is None or row.stamp != stamp:
             return False
         return truth is None or row.truth == self.kind.name(truth)
 
@@ -102,10 +102,11 @@ def still_to_do(sources: Iterable[Asked], earlier: Sequence[EarlierRows], *, lab
     truths = {
         name: labels[source.label] for name, source in once.items() if labels and isinstance(source, Labelled)
     }
+    stamps = {name: stamp_of(name) for name in once}
     return [
         source
         for name, source in once.items()
-        if not all(each.answers(name, truths.get(name)) for each in earlier)
+        if not all(each.answers(name, stamps[name], truths.get(name)) for each in earlier)
     ]
 
 
