@@ -42,7 +42,7 @@ def test_the_bare_network_gives_on_the_gpu_what_it_gives_on_the_cpu(fp32: Path, 
     views = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
     logits = []
     for device in ("cpu", "cuda"):
-        with DeviceNetwork(network_file, views, device=device, exact_fp32=True) as network:
+        with DeviceNetwork(network_file, views, device=device, precision="fp32") as network:
             network.run()
             network.run()
             logits.append(network.logits())

@@ -104,8 +104,9 @@ def _with_options(
 ) -> Iterator[Result]:
     spec = ModelFile.open(trial.model).spec
     crops = np.resize(pictures, (size, *pictures.shape[1:]))
-    exact = spec.precision == "fp32"
-    with DeviceNetwork(trial.model, crops, device=trial.device, exact_fp32=exact, options=options) as network:
+    with DeviceNetwork(
+        trial.model, crops, device=trial.device, precision=spec.precision, options=options
+    ) as network:
         views = size * (2 if spec.mirror else 1)
         yield timed(settings, network.run, trial.method, views=views)
 

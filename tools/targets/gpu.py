@@ -95,8 +95,9 @@ def measure_gpu_offline(model: Path, method: Method, *, device: str, batches: in
     with open_engine(model, backend=_BACKEND, device=device) as engine, tempfile.TemporaryDirectory() as folder:
         crops = drawn_crops(engine.batch_size, spec.crop_size)
         network_file = write_plain_network(model, Path(folder) / "network.onnx", precisions=_PRECISIONS)
-        exact = spec.precision == "fp32"
-        with DeviceNetwork(network_file, _views(crops, engine), device=device, exact_fp32=exact) as network:
+        with DeviceNetwork(
+            network_file, _views(crops, engine), device=device, precision=spec.precision
+        ) as network:
             times = measure_in_turn(
                 {
                     "engine": lambda: _run_engine(engine, crops, batches),
@@ -121,7 +122,7 @@ class DeviceNetwork(Closing):
     """A network of float views, bound once to `views` and to room for its logits, both on the device.
 
     A deployment graph takes its uint8 crops in the same way.
-    exact_fp32: as `execution_providers` has it.  options: of the device's provider, beside ours.
+    precision: as `execution_providers` has it.  options: of the device's provider, beside ours.
     Raises MissingDependencyError where the device does not start.
     """
 
@@ -131,14 +132,14 @@ class DeviceNetwork(Closing):
         views: Views | Frame,
         *,
         device: str,
-        exact_fp32: bool,
+        precision: str,
         options: Mapping[str, str] | None = None,
     ) -> None:
         onnxruntime, where = import_onnxruntime(), Device.parse(device)
         session_options = onnxruntime.SessionOptions()
         session_options.intra_op_num_threads = available_cores()
         session_options.log_severity_level = 3
-        providers = execution_providers(onnxruntime, where, exact_fp32=exact_fp32)
+        providers = execution_providers(onnxruntime, where, precision=precision)
         if options and isinstance(providers[0], tuple):
             name, ours = providers[0]
             providers[0] = name, {**ours, **options}

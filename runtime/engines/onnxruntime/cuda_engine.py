@@ -116,7 +116,6 @@ class OnnxRuntimeCudaEngine(PaddedEngine):
                 self._onnxruntime,
                 self._device,
                 precision=self.spec.precision,
-                exact_fp32=self.spec.precision == "fp32",
                 fused=shape.fused,
                 recorded=shape.recorded,
             )

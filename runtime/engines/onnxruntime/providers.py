@@ -39,15 +39,14 @@ def execution_providers(
     device: Device,
     *,
     precision: str = "",
-    exact_fp32: bool = False,
     fused: bool = False,
     recorded: bool = False,
 ) -> list[Provider]:
     """Return the execution providers for `device`; raises MissingDependencyError where there is none.
 
-    precision: of the model.  INT8 runs channels first: ONNX Runtime 1.31.1 turns its weights, not the
-        convolutions ("Input channels C is not equal to kernel channels", on an H200).
-    exact_fp32: multiply FP32 numbers as such; NVIDIA's default rounds them to TF32, with 10 bits of mantissa.
+    precision: of the model; "" for what needs neither of these.  FP32 numbers are multiplied as such: NVIDIA's
+        default rounds them to TF32, with 10 bits of mantissa.  INT8 runs channels first: ONNX Runtime 1.31.1
+        turns its weights, not the convolutions ("Input channels C is not equal to kernel channels", on an H200).
     fused: convolutions with their biases in one kernel: 14.5 instead of 24.2 ms for 125 crops of ResNet-50 on an
         H200, after 5 to 9 s instead of 0.3 s of preparing a batch size.
     recorded: all of a call as one CUDA graph.  Such a session is for one thread, and for one batch size whose
@@ -70,7 +69,7 @@ def execution_providers(
         # Tensor cores take channels last: 24.2 instead of 28.1 ms for 125 crops of ResNet-50 on an H200.
         "prefer_nhwc": int(precision != "int8"),
     }
-    if exact_fp32:
+    if precision == "fp32":
         options["use_tf32"] = 0
     if fused:
         options["fuse_conv_bias"] = 1
@@ -87,7 +86,8 @@ def tensorrt_providers(
     largest_batch: crops a call; engines are built for 1 to this many.
     cache: the folder that keeps the engines, whose building takes minutes; None keeps none.
     """
-    others = execution_providers(onnxruntime, device, precision=spec.precision)
+    # What is left to CUDA may be rounded to TF32, as TensorRT does with what it takes.
+    others = execution_providers(onnxruntime, device, precision=spec.precision if spec.precision != "fp32" else "")
     require_tensorrt(onnxruntime, device)
     side = spec.crop_size
     smallest, largest = (f"crops:{count}x{side}x{side}x3" for count in (1, largest_batch))

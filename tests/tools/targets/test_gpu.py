@@ -88,7 +88,7 @@ def test_both_sides_do_the_same_work(fp32: Path, fp16: Path, tmp_path: Path, pre
         crops = drawn_crops(engine.batch_size, engine.spec.crop_size)
         views = _views(crops, engine)
         assert len(views) == (2 if engine.spec.mirror else 1) * len(crops)
-        with DeviceNetwork(network_file, views, device="cpu", exact_fp32=True) as network:
+        with DeviceNetwork(network_file, views, device="cpu", precision="fp32") as network:
             network.run()
             bare = network.logits()
         own = _run_engine(engine, crops, 3)
@@ -106,7 +106,7 @@ def test_a_machine_without_the_device_is_one_line(fp32: Path, monkeypatch: pytes
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
     views = np.zeros((1, 3, 32, 32), np.float32)
     with pytest.raises(MissingDependencyError, match="has no CUDA"):
-        DeviceNetwork(fp32, views, device="cuda", exact_fp32=True)
+        DeviceNetwork(fp32, views, device="cuda", precision="fp32")
 
 
 def test_without_the_package_onnx_the_command_that_installs_it_is_named(
