@@ -185,6 +185,7 @@ function play(clip) {
 }
 
 player.addEventListener("close", () => {
+  if (player.open) return; // it comes a frame late, when the next clip may have been opened
   const [video] = player.getElementsByTagName("video");
   video.onerror = null;
   video.removeAttribute("src");

@@ -214,6 +214,24 @@ def test_a_clip_is_played_where_the_browser_can(shown: Shown, tmp_path: Path) ->
         shown.run("document.getElementById('player').close()")
 
 
+def test_a_clip_opened_as_soon_as_another_is_closed_is_what_is_shown(shown: Shown, tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", codec="libx264")
+    (tmp_path / "b.mp4").write_text("no video")
+    shown.open(tmp_path / "out.html", [answered(n, source=str(tmp_path / f"{'aba'[n]}.mp4")) for n in range(3)])
+    # In one script, since the browser tells of a closed dialog between two: with its next picture.
+    reopen = """document.getElementById("player").close();
+        for (const key of ["j", "Enter"]) {
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        }"""
+    shown.press("j")
+    shown.press("Enter")
+    shown.run(reopen)
+    eventually(lambda: not shown.run("return document.getElementById('unplayed').hidden"))
+    shown.run(reopen)
+    eventually(lambda: shown.run("return document.querySelector('video').videoWidth") == 96)
+    assert shown.run("return document.getElementById('unplayed').hidden")
+
+
 def test_keys_lead_from_clip_to_clip(shown: Shown, tmp_path: Path) -> None:
     shown.browser.be_wide(1400)
     shown.open(tmp_path / "out.html", [answered(n, source=f"{n}.mp4") for n in range(150)])
