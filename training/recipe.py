@@ -100,16 +100,15 @@ class Recipe(Section):
         }
         asked = [key for key, value in of_steps.items() if value]
         if self.model.head_only and asked:
-            raise ValueError(
-                f"model.head_only fits the classifier without steps, and {asked[0]} is set: leave out one"
-            )
+            those = " and ".join(asked)
+            raise ValueError(f"model.head_only takes no steps, which {those} would change; {_turning_off(asked)}")
         return self
 
     @model_validator(mode="after")
     def _folds_are_quick(self) -> Recipe:
         if self.data.folds and not self.model.head_only:
             raise ValueError(
-                "data.folds would take a whole training for each fold: fit the classifier alone (--head-only), or "
+                "data.folds would take a whole training for each fold; fit the classifier alone (--head-only), or "
                 "name data.val in its place"
             )
         return self
@@ -117,7 +116,7 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _rounds_in_full_precision(self) -> Recipe:
         if self.amp and self.model.int8:
-            raise ValueError("model.int8 rounds in FP32: set amp: false, or leave it out")
+            raise ValueError("model.int8 rounds in FP32, and amp is set; set amp=false, or leave model.int8 out")
         return self
 
     def to_yaml(self) -> str:
@@ -259,15 +258,22 @@ def _override(values: dict[str, Any], override: str) -> None:
 
 def _explained(problem: Any) -> tuple[str, str]:
     """Return cause and remedy for one entry of pydantic's list."""
-    key = _shortened(".".join(map(str, problem["loc"])) or "recipe")
+    key = _shortened(".".join(map(str, problem["loc"])))
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key}", _near(key)
     if problem["type"] == "missing":
         return f"{key} is missing", f"add it, or pass --set {key}=..."
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message, _, remedy = str(problem["msg"]).removeprefix("Value error, ").partition("; ")
     value = problem["input"]
     shown = "" if isinstance(value, dict) else f" is {_shown(value)}"
-    return f"{key}{shown}: {message[:1].lower()}{message[1:]}", "correct it"
+    where = f"{key}{shown}: " if key else ""
+    return f"{where}{message[:1].lower()}{message[1:]}", remedy or "correct it"
+
+
+def _turning_off(keys: Sequence[str]) -> str:
+    """Return how `keys`, which a recipe that comes with pptsn may set, are turned off."""
+    off = {"amp": "false", "model.sync_batch_norm": "false"}
+    return " ".join(f"--set {key}={off.get(key, 'null')}" for key in keys) + " turns that off"
 
 
 def _near(key: str) -> str:

@@ -82,19 +82,25 @@ class ModelSection(Section):
     @model_validator(mode="after")
     def _something_to_freeze(self) -> ModelSection:
         if self.freeze and self.pretrained is None:
-            raise ValueError("freeze needs pretrained: random weights are nothing to keep")
+            raise ValueError(
+                "freeze needs pretrained: random weights are nothing to keep; --set model.pretrained=FILE"
+            )
         if self.head_only and self.pretrained is None:
-            raise ValueError("head_only needs pretrained: random weights tell little of clips")
+            raise ValueError(
+                "head_only needs pretrained: random weights tell little of clips; --set model.pretrained=FILE"
+            )
         return self
 
     @model_validator(mode="after")
     def _something_to_round(self) -> ModelSection:
         if self.int8 and self.pretrained is None:
-            raise ValueError("int8 needs pretrained: the weights that the file was made of")
+            raise ValueError(
+                "int8 needs pretrained, the weights that the file was made of; --set model.pretrained=FILE"
+            )
         if self.int8 and self.precise_batch_norm:
-            raise ValueError("int8 keeps batch norm's statistics: leave out precise_batch_norm")
+            raise ValueError("int8 keeps batch norm's statistics; leave out precise_batch_norm")
         if self.int8 and self.head_only:
-            raise ValueError("head_only leaves the backbone as it is: leave out int8, or it")
+            raise ValueError("head_only leaves the backbone as it is; leave out int8, or head_only")
         return self
 
 
@@ -123,7 +129,7 @@ class DataSection(Section):
         if self.val is None and self.folds is None:
             raise ValueError("val is missing, the list to validate with")
         if self.val is not None and self.folds is not None:
-            raise ValueError("val and folds are both set: leave out one")
+            raise ValueError("val and folds are both set; leave out one")
         return self
 
 
@@ -258,7 +264,7 @@ class DistillationSection(Section):
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> DistillationSection:
         if self.teacher and self.mutual_depth:
-            raise ValueError("teacher and mutual_depth are both set: leave out one")
+            raise ValueError("teacher and mutual_depth are both set; leave out one")
         for name, others in (
             ("soft_labels", ("teacher",)),
             ("mutual_pretrained", ("mutual_depth",)),

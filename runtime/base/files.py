@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import stat
@@ -32,19 +33,33 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Make `folder` and those above it for the block; after an error in it those made here go, if empty."""
+    missing = list(itertools.takewhile(lambda each: not each.exists(), (folder, *folder.parents)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:  # Ctrl-C, too
+        for made in missing:
+            with suppress(OSError):  # others write there as well
+                made.rmdir()
+        raise
+
+
+@contextmanager
 def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success rename it to `path`, on failure delete it.
 
-    Missing parent folders are made; a link is followed.  What was left behind in that folder by processes that are
-    gone is removed.  Raises InputError where the place cannot be written, at the beginning or later (a full disk).
+    Missing parent folders are made, and go on failure; a link is followed.  What was left behind in that folder by
+    processes that are gone is removed.  Raises InputError where the place cannot be written, at the beginning or
+    later (a full disk).
 
     durable: wait until it is on the disk, so that a power cut leaves the old file or the whole new one.
     """
     target = Path(os.path.realpath(path))
     with _writing(path):
         refuse_special_file(target, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_file(target) as temporary:
+        with folder_made(target.parent), temporary_file(target) as temporary:
             with _full_disk_told(temporary):
                 yield temporary
             if durable:
@@ -64,14 +79,12 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_dir():
         raise InputError(path, "is a file, expected a folder", "choose another place")
-    with _writing(path):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_folder(target) as temporary:
-            with _full_disk_told(temporary):
-                yield temporary
-            with moved_away(target) if target.exists() else nullcontext():
-                temporary.rename(target)
-            _flush_folder(target.parent)
+    with _writing(path), folder_made(target.parent), temporary_folder(target) as temporary:
+        with _full_disk_told(temporary):
+            yield temporary
+        with moved_away(target) if target.exists() else nullcontext():
+            temporary.rename(target)
+        _flush_folder(target.parent)
 
 
 @contextmanager

@@ -136,7 +136,18 @@ def test_overrides_replace_values():
         ("stream.window_s=.nan", "stream.window_s is nan: input should be"),
         ("stream.views=five", "'ten', 'three' or 'center'"),
         ("stream.window_s=0.002", "window_s gives 0.00025 s between sampled frames, expected 0.001 to 86400"),
-        ("model={freeze: res2}", "model: freeze needs pretrained"),
+        (
+            "model={freeze: res2}",
+            "model: freeze needs pretrained: random weights are nothing to keep; --set model",
+        ),
+        (
+            "model.head_only=true",
+            "yaml: model.head_only takes no steps, which amp would change; --set amp=false turns",
+        ),
+        (
+            "model={head_only: true, pretrained: x, freeze: res2}",
+            "which model.freeze and amp would change; --set model.freeze=null --set amp=false turns that off",
+        ),
         ("model.precise_batch_norm=0", "model.precise_batch_norm is 0: input should be greater"),
         ("optimizer.ema_decay=1", "optimizer.ema_decay is 1: input should be less than 1"),
         ("optimizer.patience=0", "optimizer.patience is 0: input should be greater"),

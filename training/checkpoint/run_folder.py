@@ -35,7 +35,7 @@ from msgspec import Meta
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError, reason_of
 from pptsn.runtime.base.fields import wrong_field
-from pptsn.runtime.base.files import atomic_folder, read_small, write_text
+from pptsn.runtime.base.files import atomic_folder, folder_made, read_small, write_text
 from pptsn.runtime.base.temporary import clear_leftovers, hidden_sibling, is_temporary, lock_file
 from pptsn.runtime.model.spec import MOST_SPEC_BYTES, ModelSpec
 from pptsn.training.checkpoint.pickles import Array, read_pickle
@@ -129,9 +129,9 @@ class RunFolder:
         Raises UsageError where another training runs in it, InputError where it cannot be written.
         """
         self._check_place()
-        with self._removed_if_empty(), ExitStack() as held:
+        with ExitStack() as held:
             try:
-                self.root.mkdir(parents=True, exist_ok=True)
+                held.enter_context(folder_made(self.root))
                 held.enter_context(lock_file(self.root / _LOCK_NAME))
             except BlockingIOError:
                 cause = f"another training runs in it{self._who_holds_it()}"
@@ -144,18 +144,6 @@ class RunFolder:
             except BaseException:  # Ctrl-C, or a memory that is full, among them
                 self._undo_start()
                 raise
-
-    @contextmanager
-    def _removed_if_empty(self) -> Iterator[None]:
-        """Remove the folder after an error in the block, where it was made there and holds nothing."""
-        existed = self.root.exists()
-        try:
-            yield
-        except BaseException:
-            if not existed:
-                with suppress(OSError):  # it holds something
-                    self.root.rmdir()
-            raise
 
     def _undo_start(self) -> None:
         """Remove what was written since `open` made the folder ready for a new run, if no step was done."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -128,15 +127,8 @@ class SoftLabels:
         return logits if sound and (logits.shape, logits.dtype) == (self._shape, np.float32) else None
 
     def _write(self, path: Path) -> None:
-        is_new = not self._folder.exists()
-        try:
-            with atomic_file(path) as temporary, open(temporary, "wb") as stream:
-                np.savez(stream, logits=self._known, origin=np.array(json.dumps(self._origin)))
-        except BaseException:
-            if is_new:
-                with suppress(OSError):  # others write there as well
-                    self._folder.rmdir()
-            raise
+        with atomic_file(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, logits=self._known, origin=np.array(json.dumps(self._origin)))
 
 
 def _origin_at(path: Path) -> dict[str, Any] | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, reason_of
+from pptsn.runtime.base.files import folder_made
 from pptsn.training.recipe import RECIPE_NAME
 
 # In the folder of a run, beside what the run itself writes.
@@ -19,23 +20,22 @@ LAUNCHER_LOG = "launcher.log"
 def logs_in(root: Path) -> Iterator[Path]:
     """Yield the folder for the ranks' lines in `root`, both made if need be.
 
-    It goes after the block, with `root` if that was made for it, where no training has begun in `root`.
+    It goes after the block where no training has begun in `root`; so do, after an error, the folders made for it.
     Raises InputError where it cannot be written.
     """
-    folder, existed = root / LOGS_NAME, root.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        cause = f"cannot be written ({reason_of(error)})"
-        raise InputError(root, cause, "choose a writable place with room") from error
-    try:
-        yield folder
-    finally:
-        if not (root / RECIPE_NAME).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            if not existed:
-                with suppress(OSError):  # it holds something
-                    root.rmdir()
+    folder = root / LOGS_NAME
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_made(root))
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            cause = f"cannot be written ({reason_of(error)})"
+            raise InputError(root, cause, "choose a writable place with room") from error
+        try:
+            yield folder
+        finally:
+            if not (root / RECIPE_NAME).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def log_of(rank: int) -> str:

@@ -56,6 +56,22 @@ def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
     assert names(tmp_path) == ["export"]
 
 
+@pytest.mark.parametrize("make", [atomic_file, atomic_folder])
+@pytest.mark.parametrize("there", ["", "a", "a/b"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_failure_leaves_no_folder_above(
+    tmp_path: Path,
+    make: Callable[[Path], AbstractContextManager[Path]],
+    there: str,
+    error: type[BaseException],
+) -> None:
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(error), make(tmp_path / "a" / "b" / "c"):
+        raise error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (

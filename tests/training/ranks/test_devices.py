@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
 from pptsn.training.network._paddle import paddle
 from pptsn.training.ranks.devices import Devices, read_devices
+from pptsn.training.ranks.logs import logs_in
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,15 @@ def test_devices_that_contradict_the_recipe_are_refused(devices: Devices, device
     with pytest.raises(UsageError, match=f"and the device is {device}; use device="):
         devices.require_there(device)
     Devices(processors=2).require_there("auto")
+
+
+@pytest.mark.parametrize("there", ["", "output", "output/mine", "output/mine/run"])
+def test_a_job_that_is_refused_leaves_no_folder(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError), logs_in(tmp_path / "output/mine/run"):
+        Devices(cards=(0,)).require_there("cpu")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_card_that_is_not_there_is_a_missing_device(monkeypatch: pytest.MonkeyPatch) -> None:
