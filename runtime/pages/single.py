@@ -16,6 +16,8 @@ _POLICY = (
     "media-src 'self' file:; base-uri 'none'; form-action 'none'"
 )
 _DATA = "<!--data-->"
+# What stands around it in every page.
+_BEFORE, _AFTER = b'<script type="application/json" id="data">', b"</script>"
 
 
 def page_around_data(folder: Path, *, title: str) -> tuple[str, str]:
@@ -31,6 +33,11 @@ def page_around_data(folder: Path, *, title: str) -> tuple[str, str]:
     page = Template(html_text).substitute(title=html.escape(title), policy=policy, style=style, script=script)
     before, _, after = page.partition(_DATA)
     return before, after
+
+
+def data_in_page(page: bytes) -> bytes:
+    """Return the JSON in a page that was made so, as a browser finds it; nothing for another page."""
+    return page.partition(_BEFORE)[2].partition(_AFTER)[0]
 
 
 def json_in_page(value: Any) -> str:

@@ -68,6 +68,15 @@ class SheetWriter:
             self._left += room
         return places
 
+    def add_sheet(self, data: bytes) -> int:
+        """Take the JPEG of a whole sheet that another page had, and return its number; before any picture.
+
+        Raises OSError where it cannot be written.
+        """
+        (self._folder / sheet_name(self.count)).write_bytes(data)
+        self.count += 1
+        return self.count - 1
+
     def close(self) -> None:
         """Write the last sheet, as far as it is used; raises OSError where that fails."""
         if self._left or self._shelf:

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from pptsn.runtime.base.errors import InputError, one_line, reason_of
 from pptsn.runtime.base.files import atomic_file, atomic_folder, refuse_other_content, require_writable
 from pptsn.runtime.base.temporary import temporary_folder
+from pptsn.runtime.classify.gallery.earlier import INSIDE, EarlierPage, sheet_address
 from pptsn.runtime.classify.gallery.names import check_gallery_name, folder_beside
 from pptsn.runtime.classify.gallery.rows import SHOWN, row_of
 from pptsn.runtime.classify.gallery.sheets import Place, SheetWriter, sheet_name
@@ -38,8 +38,8 @@ class Gallery:
         self._rows = (work / "rows").open("w+", encoding="utf-8", errors="backslashreplace")
         self._sheets = SheetWriter(work)
         self._labels: dict[int, str] = {}
-        self._count = self._earlier = 0
-        self._is_broken = self._has_new_answers = False
+        self._count = self._unseen = 0
+        self._is_broken = False
 
     @classmethod
     @contextmanager
@@ -51,7 +51,7 @@ class Gallery:
         about: what else the page says of all clips, `model` and `looked_at`; and in which order it opens, if not
             in that of the results: `order`, one that the page offers.
         answered: the answers of earlier runs that are to be in it, too, each by its line in `.jsonl`: they come
-            first, without pictures.
+            first, with the pictures that the page has of them which is there now.
         Raises UsageError and InputError where it cannot be written, before or at the end.
         """
         check_gallery_name(name)
@@ -61,9 +61,7 @@ class Gallery:
         page.parent.mkdir(parents=True, exist_ok=True)
         with temporary_folder(page) as work:
             gallery = cls(page, work)
-            for fields in answered:
-                gallery._add(fields["source"], fields, [])
-            gallery._earlier = gallery._count
+            gallery._add_earlier(answered)
             try:
                 yield gallery
             finally:
@@ -74,9 +72,19 @@ class Gallery:
         try:
             places = self._sheets.add(result.pictures) if isinstance(result, Classification) else []
             self._add(result.source, result.to_dict(top=SHOWN), places)
-            self._has_new_answers |= isinstance(result, Classification)
         except OSError as error:
             self._is_broken = True
+            raise self._unwritable(error) from error
+
+    def _add_earlier(self, answered: Iterable[Mapping[str, Any]]) -> None:
+        page: EarlierPage | None = None
+        try:
+            for fields in answered:
+                page = page or EarlierPage(self._page)
+                places = page.take(row_of(fields["source"], fields, [], self._page.parent), self._sheets)
+                self._unseen += fields.get("error") is None and not places
+                self._add(fields["source"], fields, places)
+        except OSError as error:
             raise self._unwritable(error) from error
 
     def _add(self, source: str, fields: Mapping[str, Any], places: list[Place]) -> None:
@@ -87,7 +95,7 @@ class Gallery:
 
     def _finish(self, about: Mapping[str, str]) -> None:
         try:
-            if self._is_due:
+            if self._count and not self._is_broken:
                 self._sheets.close()
                 self._rows.flush()
                 self._rows.seek(0)
@@ -97,16 +105,6 @@ class Gallery:
         finally:
             with suppress(OSError):  # it still holds what found no room
                 self._rows.close()
-
-    @property
-    def _is_due(self) -> bool:
-        """Whether there is a page to make, of whole results.
-
-        Not in place of a page that has the pictures of earlier answers, where only failures have failed again.
-        """
-        if self._is_broken or not self._count:
-            return False
-        return self._has_new_answers or not self._earlier or not self._page.exists()
 
     def _publish(self, about: Mapping[str, Any]) -> None:
         sheets = [self._work / sheet_name(number) for number in range(self._sheets.count)]
@@ -120,7 +118,7 @@ class Gallery:
                 about = {**about, "labels": self._labels, "note": self._note()}
                 file.write(f'{before}{{"about":{json_in_page(about)},\n"sheets":[')
                 for number, sheet in enumerate(sheets):
-                    address = _inside(sheet) if inside else f"{quote(folder.name)}/{sheet.name}"
+                    address = _inside(sheet) if inside else sheet_address(folder, number)
                     file.write(f"{',' if number else ''}{json_in_page(address)}")
                 file.write('],\n"clips":[')
                 for line in self._rows:
@@ -137,9 +135,9 @@ class Gallery:
                     sheet.rename(pictures / sheet.name)
 
     def _note(self) -> str:
-        if not self._earlier:
+        if not self._unseen:
             return ""
-        return f"{number_of(self._earlier, 'clip')} of an earlier run, without pictures here"
+        return f"{number_of(self._unseen, 'clip')} of an earlier run, without pictures here"
 
     def _unwritable(self, error: OSError) -> InputError:
         cause = f"cannot be written ({reason_of(error)})"
@@ -147,7 +145,7 @@ class Gallery:
 
 
 def _inside(sheet: Path) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(sheet.read_bytes()).decode()}"
+    return f"{INSIDE}{base64.b64encode(sheet.read_bytes()).decode()}"
 
 
 def _refuse_other_pictures(page: Path) -> None:

@@ -18,11 +18,12 @@ from pptsn.runtime.decoding.clips import Labelled, as_source
 
 @dataclass(frozen=True)
 class EarlierRows:
-    """The rows of one file, the last of each source."""
+    """The rows of one file, the last of each source.  places: of these rows, among all of them, from 0."""
 
     path: str
     kind: type[Rows]
     rows: dict[str, Row]
+    places: dict[str, int]
 
     @classmethod
     def read(cls, path: str) -> EarlierRows:
@@ -35,7 +36,8 @@ class EarlierRows:
             rows = [row for _, row in read_rows(lines, kind, Path(path)) if row is not None]
         except OSError as error:
             raise InputError(path, f"cannot be read ({reason_of(error)})", "name another file") from error
-        return cls(path, kind, {row.source: row for row in rows})
+        last = {row.source: row for row in rows}
+        return cls(path, kind, last, {row.source: number for number, row in enumerate(rows)})
 
     def require(self, terms: Terms) -> None:
         """Raise UsageError where an answer is not by the model and the settings of `terms`, or nothing tells."""
@@ -122,7 +124,7 @@ def answered_before(earlier: Sequence[EarlierRows], left: Iterable[Asked]) -> It
         cause = "cannot show what was answered before: a .csv has not all of it"
         raise UsageError("--gallery", cause, "resume a .jsonl or a .json as well, or leave --resume out")
     anew = {JsonRows.name(name_of(source)) for source in left}
-    lines = {json.loads(line)["source"]: line for line in rows_left_in(whole.path)[1]}
-    for source, line in lines.items():
-        if source not in anew:
+    numbers = {number for source, number in whole.places.items() if source not in anew}
+    for number, line in enumerate(rows_left_in(whole.path)[1]):
+        if number in numbers:
             yield json.loads(line)

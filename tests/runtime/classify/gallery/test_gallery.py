@@ -213,21 +213,113 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
         assert names_in(disk) == []
 
 
+def lines_of(*results: Classification | Failure) -> list[Any]:
+    return [json.loads(json.dumps(result.to_dict())) for result in results]
+
+
+def pictures_in(page: Path) -> dict[str, list[bytes]]:
+    """Return the pixels of the pictures of each clip, as a browser would show them."""
+    data, sheets = data_of(page), []
+    for address in data["sheets"]:
+        _, _, inside = address.partition("base64,")
+        content = base64.b64decode(inside) if inside else (page.parent / unquote(address)).read_bytes()
+        sheets.append(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR))
+    return {
+        clip["source"]: [
+            sheets[at][top : top + height, left : left + width].tobytes()
+            for at, left, top, width, height in clip.get("pictures", ())
+        ]
+        for clip in data["clips"]
+    }
+
+
 def test_answers_of_earlier_runs_are_in_it_and_the_page_says_so(tmp_path: Path) -> None:
     page = tmp_path / "out.html"
-    lines = [json.loads(json.dumps(answered(number).to_dict())) for number in range(3)]
-    with Gallery.open(str(page), about=ABOUT, answered=lines) as gallery:
-        gallery.write(answered(5))
+    lines = lines_of(*(answered(number) for number in range(3)), broken(7))
+    make(page, [answered(5)], answered=lines)
     data = data_of(page)
     assert data["about"]["note"] == "3 clips of an earlier run, without pictures here"
-    assert ["pictures" in clip for clip in data["clips"]] == [False, False, False, True]
+    assert ["pictures" in clip for clip in data["clips"]] == [False, False, False, False, True]
     assert data["clips"][0]["top"] == [[p.class_id, round(p.score, 4)] for p in answered(0).top(5)]
-    before = page.read_bytes()
-    for failures in ([], [broken(1)]):  # nothing was left to do; a clip failed once more
-        make(page, failures, answered=lines)
-        assert page.read_bytes() == before
     make(tmp_path / "new.html", [broken(1)], answered=lines)
-    assert len(data_of(tmp_path / "new.html")["clips"]) == 4
+    assert len(data_of(tmp_path / "new.html")["clips"]) == 5
+
+
+@pytest.mark.parametrize("place", ["inside", "beside", "moved out", "moved in"])
+@pytest.mark.parametrize("kept", [0, 1, 66])
+def test_a_page_that_is_gone_on_with_keeps_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, kept: int
+) -> None:
+    page = tmp_path / "a page.html"
+    is_beside = {"inside": (False, False), "beside": (True, True), "moved out": (False, True)}
+    first, then = is_beside.get(place, (True, False))
+    results = [answered(number, evidence=False) for number in range(66)]  # more than a sheet has
+
+    def made(new: Iterable[Classification], earlier: list[Classification], *, beside: bool) -> Any:
+        monkeypatch.setattr(sink, "_MOST_INSIDE_BYTES", 0 if beside else 6_000_000)
+        make(page, new, answered=lines_of(*earlier))
+        return pictures_in(page)
+
+    before = made(results, [], beside=first)
+    after = made([answered(200)], results[66 - kept :][::-1], beside=then)
+    assert len(after.pop(answered(200).source)) == 3
+    assert after == {each.source: before[each.source] for each in results[66 - kept :]}
+    assert all(len(pictures) == 3 for pictures in after.values())
+    assert data_of(page)["about"]["note"] == ""
+    assert names_in(tmp_path) == ["a page.html", *(["a page_files"] if then else [])]
+
+
+@pytest.mark.parametrize("top", [1, 5, 9])
+def test_a_page_of_the_same_answers_is_made_again_as_it_was(tmp_path: Path, top: int) -> None:
+    page = tmp_path / "out.html"
+    results = [answered(1), broken(2), answered(3)]
+    make(page, results)
+    before = pictures_in(page)
+    for failed in (
+        [],
+        [broken(2)],
+        [broken(4)],
+    ):  # nothing was left to do; a clip failed once more; another one did
+        lines = [json.loads(json.dumps(answered(number).to_dict(top=top))) for number in (1, 3)]
+        make(page, failed, answered=lines)
+        assert pictures_in(page) == {**{s: p for s, p in before.items() if p}, **{f.source: [] for f in failed}}
+
+
+def test_pictures_of_another_answer_and_those_that_are_gone_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "_MOST_INSIDE_BYTES", 0)
+    page = tmp_path / "out.html"
+    make(page, [answered(number) for number in range(3)])
+    other = answered(11, source=answered(1).source)
+    make(page, [answered(5)], answered=lines_of(answered(0), other, answered(2)))
+    assert [len(pictures) for pictures in pictures_in(page).values()] == [3, 0, 3, 3]
+    assert data_of(page)["about"]["note"] == "1 clip of an earlier run, without pictures here"
+    (tmp_path / "out_files" / sheet_name(0)).unlink()
+    make(page, [answered(6)], answered=lines_of(answered(0), answered(5)))
+    assert [len(pictures) for pictures in pictures_in(page).values()] == [0, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "<p>my own page</p>",
+        "[1]",
+        '{"sheets":["/etc/passwd"],"clips":[CLIP]}',
+        '{"sheets":["data:image/jpeg;base64,?"],"clips":[CLIP]}',
+        '{"sheets":[],"clips":[CLIP]}',
+    ],
+)
+def test_a_page_that_has_no_pictures_of_ours_gives_none(tmp_path: Path, content: str) -> None:
+    page = tmp_path / "out.html"
+    make(page, [answered(1)])
+    (clip,) = data_of(page)["clips"]
+    data = content.replace("CLIP", json.dumps(clip))
+    page.write_text(f'<script type="application/json" id="data">{data}</script>')
+    make(page, [answered(2)], answered=lines_of(answered(1)))
+    assert [len(pictures) for pictures in pictures_in(page).values()] == [0, 3]
+    assert len(data_of(page)["sheets"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -277,14 +369,18 @@ def test_the_command_makes_it_besides_the_other_outputs(run, folder: Path, tmp_p
     again = run(*arguments, "--gallery", page, "--resume")
     assert again.code == 1
     assert data_of(page) == data  # what failed has failed again, and the pictures stay
+    write_clip(extra := tmp_path / "4.mp4", frames=9)
+    assert run(*arguments, extra, "--gallery", page, "--resume").code == 1
+    assert sorted(len(clip.get("pictures", [])) for clip in data_of(page)["clips"]) == [0, 3, 3, 3, 3]
     other = tmp_path / "other.html"
     run(*arguments, "--gallery", other, "--resume", "--sort", "margin")
     data = data_of(other)
     assert (data["about"]["order"], data["about"]["note"]) == (
         "margin",
-        "3 clips of an earlier run, without pictures here",
+        "4 clips of an earlier run, without pictures here",
     )
-    assert [Path(clip["source"]).name for clip in data["clips"]] == ["0.mp4", "1.mp4", "2.mp4", "3.mp4"]
+    names = [Path(clip["source"]).name for clip in data["clips"]]
+    assert (sorted(names[:4]), names[4]) == (["0.mp4", "1.mp4", "2.mp4", "4.mp4"], "3.mp4")
 
 
 def test_a_table_alone_cannot_be_resumed_with_a_gallery(run, folder: Path, tmp_path: Path) -> None:
