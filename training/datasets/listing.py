@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.files import write_text
+from pptsn.runtime.base.files import atomic_file
 from pptsn.runtime.video.folder import ImageFolderReader
 from pptsn.training.datasets.annotations import Annotation
 from pptsn.training.datasets.stored import StoredClips, bare_name, same_name
@@ -135,17 +137,34 @@ def in_both(one: ClipList, other: ClipList) -> list[str]:
 def write_lists(folder: Path, lists: dict[str, ClipList], labels: Iterable[str]) -> None:
     """Write each list under its name, `labels.txt` (`id name`) and a report of what was found, into `folder`.
 
-    Raises InputError where no clip at all was found, having written nothing, and where a place cannot be written.
+    Raises InputError where no clip at all was found, and where a place cannot be written, having written nothing.
     """
     if not any(made.lines for made in lists.values()):
         absent = next((made.missing[0] for made in lists.values() if made.missing), "")
         cause = "none of the annotated clips is there" + (f", such as {absent}" if absent else "")
         raise InputError("clips", cause, "name the folder of this data set's clips")
-    for name, made in lists.items():
-        write_text(folder / name, "".join(f"{line}\n" for line in made.lines))
-    write_text(folder / "labels.txt", labels_text(labels))
+    files = {name: "".join(f"{line}\n" for line in made.lines) for name, made in lists.items()}
+    files["labels.txt"] = labels_text(labels)
     found = {name: {"listed": len(made.lines), **_without_lines(made)} for name, made in lists.items()}
-    write_text(folder / REPORT, json.dumps(found, indent=1, ensure_ascii=True) + "\n")
+    files[REPORT] = json.dumps(found, indent=1, ensure_ascii=True) + "\n"
+    with written_together(folder, files):
+        pass
+
+
+@contextmanager
+def written_together(folder: Path, files: Mapping[str, str]) -> Iterator[None]:
+    """Write `files`, the text of each by its name in `folder`, beside their places, which they take after it.
+
+    All are on the disk when the block begins, so that a full one leaves everything as it was; the last of them
+    takes its place last.  Raises InputError where they cannot be written.
+    """
+    with ExitStack() as held:
+        places = {name: held.enter_context(atomic_file(folder / name)) for name in reversed(list(files))}
+        for name, text in files.items():
+            places[name].write_text(text, encoding="utf-8")
+            with places[name].open("rb") as written:
+                os.fsync(written.fileno())
+        yield
 
 
 def _without_lines(made: ClipList) -> dict[str, object]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.model.labels import kinetics400, read_labels
+from pptsn.training.datasets.listing import ClipList, write_lists
 from tests.training.datasets.annotated import HEADER, frame_folder, touch, write_csv
 
 TRAIN = (
@@ -258,3 +262,27 @@ def test_folders_that_are_links_are_looked_into_once(tmp_path: Path, run, annota
     (clips / "round").symlink_to(clips)
     made = lists(run, annotations, clips)
     assert (made / "train.list").read_text() == "more/0wAiWYDW0k0.mp4 5\n_axE99QAhe8.mp4 1\n"
+
+
+@pytest.mark.parametrize("full_at", range(4))
+def test_a_full_disk_leaves_all_lists_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_at: int
+) -> None:
+    def write(line: str) -> None:
+        write_lists(tmp_path, {"train.list": ClipList([line]), "val.list": ClipList([line])}, ["a", "b"])
+
+    write("old.mp4 0")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    left, original = full_at, Path.write_text
+
+    def full(path: Path, text: str, **options: str) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(path, text, **options)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(InputError, match="No space left"):
+        write("new.mp4 0")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

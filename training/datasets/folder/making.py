@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError, UsageError, one_line
-from pptsn.runtime.base.files import atomic_file, atomic_folder, read_small, require_writable, sha256_of
+from pptsn.runtime.base.files import atomic_folder, read_small, require_writable, sha256_of, write_text
 from pptsn.runtime.base.progress import Steps
+from pptsn.runtime.base.temporary import is_temporary
 from pptsn.runtime.decoding.decoders import Decoders
 from pptsn.runtime.video.names import counted, number_of, some_of
 from pptsn.training.datasets.folder.classes import ClassFolders, Clip, has_plain_text, read_classes
@@ -31,9 +31,12 @@ from pptsn.training.datasets.folder.splitting import (
     split,
 )
 from pptsn.training.datasets.folder.telling import Telltale, properties_of, telltales
-from pptsn.training.datasets.listing import REPORT, labels_text, list_line, listable
+from pptsn.training.datasets.listing import REPORT, labels_text, list_line, listable, written_together
+from pptsn.training.recipe import RECIPE_NAME
 
 _MAKER = "pptsn data folder"
+# Where the report has the digests of files whose places others are about to take.
+_REPLACED = "replaced"
 # Far more than the counts and properties of as many classes as a model can have.
 _MOST_REPORT_BYTES = 64 << 20
 # One clip of fewer is more than a tenth of what is said of a class.
@@ -135,7 +138,7 @@ def make_folder(
         numbers = {part: number for number, part in enumerate(shares)}
         files["folds.txt"] = "".join(line(each, numbers[parts[each.clip.path]]) for each in probed)
     files["labels.txt"] = labels_text(found.names)
-    files["recipe.yaml"] = recipe_text(
+    files[RECIPE_NAME] = recipe_text(
         output,
         format=found.format,
         clips=len(lists["train"]),
@@ -146,7 +149,7 @@ def make_folder(
     told = _told(probed, sources, settings.seed)
     files[REPORT] = _report(files, found, counts, told)
     _write(output, files)
-    return MadeFolder(output / "recipe.yaml", found.names, counts, told)
+    return MadeFolder(output / RECIPE_NAME, found.names, counts, told)
 
 
 def _check_output(root: Path, output: Path) -> None:
@@ -162,20 +165,29 @@ def _check_output(root: Path, output: Path) -> None:
     if not output.exists():
         return
     made = _made_before(output)
-    if made is None and any(output.iterdir()):
+    if made is None and not all(map(is_temporary, output.iterdir())):
         raise UsageError(output, f"is not empty, and was not made by `{_MAKER}`", "choose another --output")
-    for name, digest in (made or {}).items():
-        if (output / name).exists() and sha256_of(output / name) != digest:
+    for name, digests in (made or {}).items():
+        if (output / name).exists() and sha256_of(output / name) not in digests:
             cause = "was changed since it was made, and would be made anew"
             raise UsageError(output / name, cause, "move it away, or choose another --output")
 
 
-def _made_before(output: Path) -> dict[str, str] | None:
-    """Return the digests of the files that this made in `output`, by name; None where it made none."""
+def _made_before(output: Path) -> dict[str, set[str]] | None:
+    """Return the digests of the files that this made in `output`, by name; None where it made none.
+
+    A file has several where a kill came while others took the places of what was there.
+    """
     try:
         report = json.loads((output / REPORT).read_text(encoding="utf-8"))
-        made = report["files"] if report["made_by"] == _MAKER else None
-        return {str(Path(name).name): str(digest) for name, digest in made.items()} if made else None
+        if report["made_by"] != _MAKER:
+            return None
+        made: defaultdict[str, set[str]] = defaultdict(set)
+        for name, digests in ((name, [digest]) for name, digest in report["files"].items()):
+            made[Path(name).name].update(digests)
+        for name, digests in report.get(_REPLACED, {}).items():
+            made[Path(name).name].update(digests)
+        return dict(made) or None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -296,18 +308,20 @@ def told_beside(list_file: str | Path) -> list[str]:
 
 
 def _write(output: Path, files: Mapping[str, str]) -> None:
-    """Write all files, or none: into a folder that is there each by renaming, once all of them are written.
+    """Write all files, or none; into a folder that is there each by renaming, once all of them are on the disk.
 
-    What was made there before and is not made now goes: nothing names it any more.
+    What was made there before and is not made now goes: nothing names it any more.  A kill between the renames
+    leaves files of both, a report by which they are known, and no recipe to train by, which goes first and comes
+    last.
     """
-    stale = (_made_before(output) or {}).keys() - files.keys()
-    with ExitStack() as held:
-        if output.is_dir():
-            places = {name: held.enter_context(atomic_file(output / name)) for name in files}
-        else:
-            folder = held.enter_context(atomic_folder(output))
-            places = {name: folder / name for name in files}
-        for name, text in files.items():
-            places[name].write_text(text, encoding="utf-8")
-    for name in stale:
-        (output / name).unlink(missing_ok=True)
+    if not output.is_dir():
+        with atomic_folder(output) as folder:
+            for name, text in files.items():
+                (folder / name).write_text(text, encoding="utf-8")
+        return
+    before = _made_before(output) or {}
+    with written_together(output, files):
+        replaced = {name: sorted(digests) for name, digests in before.items()}
+        write_text(output / REPORT, json.dumps({**json.loads(files[REPORT]), _REPLACED: replaced}))
+        for name in (RECIPE_NAME, *(before.keys() - files.keys())):
+            (output / name).unlink(missing_ok=True)

@@ -1,8 +1,10 @@
 """From folders of clips to lists and a recipe, and what can be wrong with such folders."""
 
 import errno
+import multiprocessing
 import os
 import shlex
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +14,10 @@ from pptsn.runtime.base.errors import InputError, PptsnError, UsageError
 from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.model.labels import read_labels
 from pptsn.training.datasets.folder import making
+from pptsn.training.datasets.folder.classes import read_classes
 from pptsn.training.datasets.folder.making import FolderSettings, MadeFolder, make_folder, told_beside
+from pptsn.training.datasets.folder.probing import probe_clips
+from pptsn.training.datasets.listing import REPORT
 from pptsn.training.recipe import load_recipe
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.training.clips import counting_folder, level_frame
@@ -42,7 +47,7 @@ def make(clips: Path, **settings: object) -> tuple[MadeFolder, list[str]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def listed(folder: Path) -> dict[str, list[str]]:
@@ -292,6 +297,89 @@ def test_a_full_disk_leaves_all_files_as_they_were(clips, monkeypatch, is_there)
         make(clips, seed=3)
     assert (contents(output) if output.exists() else None) == before
     assert {path.name for path in clips.parent.iterdir()} <= {"clips", "my"}
+
+
+@pytest.mark.parametrize("renames", range(6))
+def test_lists_that_took_the_place_of_others_in_part_are_made_anew(clips, monkeypatch, renames):
+    make(clips)
+    left, replace = renames + 1, os.replace  # the first is the report's
+
+    def stopped(source, target):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stopped)
+        make(clips, seed=3)
+    mixed = contents(clips.parent / "my")
+    make(clips, seed=3)
+    new = contents(clips.parent / "my")
+    assert ("recipe.yaml" in mixed) == ({**mixed, REPORT: b""} == {**new, REPORT: b""}) == (renames > 4)
+
+
+def _die_at(call: int, clips: Path) -> None:
+    """Make other lists, and end as by SIGKILL just before the `call`-th change to the file system."""
+    left = call
+
+    def counted(function):
+        def wrapper(*arguments, **options):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os._exit(9)
+            return function(*arguments, **options)
+
+        return wrapper
+
+    for name in ("rename", "replace", "fsync", "mkdir", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))
+    make(clips, seed=3)
+    os._exit(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "folds"),
+    [("nothing", False), ("an empty folder", False), ("lists", False), ("lists and a run", True)],
+)
+def test_a_kill_at_any_moment_leaves_no_mixture_to_train_by(clips, monkeypatch, folds, before):
+    output, kept = clips.parent / "my", clips.parent / "kept"
+    probed = probe_clips(clips, read_classes(clips, format=None, note=print).clips, decoders=0)
+    monkeypatch.setattr(making, "probe_clips", lambda *arguments, **options: probed)
+    if before.startswith("lists"):
+        make(clips)
+        if folds:  # as if other lists had been made before
+            (output / "val.txt").rename(output / "folds.txt")
+            report = (output / REPORT).read_text().replace('"val.txt"', '"folds.txt"')
+            (output / REPORT).write_text(report)
+    elif before == "an empty folder":
+        output.mkdir()
+    if before.endswith("run"):
+        (output / "train").mkdir()
+    old = contents(output) if output.exists() else {}
+    if output.exists():
+        shutil.copytree(output, kept)
+    codes = []
+    while not codes or codes[-1]:
+        shutil.rmtree(output, ignore_errors=True)
+        if kept.exists():
+            shutil.copytree(kept, output)
+        child = multiprocessing.get_context("fork").Process(target=_die_at, args=(len(codes), clips))
+        child.start()
+        child.join(30)
+        codes.append(child.exitcode)
+        killed = contents(output) if output.exists() else {}
+        make(clips, seed=3)
+        new = contents(output)
+        seen = {name: content for name, content in killed.items() if not name.startswith(".") and name != REPORT}
+        assert "recipe.yaml" not in seen or {**seen, REPORT: b""} in ({**old, REPORT: b""}, {**new, REPORT: b""})
+        assert not list(output.glob(".*"))
+        assert "folds.txt" not in new
+    assert codes == [9] * (len(codes) - 1) + [0]
+    assert len(codes) > 5
 
 
 @pytest.mark.parametrize(
