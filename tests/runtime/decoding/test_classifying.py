@@ -28,7 +28,8 @@ from pptsn.runtime.recognizer import Recognizer
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.decoding.sources import all_kinds, mutate
-from tests.runtime.workers.processes import MARK, is_ended, marked_processes, soon
+from tests.runtime.workers.processes import MARK, is_ended, marked_processes
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -220,7 +221,7 @@ def test_a_stopped_program_leaves_no_process(
         assert program.stdout is not None
         assert program.stderr is not None
         program.stdout.readline()
-        assert soon(lambda: len(marked_processes(mark)) >= 5)
+        wait_until(lambda: len(marked_processes(mark)) >= 5)
         if number == signal.SIGINT:  # Ctrl-C reaches all processes of a terminal
             os.killpg(program.pid, number)
         else:
@@ -228,7 +229,7 @@ def test_a_stopped_program_leaves_no_process(
         program.stdout.close()
         complaints = program.stderr.read()
         assert program.wait(20) == code
-    assert soon(lambda: marked_processes(mark) == [])
+    wait_until(lambda: marked_processes(mark) == [])
     assert complaints == ("pptsn: stopped; what was answered until now is kept\n" if code > 0 else "")
 
 

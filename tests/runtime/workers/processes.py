@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 MARK = "PPTSN_TEST_MARK"
@@ -34,13 +32,3 @@ def is_ended(process: int) -> bool:
 def descriptors() -> int:
     """Return how many descriptors this process holds."""
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def soon(holds: Callable[[], bool], *, within_s: float = 20) -> bool:
-    """Wait until something holds; return whether it did in time."""
-    deadline_s = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.02)
-    return True

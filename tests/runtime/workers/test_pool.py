@@ -25,7 +25,8 @@ from pptsn.runtime.workers.pool import Crew, WorkerPool
 from pptsn.runtime.workers.slots import FrameSlots
 from pptsn.runtime.workers.starting import STALLED
 from tests.runtime.workers.jobs import Item, Job, make, raise_unportable, state
-from tests.runtime.workers.processes import descriptors, marked_processes, soon
+from tests.runtime.workers.processes import descriptors, marked_processes
+from tests.waiting import wait_until
 
 SLOTS, SLOT_BYTES = 4, 1024
 
@@ -104,7 +105,7 @@ def test_no_process_is_further_ahead_than_its_slots(tmp_path: Path) -> None:
     with a_pool([Job(number, items=500, size=SLOT_BYTES, log=log) for number, log in enumerate(logs)]) as pool:
         pool.get()
         # One more was made and waits for room; the one that was taken is in use still.
-        assert soon(lambda: all(log.exists() and log.stat().st_size == SLOTS + 1 for log in logs))
+        wait_until(lambda: all(log.exists() and log.stat().st_size == SLOTS + 1 for log in logs))
         time.sleep(0.2)
         assert [log.stat().st_size for log in logs] == [SLOTS + 1, SLOTS + 1]
         assert len(list(pool)) == 999
@@ -446,7 +447,7 @@ def test_no_process_outlives_the_program(
             program.send_signal(number)
         assert program.wait() == -(number or 0)
         deadline.cancel()
-        assert soon(lambda: marked_processes(mark) == [])
+        wait_until(lambda: marked_processes(mark) == [])
         assert "BrokenPipe" not in program.stderr.read()
 
 

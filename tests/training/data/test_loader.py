@@ -17,8 +17,10 @@ from pptsn.training.data.dataset import ClipSettings
 from pptsn.training.data.loader import Batch, Loader, batch_count, batch_order, full_batches
 from pptsn.training.ranks.environment import Member
 from pptsn.training.ranks.group import Ranks
+from tests.runtime.workers.processes import is_ended
 from tests.training.clips import counting_clip, level_clips
 from tests.training.ranks.test_group import by_ranks
+from tests.waiting import wait_until
 
 SETTINGS = ClipSettings(num_seg=2, short_side=32, crop_size=24, max_unreadable=0.2)
 
@@ -210,7 +212,7 @@ def test_leaving_the_loader_ends_its_processes(samples: list[Sample]) -> None:
         next(batches)
         mine = [process.pid for process in set(multiprocessing.active_children()) - before]
         assert mine
-    assert not any(running(process) for process in mine)
+    assert all(map(is_ended, mine))
     loader.close()
 
 
@@ -245,18 +247,7 @@ def test_workers_end_with_a_killed_parent(samples: list[Sample], tmp_path: Path)
         workers = [int(pid) for pid in parent.stdout.readline().split()]
         assert workers
         parent.kill()
-    deadline = time.monotonic() + 10
-    while any(map(running, workers)):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.05)
-
-
-def running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    wait_until(lambda: all(map(is_ended, workers)))
 
 
 def test_settings_that_make_no_sense_are_refused(inline: Loader, samples: list[Sample]) -> None:

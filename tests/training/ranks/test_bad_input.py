@@ -13,9 +13,10 @@ from pptsn.runtime.base.errors import FAILED
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME
 from pptsn.training.network.weights import read_checkpoint
 from tests.disks import small_disk
+from tests.servers import free_port
 from tests.training.clips import level_frame
 from tests.training.narrow import NARROWING
-from tests.training.ranks.jobs import COMMAND, ended, environment_of, errors_of, free_port, started
+from tests.training.ranks.jobs import COMMAND, ended, environment_of, errors_of, started
 from tests.training.runs import make_lists, tiny_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow")]

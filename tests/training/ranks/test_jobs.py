@@ -22,6 +22,7 @@ from pptsn.training.evaluation import evaluate
 from pptsn.training.metrics import read_metrics
 from pptsn.training.network.weights import read_checkpoint, save_weights, weights_digest
 from pptsn.training.recipe import load_recipe
+from tests.servers import free_port
 from tests.training.checkpoints import network_state
 from tests.training.narrow import NARROWING
 from tests.training.ranks.jobs import (
@@ -30,7 +31,6 @@ from tests.training.ranks.jobs import (
     ended,
     environment_of,
     errors_of,
-    free_port,
     run_ranks,
     started,
 )

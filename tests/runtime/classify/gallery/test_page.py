@@ -17,7 +17,7 @@ from pptsn.runtime.classify.sinks.names import Sort
 from tests.clips import write_clip
 from tests.runtime.classify.gallery.results import LABELS, answered, broken, mixed
 from tests.runtime.stream.sinks.web.chromium import Page, chromium
-from tests.runtime.stream.sinks.web.clients import eventually
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -108,7 +108,7 @@ def test_it_is_sorted_and_filtered_by_what_was_found(shown: Shown, tmp_path: Pat
     shown.choose(most="", margin=0.1)
     assert shown.names == named([r for r in results if round(r.margin, 4) < 0.1])
     shown.press("0")
-    eventually(lambda: len(shown.names) == 13)
+    wait_until(lambda: len(shown.names) == 13)
     assert shown.browser.complaints() == []
 
 
@@ -128,7 +128,7 @@ def test_it_opens_in_the_order_that_was_asked_for(
     shown.choose(order=f"-{sort.value}")
     assert shown.names != expected
     shown.press("0")
-    eventually(lambda: shown.names == expected)
+    wait_until(lambda: shown.names == expected)
 
 
 def test_right_and_wrong_are_told_apart_where_classes_are_known(shown: Shown, tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ def test_a_clip_is_played_where_the_browser_can(shown: Shown, tmp_path: Path) ->
         assert shown.run("return document.getElementById('player').open")
         assert shown.run("return document.querySelector('#player a').href") == (tmp_path / name).as_uri()
         if plays:
-            eventually(lambda: shown.run("return document.querySelector('video').videoWidth") == 96)
+            wait_until(lambda: shown.run("return document.querySelector('video').videoWidth") == 96)
         else:
-            eventually(lambda: not shown.run("return document.getElementById('unplayed').hidden"))
+            wait_until(lambda: not shown.run("return document.getElementById('unplayed').hidden"))
             assert shown.run("return document.querySelector('video').offsetHeight") == 0
         shown.run("document.getElementById('player').close()")
 
@@ -226,9 +226,9 @@ def test_a_clip_opened_as_soon_as_another_is_closed_is_what_is_shown(shown: Show
     shown.press("j")
     shown.press("Enter")
     shown.run(reopen)
-    eventually(lambda: not shown.run("return document.getElementById('unplayed').hidden"))
+    wait_until(lambda: not shown.run("return document.getElementById('unplayed').hidden"))
     shown.run(reopen)
-    eventually(lambda: shown.run("return document.querySelector('video').videoWidth") == 96)
+    wait_until(lambda: shown.run("return document.querySelector('video').videoWidth") == 96)
     assert shown.run("return document.getElementById('unplayed').hidden")
 
 
@@ -289,5 +289,5 @@ def test_ten_thousand_clips_are_there_at_once(shown: Shown, tmp_path: Path) -> N
     shown.choose(order="margin")
     assert len(shown.names) == 60
     shown.run("scrollTo(0, document.body.scrollHeight)")
-    eventually(lambda: len(shown.names) > 60)
+    wait_until(lambda: len(shown.names) > 60)
     assert shown.browser.complaints() == []

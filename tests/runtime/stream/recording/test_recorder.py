@@ -24,6 +24,7 @@ from pptsn.runtime.stream.recording.canvas import planes_of
 from pptsn.runtime.stream.recording.overlay import Overlay
 from pptsn.runtime.stream.recording.recorder import Recorder
 from tests.clips import ORIENTATIONS, turn_mp4, write_clip
+from tests.waiting import wait_until
 
 SUFFIXES = (".mp4", ".ts", ".mkv")
 CLOSE_S = 20.0
@@ -296,13 +297,6 @@ def test_at_the_end_what_waits_is_recorded_with_the_last_labels(tmp_path: Path) 
 
 
 # --- a queue that is full ---
-
-
-def wait_until(condition: object, timeout_s: float = 10.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from pptsn.runtime.engines import Batch, Engine, open_engine
 from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
+from tests.runtime.workers.processes import is_ended
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -46,13 +48,6 @@ def started(*arguments: object, **options: object) -> Iterator[subprocess.Popen[
         process.wait()
 
 
-def wait_until(condition, timeout_s: float = 20) -> None:  # type: ignore[no-untyped-def]
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-
-
 def lines_of(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -64,13 +59,6 @@ def processes_below(pid: int) -> set[int]:
         for child in map(int, task.read_text().split()):
             found |= {child} | processes_below(child)
     return found
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 def test_a_file_gives_lines_events_and_a_summary(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
@@ -140,7 +128,7 @@ def test_a_signal_ends_in_order(model: Path, tmp_path: Path, number: signal.Sign
     assert lines_of(out)[-1]["state"] == "ended"
     with av.open(str(video)) as container:
         assert sum(1 for _ in container.decode(video=0)) > 10
-    wait_until(lambda: not any(map(is_running, descendants)), 3)
+    wait_until(lambda: all(map(is_ended, descendants)))
 
 
 def test_killed_it_leaves_no_process_behind(model: Path, tmp_path: Path):
@@ -150,7 +138,7 @@ def test_killed_it_leaves_no_process_behind(model: Path, tmp_path: Path):
         descendants = processes_below(process.pid)
         assert len(descendants) >= 2
         process.kill()
-    wait_until(lambda: not any(map(is_running, descendants)), 5)
+    wait_until(lambda: all(map(is_ended, descendants)))
 
 
 def test_standard_input_is_a_source(model: Path, tmp_path: Path):

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.models import write_tiny_model
-from tests.runtime.stream.sinks.web.clients import eventually
 from tests.runtime.stream.sinks.web.crowd import Crowd
 from tests.servers import free_port
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[4]
 DESCRIPTORS = 1024
@@ -65,7 +65,7 @@ def test_a_crowd_costs_no_line_of_output_and_no_answer(tmp_path: Path, size: int
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[1]
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, hard))
-        eventually(lambda: health(port) == 200)
+        wait_until(lambda: health(port) == 200)
         answers = []
         with Crowd(port, size, kind=kind, sources=(source,)) as crowd:
             until_s = time.monotonic() + 0.6 * SECONDS

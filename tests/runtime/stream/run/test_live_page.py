@@ -12,8 +12,8 @@ from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
 from tests.runtime.stream.run.test_cli import started
 from tests.runtime.stream.sinks.web.chromium import chromium
-from tests.runtime.stream.sinks.web.clients import eventually
 from tests.servers import free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -32,12 +32,12 @@ def test_pictures_move_labels_change_events_appear_and_a_dead_stream_is_shown(tm
         )  # fmt: skip
         with started("--quiet", *arguments):
             url = f"http://127.0.0.1:{port}/"
-            eventually(lambda: _get(url + "healthz"), within_s=20)
+            wait_until(lambda: _get(url + "healthz"))
             page.open(url)
             page.wait_for(f"{ONE} .leader", "red")
-            eventually(lambda: page.picture(0) is not None)
+            wait_until(lambda: page.picture(0) is not None)
             before = page.picture(0)
-            eventually(lambda: page.picture(0) != before)
+            wait_until(lambda: page.picture(0) != before)
             camera.colour = BLUE
             page.wait_for(f"{ONE} .leader", "blue")
             page.wait_for("#events", "blue")

@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.models import write_tiny_model
-from tests.runtime.stream.run.test_cli import is_running, lines_of, processes_below, started, wait_until
+from tests.runtime.stream.run.test_cli import lines_of, processes_below, started
+from tests.runtime.workers.processes import is_ended
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -76,7 +77,4 @@ def test_the_end_of_a_service_reaches_all_its_processes_and_is_no_failure(tmp_pa
     assert lines_of(out)[-1]["state"] == "ended"
     assert not any("retrying" in str(line) for line in lines_of(out))
     assert video.stat().st_size > 5000
-    deadline_s = time.monotonic() + 3
-    while any(map(is_running, everything)):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
+    wait_until(lambda: all(map(is_ended, everything)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -78,11 +77,3 @@ class FakeView:
 
     def picture(self, stream: str) -> None:
         return None
-
-
-def wait_until(condition: Callable[[], object], *, timeout_s: float = 10.0) -> None:
-    """Wait until `condition` holds; fails the test where it never does."""
-    limit_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < limit_s, "it did not happen in time"
-        time.sleep(0.01)

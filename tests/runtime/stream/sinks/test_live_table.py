@@ -8,7 +8,8 @@ from pptsn.runtime.stream.health.snapshots import Percentiles, SinkHealth, Strea
 from pptsn.runtime.stream.sinks.live_table import LiveTable, draw
 from pptsn.runtime.stream.sinks.terminal import terminal_sinks
 from pptsn.runtime.stream.sinks.worker import SinkWorker
-from tests.runtime.stream.sinks.samples import FakeView, event, notice, prediction, wait_until
+from tests.runtime.stream.sinks.samples import FakeView, event, notice, prediction
+from tests.waiting import wait_until
 
 LATENCY = {"total": Percentiles(31.2, 40.0, 58.4)}
 TROUBLE = SinkHealth("https://h", written=3, dropped=4, failed=12, error="https://h: answered 503")

@@ -14,8 +14,9 @@ from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks import mqtt as mqtt_module
 from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.worker import SinkWorker
-from tests.runtime.stream.sinks.samples import event, notice, prediction, wait_until
+from tests.runtime.stream.sinks.samples import event, notice, prediction
 from tests.servers import free_port, require_program, self_signed_certificate
+from tests.waiting import wait_until
 
 paho = pytest.importorskip("paho.mqtt.client")
 
@@ -169,7 +170,7 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_events(broker: Mosquitt
     run.put(prediction(1), prediction(2))
     broker.start()
     ear = Listener(broker.port)
-    wait_until(lambda: len(ear.payloads("pptsn/door/prediction")) >= 2, timeout_s=20)
+    wait_until(lambda: len(ear.payloads("pptsn/door/prediction")) >= 2)
     run.put(prediction(3))
     wait_until(lambda: len(ear.payloads("pptsn/door/prediction")) >= 3)
     numbers = {json.loads(payload)["number"] for payload in ear.payloads("pptsn/door/prediction")}
@@ -190,7 +191,7 @@ def test_no_broker_at_the_beginning_is_reported_and_tried_again(broker: Mosquitt
     run.put(event())
     broker.start()
     ear = Listener(broker.port)
-    wait_until(lambda: ear.payloads("pptsn/door/event"), timeout_s=20)
+    wait_until(lambda: ear.payloads("pptsn/door/event"))
     ear.stop()
 
 

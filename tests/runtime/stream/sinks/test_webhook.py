@@ -17,8 +17,9 @@ from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.webhook import _asked_wait_s
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.http_server import ScriptedServer
-from tests.runtime.stream.sinks.samples import event, prediction, wait_until
+from tests.runtime.stream.sinks.samples import event, prediction
 from tests.servers import free_port, self_signed_certificate
+from tests.waiting import wait_until
 
 
 @pytest.fixture

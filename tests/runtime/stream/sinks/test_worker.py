@@ -9,7 +9,8 @@ from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks import worker as worker_module
 from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.worker import SinkWorker
-from tests.runtime.stream.sinks.samples import event, notice, prediction, wait_until
+from tests.runtime.stream.sinks.samples import event, notice, prediction
+from tests.waiting import wait_until
 
 
 class Recorder(Sink):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from tests.runtime.stream.sources.looking import frames_and_error, opened, times
+from tests.runtime.workers.processes import is_ended
+from tests.waiting import wait_until
 
 needs_gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="needs gstreamer1.0-tools")
 
@@ -125,12 +126,8 @@ def test_the_pipeline_dies_with_its_process():
     done = subprocess.run(
         [sys.executable, "-c", code, f"gst:{CAMERA}"], cwd=root, capture_output=True, text=True, timeout=60
     )
-    pipeline = Path("/proc") / done.stdout.strip()
     assert done.stdout.strip(), done.stderr
-    end_s = time.monotonic() + 5
-    while pipeline.exists() and "Z" not in (pipeline / "stat").read_text().rsplit(")", 1)[1].split()[0]:
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
+    wait_until(lambda: is_ended(int(done.stdout)))
 
 
 @needs_gstreamer

@@ -10,8 +10,8 @@ from typing import Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from tests.runtime.stream.sinks.web.clients import eventually
 from tests.servers import require_program
+from tests.waiting import wait_until
 
 _FLAGS = (
     "--headless=new",
@@ -97,7 +97,7 @@ class Page:
 
     def wait_for(self, selector: str, text: str) -> None:
         """Return when the first element that `selector` finds contains `text`."""
-        eventually(lambda: text in self.text(selector))
+        wait_until(lambda: text in self.text(selector))
 
     def click(self, selector: str) -> None:
         self._driver.find_element("css selector", selector).click()

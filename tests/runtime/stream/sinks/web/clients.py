@@ -5,14 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.stream.sinks.web.server import WebSink
+from tests.waiting import WAIT_S
 
-WAIT_S = 10.0
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - that it is refused without a token is what is tested
 TOKEN = "s3cret-Token.~+/"  # noqa: S105
 
@@ -38,14 +37,6 @@ def ask(sink: WebSink, path: str, *, method: str = "GET", **headers: str) -> Ans
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:
         connection.close()
-
-
-def eventually(condition: Callable[[], object], *, within_s: float = WAIT_S) -> None:
-    """Return when `condition` holds; fails where it does not in time."""
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never came true"
-        time.sleep(0.02)
 
 
 class Browser(Closing):

@@ -18,9 +18,10 @@ from pptsn.runtime.base.errors import PptsnError
 from pptsn.runtime.stream.sinks.web.gate import Gate
 from pptsn.runtime.stream.sinks.web.guest import Guest, Limits, place_of
 from pptsn.runtime.stream.sinks.web.server import WebSink
-from tests.runtime.stream.sinks.web.clients import Browser, ask, eventually
+from tests.runtime.stream.sinks.web.clients import Browser, ask
 from tests.runtime.stream.sinks.web.crowd import HOST, OPENINGS, Crowd
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
+from tests.waiting import wait_until
 
 FEW = Limits(most=24, most_at_one=16, asking_s=20.0, answer_s=20.0)
 HASTY = Limits(most=24, most_at_one=16, asking_s=0.3, answer_s=0.6)
@@ -93,7 +94,7 @@ def highest_descriptor() -> int:
 )
 def test_a_crowd_shuts_nobody_out(few: WebSink, kind: str, sources: tuple[str, ...]) -> None:
     with Crowd(few.address.port, 100, kind=kind, sources=sources) as crowd:
-        eventually(lambda: crowd.opened >= 100)
+        wait_until(lambda: crowd.opened >= 100)
         assert [ask(few, "/healthz").status for _ in range(5)] == [200] * 5
     few.idle()
 
@@ -101,7 +102,7 @@ def test_a_crowd_shuts_nobody_out(few: WebSink, kind: str, sources: tuple[str, .
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 24, 25, 60])
 def test_a_crowd_of_any_size_shuts_nobody_out(few: WebSink, size: int) -> None:
     with Crowd(few.address.port, size) as crowd:
-        eventually(lambda: crowd.opened >= size)
+        wait_until(lambda: crowd.opened >= size)
         assert ask(few, "/healthz").status == 200
 
 
@@ -151,7 +152,7 @@ def test_in_all_the_most_crowded_place_yields(few: WebSink) -> None:
 def test_who_is_answered_yields_to_nobody(few: WebSink, pipeline: FakePipeline) -> None:
     with Browser(few) as browser, Crowd(few.address.port, 60, sources=("127.0.0.1",)) as crowd:
         browser.next("health")
-        eventually(lambda: crowd.opened >= 300)
+        wait_until(lambda: crowd.opened >= 300)
         few.write(pipeline.start_event("door", "yoga"))
         assert browser.next("event")["label"] == "yoga"
 
@@ -162,16 +163,16 @@ def test_where_all_are_answered_a_newcomer_is_turned_away_until_one_leaves(few: 
         for browser in watching:
             browser.next("health")
         newcomer = stack.enter_context(connect(few))
-        eventually(lambda: not is_open(newcomer))
+        wait_until(lambda: not is_open(newcomer))
         watching[0].close()
-        eventually(lambda: is_open(stack.enter_context(connect(few))))
+        wait_until(lambda: is_open(stack.enter_context(connect(few))))
         assert ask(few, "/healthz").status == 200
 
 
 @pytest.mark.parametrize("kind", OPENINGS)
 def test_who_asks_nothing_is_hung_up_on(hasty: WebSink, kind: str) -> None:
     with connect(hasty, OPENINGS[kind]) as one:
-        eventually(lambda: not is_open(one), within_s=4)  # sooner than uvicorn would
+        wait_until(lambda: not is_open(one), within_s=4)  # sooner than uvicorn would
 
 
 @pytest.mark.parametrize("opening", [b"GET /healthz" + HOST, b"GET /healthz" + HOST + b"\r\nGET /healthz" + HOST])
@@ -182,7 +183,7 @@ def test_a_head_that_trickles_is_cut_off(hasty: WebSink, opening: bytes) -> None
         return not is_open(one)
 
     with connect(hasty, opening) as one:
-        eventually(cut, within_s=4)
+        wait_until(cut, within_s=4)
 
 
 def test_who_asks_again_and_again_stays(hasty: WebSink) -> None:

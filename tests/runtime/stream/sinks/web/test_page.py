@@ -13,8 +13,9 @@ from pptsn.runtime.stream.health.snapshots import SinkHealth
 from pptsn.runtime.stream.sinks.web.server import WebSink
 from tests.runtime.stream.sinks.web import scenes
 from tests.runtime.stream.sinks.web.chromium import Page, chromium
-from tests.runtime.stream.sinks.web.clients import TOKEN, eventually
+from tests.runtime.stream.sinks.web.clients import TOKEN
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
+from tests.waiting import wait_until
 
 DOOR, HALL = ".card:nth-of-type(1)", ".card:nth-of-type(2)"
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -52,10 +53,10 @@ def test_pictures_move_and_keep_their_proportions(page: Page, pipeline: FakePipe
     for step in range(4):
         pipeline.show("door", jpeg(step * 0.2), size=(160, 90))
         pipeline.show("hall/1", jpeg(step * 0.2, (90, 120)), size=(90, 120))
-        eventually(lambda: page.picture(0) is not None and page.picture(0) not in seen)
+        wait_until(lambda: page.picture(0) is not None and page.picture(0) not in seen)
         seen.add(page.picture(0))
     assert len(seen) == 4
-    eventually(lambda: page.picture(1) is not None)
+    wait_until(lambda: page.picture(1) is not None)
     sizes = page.run("return [...document.querySelectorAll('canvas')].map((c) => [c.width, c.height])")
     assert sizes == [[160, 90], [90, 120]]
     assert page.run("return getComputedStyle(document.querySelector('canvas')).objectFit") == "contain"
@@ -64,7 +65,7 @@ def test_pictures_move_and_keep_their_proportions(page: Page, pipeline: FakePipe
 def test_a_picture_changes_its_size(page: Page, pipeline: FakePipeline) -> None:
     for size in ((160, 90), (64, 96)):
         pipeline.show("door", jpeg(0.0, size), size=size)
-        eventually(lambda size=size: page.run("return document.querySelector('canvas').width") == size[0])
+        wait_until(lambda size=size: page.run("return document.querySelector('canvas').width") == size[0])
 
 
 def test_there_is_never_more_than_one_request_for_a_picture(page: Page, pipeline: FakePipeline) -> None:
@@ -75,16 +76,16 @@ def test_there_is_never_more_than_one_request_for_a_picture(page: Page, pipeline
     for number in range(100):
         pipeline.show("door", pictures[number % 5], size=(640, 480))
         time.sleep(0.02)
-    eventually(lambda: page.run("return document.querySelector('canvas').dataset.number") == "99")
+    wait_until(lambda: page.run("return document.querySelector('canvas').dataset.number") == "99")
     assert page.run("return mostUnderWay['/api/streams/door/picture.jpg']") == 1
     assert 2 < page.run("return fetched['/api/streams/door/picture.jpg']") < 20
 
 
 def test_a_damaged_picture_does_not_end_the_pictures(page: Page, pipeline: FakePipeline) -> None:
     pipeline.show("door", b"this is no JPEG")
-    eventually(lambda: page.run("return fetched['/api/streams/door/picture.jpg'] > 0"))
+    wait_until(lambda: page.run("return fetched['/api/streams/door/picture.jpg'] > 0"))
     pipeline.show("door", jpeg(0.5), size=(160, 90))
-    eventually(lambda: page.picture(0) is not None)
+    wait_until(lambda: page.picture(0) is not None)
 
 
 def test_labels_scores_and_the_chart_change(page: Page, sink: WebSink, pipeline: FakePipeline) -> None:
@@ -99,7 +100,7 @@ def test_labels_scores_and_the_chart_change(page: Page, sink: WebSink, pipeline:
     assert page.text(f"{HALL} .leader") == ""
     page.wait_for(f"{DOOR} .legend", "jumping jacks")
     line = f"return document.querySelector('{DOOR} .line').getAttribute('d')"
-    eventually(lambda: page.run(line).startswith("M") and "M" in page.run(line)[1:])  # a hole of a minute
+    wait_until(lambda: page.run(line).startswith("M") and "M" in page.run(line)[1:])  # a hole of a minute
 
 
 def test_a_page_that_is_opened_later_shows_the_last_minutes(
@@ -111,7 +112,7 @@ def test_a_page_that_is_opened_later_shows_the_last_minutes(
     sink.write(pipeline.end_event(pipeline.start_event("door", "squat")))
     browser.open(sink.address.url)
     browser.wait_for("#events", "squat")
-    eventually(
+    wait_until(
         lambda: browser.run("return document.querySelector('.line')?.getAttribute('d').split('L').length") == 60
     )
 
@@ -150,13 +151,13 @@ def test_an_event_appears_is_read_out_and_ends(page: Page, sink: WebSink, pipeli
     sink.write(pipeline.end_event(event, mean_score=0.66))
     page.wait_for("#events li:nth-child(2)", "mean 66 %")
     assert page.run("return document.querySelectorAll('#events li')[1].dataset.running") == "false"
-    eventually(lambda: page.text(f"{DOOR} .active") == "")
+    wait_until(lambda: page.text(f"{DOOR} .active") == "")
 
 
 def test_the_list_of_events_is_bounded(page: Page, sink: WebSink, pipeline: FakePipeline) -> None:
     for _ in range(150):
         sink.write(pipeline.end_event(pipeline.start_event("door", "yoga")))
-    eventually(lambda: len(page.texts("#events li")) == 100)
+    wait_until(lambda: len(page.texts("#events li")) == 100)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_a_stream_that_is_not_live_is_shown_as_such(
     pipeline.enter("door", state, "connection refused")
     page.wait_for(f"{DOOR} .badge", badge)
     page.wait_for(f"{DOOR} .reason", "connection refused (for ")
-    eventually(
+    wait_until(
         lambda: (
             ("grayscale(1)" in page.run("return getComputedStyle(document.querySelector('canvas')).filter"))
             is grey
@@ -198,11 +199,11 @@ def test_a_dead_stream_is_red(page: Page, pipeline: FakePipeline) -> None:
 
 
 def test_streams_come_and_go(page: Page, pipeline: FakePipeline) -> None:
-    eventually(lambda: page.texts(".card h2") == ["door", "hall/1"])
+    wait_until(lambda: page.texts(".card h2") == ["door", "hall/1"])
     pipeline.remove("door")
-    eventually(lambda: page.texts(".card h2") == ["hall/1"])
+    wait_until(lambda: page.texts(".card h2") == ["hall/1"])
     pipeline.remove("hall/1")
-    eventually(lambda: page.texts(".card h2") == [])
+    wait_until(lambda: page.texts(".card h2") == [])
     assert not page.run("return document.querySelector('#nothing').hidden")
 
 
@@ -227,10 +228,10 @@ def test_dark_and_light_follow_the_system_until_the_reader_chooses(page: Page, p
     assert page.brightness() > 200
     assert page.brightness(label, of="color") < 80
     page.prefer("dark")
-    eventually(lambda: page.brightness() < 40)
+    wait_until(lambda: page.brightness() < 40)
     assert page.brightness(label, of="color") > 180
     page.click("#theme")
-    eventually(lambda: page.brightness() > 200)
+    wait_until(lambda: page.brightness() > 200)
     page.reload()
     page.wait_for("#connection", "Connected")
     assert page.brightness() > 200
@@ -260,7 +261,7 @@ def test_a_server_that_is_lost_is_shown_until_it_is_back(browser: Page, pipeline
         browser.wait_for("#connection", "Connected")
         assert browser.run("return document.querySelector('#lost').hidden")
         pipeline.show("door", jpeg(1.0), size=(160, 90))
-        eventually(lambda: browser.picture(0) is not None)
+        wait_until(lambda: browser.picture(0) is not None)
 
 
 def test_a_browser_signs_in_with_the_token(browser: Page, pipeline: FakePipeline) -> None:
@@ -270,4 +271,4 @@ def test_a_browser_signs_in_with_the_token(browser: Page, pipeline: FakePipeline
         browser.wait_for("#connection", "Connected")
         assert browser.url == sink.address.url
         pipeline.show("door", jpeg(1.0), size=(160, 90))
-        eventually(lambda: browser.picture(0) is not None)
+        wait_until(lambda: browser.picture(0) is not None)

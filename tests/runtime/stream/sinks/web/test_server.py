@@ -17,8 +17,9 @@ import pytest
 from pptsn.runtime.base.errors import MissingDependencyError, PptsnError
 from pptsn.runtime.stream.sinks.web.hub import BROWSERS
 from pptsn.runtime.stream.sinks.web.server import WebSink
-from tests.runtime.stream.sinks.web.clients import TOKEN, Browser, ask, eventually
+from tests.runtime.stream.sinks.web.clients import TOKEN, Browser, ask
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
+from tests.waiting import wait_until
 
 SCORES = (0.5, 0.2, 0.1, 0.08, 0.06, 0.04, 0.02)
 
@@ -84,12 +85,12 @@ def test_silence_is_broken_by_heartbeats(
 def test_one_browser_too_many_is_turned_away_until_another_leaves(sink: WebSink) -> None:
     with ExitStack() as stack:
         watching = [stack.enter_context(Browser(sink)) for _ in range(BROWSERS)]
-        eventually(lambda: browsers(sink) == BROWSERS)
+        wait_until(lambda: browsers(sink) == BROWSERS)
         answer = ask(sink, "/api/live")
         assert answer.status == 503
         assert "retry-after" in answer.headers
         watching[0].close()
-        eventually(lambda: browsers(sink) == BROWSERS - 1)
+        wait_until(lambda: browsers(sink) == BROWSERS - 1)
         with Browser(sink) as browser:
             assert browser.next("health")
 
@@ -110,7 +111,7 @@ def test_a_browser_that_never_reads_costs_bounded_memory_and_holds_nobody(
         return slowest_s
 
     with Browser(sink, receive_buffer_bytes=1024):
-        eventually(lambda: browsers(sink) == 1)
+        wait_until(lambda: browsers(sink) == 1)
         # Fill what the system holds for the connection, until nothing more goes out.
         for _ in range(10):
             write(500)
@@ -135,14 +136,14 @@ def test_a_browser_that_does_not_read_is_disconnected(pipeline: FakePipeline) ->
     with WebSink("127.0.0.1", 0, view=pipeline, stalled_s=0.5) as sink, ExitStack() as stack:
         sink.open()
         stack.enter_context(Browser(sink, receive_buffer_bytes=1024))
-        eventually(lambda: browsers(sink) == 1)
+        wait_until(lambda: browsers(sink) == 1)
 
         def gone() -> bool:
             for _ in range(300):
                 sink.write(pipeline.enter("door", "retrying", "x" * 1000))
             return browsers(sink) == 0
 
-        eventually(gone, within_s=20)
+        wait_until(gone)
         sink.idle()
 
 
@@ -166,7 +167,7 @@ def test_closing_ends_browsers_that_read_and_those_that_do_not(pipeline: FakePip
     with Browser(sink) as reader, Browser(sink, receive_buffer_bytes=1024):
         reading = threading.Thread(target=lambda: read.extend(reader.lines()))
         reading.start()
-        eventually(lambda: browsers(sink) == 2)
+        wait_until(lambda: browsers(sink) == 2)
         for _ in range(10):
             for _ in range(300):
                 sink.write(pipeline.enter("door", "retrying", "x" * 1000))
@@ -206,7 +207,7 @@ def test_nothing_is_left_behind(pipeline: FakePipeline, monkeypatch: pytest.Monk
     try:
         for _ in range(2):
             visit()
-        eventually(lambda: left() <= before)
+        wait_until(lambda: left() <= before)
     finally:
         gc.enable()
 
@@ -274,7 +275,7 @@ def test_a_failing_request_is_reported_once_and_the_server_goes_on(
             reports.append(str(error))
         return bool(reports)
 
-    eventually(reported)
+    wait_until(reported)
     assert reports == ["web page: a request failed (KeyError: 'lost')"]
     sink.idle()
     assert ask(sink, "/api/sinks").status == 200
