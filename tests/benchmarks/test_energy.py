@@ -16,6 +16,7 @@ import pytest
 from pptsn.benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError, nvml_sensors
 from pptsn.benchmarks.energy.watch import EnergyUsed, EnergyWatch, energy_watch
 from pptsn.runtime.base.errors import install_command
+from tests.waiting import wait_until
 
 NO_RAPL = "RAPL: this machine has no energy counters"
 NO_NVML = f"NVML: nvidia-ml-py is not installed; {install_command('bench')}"
@@ -159,15 +160,20 @@ def test_a_watch_measures_one_piece_of_work_after_another() -> None:
 
 
 def test_power_is_read_while_the_work_goes_on() -> None:
-    watch = EnergyWatch(
-        [Sensor(name="a", part="cpu", read=values(0, *[100.0] * 10_000), counts=False)], period_s=0.01
-    )
-    began_s = time.monotonic()
+    read_s: list[float] = []
+    power = values(0, *[100.0] * 10_000)
+
+    def read() -> float:
+        read_s.append(time.monotonic())
+        return power()
+
+    watch = EnergyWatch([Sensor(name="a", part="cpu", read=read, counts=False)], period_s=0.01)
     with watch.measure() as used:
-        time.sleep(0.3)
+        # Whenever the second reading comes, the first with power, as long again and more goes by after it.
+        wait_until(lambda: len(read_s) > 2 and time.monotonic() - read_s[0] > 5 * (read_s[1] - read_s[0]))
     # Of a first and a last reading alone it would be half as much.
     assert used.joules is not None
-    assert 0.6 * 30 < used.joules <= 100 * (time.monotonic() - began_s)
+    assert 0.6 * 100 < used.joules / (read_s[-1] - read_s[0]) <= 100
 
 
 def test_without_any_sensor_there_are_no_joules_but_reasons(tmp_path: Path) -> None:

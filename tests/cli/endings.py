@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.models import CROP_SIZE, LABELS, write_crafted_model
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,10 +45,11 @@ def write_endless_model(path: Path) -> Path:
     )
 
 
-def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
-    """Start a command in a session of its own, where Ctrl-C is not ignored."""
+def start(*arguments: object, code: str = "", **options: object) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, where Ctrl-C is not ignored.  code: what to run in its place."""
+    program = ["-c", code] if code else ["-m", "pptsn"]
     return subprocess.Popen(
-        [sys.executable, "-m", "pptsn", *map(str, arguments)],
+        [sys.executable, *program, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -56,6 +58,18 @@ def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         **options,  # type: ignore[call-overload]
     )
+
+
+def wait_until_it_heeds(process: subprocess.Popen[str]) -> None:
+    """Wait until a command handles SIGTERM, before which any signal ends it as it would end any other program."""
+
+    def heeds() -> bool:
+        assert process.poll() is None, process.communicate()
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+    wait_until(heeds)
 
 
 def stop(process: subprocess.Popen[str], number: signal.Signals, *, whole_group: bool = False) -> Stopped:

@@ -6,6 +6,7 @@ import pytest
 
 from pptsn.runtime.workers.feed import Exhausted
 from pptsn.runtime.workers.prefetch import Prefetcher
+from tests.waiting import wait_until
 
 
 def test_items_come_in_order_and_end() -> None:
@@ -25,8 +26,9 @@ def test_it_runs_ahead_by_its_depth_and_no_further() -> None:
 
     with Prefetcher(items(), depth=3) as prefetcher:
         prefetcher.get()
-        time.sleep(0.3)
         # One taken, three queued, one made and waiting for room.
+        wait_until(lambda: len(made) == 5)
+        time.sleep(0.1)
         assert len(made) == 5
 
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from pptsn.runtime.base.errors import DONE, FAILED, LOST, TERMINATED, UNFINISHED
-from tools.endings.ending import MARK
 from tools.endings.jobs import WAYS, Ended, complaints, rank_of
+from tools.endings.started import MARK
 
 KILLED, TOLD, RESTARTED = WAYS
 LINE = "pptsn: error: ranks: rank 1 was killed, or crashed; go on with --resume\n"

@@ -25,6 +25,7 @@ from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.stream.actions.messages import ActionEvent, StreamNotice, StreamPrediction
 from pptsn.runtime.stream.actions.thresholds import DecisionRules, Threshold
+from pptsn.runtime.stream.health.snapshots import Picture
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sources.uri import parse_source
@@ -32,6 +33,7 @@ from tests.clips import damage_packets, write_clip
 from tests.models import tiny_spec, write_tiny_model
 from tests.runtime.stream.camera import Camera
 from tests.runtime.stream.running import Keeper, run_streams
+from tests.waiting import wait_until
 
 FAST = StreamSettings(window_s=0.4, segments=4, timeout_s=1, max_backoff_s=0.5)
 
@@ -374,12 +376,14 @@ def test_threads_files_and_processes_end_where_they_began(model: Path):
         for session in range(2, 5):
             camera.cut()
             keeper.wait_for(lambda m, s=session: is_prediction(name)(m) and m.session >= s)
-        time.sleep(0.3)
-        after = resources()
-        # Besides, the camera's own connection may or may not be in the middle of ending.
-        assert abs(after[0] - before[0]) <= 1
-        assert abs(after[1] - before[1]) <= 2
-        assert after[2] == before[2] == 1
+
+        def is_as_before() -> bool:
+            after = resources()
+            # The camera's own connection may or may not be in the middle of ending.
+            near = abs(after[0] - before[0]) <= 1 and abs(after[1] - before[1]) <= 2
+            return near and after[2] == before[2] == 1
+
+        wait_until(is_as_before)
     assert capture_pids() == []
 
 
@@ -390,18 +394,22 @@ def test_pictures_are_made_while_they_are_asked_for(model: Path, monkeypatch: py
         keeper.wait_for(is_prediction(name))
         assert pipeline.picture("nobody") is None
 
-        def newest() -> int:
-            picture = pipeline.picture(name)
-            time.sleep(0.02)
+        stream = pipeline._roster.find(name)
+        assert stream is not None
+
+        def number(picture: Picture | None) -> int:
             return -1 if picture is None else picture.number
 
-        deadline_s = time.monotonic() + 20
-        while newest() < 3:
-            assert time.monotonic() < deadline_s
-        time.sleep(1)
-        last = newest()
-        time.sleep(0.01)
-        assert last < 3 + 15  # ten a second for half a second, and not for a whole one
+        def is_the_last() -> bool:
+            """Whether no other comes while the time of four goes by."""
+            before, decoded = number(stream.stats.picture()), pipeline.health()[0].decoded
+            wait_until(lambda: pipeline.health()[0].decoded >= decoded + 20)
+            return number(stream.stats.picture()) == before
+
+        wait_until(lambda: number(pipeline.picture(name)) >= 3)
+        wait_until(is_the_last)
+        last = number(stream.stats.picture())
+        wait_until(lambda: number(pipeline.picture(name)) > last)
 
 
 def test_a_pipeline_without_streams_can_be_stopped(model: Path):

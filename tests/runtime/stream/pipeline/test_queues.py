@@ -9,6 +9,7 @@ import pytest
 
 from pptsn.runtime.base.errors import UsageError
 from pptsn.runtime.stream.pipeline.queues import FrameQueues
+from tests.waiting import wait_until
 
 
 def new(policy: str, *, depth: int = 2, streams: int = 1) -> FrameQueues[str]:
@@ -67,12 +68,12 @@ def test_frames_that_are_not_due_yet_take_no_room(policy: str, late: int):
     assert len(dropped) == max(0, late - 2) + for_those_to_come
 
 
-def test_what_has_become_late_meanwhile_goes_at_once():
+def test_what_has_become_late_meanwhile_goes_at_once(monkeypatch: pytest.MonkeyPatch):
     queues = new("newest")
-    due_s = time.monotonic() + 0.05
+    due_s = time.monotonic() + 60
     for frame in "abcdef":
         assert queues.put(0, frame, due_s=due_s) == []
-    time.sleep(0.06)
+    monkeypatch.setattr("pptsn.runtime.stream.pipeline.queues.time.monotonic", lambda: due_s + 1)
     assert queues.put(0, "g", due_s=due_s + 60) == list("abcde")
     assert drain(queues) == [(0, "f"), (0, "g")]
 
@@ -99,7 +100,8 @@ def test_block_waits_for_room():
 
     thread = threading.Thread(target=fill)
     thread.start()
-    time.sleep(0.2)
+    wait_until(lambda: put == ["a", "b"])
+    time.sleep(0.1)
     assert put == ["a", "b"]
     assert [queues.take(5) for _ in range(4)] == [(0, frame) for frame in "abcd"]
     thread.join(5)

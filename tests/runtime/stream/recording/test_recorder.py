@@ -276,8 +276,7 @@ def test_without_holding_back_frames_carry_the_last_labels_known(tmp_path: Path)
     recorder.expect(0.0)
     for number in range(10):
         recorder.offer(plain(), number / 25)
-    wait_until(lambda: not recorder._waiting)
-    time.sleep(0.1)
+    wait_until(lambda: not recorder._waiting)  # the label of each is chosen as it is taken
     recorder.show(Overlay(0.2, (("archery", 0.9),)))
     for number in range(10, 20):
         recorder.offer(plain(), number / 25)

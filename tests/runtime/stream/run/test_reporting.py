@@ -87,14 +87,14 @@ def test_a_slow_reader_gets_all_while_it_reads_on() -> None:
     lines: list[str] = []
 
     def read(line: str) -> None:
-        time.sleep(0.2)
+        time.sleep(0.1)
         lines.append(line)
 
     reporter = Reporter(read)
-    for number in range(6):
+    for number in range(15):
         reporter.line(str(number))
-    assert reporter.close(0.8)
-    assert len(lines) == 6
+    assert reporter.close(1.2)  # less than all take together, and long for one
+    assert len(lines) == 15
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])

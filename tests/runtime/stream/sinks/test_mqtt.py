@@ -3,8 +3,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,8 +110,20 @@ class Running:
 
     def __init__(self, url: str) -> None:
         self.reports: list[str] = []
-        self.worker = SinkWorker(parse_destination(url, top=2), report=self.reports.append)
+        self._sink = parse_destination(url, top=2)
+        self.worker = SinkWorker(self._sink, report=self.reports.append)
         self.worker.start()
+
+    @contextmanager
+    def kept_away(self) -> Iterator[None]:
+        """Let it not connect again before the end of the block."""
+        client, let = self._sink._client, threading.Event()  # type: ignore[attr-defined]
+        reconnect = client.reconnect
+        client.reconnect = lambda: (let.wait(60), reconnect())[1]
+        try:
+            yield
+        finally:
+            let.set()
 
     def put(self, *messages: Message) -> None:
         for message in messages:
@@ -164,12 +178,13 @@ def test_a_broker_that_is_killed_and_comes_back_gets_all_events(broker: Mosquitt
     wait_until(lambda: not run.worker.health().error)
     run.put(prediction(0))
     wait_until(lambda: run.worker.health().written == 1)
-    broker.kill()
-    wait_until(lambda: run.reports)
-    assert "the connection was lost" in run.reports[0]
-    run.put(prediction(1), prediction(2))
-    broker.start()
-    ear = Listener(broker.port)
+    with run.kept_away():  # until somebody listens
+        broker.kill()
+        wait_until(lambda: run.reports)
+        assert "the connection was lost" in run.reports[0]
+        run.put(prediction(1), prediction(2))
+        broker.start()
+        ear = Listener(broker.port)
     wait_until(lambda: len(ear.payloads("pptsn/door/prediction")) >= 2)
     run.put(prediction(3))
     wait_until(lambda: len(ear.payloads("pptsn/door/prediction")) >= 3)
@@ -249,16 +264,17 @@ def test_the_certificate_of_a_broker_is_checked(
 @pytest.mark.servers
 def test_a_program_that_dies_is_reported_by_the_broker(listener: Listener, broker: Mosquitto) -> None:
     code = f"""
-import os, time
+import os, sys
 from pptsn.runtime.stream.sinks.registry import parse_destination
 sink = parse_destination("mqtt://127.0.0.1:{broker.port}", top=1)
 sink.open()
-while not sink._connected.is_set():
-    time.sleep(0.01)
-time.sleep(0.3)
+sys.stdin.read()
 os._exit(1)
 """
-    subprocess.run([sys.executable, "-c", code], timeout=60, cwd=Path(__file__).parents[4])
+    root = Path(__file__).parents[4]
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, cwd=root) as program:
+        wait_until(lambda: listener.payloads("pptsn/status") == [b"online"])
+        program.stdin.close()
     wait_until(lambda: listener.payloads("pptsn/status") == [b"online", b"offline"])
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.stream.sinks.web import gate
 from pptsn.runtime.stream.sinks.web.gate import Gate
 from pptsn.runtime.stream.sinks.web.guest import Guest, Limits, place_of
 from pptsn.runtime.stream.sinks.web.server import WebSink
@@ -46,11 +47,30 @@ def hasty(pipeline: FakePipeline, close_aside: Callable[[WebSink], None]) -> Ite
     close_aside(sink)
 
 
+RECEIVED: set[object] = set()
+
+
+@pytest.fixture(autouse=True)
+def _noting_who_was_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the gate note the addresses of those whom it has let in or turned away."""
+    receive = Gate._receive
+
+    def noting(self: Gate, sock: socket.socket, place: str) -> None:
+        address = sock.getpeername()
+        receive(self, sock, place)
+        RECEIVED.add(address)
+
+    RECEIVED.clear()
+    monkeypatch.setattr(Gate, "_receive", noting)
+
+
 def connect(sink: WebSink, sent: bytes = b"", *, source: str = "127.0.0.1") -> socket.socket:
-    """Return a connection over which `sent` was sent, and which the page has accepted."""
+    """Return a connection over which `sent` was sent, and which the page has let in or turned away."""
     one = socket.create_connection(("127.0.0.1", sink.address.port), timeout=5, source_address=(source, 0))
+    address = one.getsockname()
     one.sendall(sent)
-    time.sleep(0.02)
+    wait_until(lambda: address in RECEIVED)
+    RECEIVED.discard(address)  # it may come to be another's
     return one
 
 
@@ -247,11 +267,12 @@ def test_accepting_that_fails_is_told_once_a_look_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(socket.socket, "accept", exhausted)
         with socket.create_connection(("127.0.0.1", few.address.port)):
-            time.sleep(0.8)
+            wait_until(lambda: len(attempts) == 2)
             with pytest.raises(PptsnError, match=r"^web page: .* turned away \(Too many open files\)"):
                 few.idle()
-            few.idle()
-    assert 1 <= len(attempts) <= 2
+            if len(attempts) == 2:
+                few.idle()
+    assert attempts[1] - attempts[0] >= 0.9 * gate._RETRY_S
     assert ask(few, "/healthz").status == 200
     assert capfd.readouterr().err == ""
 
