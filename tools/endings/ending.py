@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,16 +13,12 @@ from pathlib import Path
 
 from tools.endings.commands import Command
 from tools.endings.inputs import PPTSN
+from tools.endings.started import started
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 CLOSED_PIPE, FULL_DISK = "closed pipe", "full disk"
 ENDINGS = (*SIGNALS, CLOSED_PIPE, FULL_DISK)
-MARK = "PPTSN_ENDING"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, and nothing written
-# Far more than any of the commands takes.
-_HANGS_S = 240.0
-# Processes that end with another need a moment to notice.
-_LINGER_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -83,34 +78,24 @@ def run(
 
     after: seconds, or for a closed pipe the bytes that its reader takes.
     """
-    mark = uuid.uuid4().hex
     places = {"TMPDIR": str(place.temporary), "XDG_CACHE_HOME": str(place.cache)}
-    environment = {**os.environ, **places, MARK: mark}
     line = [*PPTSN, *command.arguments(inputs, place.output), *(command.again if again else ())]
-    piped = ending == CLOSED_PIPE
     segments_before = _segments()
-    with open(place.root / "errors", "w+b") as errors, open(place.printed, "wb") as printed:
+    with open(place.printed, "wb") as printed:
+        stdout = subprocess.PIPE if ending == CLOSED_PIPE else printed
         started_s = time.monotonic()
-        child = subprocess.Popen(
-            line,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if piped else printed,
-            stderr=errors,
-            env=environment,
-            cwd=place.root,
-        )
-        try:
-            before, told_s = _end(child, ending, after, place, started_s)
-            child.wait(_HANGS_S)
-        finally:
-            child.kill()
-            child.wait()
-        took_s = time.monotonic() - told_s
-        survivors = survivors_of(mark)
-        segments = _unused(_segments() - segments_before)
-        errors.seek(0)
-        said = errors.read().decode(errors="replace")
-    return Ended(child.returncode, took_s, before is None, said, before or {}, survivors, segments)
+        with started(line, place.root / "errors", environment=places, stdout=stdout, cwd=place.root) as program:
+            before, told_s = _end(program.process, ending, after, place, started_s)
+    segments = _unused(_segments() - segments_before)
+    return Ended(
+        program.process.returncode,
+        program.ended_s - told_s,
+        before is None,
+        program.errors,
+        before or {},
+        program.survivors,
+        segments,
+    )
 
 
 def _end(
@@ -134,30 +119,6 @@ def _end(
 def _sizes(place: Place) -> dict[str, int]:
     files = [path for path in place.output.rglob("*") if not path.name.startswith(".")]
     return {path.name: path.stat().st_size for path in files if path.is_file()}
-
-
-def survivors_of(mark: str) -> tuple[str, ...]:
-    """Return the command lines of processes whose `MARK` is this and that do not end; they are killed."""
-    deadline_s = time.monotonic() + _LINGER_S
-    while (found := marked(mark)) and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    for pid in found:
-        os.kill(pid, signal.SIGKILL)
-    return tuple(found.values())
-
-
-def marked(mark: str) -> dict[int, str]:
-    """Return the processes whose `MARK` is this, each with its command line."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
-                found[int(folder.name)] = (
-                    (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                )
-        except OSError:  # it has gone, or is another user's
-            continue
-    return found
 
 
 def _segments() -> set[str]:

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,8 +28,8 @@ from pptsn.runtime.base.errors import DONE, LOST, TERMINATED, UNFINISHED
 from pptsn.runtime.base.stopping import stoppable
 from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.training.network.weights import read_checkpoint, weights_digest
-from tools.endings.ending import MARK, marked, survivors_of
 from tools.endings.inputs import PPTSN, write_training
+from tools.endings.started import Started, marked, started
 from tools.endings.whole import broken_files
 from tools.program import run as run_program
 from tools.program import tell
@@ -38,7 +37,6 @@ from tools.program import tell
 _RANKS, _RESTARTS = 2, 3
 # Gloo waits 30 s for a rank that is late; one that has died is to be noticed long before.
 _SOON_S = 15.0
-_HANGS_S = 240.0
 _POLL_S = 0.02
 _EARLIEST_S, _LATEST = 0.2, 0.9
 # Epochs enough that a checkpoint lies before, between and after random moments.
@@ -148,43 +146,26 @@ class Trials:
 
     def _job(self, options: tuple[str, ...], moments: list[float] | None = None, *, kills: bool = False) -> Ended:
         """Run a job, and disturb it so many seconds after its beginning, or after its last restart."""
-        mark = uuid.uuid4().hex
         command = [*PPTSN, "train", str(self._folder / "recipe.yaml"), "-o", str(self._run)]
         command += ["--devices", f"cpu:{_RANKS}", "--set", "optimizer.batch_size=2", *_BRIEFLY, *options]
-        with open(self._folder / "errors", "w+b") as errors:
-            child = subprocess.Popen(
-                command,
-                env={**os.environ, MARK: mark},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
+        with started(command, self._folder / "errors", stdout=subprocess.DEVNULL) as job:
             disturbed, told_s = 0, time.monotonic()
-            try:
-                for moment in moments or []:
-                    if self._disturb(child, mark, moment, kills=kills):
-                        disturbed, told_s = disturbed + 1, time.monotonic()
-                child.wait(_HANGS_S)
-            finally:
-                child.kill()
-                child.wait()
-                took_s = time.monotonic() - told_s
-                survivors = survivors_of(mark)
-            errors.seek(0)
-            said = errors.read().decode(errors="replace")
-        return Ended(child.returncode, disturbed, took_s, said, survivors)
+            for moment in moments or []:
+                if self._disturb(job, moment, kills=kills):
+                    disturbed, told_s = disturbed + 1, time.monotonic()
+        return Ended(job.process.returncode, disturbed, job.ended_s - told_s, job.errors, job.survivors)
 
-    def _disturb(self, child: subprocess.Popen[bytes], mark: str, moment: float, *, kills: bool) -> bool:
+    def _disturb(self, job: Started, moment: float, *, kills: bool) -> bool:
         """Kill one of the ranks, or tell the job to stop; return whether there was one."""
         with suppress(subprocess.TimeoutExpired):
-            child.wait(moment)
+            job.process.wait(moment)
             return False
         if not kills:
-            child.send_signal(signal.SIGTERM)
+            job.process.send_signal(signal.SIGTERM)
             return True
         number = self._rng.randrange(_RANKS)
-        while child.poll() is None:
-            if (rank := rank_of(mark, number)) is not None:
+        while job.process.poll() is None:
+            if (rank := rank_of(job.mark, number)) is not None:
                 with suppress(ProcessLookupError):
                     os.kill(rank, signal.SIGKILL)
                     return True
