@@ -130,8 +130,7 @@ class Classification:
     @property
     def margin(self) -> float:
         """The score of the leading class less that of the second, in 0..1; how far apart they are."""
-        first, *others = self.top(2)
-        return first.score - (others[0].score if others else 0.0)
+        return _margin_of(self.top(2))
 
     @property
     def told(self) -> str:
@@ -170,6 +169,7 @@ class Classification:
 
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
         """Return the fields of one line of `classify --output`."""
+        leading = self.top(max(top, 2))
         fields: dict[str, Any] = {
             "source": printable(self.source),
             "frames": self.frames,
@@ -178,8 +178,8 @@ class Classification:
             "views": self.views,
             "sampling": self.protocol.sampling,
             "resize_rule": self.protocol.resize_rule,
-            "top": [p.to_dict() for p in self.top(top)],
-            "margin": round(self.margin, 6),
+            "top": [p.to_dict() for p in leading[:top]],
+            "margin": round(_margin_of(leading), 6),
             **_truth_fields(self),
             "timing_ms": self.timing.to_dict(),
         }
@@ -212,6 +212,11 @@ class Failure:
     def to_dict(self, *, top: int = 5) -> Mapping[str, Any]:
         """Return the fields of one line of `classify --output`."""
         return {"source": printable(self.source), **_truth_fields(self), "error": printable(str(self.error))}
+
+
+def _margin_of(leading: Sequence[Prediction]) -> float:
+    """Return the score of the first of the two or more leading classes, or of a single one, less the second's."""
+    return leading[0].score - (leading[1].score if len(leading) > 1 else 0.0)
 
 
 def _truth_fields(result: Classification | Failure) -> dict[str, Any]:
