@@ -267,6 +267,9 @@ class Trainer:
                 group, clips = [], []
         self._learner.drop()  # of a last group that unreadable clips left incomplete
         self._learner.end_epoch()
+        with self._ranks.together(), spent_on("data"):
+            for _ in listed:  # what fills no step is looked at, so that every epoch tells all that cannot be read
+                pass
         told = loader.unreadable_of_all(unreadable, self._samples.train, self._ranks)
         with self._ranks.together():
             if not losses:

@@ -14,6 +14,7 @@ from rich.console import Console
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.engines.paddle.library import arithmetic
 from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder
+from pptsn.training.data.loader import batch_order
 from pptsn.training.learning.learner import Learner
 from pptsn.training.learning.optimizer import learning_rate
 from pptsn.training.metrics import read_metrics
@@ -177,6 +178,18 @@ def test_unreadable_clips_are_counted_wrong_and_recorded_whatever_batch_they_com
     ]
     assert epoch["iteration"] == 1
     assert epoch["val_top1"] <= 2 / 3
+
+
+@pytest.mark.parametrize("turn", [None, 0, 7, 8])
+def test_every_epoch_tells_a_clip_that_cannot_be_read_whenever_its_turn_is(tmp_path, turn):
+    lists = make_lists(tmp_path, train=9, val=1)
+    broken = [] if turn is None else [int(batch_order(9, mode="train", seed=0, epoch=0)[turn])]
+    for number in broken:
+        (lists / f"train {number}.mp4").write_bytes(b"no video")
+    train(tiny_recipe(lists, epochs=1), tmp_path / "run")
+    (epoch,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "epoch"]
+    told = [line.partition(": ")[0] for line in epoch["unreadable"]]
+    assert (told, epoch["iteration"]) == ([str(lists / f"train {number}.mp4") for number in broken], 2)
 
 
 @pytest.mark.parametrize(
