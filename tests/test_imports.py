@@ -186,6 +186,7 @@ def test_opening_a_model_on_a_cpu_loads_nothing_of_a_gpu(tmp_path: Path) -> None
     loaded = modules_after(f"from pptsn import Recognizer; Recognizer.open({str(model)!r}).close()")
     assert "onnxruntime" in loaded
     assert not loaded & {"pycuda", "cuda", "tensorrt", "tensorrt_rtx_bindings"}
+    assert "pptsn.runtime.stream" not in loaded
 
 
 def test_public_names_are_loaded_when_asked_for() -> None:

@@ -15,6 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from pptsn.runtime.base.memory import collect_from_now
+
 # Click's own types: newer versions of Typer bring a copy of it under another name.
 Context = Any
 Command = Any
@@ -43,6 +45,11 @@ def with_lists(text: str) -> str:
 
 class LateHelpCommand(TyperCommand):
     """A command whose parameters' help may hold what `late` returns."""
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run it: all that it takes to be called is there."""
+        collect_from_now()
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page."""

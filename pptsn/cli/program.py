@@ -108,6 +108,9 @@ def run() -> NoReturn:
     What nobody foresaw in a thread is told as elsewhere, and until Python has gone, a signal is no traceback.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until it is handled: what is not yet imported is no news
+    from pptsn.runtime.base.memory import start_without_collecting
+
+    start_without_collecting()
     from pptsn.runtime.base.stopping import finish, watch_to_the_end
 
     ended: list[int] = []

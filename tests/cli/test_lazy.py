@@ -77,3 +77,21 @@ print(*(name for name in sys.modules if name.startswith("pptsn.cli.")))
         "pptsn.cli.data",
         "pptsn.cli.weights",
     }
+
+
+def test_a_command_collects_garbage_though_the_program_starts_without() -> None:
+    code = """
+import gc, sys
+import pptsn.cli.doctor
+
+def doctor():
+    "Say what is."
+    print(gc.isenabled(), gc.get_freeze_count() > 0)
+
+pptsn.cli.doctor.doctor = doctor
+sys.argv[1:] = ["doctor"]
+from pptsn.cli.program import run
+run()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stdout, run.stderr, run.returncode) == ("True True\n", "", 0)

@@ -45,3 +45,28 @@ def test_growth_is_bounded_within_the_block_alone(asked_mb: int) -> None:
         granted = False
     assert granted is (asked_mb < 100)
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+@pytest.mark.parametrize("put_off", [False, True])
+def test_garbage_is_looked_for_from_the_moment_that_is_named(put_off: bool) -> None:
+    code = """
+import gc, sys, weakref
+from pptsn.runtime.base.memory import collect_from_now, start_without_collecting
+
+class Cycle:
+    def __init__(self):
+        self.itself = self
+
+def is_found():
+    lost = weakref.ref(Cycle())
+    kept = [[] for _ in range(100_000)]  # more than it waits for
+    return lost() is None
+
+if sys.argv[1] == "True":
+    start_without_collecting()
+    assert not is_found()
+collect_from_now()
+print(is_found(), gc.get_freeze_count() > 0)
+"""
+    run = subprocess.run([sys.executable, "-c", code, str(put_off)], capture_output=True, text=True, check=True)
+    assert run.stdout == f"True {put_off}\n"
