@@ -279,25 +279,18 @@ class Recognizer(Closing):
         """Return what takes frames one by one, and gives the predictions of `pptsn stream` for such a video.
 
         window_s, segments, every_s, views, max_gap_s: see StreamSettings.  smoothing_s: the time constant of an
-            exponential mean over scores, in seconds; 0: none.  None: the default of `pptsn stream`, for all of these.
+            exponential mean over scores, in seconds; 0: none.  None is the default of `pptsn stream`, for each.
         fps, bgr, name: see FrameStream.
         Several streams may be open at a time, and `classify` may be called meanwhile.
         Raises UsageError for what makes no sense.
         """
         # Not where files are classified, whose first answer would come later.
-        from pptsn.runtime.stream.actions.thresholds import EventSettings
         from pptsn.runtime.stream.pipeline.frame_stream import FrameStream
         from pptsn.runtime.stream.pipeline.settings import StreamSettings
 
-        settings = StreamSettings(
-            window_s=window_s,
-            segments=segments,
-            every_s=every_s,
-            views=views,
-            max_gap_s=StreamSettings.max_gap_s if max_gap_s is None else max_gap_s,
-        )
-        if smoothing_s is None:
-            smoothing_s = EventSettings.smoothing_s
+        settings = StreamSettings(window_s=window_s, segments=segments, every_s=every_s, views=views)
+        if max_gap_s is not None:
+            settings = replace(settings, max_gap_s=max_gap_s)
         return FrameStream(self._engine, settings, smoothing_s=smoothing_s, fps=fps, bgr=bgr, name=name)
 
     def _busy_cores(self) -> int:

@@ -52,7 +52,7 @@ class FrameStream(Closing):
     A context manager; not for several threads at once.  Each sampled frame is inferred when it is pushed; others
     cost next to nothing.
 
-    settings: what they leave open, the model says.  smoothing_s: as EventSettings has it.
+    settings: what they leave open, the model says.  smoothing_s: as EventSettings has it, or None for its default.
     fps: tells the times of frames that come without.  bgr: as Frames has it.  name: what predictions and errors
     call the stream.
     Raises UsageError for what makes no sense, and where settings do not fit what the model says.
@@ -63,7 +63,7 @@ class FrameStream(Closing):
         engine: Engine,
         settings: StreamSettings,
         *,
-        smoothing_s: float = EventSettings.smoothing_s,
+        smoothing_s: float | None = None,
         fps: float | None = None,
         bgr: bool = False,
         name: str = "stream",
@@ -73,7 +73,8 @@ class FrameStream(Closing):
         spec = engine.spec
         self._settings = settings.for_model(spec)
         self._name, self._bgr, self._fps = name, bgr, fps
-        rules = EventSettings(smoothing_s=smoothing_s).rules(spec.labels)
+        events = EventSettings() if smoothing_s is None else EventSettings(smoothing_s=smoothing_s)
+        rules = events.rules(spec.labels)
         self._analysis = analysis_of(name, spec, self._settings, rules)
         self._resize = partial(resize_frame, short_side=spec.short_side, rule=spec.resize_rule)
         self._batcher = CropBatcher(engine, views=self._settings.protocol.views)
