@@ -317,6 +317,7 @@ class Recognizer(Closing):
             timing=Timing(end.decode_ms, gathered.inference_ms, total_ms),
             lost_frames=end.lost_frames,
             warnings=end.warnings,
+            served=end.served,
             crop_logits=gathered.crop_logits,
             pictures=gathered.pictures,
         )

@@ -153,13 +153,20 @@ def _for_outputs(
 def _with_origins(
     results: Iterable[Classification | Failure], sources: list[Asked], terms: Terms
 ) -> Iterator[Classification | Failure]:
-    """Yield the results, one of each source, with the files that they come from as they were at the beginning."""
+    """Yield the results, one of each source, with the files that they come from as they were at the beginning.
+
+    Those of web servers are as they were when they were read.
+    """
+    from pptsn.runtime.classify.origin import stamp_of_served
     from pptsn.runtime.classify.results import Classification
     from pptsn.runtime.classify.sources import name_of
 
     origins = [terms.origin(name_of(source)) for source in sources]
     for result, origin in zip(results, origins, strict=True):
-        yield replace(result, origin=origin) if isinstance(result, Classification) else result
+        if isinstance(result, Classification):
+            stamp = origin.stamp or stamp_of_served(result.served)
+            result = replace(result, origin=replace(origin, stamp=stamp))
+        yield result
 
 
 def _with_notes(

@@ -15,6 +15,7 @@ from typing import Any
 
 from pptsn.runtime.classify.settings import ClassifySettings
 from pptsn.runtime.frames.protocols import Protocol
+from pptsn.runtime.video.web.served import Served
 
 # Digits of a model's digest: enough to tell models apart, and few enough for a column.
 _DIGITS = 16
@@ -42,6 +43,11 @@ def stamp_of(path: str) -> Stamp | None:
     except (OSError, ValueError):
         return None
     return _stamp(sum(each.st_size for each in inside), max(each.st_mtime_ns for each in (found, *inside)))
+
+
+def stamp_of_served(served: Served | None) -> Stamp | None:
+    """Return the stamp of a web server's file; None where the server did not say all of it."""
+    return None if served is None else _stamp(served.size_bytes, served.modified_s * 1_000_000_000)
 
 
 def _files_in(folder: str) -> Iterator[os.stat_result]:

@@ -16,6 +16,7 @@ from pptsn.runtime.classify.ranking import leading_classes
 from pptsn.runtime.engines.base import Logits
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.frames.protocols import Protocol
+from pptsn.runtime.video.web.served import Served
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Classification:
     duration_s: None where the source does not tell.
     lost_frames: frames that could not be decoded; warnings: what else was odd, a sentence each.
     crop_logits: those of each crop of each frame, where they were asked for by `evidence=True`; else None.
+    served: by what a web server's file is known again; None for others, and where the server does not say.
     origin: what a later run knows it by; None where nobody noted it.
     truth: its class, for a source with a label; else None.
     pictures: small ones, (H, W, 3) uint8 RGB, in the clip's order, where the settings ask for any.
@@ -85,6 +87,7 @@ class Classification:
     temperature: float = 1.0
     lost_frames: int = 0
     warnings: tuple[str, ...] = ()
+    served: Served | None = None
     crop_logits: CropLogits | None = None
     origin: Origin | None = None
     truth: Truth | None = None

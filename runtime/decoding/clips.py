@@ -21,6 +21,7 @@ from pptsn.runtime.model.spec import ModelSpec
 from pptsn.runtime.video import Restart, VideoFrame, WebFile, open_video
 from pptsn.runtime.video.damage import require_sound
 from pptsn.runtime.video.web.address import is_web, web_source
+from pptsn.runtime.video.web.served import Served
 
 if TYPE_CHECKING:
     from pptsn.runtime.video import ImageFolderReader, VideoReader
@@ -53,7 +54,10 @@ class ClipRestart:
 
 @dataclass(frozen=True)
 class ClipEnd:
-    """All frames of a clip have come, or it failed: then `error` says why and the other fields mean nothing."""
+    """All frames of a clip have come, or it failed: then `error` says why and the other fields mean nothing.
+
+    served: by what a web server's file is known again; None for others, and where the server does not say.
+    """
 
     clip: int
     source: str
@@ -63,6 +67,7 @@ class ClipEnd:
     duration_s: float | None = None
     lost_frames: int = 0
     warnings: tuple[str, ...] = ()
+    served: Served | None = None
     error: InputError | None = None
 
 
@@ -231,6 +236,7 @@ def _read(
                     duration_s=video.duration_s(),
                     lost_frames=video.lost_frames,
                     warnings=tuple(video.warnings),
+                    served=getattr(video, "served", None),
                 )
             )
     except InputError as error:

@@ -25,6 +25,7 @@ from pptsn.runtime.video.web.address import WebFile
 
 if TYPE_CHECKING:
     from pptsn.runtime.video.web.content import Media
+    from pptsn.runtime.video.web.served import Served
 
 
 class VideoReader(Closing):
@@ -122,6 +123,11 @@ class VideoReader(Closing):
             self._reading: self._reading,
         }
         return [warning for warning, met in warnings.items() if met]
+
+    @property
+    def served(self) -> Served | None:
+        """By what a web server's file is known again; None for others, and where the server does not say."""
+        return None if isinstance(self.path, Path) else self.path.served
 
     @property
     def _reading(self) -> str:

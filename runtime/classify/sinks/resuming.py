@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pptsn.runtime.base.errors import InputError, UsageError, reason_of
-from pptsn.runtime.classify.origin import Stamp, Terms, stamp_of
+from pptsn.runtime.classify.origin import Stamp, Terms, stamp_of, stamp_of_served
 from pptsn.runtime.classify.sinks.opening import rows_left_in
 from pptsn.runtime.classify.sinks.rows import JsonRows, Row, Rows, read_rows
 from pptsn.runtime.classify.sources import Asked, name_of
 from pptsn.runtime.decoding.clips import Labelled, as_source
+from pptsn.runtime.video import WebFile
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class EarlierRows:
                 cause = f"has one row for {name}, which is named twice, each time with another label or none"
             raise UsageError(self.path, cause, "classify them apart, or leave --resume out")
 
+    def has_stamp(self, source: str) -> bool:
+        """Whether an answer for `source` is here that says what the source was then."""
+        row = self.rows.get(self.kind.name(source))
+        return row is not None and row.stamp is not None
+
     def answers(self, source: str, stamp: Stamp | None, truth: str | None) -> bool:
         """Whether `source` has an answer here, and is what it was then.
 
@@ -104,12 +110,28 @@ def still_to_do(sources: Iterable[Asked], earlier: Sequence[EarlierRows], *, lab
     truths = {
         name: labels[source.label] for name, source in once.items() if labels and isinstance(source, Labelled)
     }
-    stamps = {name: stamp_of(name) for name in once}
+    stamps = _stamps(once, earlier)
     return [
         source
         for name, source in once.items()
         if not all(each.answers(name, stamps[name], truths.get(name)) for each in earlier)
     ]
+
+
+def _stamps(sources: Mapping[str, Asked], earlier: Sequence[EarlierRows]) -> dict[str, Stamp | None]:
+    """Return what tells each source now.  Web servers are asked for files alone that have rows everywhere."""
+    files: dict[str, WebFile] = {}
+    for name, asked in sources.items():
+        source = as_source(asked)
+        if isinstance(source, WebFile) and all(each.has_stamp(name) for each in earlier):
+            files[name] = source
+    stamps = {name: None if name in files else stamp_of(name) for name in sources}
+    if files:
+        from pptsn.runtime.video.web.asking import ask_servers  # not where no server is asked
+
+        told = ask_servers(files.values())
+        stamps.update((name, stamp_of_served(served)) for name, served in zip(files, told, strict=True))
+    return stamps
 
 
 def answered_before(earlier: Sequence[EarlierRows], left: Iterable[Asked]) -> Iterator[dict[str, Any]]:

@@ -46,6 +46,7 @@ class WebContent(Closing):
     stop: ends a wait with a StoppedError, once another thread sets it.
     Raises InputError, in one line without credentials, for whatever the server does; so does reading.
 
+    served: by what the file is known again; None where the server does not say.
     size: in bytes.  has_table: whether its table of frames is here, so that no other bytes tell where they lie.
     """
 
@@ -125,6 +126,7 @@ class WebContent(Closing):
         try:
             with self._server.request(0, _FIRST) as response:
                 self._kind, self._version = response.kind, response.version
+                self.served = response.served
                 if response.is_endless:
                     raise InputError(self._file, "is a camera's: its pictures have no end", _NO_END)
                 if response.is_part:

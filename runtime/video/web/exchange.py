@@ -14,15 +14,17 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pptsn.runtime.base.errors import InputError, reason_of
 from pptsn.runtime.base.pulse import READ_TIMEOUT_S
 from pptsn.runtime.video.web.address import SCHEMES, WebFile, parted
+from pptsn.runtime.video.web.served import Served
 from pptsn.runtime.video.web.words import (
     CHECK_NETWORK,
     UNKNOWN_HOST,
@@ -56,6 +58,7 @@ class Response:
     is_part: whether it is the part that was asked for, or its beginning.
     kind: its type, as `video/mp4`; "" for none.
     version: what tells one version of the file from another, as far as the server does.
+    modified_s: when the file was changed last, in seconds since 1970; None where the server does not say.
     """
 
     begin: int
@@ -64,12 +67,18 @@ class Response:
     is_part: bool
     kind: str
     version: str
+    modified_s: int | None
     _body: http.client.HTTPResponse = field(repr=False)
 
     @property
     def is_endless(self) -> bool:
         """Whether it is what cameras send, by its type."""
         return self.kind == _ENDLESS_KIND
+
+    @property
+    def served(self) -> Served | None:
+        """By what the file is known again; None where the server does not say all of it."""
+        return None if not self.total or self.modified_s is None else Served(self.total, self.modified_s)
 
     def read(self, most: int) -> bytes:
         """Return the next bytes as soon as there are some; none at the end, be it early."""
@@ -121,7 +130,8 @@ class Server:
             last, total = int(found[2]) + 1, int(found[3])
         version = headers.get("ETag") or headers.get("Last-Modified") or ""
         kind = headers.get_content_type() if "Content-Type" in headers else ""
-        return Response(begin if is_part else 0, last, total, is_part, kind, version, response)
+        modified_s = _seconds(headers.get("Last-Modified", ""))
+        return Response(begin if is_part else 0, last, total, is_part, kind, version, modified_s, response)
 
     def _failure(self, error: Exception) -> Exception:
         """Return what is to be said of a request that failed, or of its response."""
@@ -143,6 +153,14 @@ class Server:
         if error.code < 400:
             return _NOWHERE
         return of_status(error.code, thing="file", address=self._file.url)
+
+
+def _seconds(date: str) -> int | None:
+    """Return a date as HTTP has it in seconds since 1970; None for anything else."""
+    with suppress(ValueError, OverflowError):
+        moment = parsedate_to_datetime(date)
+        return int(moment.timestamp()) if moment.tzinfo is not None else None
+    return None
 
 
 def _of_proxy(address: str) -> str:
