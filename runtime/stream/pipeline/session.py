@@ -27,6 +27,9 @@ from pptsn.runtime.stream.sources.registry import kind_of
 _OPEN_GRACE_S, _READ_GRACE_S = 3.0, 1.0
 # Packets that cannot be decoded are reported when they begin, and then at most this often.
 _DECODE_REPORT_S = 10.0
+# Why a source is opened again, and again, is repeated after a minute, then whenever it has lasted twice as
+# long, and every hour at least.
+_REPEAT_S, _REPEAT_CAP_S = 60.0, 3600.0
 
 
 _DETAILS = {"damaged": "nearly all pictures come out damaged", "frozen": "the picture does not change"}
@@ -35,12 +38,20 @@ _DETAILS = {"damaged": "nearly all pictures come out damaged", "frozen": "the pi
 class StreamReports:
     """Says what a stream is doing, to its statistics and as notices.  For one thread.
 
-    name, source: for the notices.  emit: takes them.
+    name, source: for the notices.  emit: takes them.  clock_s: tells the seconds between them.
     """
 
-    def __init__(self, name: str, source: str, stats: StreamStats, emit: Callable[[StreamNotice], None]) -> None:
-        self._name, self._source, self._stats, self._emit = name, source, stats, emit
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        stats: StreamStats,
+        emit: Callable[[StreamNotice], None],
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name, self._source, self._stats, self._emit, self._clock_s = name, source, stats, emit, clock_s
         self._last = ("", "")
+        self._since_s = self._repeat_at_s = 0.0
         self._once: set[str] = set()
 
     def state(self, state: str, detail: str) -> None:
@@ -48,8 +59,19 @@ class StreamReports:
         if (state, detail) == self._last:
             return
         self._last = (state, detail)
+        self._since_s = self._clock_s()
+        self._repeat_at_s = self._since_s + _REPEAT_S
         self._stats.set_state(state, detail)
         self._send(state, detail)
+
+    def retrying(self, cause: str) -> None:
+        """Tell that the source is opened again, and now and then that this has gone on for so many minutes."""
+        now_s = self._clock_s()
+        if ("retrying", cause) == self._last and now_s >= self._repeat_at_s:
+            elapsed_s = now_s - self._since_s
+            self._repeat_at_s = now_s + min(elapsed_s, _REPEAT_CAP_S)
+            self._send("retrying", f"{cause} (for {elapsed_s / 60:.0f} min)")
+        self.state("retrying", cause)
 
     def remark(self, detail: str, *, once: bool = False) -> None:
         """Report something that changes no state.  once: not again what was reported so before."""

@@ -135,7 +135,7 @@ class StreamSupervisor(threading.Thread):
 
     def _pause(self, cause: str) -> bool:
         """Wait before the next attempt; False where the stream is to stop."""
-        self._reports.state("retrying", cause)
+        self._reports.retrying(cause)
         self._stats.count("reconnects")
         return not self._stopping.wait(self._backoff.next_s())
 

@@ -195,3 +195,31 @@ def test_the_policy_is_the_users_or_what_suits_the_source(
     monkeypatch.setattr(listener.queues, "set_policy", lambda stream, policy: policies.append(policy))
     listener.hear(Opened(live=not waits, waits=waits, frame_rate=None, duration_s=None))
     assert policies == [chosen]
+
+
+@pytest.mark.parametrize("hours", [0, 1, 24])
+def test_a_source_that_never_comes_back_is_told_again_ever_more_seldom(hours: int) -> None:
+    now_s = 1000.0
+    notices: list[StreamNotice] = []
+    stats = StreamStats("door", "rtsp://door/1", live=True)
+    reports = StreamReports("door", "rtsp://door/1", stats, notices.append, clock_s=lambda: now_s)
+    for _ in range(900 * hours + 1):  # a try every 4 s
+        reports.retrying("refused")
+        now_s += 4
+    told = [1, 2, 4, 8, 16, 32, 64, *(64 + 60 * hour for hour in range(1, 24))]
+    expected = ["refused", *(f"refused (for {minutes} min)" for minutes in told if minutes <= 60 * hours)]
+    assert [(notice.state, notice.detail) for notice in notices] == [("retrying", text) for text in expected]
+    assert stats.health().detail == "refused"
+
+
+def test_what_is_told_again_is_told_at_once_where_the_cause_has_changed_or_it_had_worked() -> None:
+    now_s = 0.0
+    notices: list[StreamNotice] = []
+    reports = StreamReports("door", "", StreamStats("door", "", live=True), notices.append, clock_s=lambda: now_s)
+    for state, cause in (("retrying", "a"), ("retrying", "b"), ("live", ""), ("retrying", "b"), ("retrying", "b")):
+        if state == "retrying":
+            reports.retrying(cause)
+        else:
+            reports.state(state, cause)
+        now_s += 50
+    assert [notice.detail for notice in notices] == ["a", "b", "", "b"]

@@ -32,6 +32,11 @@ function showHealth({ streams, sinks, wall_time: now }) {
   showSummary(streams);
 }
 
+function showEvent(event) {
+  events.add(event);
+  cards.get(event.stream)?.showEvent(event);
+}
+
 function keepCards(names) {
   for (const [name, card] of cards) {
     if (names.includes(name)) continue;
@@ -86,7 +91,7 @@ new Live({
   lost: (reason) => showConnection("lost", "Disconnected", `${reason}. What you see is old; trying again …`),
   health: showHealth,
   prediction: (prediction) => cards.get(prediction.stream)?.showPrediction(prediction),
-  event: (event) => events.add(event),
+  event: showEvent,
   picture: (picture) => cards.get(picture.stream)?.showPicture(picture),
   dropped: ({ total }) => (dropped = total),
 });

@@ -35,6 +35,7 @@ export class Card {
   #picture;
   #parts;
   #root;
+  #active = [];
 
   constructor(stream, id) {
     this.#stream = stream;
@@ -68,11 +69,17 @@ export class Card {
     this.#showTop(prediction);
   }
 
+  /** Show an event that began, or one that ended no longer: with the scores that decided it, not up to a second later. */
+  showEvent(event) {
+    const { number, session, phase, start_wall_time: start, end_wall_time: end } = event;
+    const others = this.#active.filter((other) => other.number !== number || other.session !== session);
+    this.#showActive(phase === "started" ? [...others, event] : others, end ?? start);
+  }
+
   /** Show how the stream is at the server's time `now`; events: those of this stream, for the chart. */
   showHealth(health, now, events) {
     const { badge, reason, source } = this.#parts;
     this.#root.dataset.state = health.state;
-    this.#root.dataset.active = health.active.length > 0;
     setText(badge, STATES[health.state] ?? health.state);
     setText(source, health.source);
     source.title = health.source;
@@ -107,6 +114,8 @@ export class Card {
   }
 
   #showActive(active, now) {
+    this.#active = active;
+    this.#root.dataset.active = active.length > 0;
     const pills = active.map((event) => {
       const text = `${event.label} · ${duration(now - event.start_wall_time)}`;
       return element("li", { textContent: text, "data-colour": this.#scores.colour(event.class_id) });

@@ -156,6 +156,27 @@ def test_an_event_appears_is_read_out_and_ends(page: Page, sink: WebSink, pipeli
     wait_until(lambda: page.text(f"{DOOR} .active") == "")
 
 
+def test_an_event_is_shown_with_the_scores_that_decided_it(
+    browser: Page, sink: WebSink, pipeline: FakePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's next word on the stream's health comes too late for this test."""
+    monkeypatch.setattr("pptsn.runtime.stream.sinks.web.hub.HEALTH_S", 60.0)
+    browser.open(sink.address.url)
+    browser.wait_for(f"{DOOR} .badge", "Live")
+    yoga = pipeline.start_event("door", "yoga")
+    for message in (
+        yoga,
+        pipeline.predict("door", (0, 0, 0.9, 0, 0, 0, 0.1)),
+        pipeline.start_event("door", "squat"),
+    ):
+        sink.write(message)
+    wait_until(lambda: browser.texts(f"{DOOR} .active li") == ["yoga · 0.0 s", "squat · 0.0 s"])
+    assert browser.text(f"{HALL} .active") == ""
+    sink.write(pipeline.end_event(yoga))
+    wait_until(lambda: [text.split(" · ")[0] for text in browser.texts(f"{DOOR} .active li")] == ["squat"])
+    assert "90 %" in browser.text(f"{DOOR} .leader")
+
+
 def test_the_list_of_events_is_bounded(page: Page, sink: WebSink, pipeline: FakePipeline) -> None:
     for _ in range(150):
         sink.write(pipeline.end_event(pipeline.start_event("door", "yoga")))
