@@ -16,6 +16,7 @@ import pytest
 from pptsn.benchmarks.energy.sensors import Lack, Meter, Sensor, SensorError, nvml_sensors
 from pptsn.benchmarks.energy.watch import EnergyUsed, EnergyWatch, energy_watch
 from pptsn.runtime.base.errors import install_command
+from tests.clocks import Clock
 from tests.waiting import wait_until
 
 NO_RAPL = "RAPL: this machine has no energy counters"
@@ -46,13 +47,6 @@ def no_thread_stays() -> Iterator[None]:
 
 
 # Readings
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def values(*numbers: float | str) -> Callable[[], float]:
@@ -107,7 +101,7 @@ def measured(
 ) -> EnergyUsed:
     clock = Clock()
     with EnergyWatch(sensors, lacks, clock=clock).measure(device) as used:
-        clock.now_s = seconds
+        clock.now_s += seconds
     return used
 
 
@@ -192,7 +186,7 @@ def test_a_sensor_that_fails_in_the_middle_leaves_the_others_but_no_sum() -> Non
     watch = EnergyWatch([failing, constant(5)], period_s=0.001, clock=clock)
     with watch.measure() as used:
         failed.wait(0.2)
-        clock.now_s = 2.0
+        clock.now_s += 2.0
     assert used.by_source == {"5 W": 10}
     assert (used.joules, used.notes) == (None, ("bad: it was switched off",))
 
@@ -206,7 +200,7 @@ def test_a_sensor_that_fails_at_once_is_told_as_well() -> None:
 def test_work_that_fails_is_measured_and_ends_the_thread() -> None:
     clock = Clock()
     with pytest.raises(ZeroDivisionError), EnergyWatch([constant(3)], clock=clock).measure() as used:
-        clock.now_s = 1.0
+        clock.now_s += 1.0
         raise ZeroDivisionError
     assert used.joules == 3
 
@@ -369,7 +363,7 @@ def test_an_older_gpus_power_is_integrated(
     with energy_watch(tmp_path) as watch:
         monkeypatch.setattr(watch, "_clock", clock)
         with watch.measure("cuda:0") as used:
-            clock.now_s = 3.0
+            clock.now_s += 3.0
     assert used.by_source == {"GPU 0 (NVML)": pytest.approx(150)}
 
 
@@ -443,7 +437,7 @@ def test_a_jetsons_board_power_is_integrated_and_nothing_counts_twice(
     with energy_watch(tmp_path) as watch:
         monkeypatch.setattr(watch, "_clock", clock)
         with watch.measure() as used:
-            clock.now_s = 2.0
+            clock.now_s += 2.0
     assert used.by_source == {"board (jetson-stats)": pytest.approx(24)}
     assert service.closed == 1
 

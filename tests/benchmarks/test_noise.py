@@ -8,16 +8,9 @@ from pathlib import Path
 import pytest
 
 from pptsn.benchmarks.measure.noise import NoiseWatch
+from tests.clocks import Clock
 
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Machine:

@@ -19,9 +19,8 @@ from tests.cli.endings import start, stop, wait_until_it_heeds, write_endless_mo
 from tests.convert.precision_models import write_clips, write_residual_model
 from tests.models import write_tiny_model
 from tests.training.runs import make_lists, tiny_recipe
+from tests.waiting import SOON_S
 
-# Three, on a machine that is not busy.
-SOON_S = 8.0
 # What bench may take to publish what it has.
 PUBLISHING_S = 30.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -101,9 +101,15 @@ def suffer_all(camera: Camera, rounds: int) -> list[str]:
 
 
 def settled(watched: list[Camera]) -> Resources:
-    """Return what this process and the captures hold, once what was ended has gone."""
-    time.sleep(1)
-    return family_resources(without=[camera.server.pid for camera in watched])
+    """Return what this process and the captures hold, once what was ended has gone: a second changes nothing."""
+    servers = [camera.server.pid for camera in watched]
+    held = family_resources(without=servers)
+    for _ in range(30):
+        time.sleep(1)
+        before, held = held, family_resources(without=servers)
+        if replace(held, memory_bytes=before.memory_bytes) == before:
+            break
+    return held
 
 
 def test_more_than_fifty_faults_are_reported_and_leave_nothing_behind(tmp_path: Path) -> None:

@@ -9,28 +9,17 @@ import pytest
 from rich.console import Console
 
 from pptsn.runtime.base.errors import UsageError
-from pptsn.training.checkpoint.run_folder import TrainingState
 from pptsn.training.data.steps import plan_steps
 from pptsn.training.progress import Display
 from pptsn.training.resuming import require_resumable
 from pptsn.training.sections import OptimizerSection
+from tests.training.states import state_after
 
 
 def _said(options: OptimizerSection, *, before: int, now: int, any_ranks: bool, teacher: str = "") -> str:
-    state = TrainingState(
-        epoch=1,
-        iteration=8,
-        best_epoch=1,
-        best_top1=0.5,
-        best_loss=1.0,
-        metrics_bytes=0,
-        data_digest="d",
-        loss_scaling={},
-        ranks=before,
-    )
     shown = io.StringIO()
     require_resumable(
-        state,
+        state_after(1, ranks=before),
         root=Path("run"),
         digests={"data_digest": "d", "teacher_digest": teacher, "int8_digest": ""},
         options=options,

@@ -40,6 +40,7 @@ from pptsn.runtime.engines.onnxruntime.io_binding import BoundSession
 from pptsn.runtime.frames.preprocess import Frame
 from pptsn.runtime.recognizer import Recognizer
 from tests.clips import picture, write_clip
+from tests.clocks import Clock
 from tests.models import tiny_spec, write_tiny_model
 
 
@@ -58,16 +59,6 @@ class Ear:
             assert own_s >= 0
             counts[name] += 1
         return dict(counts)
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

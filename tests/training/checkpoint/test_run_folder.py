@@ -10,11 +10,12 @@ import pytest
 
 from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
 from pptsn.runtime.model.spec import ModelSpec
-from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder, TrainingState
+from pptsn.training.checkpoint.run_folder import WEIGHTS_NAME, RunFolder
 from pptsn.training.network.weights import read_checkpoint, weights_digest
 from pptsn.training.recipe import Recipe, parse_recipe
 from tests.models import tiny_spec
 from tests.training.checkpoints import named_state
+from tests.training.states import state_after
 
 RECIPE = parse_recipe({"data": {"train": "a", "val": "b"}}, source="x")
 OTHER = parse_recipe({"data": {"train": "a", "val": "b"}, "seed": 4, "optimizer": {"epochs": 7}}, source="x")
@@ -24,17 +25,8 @@ def _commit(run: RunFolder, epoch: int, *, best: int, averaged: bool = False) ->
     """A checkpoint whose numbers all say its epoch; where they are averages, steps go on with their negatives."""
     weights = named_state(value=epoch)
     unaveraged = named_state(value=-epoch) if averaged else {}
-    state = TrainingState(
-        epoch=epoch,
-        iteration=10 * epoch,
-        best_epoch=best,
-        best_top1=0.5,
-        best_loss=1.0,
-        metrics_bytes=0,
-        data_digest="d",
-        loss_scaling={},
-        unaveraged_digest=weights_digest(unaveraged) if averaged else "",
-    )
+    digest = weights_digest(unaveraged) if averaged else ""
+    state = state_after(epoch, best_epoch=best, unaveraged_digest=digest)
     spec = ModelSpec(depth=18, labels=("a", "b", "c"), weights_digest=weights_digest(weights))
     velocities = {"v": np.full(3, epoch, np.float32)}
     run.commit(state, weights=weights, unaveraged=unaveraged, optimizer=velocities, spec=spec)
@@ -54,16 +46,7 @@ def run(tmp_path) -> RunFolder:
 def test_a_checkpoint_comes_back_whole(run):
     _commit(run, 1, best=1)
     resumption = RunFolder(run.root).open(RECIPE, resume=True)
-    assert resumption.state == TrainingState(
-        epoch=1,
-        iteration=10,
-        best_epoch=1,
-        best_top1=0.5,
-        best_loss=1.0,
-        metrics_bytes=0,
-        data_digest="d",
-        loss_scaling={},
-    )
+    assert resumption.state == state_after(1)
     assert weights_digest(resumption.weights.arrays) == weights_digest(named_state(value=1))
     assert np.array_equal(resumption.optimizer["v"], np.ones(3))
 

@@ -6,82 +6,73 @@ from contextlib import contextmanager
 import pytest
 
 from pptsn.training.profiling.clock import PartClock, spent_on
-
-
-class _Time:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
-def time() -> _Time:
-    return _Time()
+def time() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-def clock(time: _Time) -> Iterator[PartClock]:
+def clock(time: Clock) -> Iterator[PartClock]:
     clock = PartClock(now=time)
     clock.start()
     yield clock
     clock.stop()
 
 
-def test_each_second_is_of_one_part_and_all_of_them_are_all_of_the_time(clock: PartClock, time: _Time) -> None:
-    time.now += 1
+def test_each_second_is_of_one_part_and_all_of_them_are_all_of_the_time(clock: PartClock, time: Clock) -> None:
+    time.now_s += 1
     with spent_on("optimizer"):
-        time.now += 2
+        time.now_s += 2
         with spent_on("ranks"):
-            time.now += 4
-        time.now += 8
+            time.now_s += 4
+        time.now_s += 8
     with spent_on("ranks"):
-        time.now += 16
-    time.now += 32
+        time.now_s += 16
+    time.now_s += 32
     clock.stop()
     assert clock.seconds == {"other": 33, "optimizer": 10, "ranks": 20}
 
 
-def test_a_part_that_fails_has_its_time(clock: PartClock, time: _Time) -> None:
+def test_a_part_that_fails_has_its_time(clock: PartClock, time: Clock) -> None:
     with pytest.raises(KeyboardInterrupt), spent_on("forward"):
-        time.now += 1
+        time.now_s += 1
         raise KeyboardInterrupt
-    time.now += 2
+    time.now_s += 2
     clock.stop()
     assert clock.seconds == {"other": 2, "forward": 1}
 
 
-def test_what_comes_after_the_end_is_not_counted(clock: PartClock, time: _Time) -> None:
+def test_what_comes_after_the_end_is_not_counted(clock: PartClock, time: Clock) -> None:
     with spent_on("forward"):
-        time.now += 1
+        time.now_s += 1
         clock.stop()
-        time.now += 2
+        time.now_s += 2
     with spent_on("backward"):
-        time.now += 4
+        time.now_s += 4
     clock.stop()
     assert sum(clock.seconds.values()) == 1
 
 
-def test_a_part_that_began_before_the_clock_is_none(time: _Time) -> None:
+def test_a_part_that_began_before_the_clock_is_none(time: Clock) -> None:
     clock = PartClock(now=time)
     with spent_on("ranks"):
-        time.now += 1
+        time.now_s += 1
         clock.start()
-        time.now += 2
-    time.now += 4
+        time.now_s += 2
+    time.now_s += 4
     clock.stop()
     assert clock.seconds == {"other": 6}
 
 
-def test_the_device_is_waited_for_at_both_ends_of_a_part(time: _Time) -> None:
+def test_the_device_is_waited_for_at_both_ends_of_a_part(time: Clock) -> None:
     """A GPU goes on with the forward pass while the processor is in the backward pass."""
     queued = [0.0]
 
     def settle() -> None:
-        time.now += queued[0]
+        time.now_s += queued[0]
         queued[0] = 0
 
     clock = PartClock(now=time, settle=settle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -22,16 +21,15 @@ class CudaBuild:
     asked: of each session, the providers with their options.  sessions: all that were opened.
     output: what it prints where a provider does not start.
     failure: what each run fails with, if not "".
-    shape_s: seconds that a session takes in addition for a number of crops that is not that of its last run.
     graph_failure: what the first run of a session with a CUDA graph fails with, if not "".
     stale_graphs: whether such a session gives what it gave first, whatever its input holds.
     during: called in each run, with the number of crops, by the thread that runs.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *starts: str, shape_s: float = 0.0) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *starts: str) -> None:
         import onnxruntime
 
-        self.starts, self.shape_s = starts, shape_s
+        self.starts = starts
         self.asked: list[list[Any]] = []
         self.sessions: list[StandInSession] = []
         self.output = self.failure = self.graph_failure = ""
@@ -83,12 +81,9 @@ class StandInSession:
 
     def run_with_iobinding(self, binding: _Binding) -> None:
         with self._lock:
-            changed = self.shapes[-1:] != [binding.rows]
             self.shapes.append(binding.rows)
             self._users.add((threading.get_ident(), id(binding)))
         self._build.during(binding.rows)
-        if changed:
-            time.sleep(self._build.shape_s)
         if self._build.failure:
             raise RuntimeError(self._build.failure)
         if self.recorded:

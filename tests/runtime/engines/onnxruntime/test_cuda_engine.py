@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,14 +85,12 @@ def test_a_slow_start_of_a_shape_is_paid_once_and_not_by_each_clip(
 ) -> None:
     """Clip by clip, batches are of 64 and 61 crops in turn: in one session of free shapes, each starts slowly."""
     clip, clips = write_clip(tmp_path / "a.mp4", frames=30), 8
-    build = CudaBuild(monkeypatch, CUDA, shape_s=0.3)
+    build = CudaBuild(monkeypatch, CUDA)
     with Recognizer.open(model, device="cuda") as recognizer:
-        started_s = time.perf_counter()
         for _ in range(clips):
             recognizer.classify(clip)
-        taken_s = time.perf_counter() - started_s
     assert sum(len(session.shapes) for session in build.sessions) == 2 * clips
-    assert taken_s < 0.3 * clips
+    assert sum(len(list(itertools.groupby(session.shapes))) for session in build.sessions) <= 2
 
 
 def test_each_shape_has_a_session_that_is_opened_when_it_first_comes(engine: Engine, build: CudaBuild) -> None:

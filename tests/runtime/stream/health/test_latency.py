@@ -7,14 +7,7 @@ import pytest
 
 from pptsn.runtime.stream.actions.messages import STAGES, Stages
 from pptsn.runtime.stream.health.latency import LatencyMeter, RateMeter
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.3
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.clocks import Clock
 
 
 def stages_of(*took_ms: float) -> Stages:
@@ -59,7 +52,7 @@ def test_latencies_out_of_all_range_are_counted_at_its_ends() -> None:
 
 
 def test_what_is_older_than_about_a_minute_is_no_longer_recent() -> None:
-    clock = Clock()
+    clock = Clock(1000.3)
     meter = LatencyMeter(clock=clock)
     meter.add(stages_of(5, 5, 5, 5))
     clock.now_s += 55
@@ -73,7 +66,7 @@ def test_what_is_older_than_about_a_minute_is_no_longer_recent() -> None:
 
 
 def test_slices_are_used_again() -> None:
-    clock = Clock()
+    clock = Clock(1000.3)
     meter = LatencyMeter(clock=clock)
     for second in range(300):
         clock.now_s += 1
@@ -101,7 +94,7 @@ def test_threads_may_add_and_read_at_once() -> None:
 
 
 def test_a_rate_is_that_of_the_last_seconds() -> None:
-    clock = Clock()
+    clock = Clock(1000.3)
     meter = RateMeter(window_s=5, clock=clock)
     assert meter.rate() == 0
     for _ in range(300):
@@ -117,7 +110,7 @@ def test_a_rate_is_that_of_the_last_seconds() -> None:
 
 
 def test_a_rate_is_right_soon_after_the_first_moments_and_never_too_high() -> None:
-    clock = Clock()
+    clock = Clock(1000.3)
     meter = RateMeter(window_s=5, clock=clock)
     rates = []
     for _ in range(30):

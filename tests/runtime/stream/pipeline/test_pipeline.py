@@ -33,7 +33,7 @@ from tests.clips import damage_packets, write_clip
 from tests.models import tiny_spec, write_tiny_model
 from tests.runtime.stream.camera import Camera
 from tests.runtime.stream.running import Keeper, run_streams
-from tests.waiting import wait_until
+from tests.waiting import SOON_S, wait_until
 
 FAST = StreamSettings(window_s=0.4, segments=4, timeout_s=1, max_backoff_s=0.5)
 
@@ -233,7 +233,7 @@ def test_everything_ends_within_three_seconds_though_decoders_hang(model: Path):
         for pid in capture_pids():
             os.kill(pid, signal.SIGSTOP)
         started_s = time.monotonic()
-    assert time.monotonic() - started_s < 3.2
+    assert time.monotonic() - started_s < SOON_S
     assert capture_pids() == []
     assert [state for state, _ in keeper.notices()][-3:] == ["ended"] * 3
 
@@ -458,10 +458,10 @@ def test_an_engine_that_hangs_does_not_keep_the_rest_alive():
                 assert [stream.state for stream in pipeline.health(whole_run=True)] == ["live"]
                 assert len(pipeline.sinks()) == 2
                 pipeline.picture(name)
-            assert time.monotonic() - began_s < 2
+            assert time.monotonic() - began_s < SOON_S
             written.set()
             began_s = time.monotonic()
-        assert time.monotonic() - began_s < 3.2
+        assert time.monotonic() - began_s < SOON_S
         assert capture_pids() == []
         assert keeper.notices()[-1] == ("failed", "the engine hangs")
         assert pipeline.exit_code == 1

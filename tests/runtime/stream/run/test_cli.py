@@ -21,7 +21,7 @@ from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
 from tests.runtime.workers.processes import is_ended
-from tests.waiting import wait_until
+from tests.waiting import SOON_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -123,7 +123,7 @@ def test_a_signal_ends_in_order(model: Path, tmp_path: Path, number: signal.Sign
         process.send_signal(number)
         started_s = time.monotonic()
         _, errors = process.communicate(timeout=10)
-        assert time.monotonic() - started_s < 3.5
+        assert time.monotonic() - started_s < SOON_S
         assert process.returncode == 0, errors
     assert lines_of(out)[-1]["state"] == "ended"
     with av.open(str(video)) as container:

@@ -14,6 +14,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks import mqtt as mqtt_module
+from pptsn.runtime.stream.sinks.base import Only
 from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction
@@ -117,7 +118,8 @@ class Running:
     @contextmanager
     def kept_away(self) -> Iterator[None]:
         """Let it not connect again before the end of the block."""
-        client, let = self._sink._client, threading.Event()  # type: ignore[attr-defined]
+        sink = self._sink.sink if isinstance(self._sink, Only) else self._sink
+        client, let = sink._client, threading.Event()  # type: ignore[attr-defined]
         reconnect = client.reconnect
         client.reconnect = lambda: (let.wait(60), reconnect())[1]
         try:

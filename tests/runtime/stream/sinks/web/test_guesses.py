@@ -17,6 +17,8 @@ from tests.runtime.stream.sinks.web.clients import EVERYWHERE, TOKEN, ask
 from tests.runtime.stream.sinks.web.fake_pipeline import FakePipeline
 
 PAUSE_S = 0.2
+# What nobody waits for who is not held up, however busy the machine.
+LONG_S = 30.0
 
 
 @pytest.fixture
@@ -62,30 +64,34 @@ def test_who_has_shown_the_token_before_is_not_held_up(locked: WebSink, monkeypa
 
     connection = http.client.HTTPConnection("127.0.0.1", locked.address.port, timeout=10)
     assert asked() == 200
-    monkeypatch.setattr(module, "PAUSE_S", 4.0)
+    monkeypatch.setattr(module, "PAUSE_S", LONG_S)
     for guess in range(FREE + 1):  # the last takes its turn
         show(locked, guess, way="bearer")
     began_s = time.monotonic()
     assert asked() == 200
-    assert time.monotonic() - began_s < 3
+    assert time.monotonic() - began_s < LONG_S
     connection.close()
 
 
-def test_a_wrong_token_shown_again_and_again_is_no_guess(locked: WebSink) -> None:
-    assert {show(locked, "of-last-year", way="cookie") for _ in range(4 * FREE)} == {401}
+def test_a_wrong_token_shown_again_and_again_is_no_guess(locked: WebSink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAUSE_S", LONG_S)
     began_s = time.monotonic()
+    assert {show(locked, "of-last-year", way="cookie") for _ in range(4 * FREE)} == {401}
     assert [show(locked, TOKEN, way="bearer") for _ in range(3)] == [200] * 3
-    assert time.monotonic() - began_s < 10 * PAUSE_S
+    assert time.monotonic() - began_s < LONG_S
 
 
-def test_health_is_told_meanwhile_and_who_shows_nothing_is_not_held_up(locked: WebSink) -> None:
+def test_health_is_told_meanwhile_and_who_shows_nothing_is_not_held_up(
+    locked: WebSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE_S", LONG_S)
     for guess in range(FREE):
         show(locked, guess, way="bearer")
     began_s = time.monotonic()
     for _ in range(10):
         assert ask(locked, "/healthz").status == 200
         assert ask(locked, "/api/streams").status == 401
-    assert time.monotonic() - began_s < 10 * PAUSE_S
+    assert time.monotonic() - began_s < LONG_S
 
 
 def guess_at_once(guesses: Guesses, places: list[str]) -> list[bool]:
