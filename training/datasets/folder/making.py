@@ -183,8 +183,8 @@ def _made_before(output: Path) -> dict[str, set[str]] | None:
         if report["made_by"] != _MAKER:
             return None
         made: defaultdict[str, set[str]] = defaultdict(set)
-        for name, digests in ((name, [digest]) for name, digest in report["files"].items()):
-            made[Path(name).name].update(digests)
+        for name, digest in report["files"].items():
+            made[Path(name).name].add(digest)
         for name, digests in report.get(_REPLACED, {}).items():
             made[Path(name).name].update(digests)
         return dict(made) or None
