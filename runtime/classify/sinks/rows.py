@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,12 @@ _CSV_REST = (
     *("frames", "duration_s", "segments", "views", "sampling", "resize_rule", "lost_frames", "warnings"),
     *("decode_ms", "inference_ms", "total_ms", "file_bytes", "modified", "model", "accept_damaged", "error"),
 )
+# Digests that a spreadsheet would take for numbers, and spoil; after an apostrophe they are text.
+_LIKE_A_NUMBER = re.compile(r"[0-9]+(e[0-9]+)?")
+_DIGEST = re.compile(r"'?([0-9a-f]*)")
+_CORRECT = "correct it, or take it out to have it made anew"
+# What spreadsheets of some countries, and other programs, put between columns.
+_OTHER_COMMAS = {";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -119,15 +126,29 @@ class CsvRows:
 
     @staticmethod
     def reader(lines: Iterator[bytes]) -> tuple[bytes, Callable[[str], Row]]:
-        """Take the header from `lines`; return it, and what reads a row."""
+        """Take the header from `lines`; return it, and what reads a row.
+
+        Raises ChangedRowError for one with something else than commas.
+        """
         header = next(lines, b"")
         columns = columns_of(header)
+        for mark, name in _OTHER_COMMAS.items():
+            if len(columns) == 1 and mark in columns[0]:
+                raise ChangedRowError(f"has {name} between its columns, expected commas")
         return header, lambda line: _csv_row(columns, line)
 
 
 def _flat(result: Classification) -> dict[str, object]:
     times = {f"{name}_ms": time for name, time in result.timing.to_dict().items()}
-    return {**times, "warnings": "; ".join(result.warnings), "lost_frames": result.lost_frames}
+    model = result.origin.model if result.origin else None
+    if model is not None and _LIKE_A_NUMBER.fullmatch(model):
+        model = f"'{model}"
+    return {
+        **times,
+        "warnings": "; ".join(result.warnings),
+        "lost_frames": result.lost_frames,
+        "model": model,
+    }
 
 
 def _json_row(line: str) -> Row:
@@ -145,6 +166,13 @@ def _json_row(line: str) -> Row:
 def _csv_row(columns: list[str], line: str) -> Row:
     (cells,) = csv.reader([line], strict=True)
     fields: dict[str, Any] = {name: cell or None for name, cell in zip(columns, cells, strict=True)}
+    if not any(fields.values()):
+        raise ChangedRowError("it is empty")
+    if fields.get("model") is not None:
+        digest = _DIGEST.fullmatch(fields["model"])
+        if digest is None:
+            raise ChangedRowError(f"its model is {fields['model']}, as if a spreadsheet had made a number of it")
+        fields["model"] = digest[1]
     labels = [name for name in columns if name == "label" or name.startswith("label_")]
     return _row({**fields, "top": len(labels), "evidence": None})
 
@@ -184,17 +212,21 @@ def read_rows(lines: Iterable[bytes], kind: type[Rows], path: Path) -> Iterator[
     Raises UsageError, naming `path`, for what is no row of this release.
     """
     iterator = iter(lines)
-    header, read = kind.reader(iterator)
+    try:
+        header, read = kind.reader(iterator)
+    except ChangedRowError as error:
+        remedy = "save it with commas, or leave --resume out to begin anew"
+        raise UsageError(path, str(error), remedy) from error
     if header:
         yield header, None
     for number, line in enumerate(iterator, 1 + bool(header)):
+        if not line.strip():
+            raise UsageError(f"{path}:{number}", "is an empty line, which is no row", "take it out")
         try:
             row = read(line.decode("utf-8"))
         except ChangedRowError as error:
             cause = f"is no row as `pptsn classify` writes them ({error})"
-            raise UsageError(
-                f"{path}:{number}", cause, "correct it, or take it out to have it made anew"
-            ) from error
+            raise UsageError(f"{path}:{number}", cause, _CORRECT) from error
         except (ValueError, KeyError, AttributeError, TypeError, csv.Error) as error:
             cause = "does not say which model and settings answered, as rows of this release do"
             remedy = "name another file, or leave --resume out to begin anew"

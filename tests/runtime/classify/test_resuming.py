@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -228,7 +229,8 @@ def test_answers_of_another_model_or_settings_are_refused_and_kept(
         ("o.jsonl", "[1, 2]\n", ":1: does not say"),
         ("o.jsonl", "\0\0\0\n", ":1: does not say"),
         ("o.csv", "source,label\na.mp4,x\n", ":2: does not say"),
-        ("o.csv", "source;label\n", None),
+        ("o.csv", "source;label\n", ": has semicolons between its columns, expected commas"),
+        ("o.csv", "source,label\n", None),
         ("o.json", '{"a": 1}', ": is no document of `pptsn classify`"),
         ("o.json", "[{]", ": is no document of `pptsn classify`"),
         ("o.json", '[{"source": "a.mp4", "top": []}]', ":1: does not say"),
@@ -530,3 +532,74 @@ def test_after_thirty_kills_at_random_moments_there_is_one_row_for_each_clip(wor
     assert found[tmp_path / "killed"] == found[kept]
     assert left == sorted(left, reverse=True)
     assert len(set(left)) > 3, left  # the kills came while there was work
+
+
+@pytest.mark.parametrize("name", ["o.csv", "o.jsonl"])
+@pytest.mark.parametrize("blank", ["\n", "\r\n", " \t\n"])
+@pytest.mark.parametrize("at", [2, 4, -1])
+def test_an_empty_line_is_told_by_its_number(classify, tmp_path: Path, name: str, blank: str, at: int) -> None:
+    classify(files=[name])
+    lines = (tmp_path / name).read_bytes().splitlines(keepends=True)
+    at = at if at > 0 else len(lines)
+    changed = b"".join([*lines[:at], blank.encode(), *lines[at:]])
+    (tmp_path / name).write_bytes(changed)
+    ended = classify("--resume", files=[name])
+    said = f"pptsn: error: {tmp_path / name}:{at + 1}: is an empty line, which is no row; take it out\n"
+    assert (ended.code, ended.err) == (2, said)
+    assert (tmp_path / name).read_bytes() == changed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda line: "," * line.count(",") + "\n",
+            ":3: is no row as `pptsn classify` writes them (it is empty); correct",
+        ),
+        (lambda line: re.sub(",[0-9a-f]{16},", ",1.23E+15,", line), "(its model is 1.23E+15, as if a spreadsheet"),
+        (
+            lambda line: line.replace(",", ";"),
+            ": has semicolons between its columns, expected commas; save it with",
+        ),
+        (
+            lambda line: line.replace(",", "\t"),
+            ": has tabs between its columns, expected commas; save it with commas",
+        ),
+    ],
+)
+def test_what_a_spreadsheet_has_spoiled_is_said_in_a_line(
+    classify, tmp_path: Path, change: Callable[[str], str], said: str
+) -> None:
+    classify(files=["o.csv"])
+    lines = (tmp_path / "o.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = ";" in change(",") or "\t" in change(",")
+    changed = "".join(change(line) if whole or number == 2 else line for number, line in enumerate(lines))
+    (tmp_path / "o.csv").write_text(changed, encoding="utf-8")
+    ended = classify("--resume", files=["o.csv"])
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert said in ended.err
+    assert (tmp_path / "o.csv").read_text(encoding="utf-8") == changed
+
+
+@pytest.mark.parametrize(
+    ("digest", "cell"),
+    [
+        ("0644fda60098a091", "0644fda60098a091"),
+        ("1234567890123456", "'1234567890123456"),
+        ("0000000000000000", "'0000000000000000"),
+        ("12e4567890123456", "'12e4567890123456"),
+        ("e123456789012345", "e123456789012345"),
+        ("123456789012345e", "123456789012345e"),
+    ],
+)
+def test_a_digest_that_reads_as_a_number_is_text_in_a_table(
+    classify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str, cell: str
+) -> None:
+    monkeypatch.setattr("pptsn.runtime.model.file.digest_of", lambda _: digest + "0" * 48)
+    classify(files=["o.csv", "o.jsonl"])
+    assert {row["model"] for row in answers(tmp_path / "o.csv") if not row["error"]} == {cell}
+    assert {row["model"] for row in answers(tmp_path / "o.jsonl") if "error" not in row} == {digest}
+    assert "1 of 6 sources left" in classify("--resume", files=["o.csv", "o.jsonl"]).err
+    older = (tmp_path / "o.csv").read_text(encoding="utf-8").replace(f",{cell},", f",{digest},")
+    (tmp_path / "o.csv").write_text(older, encoding="utf-8")
+    assert "1 of 6 sources left" in classify("--resume", files=["o.csv"]).err
