@@ -15,6 +15,7 @@ from pptsn.runtime.model.manifest import PLAN_SUFFIX
 CHECKPOINT = "a checkpoint of Paddle's"
 RUN = "the folder of a training run"
 EXPORT = "an export folder"
+PART = "a part of an exported network"
 MODEL = "an ONNX model"
 PLAN = "a TensorRT plan"
 
@@ -24,7 +25,7 @@ _PLAN_STARTS = (b"ftrt",)
 _MODEL_STARTS = tuple(bytes((0x08, version)) for version in range(3, 32))
 # By name, where the bytes do not tell.
 _SUFFIXES = {
-    ".pdparams": CHECKPOINT, ".pdopt": CHECKPOINT, ".pdiparams": CHECKPOINT, ".pdmodel": CHECKPOINT,
+    ".pdparams": CHECKPOINT, ".pdopt": CHECKPOINT, ".pdiparams": PART, ".pdmodel": PART,
     ".onnx": MODEL, PLAN_SUFFIX: PLAN, ".plan": PLAN, ".trt": PLAN,
 }  # fmt: skip
 # What `pptsn train` leaves in its folder.
@@ -32,7 +33,7 @@ _BEST_NAME = "best.pdparams"
 
 
 def kind_of(path: Path) -> str | None:
-    """Return what lies at `path`: CHECKPOINT, RUN, EXPORT, MODEL or PLAN; None where nothing tells."""
+    """Return what lies at `path`: CHECKPOINT, RUN, EXPORT, PART, MODEL or PLAN; None where nothing tells."""
     if path.is_dir():
         if (path / _BEST_NAME).exists():
             return RUN
@@ -64,6 +65,8 @@ def _way(path: Path, found: str, expected: str) -> str:
         return f"give {best}" if expected == CHECKPOINT else _way(best, CHECKPOINT, expected)
     if expected == CHECKPOINT:
         return "give the .pdparams file that it was made of"
+    if found == PART and expected == EXPORT:
+        return f"give its folder, {path.parent}"
     if expected == EXPORT:
         make = f"pptsn export --weights {name if found == CHECKPOINT else 'FILE.pdparams'} -o EXPORT"
         return f"make one by: {make}"
@@ -73,4 +76,5 @@ def _way(path: Path, found: str, expected: str) -> str:
         return "give the .onnx file that it was built from, or call it .engine to run it"
     if found == CHECKPOINT:
         return f"make one by: pptsn export --weights {name} -o EXPORT, then pptsn convert onnx EXPORT -o M.onnx"
-    return f"make one by: pptsn convert onnx {name} -o M.onnx"
+    folder = shlex.quote(str(path.parent)) if found == PART else name
+    return f"make one by: pptsn convert onnx {folder} -o M.onnx"

@@ -11,10 +11,10 @@ import pytest
 
 from pptsn.runtime.base.errors import ModelError
 from pptsn.runtime.model.file import ModelFile
-from pptsn.runtime.model.kinds import CHECKPOINT, EXPORT, MODEL, PLAN, RUN, kind_of, refuse_others
+from pptsn.runtime.model.kinds import CHECKPOINT, EXPORT, MODEL, PART, PLAN, RUN, kind_of, refuse_others
 from tests.models import write_tiny_model
 
-KINDS = (CHECKPOINT, RUN, EXPORT, MODEL, PLAN)
+KINDS = (CHECKPOINT, RUN, EXPORT, PART, MODEL, PLAN)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,9 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
         (folder / name).mkdir()
         (folder / name / file).touch()
         made[kind].append(folder / name)
+    for name in ("model.pdiparams", "model.pdmodel"):
+        (folder / "export" / name).write_bytes(bytes(100))
+        made[PART].append(folder / "export" / name)
     return made
 
 
@@ -74,6 +77,9 @@ def test_the_way_leads_to_what_was_asked_for(things: dict[str, list[Path]]) -> N
         (run, EXPORT): f"make one by: pptsn export --weights {quote(f'{run}/best.pdparams')} -o EXPORT",
         (checkpoint, EXPORT): f"make one by: pptsn export --weights {quote(str(checkpoint))} -o EXPORT",
         (export, MODEL): f"make one by: pptsn convert onnx {quote(str(export))} -o M.onnx",
+        (things[PART][0], CHECKPOINT): "give the .pdparams file that it was made of",
+        (things[PART][0], EXPORT): f"give its folder, {export}",
+        (things[PART][1], MODEL): f"make one by: pptsn convert onnx {quote(str(export))} -o M.onnx",
         (things[MODEL][3], CHECKPOINT): "give the .pdparams file that it was made of",
         (things[MODEL][2], PLAN): "call it .onnx, or build one by: ",
         (things[PLAN][1], MODEL): "give the .onnx file that it was built from, or call it .engine to run it",
