@@ -26,6 +26,9 @@ _FINISH_S = 5.0
 _NAME = "pptsn"
 _QUIET, _VERBOSE = ("--quiet", "-q"), ("--verbose", "-v")
 _OWN_OPTIONS = frozenset({*_QUIET, *_VERBOSE})
+# The size of the terminal by the environment, and what it can be: in 0 columns nothing would show, errors neither,
+# and a page of help in millions would take minutes.
+_SIZES, _LARGEST_SIZE = ("COLUMNS", "LINES"), 5000
 
 _COMMANDS = {
     "classify": ("pptsn.cli.classify:classify", "Name the action in each video."),
@@ -151,6 +154,7 @@ def main() -> None:
     An unexpected one is a line too, which names the report of it.  Codes: `pptsn.runtime.base.errors`.
     """
     _connect_standard_streams()
+    _forget_odd_sizes()
     from pptsn.runtime.base.stopping import say_stopped, stoppable
 
     with stoppable() as stop:
@@ -289,6 +293,14 @@ def _connect_standard_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole run
+
+
+def _forget_odd_sizes() -> None:
+    """Take out of the environment what no terminal can have as its size, so that its real size counts."""
+    for name in _SIZES:
+        text = os.environ.get(name, "1")
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _LARGEST_SIZE):
+            del os.environ[name]
 
 
 def _complain(text: str) -> None:

@@ -107,5 +107,8 @@ def _safe(text: str) -> str:
     arguments = sys.argv[1:]
     # An option and its value stand apart: `--http-token VALUE`.
     pairs = [f"{name}={value}" for name, value in pairwise(arguments) if name[:2] == "--"]
-    secrets = filled_secrets().union(*map(secrets_in, [*arguments, *pairs]))
+    # Of the environment: passwords of proxies, and that of the page, which libraries may quote.
+    told = [f"{name}={value}" for name, value in os.environ.items() if name.startswith("PPTSN_")]
+    told += [f"http://{value}" for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    secrets = filled_secrets().union(*map(secrets_in, [*arguments, *pairs, *told]))
     return printable(redacted(text, secrets=secrets))

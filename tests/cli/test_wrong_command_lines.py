@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pptsn.runtime.base.progress import print_note
 from tests.clips import write_clip
 from tests.models import write_foreign_model, write_tiny_model
 
@@ -241,3 +242,23 @@ def test_without_a_command_there_is_the_page_of_commands(run) -> None:
     ending = run()
     assert ending.code == 2
     assert "Name the action in each video." in ending.out + ending.err
+
+
+@pytest.mark.parametrize("size", ["0", "00", "99999999", "\u00b2", "\u0663", "abc", "-5", "", "9" * 5000])
+def test_a_size_that_no_terminal_has_hides_no_message(
+    run, monkeypatch: pytest.MonkeyPatch, capsys, size: str
+) -> None:  # type: ignore[no-untyped-def]
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.setenv(name, size)
+    ending = run("weights", "--help")
+    assert "fetch" in ending.out
+    assert max(map(len, ending.out.splitlines())) < 1000
+    print_note("a line for people")
+    assert "a line for people" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["1", "30", "400"])
+def test_a_size_that_a_terminal_can_have_stays(run, monkeypatch: pytest.MonkeyPatch, size: str) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("COLUMNS", size)
+    run("--version")
+    assert os.environ["COLUMNS"] == size

@@ -37,6 +37,7 @@ from pptsn.runtime.base.backoff import Backoff
 from pptsn.runtime.base.errors import InputError, UsageError, reason_of
 from pptsn.runtime.base.files import read_small, write_text
 from pptsn.runtime.base.progress import Steps, print_note
+from pptsn.runtime.video.web.proxies import check_proxy, proxy_variable
 from pptsn.training.downloads.catalogue import check_address, shown
 
 _BLOCK_BYTES = 1 << 18
@@ -143,7 +144,8 @@ class _Transfer:
 
     def _given_up(self, cut: _CutError, failures: int) -> InputError:
         if cut.hopeless and not self._is_reached:
-            return InputError(shown(self._url), cut.reason, "check the network and the address")
+            places = ("the network", "the address", proxy_variable(self._url))
+            return InputError(shown(self._url), cut.reason, f"check {' and '.join(filter(None, places))}")
         there = f"{self._have / _MB:.1f} MB are there"
         remedy = "run it again to go on from there" if self._have else "try again later"
         return InputError(shown(self._url), f"{cut.reason}, {failures} times in a row; {there}", remedy)
@@ -165,6 +167,7 @@ class _Transfer:
     @contextmanager
     def _answer(self) -> Iterator[HTTPResponse]:
         """Yield the server's answer to a request for what is missing."""
+        check_proxy(shown(self._url), self._url)
         headers = {"User-Agent": f"pptsn/{__version__}", "Accept-Encoding": "identity"}
         if self._have and self._origin is not None and self._origin.validator:
             headers |= {"Range": f"bytes={self._have}-", "If-Range": self._origin.validator}
@@ -177,6 +180,8 @@ class _Transfer:
             raise self._unreached(error.reason) from error
         except (OSError, HTTPException) as error:
             raise self._unreached(error) from error
+        except ValueError as error:  # of the address that it leads to, which may hold credentials
+            raise InputError(shown(self._url), "leads to no address of the web", "check the address") from error
         with response:
             yield cast(HTTPResponse, response)
 

@@ -12,6 +12,7 @@ from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
 from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.credentials.redaction import advice_on_passwords
 from pptsn.runtime.engines import Engine
+from pptsn.runtime.frames import picture_size
 from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.run.losses import (
     events_that_did_not_come,
@@ -53,6 +54,7 @@ def run_live(run: LiveRun) -> int:
 
 
 def _classify(run: LiveRun, reporter: Reporter, stop: threading.Event) -> int:
+    picture_size.most_bytes()  # a bad value is the whole run's, not the fault of each of its streams
     named = list(
         _with_connected_input(expand_stream_sources(run.sources, note=lambda text: reporter.note(f"note: {text}")))
     )

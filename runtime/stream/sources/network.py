@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import os
 import socket
 import time
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from pptsn.runtime.stream.sources.gstreamer import jetson_pipeline, open_pipelin
 from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
 from pptsn.runtime.video.web.address import SCHEMES, check_host, names_a_video
 from pptsn.runtime.video.web.exchange import opener
+from pptsn.runtime.video.web.proxies import proxy_variable
 from pptsn.runtime.video.web.words import CHECK_NETWORK, UNKNOWN_HOST, kind_of_text, no_video
 
 if TYPE_CHECKING:
@@ -210,7 +212,18 @@ class HttpKind(NetworkKind[NetworkOptions]):
             content = _content_at(uri.target, timeout_s=timeout_s)
             if content:
                 return InputError(uri.display, *no_video(content))
-        return super()._refusal(uri, error, timeout_s)
+        refused = super()._refusal(uri, error, timeout_s)
+        return InputError(refused.thing, refused.cause, f"{refused.remedy}{_of_proxy(uri.target)}")
+
+
+def _of_proxy(url: str) -> str:
+    """Return what else is to be looked at where FFmpeg asks a proxy in our place; "" where it does not.
+
+    It has one variable for both schemes, and takes no proxy but of HTTP.
+    """
+    name = proxy_variable(url.replace("https://", "http://", 1))
+    taken = name and os.environ.get(name, "").startswith("http://")
+    return f", and the proxy that {name} names" if taken else ""
 
 
 def _has_end(video: OpenVideo) -> bool:

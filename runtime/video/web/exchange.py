@@ -24,6 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pptsn.runtime.base.errors import InputError, reason_of
 from pptsn.runtime.base.pulse import READ_TIMEOUT_S
 from pptsn.runtime.video.web.address import SCHEMES, WebFile, parted
+from pptsn.runtime.video.web.proxies import check_proxy, proxy_variable
 from pptsn.runtime.video.web.served import Served
 from pptsn.runtime.video.web.words import (
     CHECK_NETWORK,
@@ -101,6 +102,7 @@ class Server:
         headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if end is not None:
             headers["Range"] = f"bytes={begin}-{end - 1}"
+        check_proxy(self._file, self._address)
         try:
             request = urllib.request.Request(self._address, headers=headers)  # noqa: S310 - see _Redirects
             response = self._opener.open(request, timeout=READ_TIMEOUT_S)
@@ -165,10 +167,8 @@ def _seconds(date: str) -> int | None:
 
 def _of_proxy(address: str) -> str:
     """Return what else is to be looked at where a proxy asks in our place; "" where none does."""
-    parts = urlsplit(address)
-    if parts.scheme not in urllib.request.getproxies() or urllib.request.proxy_bypass(parts.netloc):
-        return ""
-    return f", and the proxy that {parts.scheme}_proxy names"
+    name = proxy_variable(address)
+    return f", and the proxy that {name} names" if name else ""
 
 
 def _of_failure(error: object) -> Words:

@@ -233,6 +233,24 @@ def test_the_report_of_what_nobody_foresaw_holds_no_value() -> None:
     assert VALUE not in Path(line.rpartition("with ")[2]).read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("http_proxy", "http://u:hunter22@proxy:1"),
+        ("HTTPS_PROXY", "u:hunter22@proxy"),
+        ("all_proxy", "socks5://hunter22@proxy"),
+        ("PPTSN_HTTP_TOKEN", "hunter22"),
+    ],
+)
+def test_the_report_holds_no_password_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    line = told_and_reported(RuntimeError("nonnumeric port: 'hunter22'"))
+    assert "hunter22" not in line
+    assert "hunter22" not in Path(line.rpartition("with ")[2]).read_text()
+
+
 @pytest.fixture
 def camera(tmp_path: Path) -> Iterator[WebServer]:
     clip = write_clip(tmp_path / "clip.mp4", frames=24).read_bytes()

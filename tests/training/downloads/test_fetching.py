@@ -404,6 +404,38 @@ def test_a_redirection_is_followed_to_addresses_of_the_web_alone(
             assert "the server leads to no file on the web; check the address" in line
 
 
+@pytest.mark.parametrize("location", ["http://[::1/x", "//[", "http://u:sesame@h:p/x", "http://\u00e9[/", "http:"])
+def test_a_redirection_to_no_address_is_one_line(store: WeightStore, location: str) -> None:
+    with serving(Served(statuses=[302] * 20, location=location)) as other:
+        line = refused(store, other)
+    assert "leads " in line
+    assert "sesame" not in line
+
+
+@pytest.mark.parametrize("proxy", ["no proxy s3cret", "http://u:s3cret@h:port", "ftp://u:s3cret@h", "http://["])
+def test_a_proxy_that_makes_no_sense_is_not_tried_nor_told(
+    store: WeightStore,
+    served: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    proxy: str,
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert "http_proxy names no proxy" in refused(store, served)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_proxy_that_is_away_is_named(
+    store: WeightStore, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://u:s3cret@127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    line = refused(store, served)
+    assert line.endswith("; check the network and the address and http_proxy")
+    assert "s3cret" not in line
+
+
 def test_what_comes_with_a_redirection_is_not_read(store: WeightStore, served: Served) -> None:
     with serving(Served(statuses=[302], location=served.url, status_bytes=100_000_000)) as other:
         assert fetch(store, other).path.read_bytes() == CONTENT

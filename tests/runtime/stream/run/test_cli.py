@@ -61,6 +61,19 @@ def processes_below(pid: int) -> set[int]:
     return found
 
 
+@pytest.mark.parametrize("variable", ["PPTSN_MAX_PICTURE_MB", "PPTSN_MAX_MODEL_MB"])
+def test_a_bound_that_is_none_is_wrong_usage_before_anything_runs(  # type: ignore[no-untyped-def]
+    run, monkeypatch: pytest.MonkeyPatch, model: Path, tmp_path: Path, variable: str
+):
+    clip, out = write_clip(tmp_path / "clip.mp4", frames=8), tmp_path / "out.jsonl"
+    monkeypatch.setenv(variable, "1\n2")
+    ended = run("stream", clip, "--model", model, "-o", out)
+    assert ended.code == 2
+    assert ended.err.startswith(f"pptsn: error: {variable}: is '1\\n2'; expected ")
+    assert len(ended.err.splitlines()) == 1
+    assert not out.exists()
+
+
 def test_a_file_gives_lines_events_and_a_summary(run_fd, model: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
     clip = write_clip(tmp_path / "clip.mp4", frames=50)
     out = tmp_path / "out.jsonl"

@@ -24,6 +24,7 @@ from pptsn.runtime.video.web.address import WebFile, web_file
 from pptsn.runtime.video.web.content import WebContent
 from pptsn.runtime.video.web.exchange import Server
 from pptsn.runtime.video.web.kept import BLOCK, Kept
+from pptsn.runtime.video.web.proxies import check_proxy
 from tests.clips import X264, write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.sources.servers import (
@@ -419,3 +420,44 @@ def test_where_a_proxy_asks_the_error_names_it(monkeypatch: pytest.MonkeyPatch, 
     line = error_of("http://127.0.0.1:1/a.mp4")
     assert line.startswith("connection refused; ")
     assert line.endswith(", and the proxy that http_proxy names") is through
+
+
+# A password in each, of which nothing may be told.
+WRONG_PROXIES = [
+    "not a proxy s3cret",
+    "http://",
+    "http://u:s3cret@",
+    "http://u:s3cret@[::1",
+    "http://u:s3cret@127.0.0.1:port",
+    "http://u:s3cret@127.0.0.1:70000",
+    "http://u:s3cret@127.0.0.1:0",
+    "http://u:s3\tcret@127.0.0.1:1",
+    "ftp://u:s3cret@127.0.0.1:1",
+    "file:///etc/s3cret",
+]
+
+
+@pytest.mark.parametrize("proxy", WRONG_PROXIES)
+def test_a_proxy_that_makes_no_sense_is_told_by_its_variable_alone(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    for name in ("HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", proxy)
+    assert error_of("http://127.0.0.1:1/a.mp4").startswith("http_proxy names no proxy; ")
+    with pytest.raises(InputError) as caught:
+        check_proxy("the file", "http://127.0.0.1:1/a.mp4")
+    assert (
+        str(caught.value) == "the file: http_proxy names no proxy; expected http_proxy=http://HOST:PORT, or none"
+    )
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    check_proxy("the file", "http://127.0.0.1:1/a.mp4")
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["127.0.0.1:1", "http://127.0.0.1:1/", "http://u:p%40w@[::1]:1", "https://u@localhost", "HTTP://a.b", ""],
+)
+def test_proxies_are_taken_as_they_are_written(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    check_proxy("the file", "http://10.0.0.1/a.mp4")
