@@ -18,7 +18,8 @@ class Parts:
     """A route that sends `data`, in parts where it is asked for parts.
 
     ranges: whether parts can be had.  states_length: whether it says how long it is.
-    cut: returns, for the number of an answer, after how many bytes it ends, or None; how: closes the connection.
+    cut: returns, for the number of an answer, after how many bytes it ends, or None.
+    reset: whether the connection is broken off there rather than closed.
     most: bytes of an answer, whatever is asked for.  fails_at: the number of the answer from which on it is 500.
     pause_s: between pieces.  headers: of every answer; may change.
     asked: from where to where each answer was to reach.  sent: bytes of all answers.
