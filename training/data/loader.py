@@ -201,7 +201,7 @@ class Loader(Closing):
         raise InputError(
             "data loading",
             f"{unreadable} of {clips} clips cannot be read, more than {allowed}, among them: {named}",
-            "repair the list, or allow more with max_unreadable",
+            "repair the list, or allow more with data.max_unreadable",
         )
 
     def _collate(self, rows: list[_Loaded], samples: Sequence[Sample], unreadable: list[str]) -> Batch:

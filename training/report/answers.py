@@ -29,12 +29,13 @@ class Answered:
         return tuple(result for result in self.results if isinstance(result, Failure))
 
 
-def require_classes(samples: Sequence[Sample], spec: ModelSpec, *, list_name: str) -> None:
-    """Raise UsageError for a sample of a class that the model does not have."""
+def require_classes(samples: Sequence[Sample], spec: ModelSpec, *, list_name: object) -> None:
+    """Raise UsageError, naming the list, for a sample of a class that the model does not have."""
     beyond = [sample for sample in samples if sample.label >= spec.classes]
     if beyond:
         last = spec.classes - 1
-        cause = f"has clips of class {beyond[0].label}, the model has {spec.classes} classes, 0 to {last}"
+        first = f"{beyond[0].path} is of class {beyond[0].label}"
+        cause = f"has clips of other classes ({first}), the model has {spec.classes} classes, 0 to {last}"
         raise UsageError(list_name, cause, "name a list of the model's own classes")
 
 

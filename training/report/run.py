@@ -95,8 +95,9 @@ def _of_lists(subject: Subject, settings: ClassifySettings, runner: EngineSettin
     """Return what comes out when the model classifies the clips of its lists."""
     notes = subject.notes()
     with _opened(subject, settings, runner) as engine:
-        require_classes(subject.test, engine.spec, list_name=_TEST)
-        require_classes(subject.validation or (), engine.spec, list_name=_VALIDATION)
+        require_classes(subject.test, engine.spec, list_name=subject.test_file or _TEST)
+        list_name = subject.validation_file or _VALIDATION
+        require_classes(subject.validation or (), engine.spec, list_name=list_name)
         recognizer = Recognizer(engine)
         for note in engine.notes:
             print_note(note)

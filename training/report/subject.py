@@ -23,6 +23,7 @@ class Subject:
     weights: its file.  recipe: of a run; None for a model file, which says itself what it is.
     test: the clips to report on.  validation: those to fit the temperature by, if there are any.
     folds_of: the run of whose folds the clips are, so that it has answered them itself; None for clips of a list.
+    test_file, validation_file: the lists of these clips, if they are of lists.
     """
 
     weights: Path
@@ -30,6 +31,8 @@ class Subject:
     test: Sequence[Sample]
     validation: Sequence[Sample] | None
     folds_of: RunFolder | None = None
+    test_file: Path | None = None
+    validation_file: Path | None = None
 
     @property
     def run(self) -> RunFolder | None:
@@ -105,6 +108,8 @@ def subject_of(what: str | Path, *, test: Path | None, validation: Path | None) 
         test=_given(test) or _own(recipe, recipe.data.test, "--list"),
         validation=_given(validation) or _own(recipe, recipe.data.val, "--validation"),
         folds_of=None if has_list else RunFolder(what),
+        test_file=test or recipe.data.test,
+        validation_file=validation or recipe.data.val,
     )
 
 
@@ -121,6 +126,8 @@ def _of_model(model: Path, test: Path | None, validation: Path | None) -> Subjec
         recipe=None,
         test=_given(test),
         validation=_given(validation) or None,
+        test_file=test,
+        validation_file=validation,
     )
 
 

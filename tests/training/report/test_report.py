@@ -211,7 +211,7 @@ def _list_of(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("what", "lines", "error", "message"),
     [
-        ("m.onnx", "0.mp4 4\n", UsageError, "has clips of class 4, the model has 4 classes, 0 to 3"),
+        ("m.onnx", "0.mp4 4\n", UsageError, r"0\.mp4 is of class 4\), the model has 4 classes, 0 to 3"),
         ("m.onnx", None, UsageError, "--list: is missing"),
         ("none.onnx", "0.mp4 1\n", InputError, "does not exist"),
         ("w.pdparams", "0.mp4 1\n", UsageError, "name the folder of its run"),
@@ -275,10 +275,15 @@ def test_a_place_that_cannot_be_written_is_refused_before_any_work(
         reported(place, place / output)
 
 
-def test_a_validation_list_of_other_classes_is_refused_before_any_clip_is_classified(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("option", ["test", "validation"])
+def test_a_list_of_other_classes_is_refused_before_any_clip_is_classified(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:
     monkeypatch.setattr(Recognizer, "classify_by", None)
-    (tmp_path / "val.txt").write_text("0.mp4 4\n")
-    with pytest.raises(UsageError, match="the validation list: has clips of class 4, the model has 4 classes"):
-        reported(place, tmp_path / "made", validation=tmp_path / "val.txt")
+    (tmp_path / "list.txt").write_text("0.mp4 3\n1.mp4 4\n")
+    message = (
+        r"/list\.txt: has clips of other classes \(.*/1\.mp4 is of class 4\), the model has 4 classes, 0 to 3"
+    )
+    with pytest.raises(UsageError, match=message):
+        reported(place, tmp_path / "made", **{option: tmp_path / "list.txt"})
+    assert not (tmp_path / "made").exists()
