@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import av
 import av.error
@@ -28,6 +29,7 @@ from pptsn.runtime.video.wholeness.look import (
     lacks_its_index,
     opened,
 )
+from pptsn.runtime.video.wholeness.tail import beginning, tail_of
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -135,7 +137,8 @@ def open_container(path: Media, *, hwaccel: Any = None, skim: bool = False) -> O
     if isinstance(path, Path):
         check_file(path)
     skim = skim and not isinstance(path, Path) and path.has_table
-    source = _source_of(path)
+    without_tail = _without_tail(path)
+    source = _source_of(path) if without_tail is None else without_tail()
     container = _opened(path, source, hwaccel, _UNPARSED if skim else {})
     try:
         stream, note = _stream_unless_unfinished(path, container)
@@ -149,7 +152,16 @@ def open_container(path: Media, *, hwaccel: Any = None, skim: bool = False) -> O
     except BaseException:
         container.close()
         raise
-    return OpenVideo(container, stream, note, path, source if skim and not isinstance(source, Path) else None)
+    skimmed = cast("Cursor", source) if skim else None
+    return OpenVideo(container, stream, note, without_tail or path, skimmed)
+
+
+def _without_tail(path: Media) -> Callable[[], BinaryIO] | None:
+    """Return what opens a file without what stands behind its end, as a tag; None where nothing does."""
+    if not isinstance(path, Path):
+        return None
+    end = tail_of(path)
+    return None if end is None else partial(beginning, path, end)
 
 
 def _source_of(path: Media) -> Path | Cursor:
@@ -159,7 +171,7 @@ def _source_of(path: Media) -> Path | Cursor:
 
 def _opened(
     path: Media,
-    source: Path | Cursor,
+    source: Path | BinaryIO | Cursor,
     hwaccel: Any = None,
     options: Mapping[str, str] = MappingProxyType({}),
 ) -> InputContainer:
@@ -175,7 +187,7 @@ def _opened(
     raise InputError(path, *_refusal(path, refusal)) from refusal
 
 
-def _tried(source: Path | Cursor, hwaccel: Any, options: Mapping[str, str]) -> InputContainer:
+def _tried(source: Path | BinaryIO | Cursor, hwaccel: Any, options: Mapping[str, str]) -> InputContainer:
     formats = options_for_files() if isinstance(source, Path) else options_for_files(NO_PROTOCOL)
     container: InputContainer = av.open(
         source,

@@ -6,6 +6,14 @@ from typing import BinaryIO
 
 _HEAD_BYTES = 4096
 EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+# What a segment holds: where things are, what it is of, tracks, clusters, cues, files, chapters, tags; sums and
+# fillings; another segment.  What a cluster holds.
+_WHERE, _ABOUT, _TRACKS, _CUES = b"\x11\x4d\x9b\x74", b"\x15\x49\xa9\x66", b"\x16\x54\xae\x6b", b"\x1c\x53\xbb\x6b"
+_FILES, _CHAPTERS, _TAGS = b"\x19\x41\xa4\x69", b"\x10\x43\xa7\x70", b"\x12\x54\xc3\x67"
+_IN_SEGMENT = frozenset(
+    {EBML, _SEGMENT, _CLUSTER, _WHERE, _ABOUT, _TRACKS, _CUES, _FILES, _CHAPTERS, _TAGS, b"\xbf", b"\xec"}
+)
+_IN_CLUSTER = frozenset({b"\xe7", b"\x58\x54", b"\xa7", b"\xab", b"\xa3", b"\xa0", b"\xaf"})
 _LONGEST_ID, _LONGEST_LENGTH = 4, 8
 _MOST_PARTS = 1_000_000  # of a file are walked through
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -15,6 +23,7 @@ _MXF_PARTITION = MXF_HEADER  # as other partitions begin
 _MXF_FOOTER_BYTES = 24  # after the length: versions, grid, and the offsets of this partition and the one before
 RIFF = b"RIFF"
 _RIFF_UNKNOWN = (0, 0xFFFFFFFF)  # of a file that was written in one go
+IVF = b"DKIF"
 _IVF_HEADER, _IVF_PACKET_HEADER = 32, 12
 _SWF_PLAIN = b"FWS"
 
@@ -33,20 +42,26 @@ def matroska(file: BinaryIO, size: int) -> bool | None:
 
 def _ends_inside_an_element(file: BinaryIO, at: int, size: int) -> bool | None:
     """Return whether the last of the elements from `at` on is not whole; None where that cannot be told."""
+    ids = _IN_SEGMENT
     for _ in range(_MOST_PARTS):
         if at >= size:
             return at > size
         file.seek(at)
         head = file.read(_LONGEST_ID + _LONGEST_LENGTH)
-        id_bytes = 9 - head[0].bit_length()
-        length, begin = _vint(head, id_bytes)
-        if id_bytes > _LONGEST_ID or (begin == id_bytes < len(head)):  # no element
+        found = next((found for found in ids if found.startswith(head[: len(found)])), None)
+        if found is None:  # no element: what follows the last one
             return None
-        if begin == id_bytes or begin > len(head):
+        length, begin = _vint(head, len(found))
+        if begin == len(found) < len(head):
+            return None
+        if begin == len(found) or begin > len(head):
             return True
-        if length is None and head[:id_bytes] != _CLUSTER:
+        if length is None and found != _CLUSTER:
             return None
-        at += begin + (length or 0)  # what is in a cluster of unknown length follows like elements beside it
+        if found == _CLUSTER:
+            # What is in one of unknown length follows like elements beside it.
+            ids = _IN_SEGMENT | _IN_CLUSTER if length is None else _IN_SEGMENT
+        at += begin + (length or 0)
     return None
 
 
@@ -76,11 +91,16 @@ def ivf(file: BinaryIO, size: int) -> bool | None:
     """
     header = file.read(_IVF_HEADER)
     at, packets = int.from_bytes(header[6:8], "little") or _IVF_HEADER, 0
-    while at + _IVF_PACKET_HEADER <= size and packets < _MOST_PARTS:
+    for _ in range(_MOST_PARTS):
+        if at + _IVF_PACKET_HEADER > size:
+            break
         file.seek(at)
-        at += _IVF_PACKET_HEADER + int.from_bytes(file.read(4), "little")
-        packets += 1
-    if packets < _MOST_PARTS and at != size:
+        length = int.from_bytes(file.read(4), "little")
+        at += _IVF_PACKET_HEADER + length
+        packets += length > 0  # zeros are none
+    else:
+        return None
+    if at != size:
         return True
     return False if packets >= int.from_bytes(header[24:28], "little") else None
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 _LENGTH, _HEADER, _LARGE_HEADER = 4, 8, 16
 _LARGE, _TO_THE_END = 1, 0
 _INDEX, _FRAGMENT, _DATA, _SEGMENTS = b"moov", b"moof", b"mdat", b"sidx"
+_FRAGMENTS = b"mfra"  # where they are; the last one
 _FIRST = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 # One that is not whole lacks pictures, or where they are.
 _NEEDED = frozenset({_INDEX, _FRAGMENT, _DATA, _SEGMENTS, b"styp"})
@@ -34,14 +35,15 @@ class _Box:
 def fragments(file: BinaryIO, size: int) -> bool:
     """Return whether a file made of fragments ends inside one, or before those that its index lists."""
     found: set[bytes] = set()
-    end, is_cut = 0, False
+    end, listed, is_cut, last = 0, 0, False, b""
     for box in _boxes(file, size):
         found.add(box.kind)
-        end = box.end
+        end, last = box.end, box.kind
         is_cut |= box.end > size and box.kind in _NEEDED
         if box.kind == _SEGMENTS and box.end <= size:
-            is_cut |= _segments_end(file, box) > size
-    return _FRAGMENT in found and (is_cut or _begins_a_box(file, size - end))
+            listed = max(listed, _segments_end(file, box))
+    is_all = last == _FRAGMENTS or listed == end
+    return _FRAGMENT in found and (is_cut or listed > size or (not is_all and _begins_a_box(file, size - end)))
 
 
 def table_in(file: BinaryIO, size: int) -> tuple[int, int] | None:
@@ -79,7 +81,10 @@ def _begins_a_box(file: BinaryIO, rest: int) -> bool:
     if not 0 < rest < _HEADER:
         return False
     file.seek(-rest, os.SEEK_END)
-    return any(file.read(_LENGTH)) or rest < _LENGTH
+    head = file.read(rest)
+    kinds = _NEEDED | {_FRAGMENTS}
+    states_length = not head[0] and (any(head[:_LENGTH]) or rest < _LENGTH)
+    return states_length and any(kind.startswith(head[_LENGTH:]) for kind in kinds)
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_NAME_BYTES = 25
+BEGIN = b"nut/multimedia container\0"
 _CODE_BYTES, _CHECKSUM_BYTES = 8, 4
 _FIRST_OF_CODES = 0x4E
 _MAIN, _SYNCPOINT, _INDEX = (
@@ -42,7 +42,7 @@ def nut(file: BinaryIO, size: int) -> bool | None:
     begin = tail.data.rfind(_SYNCPOINT)
     if begin < 0 and size > _TAIL_BYTES:
         return None
-    tail.at = _NAME_BYTES if begin < 0 else begin
+    tail.at = len(BEGIN) if begin < 0 else begin
     try:
         for _ in range(_MOST_FRAMES):
             if tail.at >= len(tail.data):
@@ -62,6 +62,23 @@ def _ends_with_index(file: BinaryIO, size: int) -> bool:
         return False
     file.seek(size - length)
     return file.read(_CODE_BYTES) == _INDEX
+
+
+def index_end(file: BinaryIO, size: int) -> int | None:
+    """Return where the index ends, which is the last part of a file, if something follows it; else None."""
+    if _ends_with_index(file, size):
+        return None
+    begin = max(0, size - _TAIL_BYTES)
+    file.seek(begin)
+    numbers = _Numbers(file.read())
+    at = numbers.data.rfind(_INDEX)
+    numbers.at = at + _CODE_BYTES
+    try:
+        length = numbers.next()
+    except _EndError:
+        return None
+    end = begin + numbers.at + length + (_CHECKSUM_BYTES if length > _LONG_PACKET else 0)
+    return end if at >= 0 and end < size else None
 
 
 class _EndError(Exception):

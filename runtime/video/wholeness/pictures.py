@@ -15,7 +15,7 @@ _PNG_SIGNATURE, _PNG_CHUNK, _PNG_END = b"\x89PNG\r\n\x1a\n", 12, b"IEND"
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _JPEG_TAIL_BYTES = 1 << 22
 _LONGEST_LINE = 1024
-_Y4M_FRAME = b"FRAME"
+Y4M, _Y4M_FRAME = b"YUV4MPEG2", b"FRAME"
 # By the beginning of a colour space: how many pixels across and down share its two colours, none having none; and
 # how many planes are as large as the picture.
 _Y4M_COLOURS = {
@@ -82,14 +82,21 @@ def jpegs(file: BinaryIO, size: int) -> bool:
 
 def y4m(file: BinaryIO, size: int) -> bool:
     """Return whether the last picture is not whole."""
+    return y4m_end(file, size) is None
+
+
+def y4m_end(file: BinaryIO, size: int) -> int | None:
+    """Return where the last of the pictures in a row ends; None where it is not whole."""
     picture_bytes = _y4m_picture_bytes(file.readline(_LONGEST_LINE))
+    end = file.tell()
     while picture_bytes and (line := file.readline(_LONGEST_LINE)):
         if not line.startswith(_Y4M_FRAME):
-            return _Y4M_FRAME.startswith(line)
-        if not line.endswith(b"\n") or file.tell() + picture_bytes > size:
-            return True
-        _skip(file, picture_bytes)
-    return False
+            return None if _Y4M_FRAME.startswith(line) else end
+        end = file.tell() + picture_bytes
+        if not line.endswith(b"\n") or end > size:
+            return None
+        file.seek(end)
+    return end if picture_bytes else size
 
 
 def _y4m_picture_bytes(header: bytes) -> int:

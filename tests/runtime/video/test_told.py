@@ -260,17 +260,95 @@ def test_room_that_was_never_written_is_an_early_end(name: str, codec: str, perc
     data = path.read_bytes()
     assert len(data) > 20_000
     there = len(data) * (100 - percent) // 100
+    there -= 20 if name == "a.ts" and percent and -there % 188 < 8 else 0  # between packets nothing tells
     path.write_bytes(data[:there].ljust(len(data), b"\0"))
     told = _told(path)
     assert ("ends early" in told or told.startswith("error: ")) == (percent > 0), told
 
 
-@pytest.mark.parametrize("name", ["a.ts", "a.ogv"])
-def test_what_follows_a_whole_file_and_is_a_tag_is_no_early_end(name: str, tmp_path: Path) -> None:
-    codec = "libvpx" if name == "a.ogv" else "libx264"
+def _noise(length: int) -> bytes:
+    return np.random.default_rng(length).bytes(length)
+
+
+_TAG = b"TAG".ljust(128, b"\0")
+_TAILS = [_TAG, b"\0", bytes(13), bytes(5000), bytes(65_536), *map(_noise, (1, 3, 13, 100, 5000, 65_536))]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "into_pipe"),
+    [
+        ("a.ts", "libx264", False),
+        ("a.m2ts", "libx264", False),
+        ("a.mp4", "libx264", False),
+        ("fragments.mp4", "libx264", False),
+        ("a.mkv", "libx264", False),
+        ("a.webm", "libvpx", True),
+        ("a.flv", "flv", False),
+        ("a.flv", "flv", True),
+        ("a.avi", "mpeg4", False),
+        ("a.nut", "mpeg4", False),
+        ("a.rm", "rv20", False),
+        ("a.ogv", "libvpx", False),
+        ("a.gif", "gif", False),
+        ("a.wmv", "wmv2", False),
+        ("a.mxf", "mpeg2video", False),
+        ("a.ivf", "libvpx", False),
+        ("a.ivf", "libvpx", True),
+        ("a.obu", "libsvtav1", False),
+        ("a.y4m", "wrapped_avframe", False),
+        ("a.swf", "flv", False),
+    ],
+)
+def test_what_follows_a_whole_file_is_no_early_end(
+    name: str, codec: str, *, into_pipe: bool, tmp_path: Path
+) -> None:
+    options = {"preset": "12", "svtav1-params": "lp=1"} if codec == "libsvtav1" else {}
+    width, height = (176, 144) if codec == "rv20" else (96, 64)
+    pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+    if name == "fragments.mp4":
+        path = _in_fragments(tmp_path / name, "frag_keyframe")
+    elif into_pipe:
+        path = _in_one_go(tmp_path / name, codec)
+    else:
+        path = write_clip(
+            tmp_path / name, frames=12, width=width, height=height, codec=codec, options=options, pix_fmt=pix_fmt
+        )
+    with open_video(path) as video:
+        frames = video.frame_count()
+    data = path.read_bytes()
+    # Of an IVF that states no length a few bytes may be those of the next packet's.
+    for tail in [
+        tail for tail in _TAILS if not (into_pipe and name == "a.ivf" and 0 < len(tail.strip(b"\0")) < 4)
+    ]:
+        path.write_bytes(data + tail)
+        assert _told(path) == "", (tail[:4], len(tail))
+        with open_video(path) as video:
+            assert video.frame_count() == frames, (tail[:4], len(tail))
+
+
+@pytest.mark.parametrize("tail", [_TAG, bytes(5000), _noise(100)], ids=["tag", "zeros", "noise"])
+@pytest.mark.parametrize(("name", "codec"), [("a.ivf", "libvpx"), ("a.flv", "flv")])
+def test_what_follows_a_file_that_ends_early_hides_nothing(
+    name: str, codec: str, tail: bytes, tmp_path: Path
+) -> None:
     path = write_clip(tmp_path / name, codec=codec, options={})
-    path.write_bytes(path.read_bytes() + b"TAG".ljust(128, b"\0"))
-    assert _told(path) == ""
+    data, places = path.read_bytes(), packet_places(path)
+    for offset, length in places[2:-15:10]:
+        path.write_bytes(data[: offset + length // 2] + tail)
+        assert "ends early" in _told(path)
+
+
+@pytest.mark.parametrize("name", ["a.y4m", "a.obu", "a.ivf"])
+def test_a_hole_near_the_end_is_nothing_that_follows_a_file(name: str, tmp_path: Path) -> None:
+    codec, options = {
+        "a.y4m": ("wrapped_avframe", {}),
+        "a.obu": ("libsvtav1", {"preset": "12", "svtav1-params": "lp=1"}),
+        "a.ivf": ("libvpx", {}),
+    }[name]
+    path = write_clip(tmp_path / name, frames=24, codec=codec, options=options)
+    data, (offset, _) = path.read_bytes(), packet_places(path)[18]
+    path.write_bytes(data[: offset - 12] + b"\xff" * 24 + data[offset + 12 :])
+    assert _told(path) != ""
 
 
 def test_nut_without_an_index_is_whole_where_its_last_frame_is(tmp_path: Path) -> None:
@@ -333,7 +411,7 @@ def test_zeros_behind_the_last_fragment_are_no_part_of_another(behind: bytes, tm
     path = _in_fragments(tmp_path / "a.mp4", "frag_keyframe+empty_moov")
     path.write_bytes(path.read_bytes() + behind)
     assert _told(path) == ""
-    path.write_bytes(path.read_bytes()[: -len(behind) or None] + b"\0\0\1")
+    path.write_bytes(path.read_bytes()[: path.read_bytes().rindex(b"mfra") - 4] + b"\0\0\1")
     assert "ends early" in _told(path)
 
 

@@ -1,0 +1,197 @@
+"""What follows a whole file and is no part of it, as a tag, in containers of which FFmpeg takes it for packets.
+
+There it makes an error of it, a picture that is damaged, or loses the last one; it is given the file before it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+from pptsn.runtime.video.wholeness import headers, nut, packets, pictures
+
+# What is longer is looked at no further.
+_MOST_BYTES = 1 << 20
+
+# IVF: header, size and time of each packet.
+_IVF_HEADER, _IVF_PACKET, _IVF_SIZE = 32, 12, 4
+_MOST_PACKETS = 1_000_000
+_IVF_UNKNOWN = (0, 0xFFFFFFFF)
+# So many of the longest steps after the last packet another one may be.
+_IVF_LONGEST_PAUSE = 100
+_IVF_LONGEST_PACKET = 1 << 28
+# AV1: a unit follows one of the kinds that others of its kind followed, and is no more than so many times as long
+# as the longest; so many are looked at for that.
+_AV1_UNITS_TO_SEE, _AV1_TIMES_THE_LONGEST, _AV1_UNITS_TO_FIND = 16, 16, 3
+_OGG_PAGE, _Y4M_FRAME = b"OggS", b"FRAME"
+_SWF = b"FWS"  # what is not compressed
+
+
+def beginning(path: Path, size: int) -> BinaryIO:
+    """Open the first `size` bytes of a file for reading; raises OSError where it cannot be opened."""
+    return io.BufferedReader(_Beginning(path, size))
+
+
+class _Beginning(io.RawIOBase):
+    """The first `size` bytes of a file.  name: of the file, by which FFmpeg guesses its format."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115  # closed with this one
+        self.name, self._size, self._at = str(path), size, 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Read what there is, none at the end."""
+        data = os.pread(self._file.fileno(), max(0, min(len(buffer), self._size - self._at)), self._at)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._file.close()
+        super().close()
+
+
+def tail_of(path: Path) -> int | None:
+    """Return where in a file begins what is no part of it; None where nothing does, or that is not known."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_LONGEST_BEGINNING)
+            found = next((look for begin, look in _LOOKS.items() if head.startswith(begin)), None)
+            if found is None:
+                return None
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            end = found(file, size)
+    except OSError:  # whoever reads the frames will meet it, and say so
+        return None
+    return end if end is not None and 0 < size - end <= _MOST_BYTES else None
+
+
+def _ivf(file: BinaryIO, size: int) -> int | None:
+    """Return where the last packet ends, if what follows is none, and the header tells of no more."""
+    header = file.read(_IVF_HEADER)
+    at = int.from_bytes(header[6:8], "little") or _IVF_HEADER
+    times: list[int] = []
+    while len(times) < _MOST_PACKETS:
+        file.seek(at)
+        head = file.read(_IVF_PACKET)
+        length = int.from_bytes(head[:_IVF_SIZE], "little")
+        end = at + _IVF_PACKET + length
+        if len(head) < _IVF_PACKET or end > size or not length:
+            is_tail = at < size and _ivf_has_all(header, times) and not _begins_ivf_packet(header, head, times)
+            return at if is_tail else None
+        times.append(int.from_bytes(head[_IVF_SIZE:], "little"))
+        at = end
+    return None
+
+
+def _ivf_has_all(header: bytes, times: list[int]) -> bool:
+    """Return whether these packets are as many, or take as long, as the header says, where it says so."""
+    stated = int.from_bytes(header[24:28], "little")
+    if _ivf_states_none(header) or len(times) >= stated:
+        return bool(times)
+    return len(times) > 1 and times[-1] - times[0] + 1.5 * (times[-1] - times[0]) / (len(times) - 1) >= stated
+
+
+def _ivf_states_none(header: bytes) -> bool:
+    return int.from_bytes(header[24:28], "little") in _IVF_UNKNOWN
+
+
+def _begins_ivf_packet(header: bytes, head: bytes, times: list[int]) -> bool:
+    """Return whether `head`, which may not be whole, may be the beginning of the packet after those at `times`."""
+    length, time = int.from_bytes(head[:_IVF_SIZE], "little"), head[_IVF_SIZE:]
+    if len(head) < _IVF_SIZE:
+        return length > 0 and _ivf_states_none(header)
+    if not 0 < length <= _IVF_LONGEST_PACKET:
+        return False
+    step = max((after - before for before, after in pairwise(times)), default=1)
+    latest = times[-1] + _IVF_LONGEST_PAUSE * max(step, 1)
+    if len(head) == _IVF_PACKET:
+        return times[-1] <= int.from_bytes(time, "little") <= latest
+    due = range(times[-1], min(latest, times[-1] + 10_000) + 1)
+    return any(number.to_bytes(8, "little").startswith(time) for number in due if number < 1 << 64)
+
+
+def _av1(file: BinaryIO, size: int) -> int | None:
+    """Return where the last unit ends, if what follows is none."""
+    followed: set[tuple[int, int]] = set()
+    before, end, longest, odd = 0, 0, 0, None
+    for count, unit in enumerate(packets.av1_walk(file, size)):
+        length = unit.end - unit.begin
+        is_usual = (before, unit.kind) in followed and length <= _AV1_TIMES_THE_LONGEST * longest
+        is_usual |= count < _AV1_UNITS_TO_SEE
+        odd = unit.begin if odd is None and not is_usual else odd
+        if unit.end > size or not unit.is_valid:
+            end = unit.begin if odd is None and not unit.is_valid else odd or 0
+            break
+        followed.add((before, unit.kind))
+        before, longest = unit.kind, max(longest, length)
+    return end if end and not _holds_av1(file, end + 1, size) else None
+
+
+def _holds_av1(file: BinaryIO, begin: int, size: int) -> bool:
+    """Return whether pictures follow behind what is no unit, which makes it a hole."""
+    file.seek(begin)
+    rest = file.read(_MOST_BYTES)
+    for found in re.finditer(re.escape(packets.AV1_DELIMITER), rest):
+        units = packets.av1_walk(file, size, begin + found.start())
+        several = [unit for unit, _ in zip(units, range(_AV1_UNITS_TO_FIND), strict=False)]
+        if len(several) == _AV1_UNITS_TO_FIND and all(unit.is_valid and unit.end <= size for unit in several):
+            return True
+    return False
+
+
+def _y4m(file: BinaryIO, size: int) -> int | None:
+    """Return where the last picture ends, if what follows is none and there is none in it."""
+    end = pictures.y4m_end(file, size)
+    if end is None or end >= size:
+        return None
+    file.seek(end)
+    rest = file.read(_MOST_BYTES)
+    return None if _Y4M_FRAME in rest or _Y4M_FRAME.startswith(rest) else end
+
+
+def _ogg(file: BinaryIO, size: int) -> int | None:
+    """Return where the last page ends, if it is the last of a stream."""
+    end = packets.ogg_end(file, size)
+    return None if end is None or end >= size else end
+
+
+def _swf(file: BinaryIO, size: int) -> int | None:
+    """Return where the file ends as its header says."""
+    end = int.from_bytes(file.read(8)[4:], "little")
+    return end if end < size else None
+
+
+_LOOKS: dict[bytes, Callable[[BinaryIO, int], int | None]] = {
+    headers.IVF: _ivf,
+    nut.BEGIN: nut.index_end,
+    _OGG_PAGE: _ogg,
+    packets.AV1_DELIMITER: _av1,
+    _SWF: _swf,
+    pictures.Y4M: _y4m,
+}
+_LONGEST_BEGINNING = max(map(len, _LOOKS))
