@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from pptsn.runtime.base.errors import one_line, spelled
+from pptsn.runtime.base.errors import InputError, one_line, spelled
 from pptsn.runtime.base.files import require_writable
 from pptsn.runtime.base.lines import LineFile, LineOutput, StandardOutput
 from pptsn.runtime.classify.results import Classification, Failure
@@ -56,8 +56,15 @@ class RowLines:
             yield cls(output, top=top, resumes=resumes)
 
     def holds_rows(self, path: Path) -> bool:
-        """Whether the file at `path`, which it writes, has rows of its own or of the run that it resumes."""
-        return self._has_begun and path.stat().st_size > 0
+        """Whether the file at `path`, which it writes, has rows of its own or of the run that it resumes.
+
+        Raises InputError where somebody has taken it away meanwhile.
+        """
+        try:
+            return self._has_begun and path.stat().st_size > 0
+        except FileNotFoundError as error:
+            cause = "was moved or removed while results were written to it"
+            raise InputError(path, cause, "classify again, and leave it where it is") from error
 
     def write(self, result: Classification | Failure) -> None:
         """Write one row."""

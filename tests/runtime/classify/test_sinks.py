@@ -2,7 +2,7 @@ import csv
 import io
 import json
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,9 +12,10 @@ from rich.console import Console
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.lines import LineFile
 from pptsn.runtime.classify.results import Failure, Truth
+from pptsn.runtime.classify.sinks.arranging import Arrangement
 from pptsn.runtime.classify.sinks.document import JsonDocument
 from pptsn.runtime.classify.sinks.lines import CsvLines, JsonLines, TabbedLines
-from pptsn.runtime.classify.sinks.names import check_evidence_goes, output_names
+from pptsn.runtime.classify.sinks.names import Sort, check_evidence_goes, output_names
 from pptsn.runtime.classify.sinks.opening import open_output
 from pptsn.runtime.classify.sinks.terminal import Table, shorten_middle, shown_results
 from tests.runtime.classify.test_results import classification
@@ -190,6 +191,21 @@ def test_an_output_whose_first_line_cannot_be_written_is_not_left_behind(
             patched.setattr(os, "write", Mock(side_effect=OSError(28, "No space left on device")))
             with open_output(str(tmp_path / name), top=1) as sink:
                 sink.write(classification())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "sort"), [("o.jsonl", Sort.SCORE), ("o.csv", Sort.MARGIN), ("o.json", None)])
+@pytest.mark.parametrize("rows", range(3))
+def test_a_file_that_was_taken_away_while_it_was_written_is_named_at_the_end(
+    tmp_path: Path, name: str, sort: Sort | None, rows: int
+) -> None:
+    written = tmp_path / (f"{name}.jsonl" if sort is None else name)
+    # Without a row there is nothing to say.
+    said = pytest.raises(InputError, match=f"{written}: was moved or removed while") if rows else nullcontext()
+    with said, open_output(str(tmp_path / name), top=1, arrangement=Arrangement(sort=sort)) as sink:
+        for _ in range(rows):
+            sink.write(classification())
+        written.unlink()
     assert list(tmp_path.iterdir()) == []
 
 
