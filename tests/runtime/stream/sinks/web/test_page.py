@@ -252,7 +252,7 @@ def test_dark_and_light_follow_the_system_until_the_reader_chooses(page: Page, p
     assert page.brightness(label, of="color") < 80
     page.prefer("dark")
     wait_until(lambda: page.brightness() < 40)
-    assert page.brightness(label, of="color") > 180
+    wait_until(lambda: page.brightness(label, of="color") > 180)
     page.click("#theme")
     wait_until(lambda: page.brightness() > 200)
     page.reload()
