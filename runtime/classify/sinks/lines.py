@@ -34,16 +34,17 @@ class RowLines:
 
         The first result replaces what the file held, unless the arrangement resumes it: then each comes behind
         what is there.  However the program ends, the results until then are there; where it ends in order, they
-        are arranged.
+        are arranged.  Raises InputError, then, where somebody has taken the file away meanwhile.
         """
-        arranges = path != STANDARD_OUTPUT and not arrangement.changes_nothing
+        is_file = path != STANDARD_OUTPUT
+        arranges = is_file and not arrangement.changes_nothing
         with cls.appending(path, top=top, resumes=arrangement.resumes) as sink:
             if arranges:  # which makes it anew, beside itself
                 require_writable(Path(path))
             try:
                 yield sink
             finally:
-                if arranges and sink.holds_rows(Path(path)):
+                if is_file and sink.holds_rows(Path(path)) and arranges:
                     arrange(Path(path), cls.kind, arrangement)
 
     @classmethod

@@ -194,12 +194,14 @@ def test_an_output_whose_first_line_cannot_be_written_is_not_left_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "sort"), [("o.jsonl", Sort.SCORE), ("o.csv", Sort.MARGIN), ("o.json", None)])
+@pytest.mark.parametrize(
+    ("name", "sort"), [("o.jsonl", None), ("o.jsonl", Sort.SCORE), ("o.csv", Sort.MARGIN), ("o.json", None)]
+)
 @pytest.mark.parametrize("rows", range(3))
 def test_a_file_that_was_taken_away_while_it_was_written_is_named_at_the_end(
     tmp_path: Path, name: str, sort: Sort | None, rows: int
 ) -> None:
-    written = tmp_path / (f"{name}.jsonl" if sort is None else name)
+    written = tmp_path / (f"{name}.jsonl" if name == "o.json" else name)
     # Without a row there is nothing to say.
     said = pytest.raises(InputError, match=f"{written}: was moved or removed while") if rows else nullcontext()
     with said, open_output(str(tmp_path / name), top=1, arrangement=Arrangement(sort=sort)) as sink:
