@@ -54,8 +54,8 @@ class EarlierPage:
     def take(self, row: Mapping[str, Any], sheets: SheetWriter) -> list[Place]:
         """Return where the pictures of the clip with this row lie in `sheets`, to which their sheet is handed on.
 
-        None where the page has another answer for the clip, as another video of this name gave, or its sheet is
-        gone.  Raises OSError where the sheet cannot be written.
+        No place where the page has another answer for the clip, as another video of this name gave, or its sheet
+        is gone.  Raises OSError where the sheet cannot be written.
         """
         clip = self._clips.get(row["source"])
         if clip is None or not _is_same_answer(clip, row):

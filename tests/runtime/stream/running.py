@@ -16,6 +16,7 @@ from pptsn.runtime.stream.pipeline.pipeline import StreamPipeline
 from pptsn.runtime.stream.pipeline.settings import StreamSettings
 from pptsn.runtime.stream.sinks.base import Sink
 from pptsn.runtime.stream.sources.uri import parse_source
+from tests.waiting import WAIT_S
 
 
 class Keeper(Sink):
@@ -35,7 +36,9 @@ class Keeper(Sink):
     def close(self) -> None:
         pass
 
-    def wait_for(self, wanted: Callable[[Message], object], *, after: int = 0, timeout_s: float = 20) -> Message:
+    def wait_for(
+        self, wanted: Callable[[Message], object], *, after: int = 0, timeout_s: float = WAIT_S
+    ) -> Message:
         """Return the first message from number `after` on that is wanted."""
         found: list[Message] = []
 

@@ -31,7 +31,7 @@ from pptsn.runtime.stream.sources.uri import parse_source
 from pptsn.runtime.video import open_video
 from tests.clips import X264, decode_plainly, packet_places, turn_by_message, write_clip
 from tests.runtime.stream.sources.servers import WebServer, trickling
-from tests.waiting import SOON_S
+from tests.waiting import SOON_S, WAIT_S
 
 
 def job_for(source: object, **changes: object) -> CaptureJob:
@@ -55,7 +55,7 @@ def hear(process: CaptureProcess, *, free: bool = True) -> tuple[list[FromCaptur
     """Return all messages to the end, and copies of the frames."""
     messages: list[FromCapture] = []
     frames: list[Frame] = []
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + WAIT_S
     while not (messages and isinstance(messages[-1], Ended)):
         assert time.monotonic() < deadline_s
         message = process.receive(0.1)

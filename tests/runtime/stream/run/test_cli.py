@@ -21,7 +21,7 @@ from tests.clips import write_clip
 from tests.models import write_tiny_model
 from tests.runtime.stream.camera import Camera
 from tests.runtime.workers.processes import is_ended
-from tests.waiting import SOON_S, wait_until
+from tests.waiting import SOON_S, WAIT_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -38,7 +38,7 @@ def started(*arguments: object, **options: object) -> Iterator[subprocess.Popen[
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )  # type: ignore[call-overload]
-    limit = threading.Timer(30, process.kill)
+    limit = threading.Timer(2 * WAIT_S, process.kill)
     limit.start()
     try:
         yield process
@@ -135,7 +135,7 @@ def test_a_signal_ends_in_order(model: Path, tmp_path: Path, number: signal.Sign
         descendants = processes_below(process.pid)
         process.send_signal(number)
         started_s = time.monotonic()
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=WAIT_S)
         assert time.monotonic() - started_s < SOON_S
         assert process.returncode == 0, errors
     assert lines_of(out)[-1]["state"] == "ended"
@@ -176,7 +176,7 @@ def test_standard_input_may_pause_for_longer_than_the_timeout(model: Path, tmp_p
             wait_until(lambda n=number: sum(line["type"] == "prediction" for line in lines_of(out)) >= 2 * n + 1)
             time.sleep(2)
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(WAIT_S) == 0
     assert sum(line["type"] == "prediction" for line in lines_of(out)) == 4
     assert lines_of(out)[-1]["state"] == "ended"
 
@@ -315,7 +315,7 @@ def test_closing_the_terminal_ends_in_order(model: Path, tmp_path: Path):
     with started("synthetic:?live=1", "--model", model, "--window", 0.4, "-o", out) as process:
         wait_until(lambda: len(lines_of(out)) > 3)
         process.send_signal(signal.SIGHUP)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=WAIT_S)
     assert process.returncode == 0, errors
     assert lines_of(out)[-1]["state"] == "ended"
 
@@ -325,7 +325,7 @@ def test_it_ends_when_the_reader_of_all_its_output_goes(model: Path, arguments: 
     with started("synthetic:?live=1", "--model", model, *arguments) as process:
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(10) == 0
+        assert process.wait(WAIT_S) == 0
         errors = process.stderr.read()
     assert "ended: stopped" in errors or "-" in arguments
     assert "works again" not in errors
@@ -340,7 +340,7 @@ def test_it_goes_on_without_a_reader_where_there_is_another_output(model: Path, 
         written = len(lines_of(out))
         wait_until(lambda: len(lines_of(out)) > written + 20)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(WAIT_S) == 0
         errors = process.stderr.read()
     assert errors.count("pptsn: standard output: its reader has gone\n") == 1
     assert "works again" not in errors
@@ -360,7 +360,7 @@ def test_a_service_tells_trouble_and_its_end(model: Path, arguments: list[str]):
         lines = iter(process.stderr.readline, "")
         assert "pptsn: door: works again\n" in lines
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 @pytest.mark.parametrize(

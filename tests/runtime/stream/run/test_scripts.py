@@ -13,7 +13,7 @@ import pytest
 from tests.models import write_tiny_model
 from tests.runtime.stream.run.test_cli import lines_of, processes_below, started
 from tests.runtime.workers.processes import is_ended
-from tests.waiting import wait_until
+from tests.waiting import WAIT_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -72,7 +72,7 @@ def test_the_end_of_a_service_reaches_all_its_processes_and_is_no_failure(tmp_pa
         everything = [process.pid, *processes_below(process.pid)]
         for pid in everything:
             os.kill(pid, signal.SIGTERM)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=WAIT_S)
         assert (process.returncode, errors) == (0, "")
     assert lines_of(out)[-1]["state"] == "ended"
     assert not any("retrying" in str(line) for line in lines_of(out))

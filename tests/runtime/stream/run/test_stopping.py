@@ -60,7 +60,7 @@ def test_a_second_ctrl_c_ends_the_program_at_once_and_further_sigterms_do_not() 
         time.sleep(0.2)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(25) == 128 + signal.SIGTERM
 
 
 def test_a_ctrl_c_that_a_wrapper_doubles_is_one() -> None:
@@ -72,7 +72,7 @@ def test_a_ctrl_c_that_a_wrapper_doubles_is_one() -> None:
         time.sleep(0.5)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 128 + signal.SIGINT
+        assert process.wait(25) == 128 + signal.SIGINT
 
 
 def test_a_hangup_that_is_ignored_stays_so() -> None:
@@ -94,7 +94,7 @@ def test_the_cursor_comes_back_where_a_terminal_is_left_at_once() -> None:
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         read_until(screen, b"\x1b[?25h")
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(25) == 128 + signal.SIGTERM
 
 
 def read_until(screen: object, wanted: bytes) -> None:
