@@ -74,13 +74,14 @@ def atomic_file(path: str | Path, *, durable: bool = True) -> Iterator[Path]:
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a new temporary folder beside `path`; on success it takes the place of `path`, on failure it goes.
 
-    A link is followed.  Raises InputError where the place cannot be written, at the beginning or later.
+    A link is followed.  Raises InputError where the place cannot be written, at the beginning or later; where an
+    InputError of the block names a file in the temporary folder, its place below `path` is named.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_dir():
         raise InputError(path, "is a file, expected a folder", "choose another place")
     with _writing(path), folder_made(target.parent), temporary_folder(target) as temporary:
-        with _full_disk_told(temporary):
+        with _full_disk_told(temporary), _named_as(path, temporary):
             yield temporary
         with moved_away(target) if target.exists() else nullcontext():
             temporary.rename(target)
@@ -97,6 +98,19 @@ def _writing(path: str | Path) -> Iterator[None]:
     except OSError as error:
         cause = f"cannot be written ({error.strerror or error})"
         raise InputError(path, cause, "choose a writable place with room") from error
+
+
+@contextmanager
+def _named_as(path: str | Path, temporary: Path) -> Iterator[None]:
+    """Have errors name what lies in the folder `temporary`, which goes, by its place below `path`."""
+    try:
+        yield
+    except InputError as error:
+        hidden = str(temporary)
+        if not str(error.thing).startswith(hidden):
+            raise
+        thing = f"{path}{str(error.thing).removeprefix(hidden)}"
+        raise InputError(thing, error.cause, error.remedy) from error
 
 
 @contextmanager

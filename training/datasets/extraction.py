@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 
@@ -187,6 +187,8 @@ class _Extract:
     def _extract(self, job: _Job, target: Path) -> Extracted:
         with _video_alone_fails():
             video = open_video(job.video)
+        with suppress(OSError):  # told below; else one process could remove the folder that another is to write in
+            target.parent.mkdir(parents=True, exist_ok=True)
         with video, atomic_folder(target) as folder:
             frames = 0
             for frames, jpeg in enumerate(self._jpegs(video), 1):

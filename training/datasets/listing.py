@@ -140,6 +140,8 @@ def write_lists(folder: Path, lists: dict[str, ClipList], labels: Iterable[str])
     Raises InputError where no clip at all was found, and where a place cannot be written, having written nothing.
     """
     if not any(made.lines for made in lists.values()):
+        if not any(made.annotated for made in lists.values()):
+            raise InputError("annotations", "name no clip", "take whole files of the data set")
         absent = next((made.missing[0] for made in lists.values() if made.missing), "")
         cause = "none of the annotated clips is there" + (f", such as {absent}" if absent else "")
         raise InputError("clips", cause, "name the folder of this data set's clips")

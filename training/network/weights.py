@@ -69,14 +69,15 @@ def read_checkpoint(
     checkpoint = inspect_checkpoint(arrays, path=path)
     if architecture not in (None, checkpoint.architecture):
         found = checkpoint.architecture
-        raise ModelError(path, f"is {found}, expected {architecture}", f"ask for model.architecture {found}")
+        raise ModelError(path, f"is {found}, expected {architecture}", f"set model.architecture={found}")
     if depth is not None and checkpoint.depth != depth:
-        raise ModelError(
-            path, f"has depth {checkpoint.depth}, expected {depth}", f"ask for depth {checkpoint.depth}"
-        )
+        remedy = f"choose other weights, or depth {checkpoint.depth} (model.depth; --depth in export)"
+        raise ModelError(path, f"has depth {checkpoint.depth}, expected {depth}", remedy)
     if classes is not None and checkpoint.classes not in (None, classes):
         cause = f"has {checkpoint.classes} classes, expected {classes}"
-        raise ModelError(path, cause, f"ask for {checkpoint.classes} classes")
+        raise ModelError(
+            path, cause, f"choose other weights, or a recipe or labels of {checkpoint.classes} classes"
+        )
     return checkpoint
 
 

@@ -72,6 +72,15 @@ def test_a_failure_leaves_no_folder_above(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("below", ["", "/checkpoint/weights"])
+def test_an_error_names_no_temporary_folder(tmp_path: Path, below: str) -> None:
+    with pytest.raises(InputError) as caught, atomic_folder(tmp_path / "run") as folder:
+        raise InputError(f"{folder}{below}", "cannot be written")
+    assert caught.value.thing == f"{tmp_path / 'run'}{below}"
+    with pytest.raises(InputError, match="clip"), atomic_folder(tmp_path / "run"):
+        raise InputError("clip.mp4", "cannot be read")
+
+
 def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (

@@ -185,7 +185,7 @@ def test_the_split_comes_from_the_file_where_no_column_says_it(tmp_path: Path, r
         (f"{HEADER}\narchery,x,9,19,holdout,0\n", "train.csv:2: its split is 'holdout'"),
         (f'{HEADER}\n"archery,x,9,19,train,0\n', "is no CSV"),
         (f"{HEADER}\nacting in play,x,9,19,train,0\narchery,y,9,19,train,0\n", "1 of the 2 classes"),
-        (f"{HEADER}\n", "none of the annotated clips is there"),
+        (f"{HEADER}\n", "annotations: name no clip; take whole files"),
     ],
 )
 def test_what_is_no_annotation_file_is_one_line(tmp_path: Path, run, text: str, complaint: str) -> None:
