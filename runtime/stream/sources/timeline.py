@@ -13,7 +13,7 @@ second
 steps back further, for a moment      reckoning: timestamps are shuffled
 jumps: back by two seconds, or ahead  a new stretch, where the last one ended; if it soon jumps again: reckoning
 of the time that passes by as much
-stands still, or all but              reckoning
+stands still, or all but              reckoning; if it steps on now and then, by its mean
 of a live source, has another pace    reckoning: two witnesses against one.  Where another of the three stands
 than its frames, which come as fast   alone, the clock is believed: cameras send fewer frames than they state, and
 as their codec states                 servers send in bursts
@@ -47,6 +47,8 @@ _LONGEST_HOLE_S = 43_200.0
 # A step of less than this share of a frame is none; so many frames, and so many seconds of them, without one, and
 # the clock stands still.
 _STEP_SHARE = 1 / 8
+# Unless pictures often come as fast, where the source states a rate at which they hardly come.
+_SHORTEST_FRAME_S, _LONGEST_FRAME_S = 1 / 61, 1 / 5
 _STILL_FRAMES, _STILL_S = 3, 0.25
 # A clock that is ahead of its frames by more is not waited for any longer.
 _AHEAD_S = 1.0
@@ -93,6 +95,7 @@ class Timeline:
         self._time_s = 0.0
         self._behind_s = 0.0  # how far the clock is behind its frames, below 0: ahead
         self._reckoned_s: float | None = None  # None while the clock is believed
+        self._left_s, self._coarse = 0.0, _CoarseClock()  # since the clock was left
         self._wrong_pace = False
         self._orderly = _ORDERLY_FRAMES  # frames since the clock jumped; while reckoning, steps ahead in a row
         self._told_s: dict[str, float] = {}
@@ -108,7 +111,9 @@ class Timeline:
             step_s, passed_s = pts_s - self._last_pts_s, captured_s - self._last_captured_s
             jumps = self._is_jump(step_s, passed_s)
             if self._reckoned_s is not None:
-                self._reckon(self._reckoned_s, pts_s, steps=not jumps and self._is_step(step_s))
+                steps = not jumps and self._is_step(step_s)
+                self._look_for_a_coarse_clock(pts_s, steps=steps, breaks=jumps or step_s < 0)
+                self._reckon(self._reckoned_s, pts_s, steps=steps)
             elif jumps:
                 self._begin_anew(pts_s, step_s, passed_s)
             else:
@@ -131,7 +136,7 @@ class Timeline:
         return step_s - passed_s > max(_LIVE_TOLERANCE_S, _SLOW_FRAMES * self._frame.usual_s)
 
     def _is_step(self, step_s: float) -> bool:
-        return step_s >= _STEP_SHARE * self._frame.usual_s
+        return step_s >= min(_STEP_SHARE * self._frame.usual_s, _SHORTEST_FRAME_S)
 
     # While the clock is believed
 
@@ -173,6 +178,7 @@ class Timeline:
 
     def _leave(self, trouble: str, text: str, behind_s: float) -> None:
         """Go on by reckoning, `behind_s` from here; below 0, time waits until it has caught up."""
+        self._left_s, self._coarse = self._time_s, _CoarseClock()
         self._reckoned_s = self._time_s + max(-_AHEAD_S, behind_s)
         self._time_s = max(self._time_s, self._reckoned_s)
         self._orderly, self._behind_s = 0, 0.0
@@ -186,6 +192,16 @@ class Timeline:
         self._orderly = self._orderly + 1 if steps else 0
         if self._orderly >= _ORDERLY_FRAMES and not self._wrong_pace:
             self._believe(pts_s)
+
+    def _look_for_a_coarse_clock(self, pts_s: float, *, steps: bool, breaks: bool) -> None:
+        """Go by the mean of a clock that stands still for some frames and steps on, from when it was left."""
+        found_s = self._coarse.add(pts_s, steps=steps, breaks=breaks)
+        if found_s is None or self._wrong_pace or self._reckoned_s is None:
+            return
+        frame_s = self._frame.usual_s
+        if _SHORTEST_FRAME_S < found_s < max(_LONGEST_FRAME_S, frame_s) and _ratio(found_s, frame_s) > _ALIKE:
+            self._frame.take(found_s)
+            self._reckoned_s = self._left_s + self._coarse.frames * found_s
 
     def _believe(self, pts_s: float) -> None:
         """Follow the clock again: as it was before, where it is not far ahead of the time, or from here."""
@@ -231,12 +247,15 @@ class _FrameStep:
         self._live = live
         self._stated_s = None if stated_rate is None else 1 / stated_rate
         self._steps: deque[tuple[float, float, int]] = deque(maxlen=_STEPS)  # a step, the time after it, its frame
+        self._begin: tuple[float, int] | None = (0.0, 0)  # the time of the first frame, and its number
         self._added = self._arrived = 0
         self._marks: deque[tuple[float, int]] = deque()  # when a frame arrived, and its number, about one a second
         self.usual_s = self._stated_s or 1 / DEFAULT_FPS
 
     def add(self, step_s: float, time_s: float) -> None:
         """Take a step of the clock to the newest frame, which is at `time_s` of the session."""
+        if len(self._steps) == _STEPS:
+            self._begin = None
         self._steps.append((step_s, time_s, self._arrived))
         self._added += 1
         few = len(self._steps) < _FEW_STEPS
@@ -246,10 +265,14 @@ class _FrameStep:
     def _learned(self) -> float:
         """Return the median step, or the mean: pauses make that longer, frames out of order the other."""
         median_s = statistics.median(step_s for step_s, _, _ in self._steps)
-        (_, first_s, first), (_, last_s, last) = self._steps[0], self._steps[-1]
+        first_s, first = self._begin or self._steps[0][1:]
+        _, last_s, last = self._steps[-1]
         learned_s = min(median_s, (last_s - first_s) / (last - first)) if last > first else median_s
         stated_s = self._stated_s or learned_s
-        return learned_s if _STEP_SHARE < learned_s / stated_s < 1 / _STEP_SHARE else stated_s
+        is_rare = not _SHORTEST_FRAME_S / 2 < stated_s < _LONGEST_FRAME_S
+        is_usual = is_rare and learned_s > _SHORTEST_FRAME_S
+        is_usual |= _STEP_SHARE < learned_s / stated_s < 1 / _STEP_SHARE
+        return learned_s if is_usual else stated_s
 
     @property
     def comes_evenly(self) -> bool:
@@ -259,7 +282,13 @@ class _FrameStep:
     def forget(self) -> None:
         """Take it that the clock's steps said nothing."""
         self._steps.clear()
+        self._begin = None
         self.usual_s = self._stated_s or 1 / DEFAULT_FPS
+
+    def take(self, frame_s: float) -> None:
+        """Take it that a frame lasts so long."""
+        self.forget()
+        self.usual_s = frame_s
 
     def arrived(self, captured_s: float) -> None:
         """Note that a frame came at `captured_s`."""
@@ -278,6 +307,26 @@ class _FrameStep:
             if last_s - first_s >= _AVERAGE_S and _STEP_SHARE < mean_s / self.usual_s < 1 / _STEP_SHARE:
                 return mean_s
         return self.usual_s
+
+
+class _CoarseClock:
+    """Takes the times of a clock from when it was left.  frames: so many came since."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._marks: deque[tuple[float, int]] = deque(maxlen=_FEW_STEPS)  # after steps ahead: the time, the frame
+
+    def add(self, pts_s: float, *, steps: bool, breaks: bool) -> float | None:
+        """Take a frame; return the mean length of one where the clock made some steps, and mostly stood still."""
+        self.frames += 1
+        if breaks:
+            self._marks.clear()
+        if not steps:
+            return None
+        self._marks.append((pts_s, self.frames))
+        (first_s, first), count = self._marks[0], len(self._marks)
+        is_coarse = count == _FEW_STEPS and self.frames - first > 2 * (count - 1)
+        return (pts_s - first_s) / (self.frames - first) if is_coarse else None
 
 
 @dataclass(frozen=True)

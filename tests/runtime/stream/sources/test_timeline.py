@@ -225,3 +225,17 @@ def test_arrivals_tell_the_rate_of_a_clock_that_stands_still():
     arrivals = [index / 5 for index in range(300)]
     outcome = Outcome(live_timeline(25.0), [0.0] * 300, arrivals)
     assert outcome.times[-1] - outcome.times[200] == pytest.approx(arrivals[-1] - arrivals[200], rel=0.02)
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("stated", [None, 1.0, 2.0, 3.0, 5.0, 10.0, 25.0, 30.0, 200.0, 1000.0])
+@pytest.mark.parametrize("tick_s", [0.001, 0.05, 0.1, 0.2, 0.5])
+def test_a_false_rate_and_a_coarse_clock_leave_about_as_many(tick_s: float, stated: float | None, *, live: bool):
+    good = [index / 25 for index in range(500)]
+    coarse = [int(time_s / tick_s + 1e-9) * tick_s for time_s in good]
+    timeline = Timeline(live=live, frame_rate=stated)
+    outcome = Outcome(timeline, coarse, good if live else [time_s / 40 for time_s in good])
+    if tick_s <= 0.1 or stated is None or stated >= 5:
+        assert outcome.predictions == pytest.approx(40, abs=7)
+    else:  # the clock stands still for longer than a source that states so few frames is waited for
+        assert outcome.predictions < 210
