@@ -23,9 +23,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
-    HTTPHandler,
     HTTPRedirectHandler,
-    HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
     Request,
@@ -39,6 +37,7 @@ from pptsn.runtime.base.files import read_small, write_text
 from pptsn.runtime.base.progress import Steps, print_note
 from pptsn.runtime.video.web.proxies import check_proxy, proxy_variable
 from pptsn.training.downloads.catalogue import check_address, shown
+from pptsn.training.downloads.patience import Pace, PatientHttp, PatientHttps
 
 _BLOCK_BYTES = 1 << 18
 _MB = 1_000_000
@@ -58,9 +57,10 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout_s: how long a server may say nothing.  tries: failures in a row that brought nothing new.
+    """timeout_s: how long a server may say nothing, or hardly anything.
 
-    most_bytes: of a file.  first_wait_s, longest_wait_s: between two tries, growing.
+    tries: failures in a row that brought nothing new.  most_bytes: of a file.
+    first_wait_s, longest_wait_s: between two tries, growing.
     """
 
     timeout_s: float = 30.0
@@ -250,11 +250,15 @@ class _Transfer:
             raise InputError(self._part.parent, cause, "make room")
 
     def _take(self, response: HTTPResponse) -> None:
+        pace = Pace(self._limits.timeout_s)
         try:
             with open(self._part, "ab") as stream:
                 for block in self._blocks(response):
                     stream.write(block)
                     self._count(len(block))
+                    if complaint := pace.complaint(len(block)):
+                        remedy = "check the network; run it again to go on from there"
+                        raise InputError(shown(self._url), complaint, remedy)
         except OSError as error:
             cause = f"cannot be written ({reason_of(error)})"
             raise InputError(self._part, cause, "make room, then run it again: it goes on from there") from error
@@ -307,8 +311,8 @@ def _opener() -> OpenerDirector:
     for handler in (
         ProxyHandler(),
         UnknownHandler(),
-        HTTPHandler(),
-        HTTPSHandler(),
+        PatientHttp(),
+        PatientHttps(),
         HTTPDefaultErrorHandler(),
         _Redirects(),
         HTTPErrorProcessor(),

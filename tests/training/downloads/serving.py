@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ class Served:
     etag, modified: what tells that the file is the same.  says_length: whether it tells how long the file is.
     statuses: what the next answers are instead.  status_bytes: that come with each; status_sent: that were taken.
     length, content_range: what the server says of them, whatever is true.
-    asked: the Range of each request, "" without one.
+    asked: the Range of each request, "" without one.  drips: what comes a byte at a time, for ever: "status",
+    "headers", "continue" or "body".
     """
 
     content: bytes = b""
@@ -39,6 +41,7 @@ class Served:
     content_range: str = ""
     asked: list[str] = field(default_factory=list)
     url: str = ""
+    drips: str = ""
 
 
 class _Server(ThreadingHTTPServer):
@@ -54,6 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         served.asked.append(wanted)
         self.close_connection = True
+        if served.drips:
+            self._drip(served.drips)
+            return
         if served.statuses:
             self.send_response(served.statuses.pop(0))
             if served.location:
@@ -68,6 +74,16 @@ class _Handler(BaseHTTPRequestHandler):
         if served.chunked:
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         self.wfile.write(body[: served.cuts.pop(0)] if served.cuts else body)
+
+    def _drip(self, what: str) -> None:
+        begin = {"status": b"HTTP/1.1 20", "headers": b"HTTP/1.1 200 OK\r\nX: ", "continue": b""}
+        body = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+        piece = b"HTTP/1.1 100 Continue\r\n\r\n" if what == "continue" else b"0"
+        with suppress(OSError):  # nobody takes more
+            self.wfile.write(begin.get(what, body))
+            while True:
+                self.wfile.write(piece)
+                time.sleep(0.02)
 
     def _send_zeros(self, count: int) -> None:
         with suppress(OSError):  # nobody takes more

@@ -404,6 +404,20 @@ def test_a_redirection_is_followed_to_addresses_of_the_web_alone(
             assert "the server leads to no file on the web; check the address" in line
 
 
+@pytest.mark.parametrize(
+    ("drips", "complaint"),
+    [
+        ("status", "takes too long to begin"),
+        ("headers", "takes too long to begin"),
+        ("continue", "takes too long to begin"),
+        ("body", "which is too slow; check the network; run it again to go on from there"),
+    ],
+)
+def test_a_server_that_drips_is_left(store: WeightStore, served: Served, drips: str, complaint: str) -> None:
+    served.drips = drips
+    assert complaint in refused(store, served, limits=Limits(timeout_s=0.3, tries=1))
+
+
 @pytest.mark.parametrize("location", ["http://[::1/x", "//[", "http://u:sesame@h:p/x", "http://\u00e9[/", "http:"])
 def test_a_redirection_to_no_address_is_one_line(store: WeightStore, location: str) -> None:
     with serving(Served(statuses=[302] * 20, location=location)) as other:
