@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.cores import available_cores
 from pptsn.runtime.base.errors import InputError, ModelError
+from pptsn.runtime.base.options import check_whole
 from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE
 from pptsn.runtime.classify.features import ClipFeatures
 from pptsn.runtime.classify.gathering import ClipGatherer, Gathered, gathered_of
@@ -32,6 +33,7 @@ from pptsn.runtime.model.spec import ModelSpec
 if TYPE_CHECKING:
     from pptsn.runtime.stream.pipeline.frame_stream import FrameStream
 
+_MOST_CROPS = 10_000  # which take 1.5 GB
 _Result = TypeVar("_Result", Classification, ClipFeatures)
 
 
@@ -42,11 +44,14 @@ class Recognizer(Closing):
         recognizer.classify("clip.mp4").top(5)
 
     batch_size: crops a call of the engine; None takes the engine's own number.
-    Raises TypeError for what is no Engine, such as a path: that is for `open`.
+    Raises TypeError for what is no Engine, such as a path: that is for `open`; UsageError for another batch_size.
+    Once it is closed, calls raise ClosedError, a UsageError and a ValueError.
     """
 
     def __init__(self, engine: Engine, *, batch_size: int | None = None) -> None:
         require_engine(engine, taker="Recognizer", opener="Recognizer.open")
+        if batch_size is not None:
+            check_whole(batch_size, "batch_size", least=1, most=_MOST_CROPS)
         self._engine, self._batch_size = engine, batch_size
 
     @classmethod

@@ -73,6 +73,10 @@ class UsageError(PptsnError):
     exit_code = USAGE
 
 
+class ClosedError(UsageError, ValueError):
+    """A call of what is closed already."""
+
+
 class ToldElsewhereError(PptsnError):
     """The end of a process whose job ends, for what another of its processes tells: this one says nothing."""
 
@@ -81,6 +85,11 @@ class MissingDependencyError(PptsnError):
     """A package, driver or device that the request needs and this machine lacks."""
 
     exit_code = MISSING
+
+
+def engine_closed() -> ClosedError:
+    """Return the error for an engine that is asked after its end."""
+    return ClosedError("model", "the engine is closed", "open it again, and close it after the last call")
 
 
 def folder_in_its_place(name: object) -> InputError:

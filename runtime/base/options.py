@@ -2,16 +2,20 @@
 
 A settings class states its options once, by `option`; `pptsn.cli.from_settings` makes a command line of it, and
 `parse_options` reads the query of an address (`?fps=25&size=640x480`) into it.
+
+A program may pass anything for an argument or an option: what is of another type is told as a UsageError, too.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from numbers import Integral, Real
+from typing import Any, Generic, TypeGuard, TypeVar
 from urllib.parse import unquote
 
 from pptsn.runtime.base.errors import UsageError
@@ -81,16 +85,21 @@ def flags_of(field: dataclasses.Field[Any], about: Option) -> tuple[str, ...]:
 
 
 def check_ranges(settings: object) -> None:
-    """Raise UsageError for the first number in `settings` outside the range of its option; nan is outside of all.
+    """Raise UsageError for the first value in `settings` that is no number in the range of its option, as nan.
 
     For `__post_init__` of settings classes: a range is stated once, at the field.
     """
     for field, about in options_of(type(settings)).values():
         value = getattr(settings, field.name)
+        if value is None or (about.least is None and about.most is None and not isinstance(value, int | float)):
+            continue
         least = -math.inf if about.least is None else about.least
         most = math.inf if about.most is None else about.most
-        if isinstance(value, int | float) and not (least <= value <= most and abs(value) != math.inf):
-            given = value if about.scale == 1 else f"{value * about.scale:g}"
+        of_type = (
+            is_whole(value) if str(field.type).startswith("int") else isinstance(value, bool) or is_number(value)
+        )
+        if not (of_type and least <= value <= most and abs(value) != math.inf):
+            given = f"{value * about.scale:g}" if is_number(value) and about.scale != 1 else repr(value)
             raise UsageError(flags_of(field, about)[0], f"expected {_range(about)}, got {given}")
 
 
@@ -198,3 +207,48 @@ def _read_switch(text: str) -> bool:
 
 
 switch = Parser(_read_switch, "0 or 1")
+
+
+def is_number(given: object) -> TypeGuard[float]:
+    """Whether `given` is a number, NumPy's included; truth is none."""
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def is_whole(given: object) -> TypeGuard[int]:
+    """Whether `given` is a number by its type that has no fraction; truth is none."""
+    return isinstance(given, Integral) and not isinstance(given, bool)
+
+
+def check_text(given: object, thing: str) -> None:
+    """Raise UsageError on `thing` where `given` is no text."""
+    if not isinstance(given, str):
+        raise UsageError(thing, f"expected a text, got {_told(given)}")
+
+
+def check_flag(given: object, thing: str) -> None:
+    """Raise UsageError on `thing` where `given` is neither true nor false: 0 and 1 are, and NumPy's."""
+    of_numpy = getattr(given, "dtype", None) == "bool" and getattr(given, "ndim", 1) == 0
+    if not (of_numpy or (isinstance(given, Integral) and given in (0, 1))):
+        raise UsageError(thing, f"expected True or False, got {_told(given)}")
+
+
+def check_whole(given: object, thing: str, *, least: int, most: int | None = None) -> None:
+    """Raise UsageError on `thing` where `given` is no whole number in that range."""
+    if not is_whole(given) or given < least or (most is not None and given > most):
+        wanted = f"{least} or more" if most is None else f"{least} to {most}"
+        raise UsageError(thing, f"expected a whole number, {wanted}, got {_told(given)}")
+
+
+def check_path(given: object, thing: str) -> None:
+    """Raise UsageError on `thing` where `given` is no path of text that a file can have."""
+    text: Any = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(text, str):
+        raise UsageError(thing, f"expected a path, as a str or Path, got {_told(given)}")
+    if "\0" in text:
+        raise UsageError(thing, "expected a path, got a text with a character of code 0")
+
+
+def _told(given: object) -> str:
+    """Return what `given` is in a few words: plain values as they are, others by their type."""
+    plain = given is None or isinstance(given, (str, bytes, int, float))
+    return repr(given) if plain and len(repr(given)) < 60 else type(given).__name__

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sized
 from dataclasses import replace
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import check_flag
 from pptsn.runtime.decoding.clips import Given, as_source
 from pptsn.runtime.decoding.given import Frames, Times
 
 
 def one_source(source: Given, times_s: Times | None, *, bgr: bool, caller: str) -> Given:
     """Return `source` with what is said of its frames; raises UsageError, `caller`'s, where it is none of them."""
+    check_flag(bgr, "bgr")
     if times_s is None and not bgr:
         return as_source(source)
     frames = as_source(source)
@@ -46,7 +48,7 @@ class UntilRaised:
 
 def require_several(sources: object, *, caller: str) -> None:
     """Raise UsageError, of `caller`, for what is one source, or none, rather than an iterable of them."""
-    is_one = isinstance(sources, (str, bytes, os.PathLike, Frames)) or getattr(sources, "ndim", None) in (3, 4)
+    is_one = isinstance(sources, (str, bytes, os.PathLike, Frames)) or getattr(sources, "ndim", None) in (0, 3, 4)
     if is_one or not (hasattr(sources, "__iter__") or hasattr(sources, "__getitem__")):
         what = repr(sources) if isinstance(sources, (str, bytes, os.PathLike)) else type(sources).__name__
         raise UsageError(

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import lines_of
+from pptsn.runtime.base.options import is_whole
 from pptsn.runtime.decoding.clips import Excerpt, Source
 from pptsn.runtime.video.names import is_companion, some_of
 
@@ -200,7 +201,7 @@ def parse_line(line: str, where: str, *, format: str, root: Path | None, classes
 
 def require_class(label: int, classes: int, thing: str, remedy: str) -> None:
     """Raise InputError on `thing` for a label that is none of as many classes."""
-    if not hasattr(label, "__index__"):  # as of a program that has read it from a file
+    if not is_whole(label):  # as of a program that has read it from a file
         cause = f"label {label!r} is {type(label).__name__}, expected a whole number"
         raise InputError(thing, cause, remedy)
     if not 0 <= label < classes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pptsn.runtime.base.errors import PptsnError, UsageError
 from pptsn.runtime.base.files import printable
+from pptsn.runtime.base.options import check_whole
 from pptsn.runtime.classify.evidence import CropLogits, Evidence, evidence_of
 from pptsn.runtime.classify.origin import Origin
 from pptsn.runtime.classify.ranking import leading_classes
@@ -141,7 +142,11 @@ class Classification:
         return printable(f"{self.source}: {'; '.join(self.warnings)}") if self.warnings else ""
 
     def top(self, count: int = 5) -> tuple[Prediction, ...]:
-        """Return the `count` leading classes (or all, if there are fewer), best first; ties by class number."""
+        """Return the `count` leading classes (or all, if there are fewer), best first; ties by class number.
+
+        Raises UsageError for what is no whole number of 0 or more.
+        """
+        check_whole(count, "top", least=0)
         return top_predictions(self.scores, self.labels, count)
 
     def evidence(self, class_id: int | None = None) -> Evidence:
@@ -154,8 +159,7 @@ class Classification:
         kept = self._kept()
         if class_id is None:
             class_id = self.top(1)[0].class_id
-        if not 0 <= class_id < len(self.labels):
-            raise UsageError("class_id", f"expected 0 to {len(self.labels) - 1}, got {class_id}")
+        check_whole(class_id, "class_id", least=0, most=len(self.labels) - 1)
         return evidence_of(kept, class_id, self.labels[class_id])
 
     @property
@@ -171,7 +175,8 @@ class Classification:
         return self.crop_logits
 
     def to_dict(self, *, top: int = 5) -> dict[str, Any]:
-        """Return the fields of one line of `classify --output`."""
+        """Return the fields of one line of `classify --output`; top: as of `top`."""
+        check_whole(top, "top", least=0)
         leading = self.top(max(top, 2))
         fields: dict[str, Any] = {
             "source": printable(self.source),

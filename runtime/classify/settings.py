@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pptsn.runtime.base.options import option
+from pptsn.runtime.base.options import check_flag, option
 from pptsn.runtime.decoding.decoders import Decoders, check_decoders, decoders_option
 from pptsn.runtime.frames.protocols import Protocol
 from pptsn.runtime.frames.sampling import check_segments, sampling_rule
@@ -42,6 +42,8 @@ class ClassifySettings:
         if self.sampling is not None:
             sampling_rule(self.sampling)
         check_decoders(self.decoders)
+        check_flag(self.accept_damaged, "--accept-damaged")
+        check_flag(self.evidence, "--evidence")
 
     def changing(self, protocol: Protocol) -> Protocol:
         """Return how clips are looked at by these settings, by a model that looks at them by `protocol`."""

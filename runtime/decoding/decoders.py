@@ -41,7 +41,7 @@ def read_decoders(text: str) -> Decoders:
 def check_decoders(decoders: Decoders) -> Decoders:
     """Return `decoders`; raises UsageError for what makes no sense, of whatever type."""
     is_number = isinstance(decoders, int) and not isinstance(decoders, bool)
-    if decoders == AUTO or (is_number and 0 <= decoders <= _MOST):
+    if (isinstance(decoders, str) and decoders == AUTO) or (is_number and 0 <= decoders <= _MOST):
         return decoders
     raise _no_sense(decoders)
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.options import check_flag, check_text
 
 # All frames of a clip: (T, H, W, 3) uint8; or one after the other, (H, W, 3) uint8 each.
 Pictures: TypeAlias = "npt.NDArray[Any] | Iterable[npt.NDArray[Any]]"
@@ -43,12 +44,17 @@ class Frames:
     another thread than the caller's, ahead of inference; one may lie in a buffer that the next one overwrites.
 
     Frames that cannot be used are an InputError when they are classified.
+    Raises UsageError for a name that is no text, and for a `bgr` that is neither true nor false.
     """
 
     frames: Pictures
     times_s: Times | None = None
     bgr: bool = False
     name: str = "clip"
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "Frames, name")
+        check_flag(self.bgr, "Frames, bgr")
 
     def __str__(self) -> str:
         return self.name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.base.errors import MissingDependencyError, UsageError
-from pptsn.runtime.base.options import options_of, parse_options
+from pptsn.runtime.base.options import check_path, check_text, check_whole, options_of, parse_options
 from pptsn.runtime.base.plugins import Registry
 from pptsn.runtime.engines.backend import AnyBackend, Backend, Choices, NoOptions
 from pptsn.runtime.engines.device import named_devices
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 # What an engine has to set, as its base has no values for it.
+# What the system can start, and none has more cores; as the option has it.
+_MOST_THREADS = 1024
 _OF_EVERY_ENGINE = ("spec", "identity", "batch_size")
 # In the order in which `auto` asks them.
 BACKENDS: Registry[type[AnyBackend]] = Registry(
@@ -68,9 +70,14 @@ def open_engine(
     Raises UsageError for unknown names and for a model that the backend does not run, ModelError for an unusable
     file, MissingDependencyError for a missing package, driver or device, PluginError for a broken plugin.
     """
+    check_path(path, "model")
+    check_text(backend, "--backend")
+    check_text(device, "--device")
     name, options = parse_backend(backend)
-    if threads is not None and threads < 1:
-        raise UsageError("--threads", f"expected at least 1, got {threads}")
+    if threads is not None:
+        check_whole(threads, "--threads", least=1, most=_MOST_THREADS)
+    if crops is not None:
+        check_whole(crops, "crops", least=0)
     devices = (None,) if device == AUTO else named_devices(device)
     tuning = tuning_for(tuning, crops=crops)
     choices = [

@@ -20,7 +20,7 @@ def tuning_for(tuning: str, *, crops: int | None) -> str:
     crops: about how many are to be inferred; None where nobody knows, as of a stream, which is worth it.
     Raises UsageError for an unknown tuning.
     """
-    if tuning not in TUNINGS:
+    if not isinstance(tuning, str) or tuning not in TUNINGS:
         raise UsageError("--tuning", f"unknown tuning {tuning!r}", f"choose one of {', '.join(TUNINGS)}")
     if tuning != AUTO:
         return tuning

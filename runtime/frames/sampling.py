@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pptsn.runtime.base.errors import UsageError
+from pptsn.runtime.base.options import is_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ MAX_SEGMENTS = 100_000
 
 def check_segments(segments: int) -> None:
     """Raise UsageError for a number of segments that makes no sense."""
-    if not hasattr(segments, "__index__") or not 1 <= segments <= MAX_SEGMENTS:
+    if not is_whole(segments) or not 1 <= segments <= MAX_SEGMENTS:
         raise UsageError("--segments", f"expected 1 to {MAX_SEGMENTS}, got {segments!r}")
 
 
@@ -71,7 +72,7 @@ def sampling_rule(name: str) -> Callable[[int, int], list[int]]:
     """Return the rule called `name`; raises UsageError that lists the rules there are."""
     try:
         return SAMPLING_RULES[name]
-    except KeyError:
+    except (KeyError, TypeError):  # TypeError: what is no text
         raise UsageError(
             "--sampling", f"unknown rule {name!r}", f"choose one of {', '.join(SAMPLING_RULES)}"
         ) from None

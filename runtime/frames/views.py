@@ -11,7 +11,7 @@ VIEW_PLANS = ("ten", "three", "center")
 
 def check_views(plan: str) -> None:
     """Raise UsageError for a view plan that is none of VIEW_PLANS."""
-    if plan not in VIEW_PLANS:
+    if not isinstance(plan, str) or plan not in VIEW_PLANS:
         raise UsageError("--views", f"unknown plan {plan!r}", f"choose one of {', '.join(VIEW_PLANS)}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import MissingDependencyError, install_command
+from pptsn.runtime.base.errors import MissingDependencyError, engine_closed, install_command
 from pptsn.runtime.base.foreign_files import WITHOUT_TELEMETRY
 from pptsn.runtime.base.stopping import when_hurried
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits, Rows
@@ -98,7 +98,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _run(self, crops: Frame, *, features: bool = False) -> Rows:
         if self._session is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         if self._bound is not None:
             try:
                 return self._bound.run(crops, features=features)

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Protocol
 
-from pptsn.runtime.base.errors import PptsnError
+from pptsn.runtime.base.errors import PptsnError, engine_closed
 from pptsn.runtime.engines.base import Batch, Rows
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.onnxruntime.host_memory import HostCrops
@@ -78,7 +78,7 @@ class OverlappingBatch(Batch):
 
     def _submit(self, count: int) -> None:
         if self._released:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         shape = self._shapes[padded(count, tuple(self._shapes))]
         if self.features:  # by the plain way: graphs are recorded while no batch is lent
             shape = replace(shape, recorded=False, features=True)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
+from pptsn.runtime.base.errors import engine_closed
 from pptsn.runtime.engines.base import Batch, Engine, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.lending import BatchPool, infer_through
@@ -90,7 +91,7 @@ class PaddedEngine(Engine):
 
     def _lend(self, batch_size: int) -> tuple[OverlappingBatch, ...]:
         if self._closed:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         shapes = self._shapes(batch_size)
         lent = self._pool.lend(_BATCHES)
         try:

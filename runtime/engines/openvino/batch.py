@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.errors import ModelError, engine_closed
 from pptsn.runtime.engines.base import Batch, Rows
 from pptsn.runtime.engines.openvino.compiling import Compiled
 from pptsn.runtime.frames.preprocess import Frame
@@ -45,7 +45,7 @@ class OpenVinoBatch(Batch):
 
     def _submit(self, count: int) -> None:
         if self._request is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         try:
             self._request.start_async([self._new_tensor(self.crops[:count], shared_memory=True)])
         except RuntimeError as error:
@@ -53,7 +53,7 @@ class OpenVinoBatch(Batch):
 
     def _collect(self, count: int) -> Rows:
         if self._request is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         try:
             self._request.wait()
         except RuntimeError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pptsn.runtime.base.caches import FileCache
 from pptsn.runtime.base.cores import available_cores
-from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.errors import ModelError, engine_closed
 from pptsn.runtime.engines.base import Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.lending import BatchPool, infer_through
 from pptsn.runtime.engines.openvino.batch import OpenVinoBatch
@@ -95,7 +95,7 @@ class OpenVinoEngine(Engine):
 
     def _new_batch(self) -> OpenVinoBatch:
         if self._compiled is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         return OpenVinoBatch(
             self._compiled,
             self.batch_size,

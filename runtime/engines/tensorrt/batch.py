@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from pptsn.runtime.base.errors import engine_closed
 from pptsn.runtime.engines.base import Batch, Rows
 from pptsn.runtime.engines.device import DeviceError
 from pptsn.runtime.engines.tensorrt.cuda import CudaBuffer, CudaDevice
@@ -71,7 +72,7 @@ class TensorRtBatch(Batch):
 
     def _submit(self, count: int) -> None:
         if self._stream is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         # Fewer rows than the profile's smallest batch are made up with what the buffer holds; nobody reads those.
         work = Work(max(count, self._smallest), self.features)
         with self._cuda.current():
@@ -107,7 +108,7 @@ class TensorRtBatch(Batch):
 
     def _collect(self, count: int) -> Rows:
         if self._stream is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         with self._cuda.current():
             self._stream.synchronize()
         return np.concatenate([buffer.host[:count] for buffer in self._asked(self.features)], axis=1)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pptsn.runtime.base.errors import ModelError
+from pptsn.runtime.base.errors import ModelError, engine_closed
 from pptsn.runtime.engines.base import Batch, Engine, EngineIdentity, Logits
 from pptsn.runtime.engines.device import Device
 from pptsn.runtime.engines.lending import BatchPool, infer_through
@@ -100,7 +100,7 @@ class TensorRtEngine(Engine):
 
     def _lend(self, batch_size: int) -> tuple[TensorRtBatch, ...]:
         if self._plan is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         lent = self._pool.lend(_BATCHES)
         for batch in lent:
             batch.take_rows(batch_size)
@@ -108,7 +108,7 @@ class TensorRtEngine(Engine):
 
     def _new_batch(self) -> TensorRtBatch:
         if self._plan is None:
-            raise ValueError("the engine is closed")
+            raise engine_closed()
         with self._cuda.current():
             return TensorRtBatch(
                 self._plan,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy.typing as npt
 
 from pptsn.runtime.base.closing import Closing
-from pptsn.runtime.base.errors import InputError, ModelError, UsageError
+from pptsn.runtime.base.errors import ClosedError, InputError, ModelError, UsageError
+from pptsn.runtime.base.options import check_flag, check_text, is_number
 from pptsn.runtime.classify.batching import CHECK_MODEL, NOT_FINITE, CropBatcher
 from pptsn.runtime.decoding.given import (
     Frames,
@@ -68,8 +69,10 @@ class FrameStream(Closing):
         bgr: bool = False,
         name: str = "stream",
     ) -> None:
-        if fps is not None and not 0 < fps < math.inf:
-            raise UsageError("fps", f"expected frames a second, got {fps}", "leave it out for what happens now")
+        check_text(name, "name")
+        check_flag(bgr, "bgr")
+        if fps is not None and not (is_number(fps) and 0 < fps < math.inf):
+            raise UsageError("fps", f"expected frames a second, got {fps!r}", "leave it out for what happens now")
         spec = engine.spec
         self._settings = settings.for_model(spec)
         self._name, self._bgr, self._fps = name, bgr, fps
@@ -103,6 +106,8 @@ class FrameStream(Closing):
         """
         given = Frames(frames, name=self._name)
         pictures = each_picture(self._name, pictures_of(given, remedy=_FOR_FILES), first=self._count)
+        if times_s is not None and not isinstance(times_s, Iterable):
+            raise UsageError("times_s", f"expected the seconds of each frame, got {times_s!r}")
         times = repeat(None) if times_s is None else chain(times_s, repeat(_NONE_LEFT))
         for picture, time_s in zip(pictures, times, strict=False):
             if time_s is _NONE_LEFT:
@@ -124,7 +129,7 @@ class FrameStream(Closing):
 
     def _take(self, frame: object, time_s: object) -> StreamPrediction | None:
         if self._is_closed:
-            raise ValueError("the stream is closed")
+            raise ClosedError(self._name, "the stream is closed", "make another one by Recognizer.stream")
         captured_s = time.monotonic()
         index, self._count = self._count, self._count + 1
         picture = checked_picture(self._name, index, frame)

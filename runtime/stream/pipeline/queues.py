@@ -30,7 +30,7 @@ _POLL_S = 0.1
 
 def check_policy(policy: str) -> None:
     """Raise UsageError for a policy that is none of POLICIES."""
-    if policy not in POLICIES:
+    if not isinstance(policy, str) or policy not in POLICIES:
         raise UsageError("--policy", f"unknown policy {policy!r}", f"choose one of {', '.join(POLICIES)}")
 
 

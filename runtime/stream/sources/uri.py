@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pptsn.runtime.base.errors import InputError, UsageError
+from pptsn.runtime.base.options import check_text
 from pptsn.runtime.base.plugins import PluginError
 from pptsn.runtime.classify.source_lists import list_entries
 from pptsn.runtime.classify.sources import expand_sources, list_named
@@ -47,6 +48,7 @@ def parse_source(text: str) -> SourceUri:
     Raises UsageError for an unknown scheme, an unknown option and a value out of range, and PluginError for a kind
     that another package adds and that cannot be used.
     """
+    check_text(text, "SOURCE")
     return _kind_for(text).parse(text)
 
 

@@ -189,5 +189,5 @@ def test_what_is_held_for_later_tells_the_same_without_what_is_large(model: Path
 def test_a_class_that_there_is_not_is_refused(model: Path, clips: list[Path], class_id: int) -> None:
     with Recognizer.open(model) as recognizer:
         answer = recognizer.classify(clips[0], segments=1, evidence=True)
-    with pytest.raises(UsageError, match=f"expected 0 to 3, got {class_id}"):
+    with pytest.raises(UsageError, match=f"expected a whole number, 0 to 3, got {class_id}"):
         answer.evidence(class_id)
