@@ -283,8 +283,10 @@ def _lock(descriptor: int, name: str) -> None:
 
 
 def columns_of(header: bytes) -> list[str]:
-    """Return the columns that the first line of a CSV names, whoever wrote it; none of an empty one."""
-    return next(csv.reader([header.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
+    """Return the columns that the first line of a CSV names, whoever wrote it; none of what is no such line."""
+    with suppress(csv.Error):  # a line's end within
+        return next(csv.reader([header.decode("utf-8-sig", "replace").rstrip("\r\n")]), [])
+    return []
 
 
 def printable_bytes(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import re
@@ -128,9 +129,11 @@ class CsvRows:
     def reader(lines: Iterator[bytes]) -> tuple[bytes, Callable[[str], Row]]:
         """Take the header from `lines`; return it, and what reads a row.
 
-        Raises ChangedRowError for one with something else than commas.
+        Raises ChangedRowError for one in another encoding, or with something else than commas.
         """
         header = next(lines, b"")
+        if header.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise ChangedRowError("is in UTF-16, expected UTF-8")
         columns = columns_of(header)
         for mark, name in _OTHER_COMMAS.items():
             if len(columns) == 1 and mark in columns[0]:
@@ -215,7 +218,7 @@ def read_rows(lines: Iterable[bytes], kind: type[Rows], path: Path) -> Iterator[
     try:
         header, read = kind.reader(iterator)
     except ChangedRowError as error:
-        remedy = "save it with commas, or leave --resume out to begin anew"
+        remedy = "save it as CSV with commas in UTF-8, or leave --resume out to begin anew"
         raise UsageError(path, str(error), remedy) from error
     if header:
         yield header, None

@@ -559,11 +559,11 @@ def test_an_empty_line_is_told_by_its_number(classify, tmp_path: Path, name: str
         (lambda line: re.sub(",[0-9a-f]{16},", ",1.23E+15,", line), "(its model is 1.23E+15, as if a spreadsheet"),
         (
             lambda line: line.replace(",", ";"),
-            ": has semicolons between its columns, expected commas; save it with",
+            ": has semicolons between its columns, expected commas; save it as CSV with",
         ),
         (
             lambda line: line.replace(",", "\t"),
-            ": has tabs between its columns, expected commas; save it with commas",
+            ": has tabs between its columns, expected commas; save it as CSV with",
         ),
     ],
 )
@@ -603,3 +603,28 @@ def test_a_digest_that_reads_as_a_number_is_text_in_a_table(
     older = (tmp_path / "o.csv").read_text(encoding="utf-8").replace(f",{cell},", f",{digest},")
     (tmp_path / "o.csv").write_text(older, encoding="utf-8")
     assert "1 of 6 sources left" in classify("--resume", files=["o.csv"]).err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda text: text.encode("utf-16"),
+            "o.csv: is in UTF-16, expected UTF-8; save it as CSV with commas in UTF-8",
+        ),
+        (lambda text: text.replace(",", "\t").encode("utf-16"), "o.csv: is in UTF-16, expected UTF-8"),
+        (lambda text: text.replace(",", "\r,", 1).encode(), "o.csv:2: does not say which model"),
+        (lambda text: b"\n" + text.encode(), "o.csv:2: does not say which model"),
+        (lambda text: b"\0" * 9 + b"\n" + text.encode(), "o.csv:2: does not say which model"),
+    ],
+)
+def test_a_table_of_another_encoding_or_without_a_header_is_refused_and_kept(
+    classify, tmp_path: Path, change: Callable[[str], bytes], said: str
+) -> None:
+    classify(files=["o.csv"])
+    changed = change((tmp_path / "o.csv").read_text(encoding="utf-8-sig"))
+    (tmp_path / "o.csv").write_bytes(changed)
+    ended = classify("--resume", files=["o.csv"])
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert said in ended.err
+    assert (tmp_path / "o.csv").read_bytes() == changed
