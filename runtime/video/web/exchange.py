@@ -24,6 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pptsn.runtime.base.errors import InputError, reason_of
 from pptsn.runtime.base.pulse import READ_TIMEOUT_S
 from pptsn.runtime.video.web.address import SCHEMES, WebFile, parted
+from pptsn.runtime.video.web.login import is_unknown_login, logins
 from pptsn.runtime.video.web.proxies import check_proxy, proxy_variable
 from pptsn.runtime.video.web.served import Served
 from pptsn.runtime.video.web.words import (
@@ -39,7 +40,11 @@ EMPTY: Words = ("is empty (0 bytes)", "look at it on the server")
 _NOWHERE: Words = ("redirects in a circle, or to what is no address of HTTP", "check the URL")
 DOWNLOAD = "download it first"
 ENDED = "the server ended the connection"
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# Numbers of bytes that some file may have: Python reads none of thousands of digits.
+_COUNT = r"\d{1,20}"
+_LENGTH = re.compile(_COUNT, re.ASCII)
+_RANGE = re.compile(rf"bytes ({_COUNT})-({_COUNT})/({_COUNT}|\*)", re.ASCII)
+_UNAUTHORIZED = 401
 _EMPTY_RANGE = "bytes */0"
 _NOT_SATISFIABLE = 416
 # Multipart pictures one after the other: what a camera sends.
@@ -121,7 +126,7 @@ class Server:
             cause = "is sent in a coding that was not asked for"
             raise InputError(self._file, cause, "have the server send it as it is")
         length = headers.get("Content-Length", "")
-        last = total = int(length) if length.isascii() and length.isdecimal() else None
+        last = total = int(length) if _LENGTH.fullmatch(length) else None
         is_part = response.status == http.client.PARTIAL_CONTENT
         if is_part:
             found = _RANGE.fullmatch(headers.get("Content-Range", ""))
@@ -154,6 +159,8 @@ class Server:
             return EMPTY
         if error.code < 400:
             return _NOWHERE
+        if error.code == _UNAUTHORIZED and is_unknown_login(error.headers):
+            return "asks for a way to log in that is not known here (401)", DOWNLOAD
         return of_status(error.code, thing="file", address=self._file.url)
 
 
@@ -227,5 +234,4 @@ def opener(url: str, *handlers: urllib.request.BaseHandler) -> tuple[urllib.requ
         return urllib.request.build_opener(*handlers), address
     known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
     known.add_password(None, urlunsplit(urlsplit(address)._replace(path="/", query="", fragment="")), *user)
-    ways = (urllib.request.HTTPBasicAuthHandler(known), urllib.request.HTTPDigestAuthHandler(known))
-    return urllib.request.build_opener(*ways, *handlers), address
+    return urllib.request.build_opener(*logins(known), *handlers), address

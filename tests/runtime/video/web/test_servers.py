@@ -422,6 +422,70 @@ def test_where_a_proxy_asks_the_error_names_it(monkeypatch: pytest.MonkeyPatch, 
     assert line.endswith(", and the proxy that http_proxy names") is through
 
 
+def asking(*ways: str, then: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a route that asks for one of `ways` to log in, and does what `then` does for who does."""
+
+    def answer(handler: Any) -> None:
+        if handler.headers.get("Authorization", "").partition(" ")[0] in ("Basic", "Digest"):
+            then(handler)
+            return
+        handler.send_response(401)
+        for way in ways:
+            handler.send_header("WWW-Authenticate", way)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+DIGEST = 'Digest realm="camera", nonce="1", qop="auth"'
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        ["Basic realm=camera"],
+        ["Negotiate", "NTLM", 'Basic realm="camera"'],
+        ["Negotiate", DIGEST],
+        ['Basic realm="camera"', DIGEST, "Bearer"],
+        ['Digest realm="camera", nonce="1", algorithm=NEW', 'Basic realm="camera"'],
+        ["Digest", 'Basic realm="camera"'],
+        [DIGEST],
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_of_several_ways_to_log_in_a_known_one_is_taken(serve: Serve, web_clip: Path, ways: list[str]) -> None:
+    route = asking(*ways, then=sends("video/mp4", web_clip.read_bytes()))
+    assert frames_in(serve(route, user=USER)) == 240
+
+
+@pytest.mark.parametrize("ways", [["Negotiate"], ["NTLM", "Bearer x"]])
+@pytest.mark.parametrize("user", ["", USER])
+def test_a_server_that_offers_no_known_way_to_log_in_is_told(serve: Serve, ways: list[str], user: str) -> None:
+    route = asking(*ways, then=status(500))
+    cause = "asks for a way to log in that is not known here (401); download it first"
+    assert error_of(serve(route, user=user)) == cause
+
+
+@pytest.mark.parametrize(
+    "way", ["Digest", 'Digest realm="a", nonce="b", algorithm=NEW', "Digest ,=,", DIGEST[:20]]
+)
+def test_a_challenge_that_makes_no_sense_is_one_line(serve: Serve, way: str) -> None:
+    assert "(401)" in error_of(serve(asking(way, then=status(401)), user=USER))
+
+
+@pytest.mark.parametrize("digits", [5, 20, 21, 5000])
+def test_a_length_of_any_number_of_digits_is_no_word_about_integers(serve: Serve, digits: int) -> None:
+    def answer(handler: Any) -> None:
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes 0-99/{'9' * digits}")
+        handler.send_header("Content-Length", "9" * digits)
+        handler.end_headers()
+        handler.wfile.write(bytes(100))
+
+    assert "integer" not in error_of(serve(answer))
+
+
 # A password in each, of which nothing may be told.
 WRONG_PROXIES = [
     "not a proxy s3cret",
