@@ -5,9 +5,11 @@ VENV ?= .venv
 VENV_FLAGS ?=
 EXTRAS ?= cpu,openvino,train,tensorboard,convert,rtx,web,mqtt,webhook,parquet,bench,docs,dev
 OUTPUT ?= output
-# mine: a folder with one folder of clips a class, weights to begin from, and more options of `pptsn train`.
+# mine: a folder with one folder of clips a class, weights to begin from, and more options of `pptsn data folder` and
+# of `pptsn train`.
 CLIPS ?=
 PRETRAINED ?=
+DATA_FLAGS ?=
 TRAIN_FLAGS ?=
 CONFIG ?= demo
 WEIGHTS ?= $(OUTPUT)/train/best.pdparams
@@ -124,13 +126,15 @@ train: $(READY)  ## Train (CONFIG=demo, or a recipe of your own)
 MINE = $(OUTPUT)/mine
 # Of a test list of ten clips one is 10 %: a limit of 2 % would ask for luck rather than for a right conversion.
 MINE_GATE = $(if $(filter file,$(origin GATE)),--min-agreement 0.98 --max-drop 1 --spare-clips 1,$(GATE))
+# A cross-validation has no test list.
+MINE_LABELLED = $(if $(findstring --folds,$(DATA_FLAGS)),,LABELLED=$(MINE)/test.txt)
 # Lists and training leave finished work as it is, and go on where they were stopped.  The report comes before the
 # export, whose scores are at the temperature that it finds.
 mine: $(READY)  ## A model of your own, from clips in one folder a class (CLIPS=clips/ PRETRAINED=x.pdparams PRECISION=int8)
-	$(PPTSN) data folder $(CLIPS) -o $(MINE) $(if $(PRETRAINED),--weights $(PRETRAINED))
+	$(PPTSN) data folder $(CLIPS) -o $(MINE) $(if $(PRETRAINED),--weights $(PRETRAINED)) $(DATA_FLAGS)
 	$(PPTSN) train $(MINE)/recipe.yaml --output $(MINE)/train --resume $(TRAIN_FLAGS)
 	$(PPTSN) report $(MINE)/train -o $(MINE)/report
-	$(MAKE) engine WEIGHTS=$(MINE)/train/best.pdparams CALIBRATION=$(MINE)/train.txt LABELLED=$(MINE)/test.txt \
+	$(MAKE) engine WEIGHTS=$(MINE)/train/best.pdparams CALIBRATION=$(MINE)/train.txt $(MINE_LABELLED) \
 	  OUTPUT=$(MINE) PRECISION=$(PRECISION) GATE='$(MINE_GATE)'
 
 onnx: $(READY)  ## Export and convert a checkpoint (WEIGHTS=x.pdparams MODEL=output/model.onnx)

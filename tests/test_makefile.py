@@ -93,13 +93,24 @@ def test_mine_is_lists_training_and_the_chain_of_its_own_weights(tmp_path: Path)
     assert code == 0
     places = [output.index(f"pptsn {command} ") for command in ("data folder", "train", "report", *STEPS)]
     assert places == sorted(places)
-    assert lines_of(output, "data folder") == ["pptsn data folder clips/ -o output/mine --weights w.pdparams"]
+    assert lines_of(output, "data folder") == ["pptsn data folder clips/ -o output/mine --weights w.pdparams "]
     assert lines_of(output, "report") == ["pptsn report output/mine/train -o output/mine/report"]
     assert "pptsn export --weights output/mine/train/best.pdparams --output output/mine/engine/export" in output
     assert "--labelled output/mine/test.txt --min-agreement 0.98 --max-drop 1 --spare-clips 1 " in output
     own = make("mine", "CLIPS=clips/", "GATE=--max-drop 7", folder=tmp_path)[1]
     assert "--labelled output/mine/test.txt --max-drop 7 " in own
     assert "CLIPS=clips/" in make("mine", folder=tmp_path)[1]
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_mine_by_folds_is_proven_without_a_test_list(tmp_path: Path, folds: bool) -> None:
+    flags = ["DATA_FLAGS=--group '^(.)' --folds 5"] if folds else []
+    code, output = make("mine", "CLIPS=clips/", *flags, folder=tmp_path)
+    assert code == 0
+    (line,) = lines_of(output, "data folder")
+    assert line.split()[4:] == ["-o", "output/mine", *("--group", "'^(.)'", "--folds", "5")[: 4 * folds]]
+    assert ("output/mine/test.txt" in output) == (not folds)
+    assert ("--labelled output/mine/train.txt --limit 200 --min-agreement" in output) == folds
 
 
 @pytest.mark.parametrize("given", ["command line", "environment"])

@@ -143,6 +143,16 @@ def test_without_any_video_there_is_no_list(run, tmp_path: Path, videos: Path) -
     assert not (tmp_path / "out" / "train_rawframes.txt").exists()
 
 
+@pytest.mark.parametrize("stored", [0, 1])
+def test_what_stored_nothing_binds_nobody_to_its_settings(run, tmp_path: Path, videos: Path, stored: int) -> None:
+    names = ["a/one.mp4 0"] * stored or ["missing.mp4 0"]
+    write_list(tmp_path, *names)
+    assert extract(run, videos, "--quality", 80).code == 1 - stored
+    write_list(tmp_path, "a/one.mp4 0")
+    ending = extract(run, videos, "--quality", 90)
+    assert (ending.code, "extracted otherwise" in ending.err) == (2 * stored, bool(stored))
+
+
 @pytest.mark.parametrize("line", ["/etc/x.mp4 0", "../x.mp4 0", "a/../../x.mp4 0", ". 0"])
 def test_what_lies_elsewhere_is_refused(run, tmp_path: Path, videos: Path, line: str) -> None:
     write_list(tmp_path, line)
