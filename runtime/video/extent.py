@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.container import OpenVideo
 from pptsn.runtime.video.names import number_of
-from pptsn.runtime.video.wholeness.look import MP4, is_cut_off, is_joined
+from pptsn.runtime.video.wholeness.look import MP4, broken_share, is_cut_off, is_joined
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -131,6 +131,11 @@ class Extent:
         """Return that there is another file behind this one, in words; "" where there is none."""
         is_joined_to = is_joined(self._video.content, self._video.container.format.name)
         return "another file is joined to it, which is not read" if is_joined_to else ""
+
+    def broken(self) -> str:
+        """Return that it is broken on the way, in words; "" where nothing is known of that."""
+        share = broken_share(self._video.content, self._video.container.format.name)
+        return "" if share is None else f"it is broken at {share:.0%} of its bytes: frames may be wrong or missing"
 
     def shortfall(self) -> str:
         """Return how much shorter the file is than it says, in words; "" where it is all there."""

@@ -61,6 +61,7 @@ class FrameIndex:
     shortfall: how much shorter it is than it says, in words; empty where it is all there.
     hidden: how many frames an edit list hides, in words; empty where it leaves more than a few.
     joined: that another file is joined to it, in words; empty where none is.
+    broken: that its structure is broken on the way, in words; empty where it is not known to be.
     has_keys: whether a packet says that it is a key frame, of which decoding need not begin at each.
     promised: how many frames its packets promise, or None where they do not say.
     encrypted: how many of its packets are.
@@ -81,6 +82,7 @@ class FrameIndex:
     shortfall: str = ""
     hidden: str = ""
     joined: str = ""
+    broken: str = ""
     has_keys: bool = True
     promised: int | None = None
     encrypted: int = 0
@@ -284,6 +286,7 @@ def _index_of(
         shortfall=extent.shortfall(),
         hidden=extent.hidden(),
         joined=extent.joined(),
+        broken=extent.broken(),
         has_keys=extent.has_keys,
         promised=None if distrust in _NO_PROMISE or container.flags & _NO_TIMESTAMPS else survey.pictures,
         encrypted=survey.encrypted,

@@ -118,6 +118,7 @@ class VideoReader(Closing):
             SIZE_CHANGES: len(found.sizes) > 1,
             self._index.hidden: self._index.hidden,
             self._index.joined: self._index.joined,
+            self._index.broken: self._index.broken,
             self._index.clock: self._index.clock,
             self._choice: self._choice,
             self._reading: self._reading,

@@ -111,6 +111,7 @@ class DemuxedSource(OpenSource):
         self._tell(f"the file ends early: {shortfall}" if shortfall else "")
         self._tell(self._hidden if self._frames else "")
         self._tell("" if self.live else self._extent.joined())
+        self._tell("" if self.live else self._extent.broken())
         if trouble is None and not self._frames:
             trouble = self._frameless()
         trouble = self._reported() or trouble

@@ -81,6 +81,20 @@ def is_joined(content: Content | None, container: str) -> bool:
     return container == MP4 and content is not None and bool(_says(mp4.is_joined, content))
 
 
+def broken_share(content: Content | None, container: str) -> float | None:
+    """Return after what share of `content` its structure is broken; None where it is not known to be."""
+    if container != "gif" or content is None:
+        return None
+    try:
+        with opened(content) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            at = pictures.gif_break(file, size)
+    except OSError:
+        return None
+    return None if at is None else at / size
+
+
 def _says(look: _Look, content: Content) -> bool | None:
     try:
         with opened(content) as file:

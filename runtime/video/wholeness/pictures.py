@@ -31,24 +31,45 @@ _Y4M_DEEP = re.compile(rb"(?:p|mono)(?:9|1[0-6])")  # more than eight bits are t
 
 def gif(file: BinaryIO, size: int) -> bool:
     """Return whether the file ends inside a block, or without the mark of its end."""
+    kind, _ = _gif_walk(file)
+    # What is neither a block nor the end is broken, and says nothing.
+    return not kind or (kind == b"\0" and is_unwritten(file, size))
+
+
+def gif_break(file: BinaryIO, size: int) -> int | None:
+    """Return where what is no block stands before the mark of the end; None where nothing does."""
+    kind, at = _gif_walk(file)
+    return None if kind in (b"", _GIF_END) or (kind == b"\0" and is_unwritten(file, size)) else at
+
+
+def _gif_walk(file: BinaryIO) -> tuple[bytes, int]:
+    """Return the first byte that begins no block, and where it is; no byte where the file ends before it."""
     header = file.read(_GIF_HEADER)
     if len(header) < _GIF_HEADER:
-        return True
+        return b"", 0
     _skip(file, _gif_table_bytes(header[_GIF_TABLE_AT]))
-    while (kind := file.read(1)) in (_GIF_EXTENSION, _GIF_PICTURE):
+    while (kind := _gif_kind(file)) in (_GIF_EXTENSION, _GIF_PICTURE):
         if kind == _GIF_EXTENSION:
             _skip(file, 1)
         else:
             description = file.read(_GIF_PICTURE_HEADER)
             if len(description) < _GIF_PICTURE_HEADER:
-                return True
+                return b"", 0
             _skip(file, _gif_table_bytes(description[-1]) + 1)  # and the width of its codes
         while length := file.read(1):
             if length == b"\0":
                 break
             _skip(file, length[0])
-    # What is neither a block nor the end is broken, and says nothing.
-    return not kind or (kind == b"\0" and is_unwritten(file, size))
+    return kind, file.tell()
+
+
+def _gif_kind(file: BinaryIO) -> bytes:
+    """Return the first byte of the next block; some writers leave a zero before it."""
+    kind = file.read(1)
+    if kind != b"\0":
+        return kind
+    following = file.read(1)
+    return following if following in (_GIF_EXTENSION, _GIF_PICTURE, _GIF_END) else kind
 
 
 def _gif_table_bytes(flags: int) -> int:

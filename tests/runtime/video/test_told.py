@@ -338,6 +338,23 @@ def test_what_follows_a_file_that_ends_early_hides_nothing(
         assert "ends early" in _told(path)
 
 
+@pytest.mark.parametrize("filling", [None, 0, 0xA5])
+@pytest.mark.parametrize("hole", [0, 300, 1000, 20_000])
+def test_a_gif_with_a_hole_in_it_is_told_to_be_broken(hole: int, filling: int | None, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.gif", frames=12, codec="gif", options={}, pix_fmt="rgb8")
+    data = path.read_bytes()
+    told = 0
+    for place in range(2, 8):
+        at = len(data) * place // 10
+        rest = data[at + hole :]
+        path.write_bytes(data[:at] + (b"" if filling is None else bytes([filling]) * hole) + rest)
+        told += bool(re.search(r"broken at \d+% of its bytes|ends early|error: ", _told(path)))
+    if not hole:
+        assert told == 0
+    else:  # where what follows the hole looks like a block, nothing tells
+        assert told >= (1 if filling else 3)
+
+
 @pytest.mark.parametrize("name", ["a.y4m", "a.obu", "a.ivf"])
 def test_a_hole_near_the_end_is_nothing_that_follows_a_file(name: str, tmp_path: Path) -> None:
     codec, options = {
