@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from pptsn.runtime.video.wholeness import headers, mp4, nut, packets, pictures
+from pptsn.runtime.video.wholeness.tail import tail_in
 
 # What is wrong with a file that lacks its index, and the remedy.
 UNFINISHED = ("ends before its index, as a download or a recording that was not finished", "get the whole file")
@@ -63,7 +64,10 @@ def is_cut_off(content: Content | None, container: str) -> bool | None:
     container: FFmpeg's name of its format.
     """
     look = _LOOKS.get(container)
-    return None if look is None or content is None else _says(look, content)
+    if look is None or content is None:
+        return None
+    is_cut = _says(look, content)
+    return False if is_cut and _says(_has_tail, content) else is_cut
 
 
 def is_cut_off_early(content: Content) -> bool:
@@ -103,6 +107,10 @@ def _says(look: _Look, content: Content) -> bool | None:
             return look(file, size)
     except OSError:  # whoever reads the frames will meet it, and say so
         return None
+
+
+def _has_tail(file: BinaryIO, size: int) -> bool:
+    return tail_in(file) is not None
 
 
 def _by_beginning(file: BinaryIO, size: int) -> bool:

@@ -78,15 +78,20 @@ def tail_of(path: Path) -> int | None:
     """Return where in a file begins what is no part of it; None where nothing does, or that is not known."""
     try:
         with open(path, "rb") as file:
-            head = file.read(_LONGEST_BEGINNING)
-            found = next((look for begin, look in _LOOKS.items() if head.startswith(begin)), None)
-            if found is None:
-                return None
-            size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            end = found(file, size)
+            return tail_in(file)
     except OSError:  # whoever reads the frames will meet it, and say so
         return None
+
+
+def tail_in(file: BinaryIO) -> int | None:
+    """Return what `tail_of` does of an open file; raises OSError where it cannot be read."""
+    head = file.read(_LONGEST_BEGINNING)
+    found = next((look for begin, look in _LOOKS.items() if head.startswith(begin)), None)
+    if found is None:
+        return None
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    end = found(file, size)
     return end if end is not None and 0 < size - end <= _MOST_BYTES else None
 
 

@@ -178,3 +178,14 @@ def test_a_terminal_is_an_input_error():
 def test_standard_input_that_is_not_there_is_an_input_error():
     with pytest.raises(InputError, match="is not connected"):
         opened("-")
+
+
+@pytest.mark.parametrize("name", ["a.ivf", "a.nut", "live.flv"])
+def test_what_follows_a_whole_file_in_a_pipe_is_no_early_end(name: str, tmp_path: Path):
+    codec = {"a.ivf": "libvpx", "a.nut": "mpeg4", "live.flv": "flv"}[name]
+    path = write_clip(tmp_path / f"whole{Path(name).suffix}", frames=12, codec=codec, options={})
+    if name == "live.flv":
+        path = write_into_pipe(path, tmp_path / name, "flv")
+    for tail in (b"", b"TAG".ljust(128, b"\0"), bytes(5000)):
+        with piped(path.read_bytes() + tail) as descriptor:
+            assert _told("-", stdin_fd=descriptor) == (12, ""), tail[:4]
