@@ -245,7 +245,7 @@ def test_folds_of_other_clips_are_refused(place: Path, tmp_path: Path, change, m
 
 def test_whole_trainings_for_each_fold_are_not_begun(place: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"a whole training for each fold: fit the classifier alone \(--head-only\)"
+        UsageError, match=r"a whole training for each fold; fit the classifier alone \(--head-only\)"
     ):
         recipe_of(place, "model.head_only=false")
     with pytest.raises(UsageError, match="val and folds are both set"):

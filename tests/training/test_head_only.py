@@ -118,7 +118,8 @@ def test_what_is_of_steps_is_refused(lists: Path, start: Path, section: str, val
     content = head_recipe(lists, start).model_dump()
     content[section].update(values)
     ((key, _),) = values.items()
-    with pytest.raises(UsageError, match=rf"head_only fits the classifier without steps, and {section}\.{key} is"):
+    said = rf"which {section}\.{key} would change; --set {section}\.{key}=(null|false) turns that off"
+    with pytest.raises(UsageError, match=f"head_only takes no steps, {said}"):
         parse_recipe(content, source="x")
 
 

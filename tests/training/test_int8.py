@@ -87,10 +87,12 @@ def test_validation_is_of_the_rounded_network(lists: Path, tmp_path: Path) -> No
 
 def test_what_does_not_go_with_rounding_is_refused(lists: Path, tmp_path: Path) -> None:
     file = tmp_path / "m.int8.onnx"
-    with pytest.raises(UsageError, match=r"model\.int8 rounds in FP32: set amp: false, or leave it out"):
+    with pytest.raises(
+        UsageError, match=r"model\.int8 rounds in FP32, and amp is set; set amp=false, or leave model\.int8"
+    ):
         recipe_of(lists, file, amp="O1")
     for model, message in (
-        ({"int8": file}, "int8 needs pretrained: the weights that the file was made of"),
+        ({"int8": file}, "int8 needs pretrained, the weights that the file was made of"),
         ({"int8": file, "pretrained": file, "precise_batch_norm": 9}, "leave out precise_batch_norm"),
     ):
         with pytest.raises(UsageError, match=message):

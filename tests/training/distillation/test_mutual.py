@@ -176,7 +176,7 @@ def test_the_first_lines_tell_of_the_second_network_and_what_it_began_with(lists
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"teacher": "t.pdparams"}, "teacher and mutual_depth are both set: leave out one"),
+        ({"teacher": "t.pdparams"}, "teacher and mutual_depth are both set; leave out one"),
         ({"soft_labels": "soft"}, "soft_labels needs teacher"),
         ({"mutual_depth": 19}, "mutual_depth is 19, expected one of 18, 34, 50, 101, 152, 200"),
         ({"mutual_depth": None, "mutual_pretrained": "p.pdparams"}, "mutual_pretrained needs mutual_depth"),
