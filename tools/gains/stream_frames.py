@@ -5,8 +5,8 @@ from __future__ import annotations
 from pptsn.runtime.frames.grid import TimeGrid
 from pptsn.runtime.frames.preprocess import Frame, resize_frame
 from pptsn.runtime.model.spec import ModelSpec
+from pptsn.runtime.stream.capture.timeline import Timeline
 from pptsn.runtime.stream.sources.registry import open_source
-from pptsn.runtime.stream.sources.timeline import Timeline
 from pptsn.runtime.stream.sources.uri import parse_source
 from pptsn.runtime.video.picture import PictureMaker
 

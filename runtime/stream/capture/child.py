@@ -32,12 +32,12 @@ from pptsn.runtime.stream.capture.protocol import (
     Remark,
     Sampled,
 )
+from pptsn.runtime.stream.capture.timeline import Timeline, in_seconds
 from pptsn.runtime.stream.recording.annotated_video import AnnotatedVideo
 from pptsn.runtime.stream.recording.preview import PreviewMaker
 from pptsn.runtime.stream.sources.base import Captured, OpenSource
 from pptsn.runtime.stream.sources.bursts import DueTimes
 from pptsn.runtime.stream.sources.registry import kind_of, open_source
-from pptsn.runtime.stream.sources.timeline import Timeline, in_seconds
 from pptsn.runtime.video.picture import PictureMaker
 from pptsn.runtime.workers.slots import FrameSlots
 from pptsn.runtime.workers.starting import ignore_stop_signals, let_go_of_program

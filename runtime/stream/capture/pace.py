@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from pptsn.runtime.stream.sources.timeline import in_seconds
+from pptsn.runtime.stream.capture.timeline import in_seconds
 
 # Of pauses that are cut short, one is told about at most this often.
 _TELL_EVERY_S = 10.0

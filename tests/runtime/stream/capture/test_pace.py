@@ -8,7 +8,7 @@ import pytest
 
 from pptsn.runtime.stream.capture import pace as pace_module
 from pptsn.runtime.stream.capture.pace import Pace
-from pptsn.runtime.stream.sources.timeline import in_seconds
+from pptsn.runtime.stream.capture.timeline import in_seconds
 
 
 class Clock:

@@ -25,13 +25,16 @@ Reckoning ends when the clock has made so many steps ahead in a row as if nothin
 from __future__ import annotations
 
 import statistics
-from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
-from pptsn.runtime.stream.sources.clock import DEFAULT_FPS
-from pptsn.runtime.video.clock import are_even, hole_from_s
+from pptsn.runtime.stream.capture.frame_step import (
+    LONGEST_FRAME_S,
+    SHORTEST_FRAME_S,
+    STEP_SHARE,
+    CoarseClock,
+    FrameStep,
+)
+from pptsn.runtime.video.clock import hole_from_s
 
 # Pictures that some files put in the wrong order step back by less than this.
 SMALL_STEP_S = 0.5
@@ -44,11 +47,7 @@ _SLOW_FRAMES = 2
 # The longest hole in a file.  The clock of MPEG-TS starts again after 26.5 hours, so that a step back there looks
 # like one ahead by what is left of them.
 _LONGEST_HOLE_S = 43_200.0
-# A step of less than this share of a frame is none; so many frames, and so many seconds of them, without one, and
-# the clock stands still.
-_STEP_SHARE = 1 / 8
-# Unless pictures often come as fast, where the source states a rate at which they hardly come.
-_SHORTEST_FRAME_S, _LONGEST_FRAME_S = 1 / 61, 1 / 5
+# So many frames, and so many seconds of them, without a step, and the clock stands still.
 _STILL_FRAMES, _STILL_S = 3, 0.25
 # A clock that is ahead of its frames by more is not waited for any longer.
 _AHEAD_S = 1.0
@@ -58,11 +57,6 @@ _ORDERLY_FRAMES = 16
 _ALIKE, _UNLIKE = 1.25, 1.5
 # The pace of frames and clock is compared over this time, and at least so many frames.
 _PACE_S, _PACE_FRAMES = 1.0, 8
-# How frames come on the average is known after so long: some servers send in bursts of many seconds.
-_AVERAGE_S = 20.0
-_MARK_S = 1.0
-# What is usual is the median of so many steps; fewer than these tell less than what the source states.
-_STEPS, _FEW_STEPS = 31, 4
 # Each trouble is told at most this often.
 _TELL_EVERY_S = 10.0
 
@@ -87,7 +81,7 @@ class Timeline:
     ) -> None:
         self._live = live
         self._max_gap_s = max_gap_s
-        self._frame = _FrameStep(coded_rate or frame_rate, live=live)
+        self._frame = FrameStep(coded_rate or frame_rate, live=live)
         self._pace = _Pace(1 / coded_rate) if live and coded_rate else None
         self._last_pts_s: float | None = None
         self._last_captured_s = 0.0
@@ -95,7 +89,7 @@ class Timeline:
         self._time_s = 0.0
         self._behind_s = 0.0  # how far the clock is behind its frames, below 0: ahead
         self._reckoned_s: float | None = None  # None while the clock is believed
-        self._left_s, self._coarse = 0.0, _CoarseClock()  # since the clock was left
+        self._left_s, self._coarse = 0.0, CoarseClock()  # since the clock was left
         self._wrong_pace = False
         self._orderly = _ORDERLY_FRAMES  # frames since the clock jumped; while reckoning, steps ahead in a row
         self._told_s: dict[str, float] = {}
@@ -136,7 +130,7 @@ class Timeline:
         return step_s - passed_s > max(_LIVE_TOLERANCE_S, _SLOW_FRAMES * self._frame.usual_s)
 
     def _is_step(self, step_s: float) -> bool:
-        return step_s >= min(_STEP_SHARE * self._frame.usual_s, _SHORTEST_FRAME_S)
+        return step_s >= min(STEP_SHARE * self._frame.usual_s, SHORTEST_FRAME_S)
 
     # While the clock is believed
 
@@ -151,7 +145,7 @@ class Timeline:
             self._tell_hole(step_s)
             self._frame.add(step_s, self._time_s)
             # What it was ahead is forgotten little by little.
-            left_s = min(0.0, self._behind_s) + (1 + _STEP_SHARE) * frame_s - advance_s
+            left_s = min(0.0, self._behind_s) + (1 + STEP_SHARE) * frame_s - advance_s
             self._behind_s = max(-_AHEAD_S, min(0.0, left_s))
         else:
             self._time_s += max(0.0, advance_s)
@@ -178,7 +172,7 @@ class Timeline:
 
     def _leave(self, trouble: str, text: str, behind_s: float) -> None:
         """Go on by reckoning, `behind_s` from here; below 0, time waits until it has caught up."""
-        self._left_s, self._coarse = self._time_s, _CoarseClock()
+        self._left_s, self._coarse = self._time_s, CoarseClock()
         self._reckoned_s = self._time_s + max(-_AHEAD_S, behind_s)
         self._time_s = max(self._time_s, self._reckoned_s)
         self._orderly, self._behind_s = 0, 0.0
@@ -199,7 +193,7 @@ class Timeline:
         if found_s is None or self._wrong_pace or self._reckoned_s is None:
             return
         frame_s = self._frame.usual_s
-        if _SHORTEST_FRAME_S < found_s < max(_LONGEST_FRAME_S, frame_s) and _ratio(found_s, frame_s) > _ALIKE:
+        if SHORTEST_FRAME_S < found_s < max(LONGEST_FRAME_S, frame_s) and _ratio(found_s, frame_s) > _ALIKE:
             self._frame.take(found_s)
             self._reckoned_s = self._left_s + self._coarse.frames * found_s
 
@@ -234,99 +228,6 @@ class Timeline:
         if last_s is None or self._last_captured_s - last_s >= _TELL_EVERY_S:
             self._told_s[trouble] = self._last_captured_s
             self._notes.append(text)
-
-
-class _FrameStep:
-    """How long a frame lasts, in seconds.
-
-    stated_rate: frames a second as the source says, or None.  live: whether arrivals tell of it.
-    usual_s: as the clock said lately.  reckoned_s: where the clock is not to be believed.
-    """
-
-    def __init__(self, stated_rate: float | None, *, live: bool) -> None:
-        self._live = live
-        self._stated_s = None if stated_rate is None else 1 / stated_rate
-        self._steps: deque[tuple[float, float, int]] = deque(maxlen=_STEPS)  # a step, the time after it, its frame
-        self._begin: tuple[float, int] | None = (0.0, 0)  # the time of the first frame, and its number
-        self._added = self._arrived = 0
-        self._marks: deque[tuple[float, int]] = deque()  # when a frame arrived, and its number, about one a second
-        self.usual_s = self._stated_s or 1 / DEFAULT_FPS
-
-    def add(self, step_s: float, time_s: float) -> None:
-        """Take a step of the clock to the newest frame, which is at `time_s` of the session."""
-        if len(self._steps) == _STEPS:
-            self._begin = None
-        self._steps.append((step_s, time_s, self._arrived))
-        self._added += 1
-        few = len(self._steps) < _FEW_STEPS
-        if (few and self._stated_s is None) or (not few and self._added % _FEW_STEPS == 0):
-            self.usual_s = self._learned()
-
-    def _learned(self) -> float:
-        """Return the median step, or the mean: pauses make that longer, frames out of order the other."""
-        median_s = statistics.median(step_s for step_s, _, _ in self._steps)
-        first_s, first = self._begin or self._steps[0][1:]
-        _, last_s, last = self._steps[-1]
-        learned_s = min(median_s, (last_s - first_s) / (last - first)) if last > first else median_s
-        stated_s = self._stated_s or learned_s
-        is_rare = not _SHORTEST_FRAME_S / 2 < stated_s < _LONGEST_FRAME_S
-        is_usual = is_rare and learned_s > _SHORTEST_FRAME_S
-        is_usual |= _STEP_SHARE < learned_s / stated_s < 1 / _STEP_SHARE
-        return learned_s if is_usual else stated_s
-
-    @property
-    def comes_evenly(self) -> bool:
-        """Whether frames came at one rate lately."""
-        return are_even(np.array([step_s for step_s, _, _ in self._steps]), self.usual_s)
-
-    def forget(self) -> None:
-        """Take it that the clock's steps said nothing."""
-        self._steps.clear()
-        self._begin = None
-        self.usual_s = self._stated_s or 1 / DEFAULT_FPS
-
-    def take(self, frame_s: float) -> None:
-        """Take it that a frame lasts so long."""
-        self.forget()
-        self.usual_s = frame_s
-
-    def arrived(self, captured_s: float) -> None:
-        """Note that a frame came at `captured_s`."""
-        self._arrived += 1
-        if self._live and (not self._marks or captured_s - self._marks[-1][0] >= _MARK_S):
-            self._marks.append((captured_s, self._arrived))
-            while captured_s - self._marks[0][0] > _AVERAGE_S + _MARK_S and len(self._marks) > 2:
-                self._marks.popleft()
-
-    @property
-    def reckoned_s(self) -> float:
-        """What a frame lasts by the average of arrivals; while that is not known, or makes no sense: usually."""
-        if len(self._marks) > 1:
-            (first_s, first), (last_s, last) = self._marks[0], self._marks[-1]
-            mean_s = (last_s - first_s) / (last - first)
-            if last_s - first_s >= _AVERAGE_S and _STEP_SHARE < mean_s / self.usual_s < 1 / _STEP_SHARE:
-                return mean_s
-        return self.usual_s
-
-
-class _CoarseClock:
-    """Takes the times of a clock from when it was left.  frames: so many came since."""
-
-    def __init__(self) -> None:
-        self.frames = 0
-        self._marks: deque[tuple[float, int]] = deque(maxlen=_FEW_STEPS)  # after steps ahead: the time, the frame
-
-    def add(self, pts_s: float, *, steps: bool, breaks: bool) -> float | None:
-        """Take a frame; return the mean length of one where the clock made some steps, and mostly stood still."""
-        self.frames += 1
-        if breaks:
-            self._marks.clear()
-        if not steps:
-            return None
-        self._marks.append((pts_s, self.frames))
-        (first_s, first), count = self._marks[0], len(self._marks)
-        is_coarse = count == _FEW_STEPS and self.frames - first > 2 * (count - 1)
-        return (pts_s - first_s) / (self.frames - first) if is_coarse else None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from pptsn.runtime.frames.grid import TimeGrid
-from pptsn.runtime.stream.sources.timeline import Timeline
+from pptsn.runtime.stream.capture.timeline import Timeline
 
 RATE = 10.0
 GOOD = [index / RATE for index in range(120)]
