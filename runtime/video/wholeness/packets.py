@@ -14,6 +14,8 @@ _TS_SYNC = 0x47
 # Bytes of a transport stream's packet, and those before its sync byte: as broadcast, on Blu-ray, with parity.
 _TS_FORMS = ((188, 0), (192, 4), (204, 0))
 _TS_PACKETS_TO_SEE = 4
+# On Blu-ray, each is preceded by when it arrived, in steps of so many a second.
+_TS_ARRIVAL_BYTES, _TS_SECOND = 4, 27_000_000
 # A picture may end with so many zeros.
 _TS_LAST_ZEROS = 4
 FLV = b"FLV"
@@ -106,12 +108,15 @@ def transport_stream(file: BinaryIO, size: int) -> bool:
 def _ends_inside_ts_packet(file: BinaryIO, size: int, first: int, length: int, before: int) -> bool:
     """Return whether the last of the packets from `first` on is not whole, or was to be filled later.
 
-    What is shorter than what stands before a sync byte holds nothing.  A few zeros behind a whole packet are none.
+    What is shorter than what stands before a sync byte is told by that of the packet before.  A few zeros behind a
+    whole packet are none.
     """
     rest = (size - first) % length
-    file.seek(size - rest)
-    last = file.read(length)
+    file.seek(max(0, size - rest - length))
+    packet, last = file.read(min(length, size - rest)), file.read(length)
     if last[before : before + 1] == bytes([_TS_SYNC]):
+        return True
+    if rest <= before and any(last) and _follows_on_disc(packet[:rest], last):
         return True
     if not is_unwritten(file, size):
         return False
@@ -120,6 +125,12 @@ def _ends_inside_ts_packet(file: BinaryIO, size: int, first: int, length: int, b
     end = max(0, size - _MOST_ZEROS) + len(written)
     unfilled = -(end - first) % length
     return not written or unfilled > _TS_LAST_ZEROS
+
+
+def _follows_on_disc(earlier: bytes, later: bytes) -> bool:
+    """Return whether these are the first bytes of when two packets arrived, less than about a second apart."""
+    passed = int.from_bytes(later, "big") - int.from_bytes(earlier, "big")
+    return 0 <= passed <= max(1, _TS_SECOND >> 8 * (_TS_ARRIVAL_BYTES - len(later)))
 
 
 def program_stream(file: BinaryIO, size: int) -> bool:

@@ -103,21 +103,21 @@ def jpegs(file: BinaryIO, size: int) -> bool:
 
 def y4m(file: BinaryIO, size: int) -> bool:
     """Return whether the last picture is not whole."""
-    return y4m_end(file, size) is None
+    return y4m_end(file, size)[0] is None
 
 
-def y4m_end(file: BinaryIO, size: int) -> int | None:
-    """Return where the last of the pictures in a row ends; None where it is not whole."""
+def y4m_end(file: BinaryIO, size: int) -> tuple[int | None, int]:
+    """Return where the last of the pictures in a row ends, None where it is not whole, and the bytes of each."""
     picture_bytes = _y4m_picture_bytes(file.readline(_LONGEST_LINE))
     end = file.tell()
     while picture_bytes and (line := file.readline(_LONGEST_LINE)):
         if not line.startswith(_Y4M_FRAME):
-            return None if _Y4M_FRAME.startswith(line) else end
+            return (None if _Y4M_FRAME.startswith(line) else end), picture_bytes
         end = file.tell() + picture_bytes
         if not line.endswith(b"\n") or end > size:
-            return None
+            return None, picture_bytes
         file.seek(end)
-    return end if picture_bytes else size
+    return (end if picture_bytes else size), picture_bytes
 
 
 def _y4m_picture_bytes(header: bytes) -> int:

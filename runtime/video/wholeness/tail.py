@@ -13,10 +13,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from pptsn.runtime.video.wholeness import headers, nut, packets, pictures
 
 # What is longer is looked at no further.
 _MOST_BYTES = 1 << 20
+# Where the last part ends with so many zeros, zeros behind it are room for more of it, which was never written.
+_ROOM_ZEROS = 16
 
 # IVF: header, size and time of each packet.
 _IVF_HEADER, _IVF_PACKET, _IVF_SIZE = 32, 12, 4
@@ -86,13 +90,21 @@ def tail_of(path: Path) -> int | None:
 def tail_in(file: BinaryIO) -> int | None:
     """Return what `tail_of` does of an open file; raises OSError where it cannot be read."""
     head = file.read(_LONGEST_BEGINNING)
-    found = next((look for begin, look in _LOOKS.items() if head.startswith(begin)), None)
-    if found is None:
+    begin = next((begin for begin in _LOOKS if head.startswith(begin)), None)
+    if begin is None:
         return None
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    end = found(file, size)
-    return end if end is not None and 0 < size - end <= _MOST_BYTES else None
+    end = _LOOKS[begin](file, size)
+    is_tail = end is not None and 0 < size - end <= _MOST_BYTES and not _is_video(file, end, begin)
+    return end if is_tail else None
+
+
+def _is_video(file: BinaryIO, end: int, begin: bytes) -> bool:
+    """Return whether what follows the last part, which ends at `end`, is another file, or room for this one."""
+    file.seek(max(0, end - _ROOM_ZEROS))
+    last, rest = file.read(min(end, _ROOM_ZEROS)), file.read()
+    return rest.startswith(begin) or not (any(last) or any(rest))
 
 
 def _ivf(file: BinaryIO, size: int) -> int | None:
@@ -100,6 +112,7 @@ def _ivf(file: BinaryIO, size: int) -> int | None:
     header = file.read(_IVF_HEADER)
     at = int.from_bytes(header[6:8], "little") or _IVF_HEADER
     times: list[int] = []
+    before = at
     while len(times) < _MOST_PACKETS:
         file.seek(at)
         head = file.read(_IVF_PACKET)
@@ -107,10 +120,28 @@ def _ivf(file: BinaryIO, size: int) -> int | None:
         end = at + _IVF_PACKET + length
         if len(head) < _IVF_PACKET or end > size or not length:
             is_tail = at < size and _ivf_has_all(header, times) and not _begins_ivf_packet(header, head, times)
-            return at if is_tail else None
+            return at if is_tail and not _holds_ivf_packet(file, before, at, times) else None
         times.append(int.from_bytes(head[_IVF_SIZE:], "little"))
-        at = end
+        before, at = at + _IVF_PACKET, end
     return None
+
+
+def _holds_ivf_packet(file: BinaryIO, last: int, end: int, times: list[int]) -> bool:
+    """Return whether a packet begins behind `last`, inside the last one or behind its `end`: there is a hole.
+
+    The time of the last one may be one of the hole's.
+    """
+    file.seek(max(last, end - _MOST_BYTES))
+    data = file.read(2 * _MOST_BYTES)
+    count = len(data) - _IVF_PACKET + 1
+    if count <= 0:
+        return False
+    sizes = np.ndarray((count,), "<u4", data, strides=(1,))
+    stamps = np.ndarray((count,), "<u8", data, offset=_IVF_SIZE, strides=(1,))
+    step = max((after - before for before, after in pairwise(times[:-1])), default=1)
+    earliest = min(times[-2:])
+    is_due = (stamps > earliest) & (stamps <= min(earliest + 2 * _IVF_LONGEST_PAUSE * max(step, 1), (1 << 64) - 1))
+    return bool((is_due & (sizes > 0) & (sizes <= _IVF_LONGEST_PACKET)).any())
 
 
 def _ivf_has_all(header: bytes, times: list[int]) -> bool:
@@ -143,7 +174,7 @@ def _begins_ivf_packet(header: bytes, head: bytes, times: list[int]) -> bool:
 def _av1(file: BinaryIO, size: int) -> int | None:
     """Return where the last unit ends, if what follows is none."""
     followed: set[tuple[int, int]] = set()
-    before, end, longest, odd = 0, 0, 0, None
+    before, last, end, longest, odd = 0, 0, 0, 0, None
     for count, unit in enumerate(packets.av1_walk(file, size)):
         length = unit.end - unit.begin
         is_usual = (before, unit.kind) in followed and length <= _AV1_TIMES_THE_LONGEST * longest
@@ -154,29 +185,34 @@ def _av1(file: BinaryIO, size: int) -> int | None:
             break
         followed.add((before, unit.kind))
         before, longest = unit.kind, max(longest, length)
-    return end if end and not _holds_av1(file, end + 1, size) else None
+        last = unit.begin if odd is None else last
+    return end if end and not _holds_av1(file, last + 1, size) else None
 
 
 def _holds_av1(file: BinaryIO, begin: int, size: int) -> bool:
-    """Return whether pictures follow behind what is no unit, which makes it a hole."""
+    """Return whether pictures begin inside the last unit or behind what is none, which makes that a hole."""
     file.seek(begin)
-    rest = file.read(_MOST_BYTES)
+    rest = file.read(2 * _MOST_BYTES)
     for found in re.finditer(re.escape(packets.AV1_DELIMITER), rest):
         units = packets.av1_walk(file, size, begin + found.start())
         several = [unit for unit, _ in zip(units, range(_AV1_UNITS_TO_FIND), strict=False)]
-        if len(several) == _AV1_UNITS_TO_FIND and all(unit.is_valid and unit.end <= size for unit in several):
+        are_units = len(several) > 1 and all(unit.is_valid and unit.end <= size for unit in several)
+        if are_units and (len(several) == _AV1_UNITS_TO_FIND or several[-1].end == size):
             return True
     return False
 
 
 def _y4m(file: BinaryIO, size: int) -> int | None:
-    """Return where the last picture ends, if what follows is none and there is none in it."""
-    end = pictures.y4m_end(file, size)
+    """Return where the last picture ends, if what follows is none and there is none in either."""
+    end, picture_bytes = pictures.y4m_end(file, size)
     if end is None or end >= size:
         return None
-    file.seek(end)
-    rest = file.read(_MOST_BYTES)
-    return None if _Y4M_FRAME in rest or _Y4M_FRAME.startswith(rest) else end
+    file.seek(max(0, end - picture_bytes))
+    last, rest = file.read(min(end, picture_bytes)), file.read(_MOST_BYTES)
+    is_picture = _Y4M_FRAME in last + rest or _Y4M_FRAME.startswith(rest)
+    # One whose own beginning was overwritten.
+    is_picture |= len(rest) == len(_Y4M_FRAME) + 1 + picture_bytes
+    return None if is_picture else end
 
 
 def _ogg(file: BinaryIO, size: int) -> int | None:

@@ -338,6 +338,55 @@ def test_what_follows_a_file_that_ends_early_hides_nothing(
         assert "ends early" in _told(path)
 
 
+def _sequence(path: Path) -> bytes:
+    """Write a file of those whose tails are left out, none of which says how long it is, and return its bytes."""
+    codec = {".ivf": "libvpx", ".obu": "libsvtav1", ".y4m": "wrapped_avframe"}[path.suffix]
+    if path.suffix == ".ivf":
+        return _in_one_go(path, codec).read_bytes()
+    options = {"preset": "12", "svtav1-params": "lp=1"} if path.suffix == ".obu" else {}
+    return write_clip(path, frames=24, width=96, height=64, codec=codec, options=options).read_bytes()
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 20, 300])
+@pytest.mark.parametrize("name", ["a.ivf", "a.obu", "a.y4m"])
+def test_pictures_behind_a_hole_are_no_tail_that_is_left_out_without_a_word(
+    name: str, left_out: int, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    data, places = _sequence(path), packet_places(path)
+    for offset, length in (*places[3:-3:6], places[-2]):
+        begin = offset + length // 2
+        path.write_bytes(data[:begin] + data[begin + min(left_out, length // 4) :])
+        assert bool(_told(path)) == (left_out > 0), begin
+
+
+@pytest.mark.parametrize("unwritten", [False, True])
+@pytest.mark.parametrize("name", ["a.ivf", "a.obu", "a.y4m"])
+def test_room_for_the_rest_of_a_download_is_no_tail(name: str, *, unwritten: bool, tmp_path: Path) -> None:
+    path = tmp_path / name
+    data, places = _sequence(path), packet_places(path)
+    for offset, length in places[3:-3:6]:
+        there = offset + length // 2 if unwritten else len(data)
+        path.write_bytes(data[:there].ljust(len(data), b"\0"))
+        assert bool(_told(path)) == unwritten, there
+
+
+def test_another_file_behind_one_is_no_tail(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ivf", codec="libvpx", options={})
+    path.write_bytes(2 * path.read_bytes())
+    assert "ends early" in _told(path)
+
+
+@pytest.mark.parametrize("there", [1, 2, 3, 4, 5, 100, 191])
+def test_a_disc_s_stream_that_ends_inside_a_packet_is_told(there: int, tmp_path: Path) -> None:
+    packet = b"\x0f\xa0\x12%c\x47" + bytes(187)
+    whole = b"".join(packet % number for number in range(20))
+    (tmp_path / "a.m2ts").write_bytes(whole)
+    assert is_cut_off(tmp_path / "a.m2ts", "mpegts") is False
+    (tmp_path / "a.m2ts").write_bytes(whole + (packet % 20)[:there])
+    assert is_cut_off(tmp_path / "a.m2ts", "mpegts")
+
+
 @pytest.mark.parametrize("filling", [None, 0, 0xA5])
 @pytest.mark.parametrize("hole", [0, 300, 1000, 20_000])
 def test_a_gif_with_a_hole_in_it_is_told_to_be_broken(hole: int, filling: int | None, tmp_path: Path) -> None:
