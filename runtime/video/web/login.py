@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 import warnings
+from collections.abc import Iterator
 from email.message import Message
 from typing import IO
 
 _ASKS = "WWW-Authenticate"
 _KNOWN = frozenset({"basic", "digest"})
+# A way begins with its name, alone or before the first of its parameters, as `realm="x"`.
+_WAY = re.compile(r"[^\s=,]+(?:\s+[^\s=]|$)")
 # Python prints it for a realm without quotes, as many cameras have it, and takes it all the same.
 _UNQUOTED = "Basic Auth Realm was unquoted"
 
@@ -21,7 +25,7 @@ def logins(known: urllib.request.HTTPPasswordMgr) -> tuple[urllib.request.BaseHa
 
 def is_unknown_login(headers: Message) -> bool:
     """Whether an answer asks for ways to log in of which none is known here, as `Negotiate`."""
-    ways = {way.partition(" ")[0].lower() for way in headers.get_all(_ASKS, [])}
+    ways = {_name(way) for way in _ways(headers)}
     return bool(ways) and not ways & _KNOWN
 
 
@@ -55,9 +59,25 @@ class _Digest(urllib.request.HTTPDigestAuthHandler):
 
 
 def _offered(way: str, headers: Message) -> Message:
-    """Return those headers alone that offer `way`."""
+    """Return those challenges alone that offer `way`, a header each."""
     found = Message()
-    for text in headers.get_all(_ASKS, []):
-        if text.partition(" ")[0].lower() == way:
+    for text in _ways(headers):
+        if _name(text) == way:
             found[_ASKS] = text
     return found
+
+
+def _name(way: str) -> str:
+    return way.partition(" ")[0].lower()
+
+
+def _ways(headers: Message) -> Iterator[str]:
+    """Yield the ways that are asked for, each with its parameters: a header may hold several, after commas."""
+    for header in headers.get_all(_ASKS, []):
+        ways: list[str] = []
+        for part in urllib.request.parse_http_list(header):
+            if _WAY.match(part) or not ways:
+                ways.append(part)
+            else:
+                ways[-1] += f", {part}"
+        yield from ways

@@ -451,6 +451,9 @@ DIGEST = 'Digest realm="camera", nonce="1", qop="auth"'
         ['Digest realm="camera", nonce="1", algorithm=NEW', 'Basic realm="camera"'],
         ["Digest", 'Basic realm="camera"'],
         [DIGEST],
+        ['Negotiate, NTLM, Basic realm="a, b"'],
+        [f"Negotiate, {DIGEST}"],
+        [f'Basic realm = "camera" , {DIGEST}, Bearer'],
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -459,7 +462,7 @@ def test_of_several_ways_to_log_in_a_known_one_is_taken(serve: Serve, web_clip: 
     assert frames_in(serve(route, user=USER)) == 240
 
 
-@pytest.mark.parametrize("ways", [["Negotiate"], ["NTLM", "Bearer x"]])
+@pytest.mark.parametrize("ways", [["Negotiate"], ["NTLM", "Bearer x"], ['Negotiate YQ==, Bearer realm="Basic a"']])
 @pytest.mark.parametrize("user", ["", USER])
 def test_a_server_that_offers_no_known_way_to_log_in_is_told(serve: Serve, ways: list[str], user: str) -> None:
     route = asking(*ways, then=status(500))
