@@ -38,6 +38,7 @@ class Extent:
     def __init__(self, video: OpenVideo) -> None:
         self._video = video
         self._packets = self._keys = self._shown = self._discarded = 0
+        self._untimed_first = 0  # packets before the first one that has a time
         self._first: int | None = None
         self._last: int | None = None
         self._last_duration = 0
@@ -59,6 +60,7 @@ class Extent:
         self._discarded += packet.is_discard
         pts = packet.pts
         if pts is None or packet.is_discard:
+            self._untimed_first += self._first is None and not packet.is_discard
             return
         self._shown += 1
         if self._first is None or pts < self._first:
@@ -91,7 +93,8 @@ class Extent:
     def _ticks(self) -> float | None:
         if self._first is None or self._last is None or not self._tick_s:
             return None
-        return self._last + (self._last_duration or self._mean_step) - self._first
+        shown = self._last + (self._last_duration or self._mean_step) - self._first
+        return shown + self._untimed_first * self._mean_step
 
     @property
     def _mean_step(self) -> float:
@@ -151,7 +154,8 @@ class Extent:
         length_s = self.duration_s
         inside_a_packet = self._partial and is_cut is not False
         end = _INSIDE_A_PACKET if inside_a_packet else _A_PART_IS_MISSING if is_cut else ""
-        one_frame_alone = not self._mean_step and not is_cut  # for how long it is shown nobody knows
+        # For how long one frame alone is shown nobody knows, but an IVF whose ticks are frames states how many.
+        one_frame_alone = not self._mean_step and not is_cut and not (container == _IVF and self._last_duration)
         if stated_s is None or length_s is None or one_frame_alone:
             return end
         # An MXF states how long its frames are shown, the others when the last one ends.

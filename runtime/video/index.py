@@ -19,6 +19,7 @@ from pptsn.runtime.video.clock import Clock, examine
 from pptsn.runtime.video.container import OpenVideo, is_encrypted
 from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import StalledError, check_stop
+from pptsn.runtime.video.wholeness.look import is_last_boundary
 
 if TYPE_CHECKING:
     from av.format import ContainerFormat
@@ -42,6 +43,8 @@ _NO_KEY_FIRST, _LEADS = "it does not begin with a key frame", "it begins with fr
 _NO_PROMISE = frozenset({_TIMES_MISSING, _TIMES_REPEAT})
 # Formats of bare pictures, whose times FFmpeg makes up.
 _NO_TIMESTAMPS = cast("int", Flags.no_timestamps.value)
+# In these FFmpeg takes what ends the file for one more packet, or for a fault.
+_FILMSTRIP, _MULTIPART = "filmstrip", "mpjpeg"
 _CHANGES = ("new_extradata", "param_change")
 
 
@@ -67,6 +70,7 @@ class FrameIndex:
     encrypted: how many of its packets are.
     duration_s: from the beginning of the first frame to the end of the last; None where there are no timestamps.
     clock: what is wrong with its times, in words; empty where nothing is.
+    torn: how many of its packets are known to lack a part.
     offsets: (P,) int64, where each packet begins in the file, -1 where that is not known; of one whose table alone
         was read, and none of its packets; else of no length.
     """
@@ -88,6 +92,7 @@ class FrameIndex:
     encrypted: int = 0
     duration_s: float | None = None
     clock: str = ""
+    torn: int = 0
     offsets: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _positions: dict[int, int] = field(default_factory=dict, repr=False)
 
@@ -142,6 +147,8 @@ class _Survey:
     turned: bool = False
     encrypted: int = 0
     pictures: int = 0  # packets to be shown that hold one
+    torn: int = 0  # that lack a part, as the container says
+    _marked: tuple[bool, bool] = (False, False)  # the newest two packets, as damaged
 
     def add(self, packet: Packet[VideoStream]) -> None:
         position = len(self.pts)
@@ -167,6 +174,10 @@ class _Survey:
         if self.skimmed is not None:
             self.offsets.append(-1 if packet.pos is None else packet.pos)
             self.skimmed.skims = True  # the first packet tells of all
+        # A transport stream is parsed a packet late, so that the one before is marked.  Where streams were put one
+        # after the other, the last packet of each, before a key frame, only seems to lack a part.
+        self.torn += self._marked[0] and not packet.is_keyframe
+        self._marked = self._marked[1], packet.is_corrupt
         self.damaged |= packet.is_corrupt
         self.changing |= _changes_stream(packet)
         self.encrypted += is_encrypted(packet)
@@ -214,16 +225,21 @@ def video_packets(
     Raises StalledError where one takes longer than a file may.
     """
     streams = (video.stream,) if beside is None else ()
+    container, end = video.container.format.name, 0
     try:
         for packet in timed(DEMUX, video.container.demux(*streams)):
-            if not packet.size:
+            if not packet.size or (packet.is_corrupt and container == _FILMSTRIP):
                 continue
+            end = (packet.pos or 0) + packet.size
             if beside is not None and packet.stream_index != video.stream.index:
                 beside(packet)
                 continue
             yield cast("Packet[VideoStream]", packet)
     except av.error.ExitError:
         raise StalledError(f"gave no packet for {READ_TIMEOUT_S:g} s") from None
+    except av.error.InvalidDataError:
+        if container != _MULTIPART or not is_last_boundary(video.content, end):
+            raise
     except IndexError:
         # After the last packet PyAV looks up each stream, and fails for one that only appeared on the way, as
         # a second programme in a transport stream may.  All packets of ours have been given out by then.
@@ -292,6 +308,7 @@ def _index_of(
         encrypted=survey.encrypted,
         duration_s=clock.duration_s or extent.duration_s if has_times else None,
         clock=clock.trouble,
+        torn=survey.torn,
         offsets=np.array(survey.offsets, dtype=np.int64),
     )
 

@@ -108,12 +108,14 @@ class VideoReader(Closing):
         packets = found.frames + found.lost + self._absent
         cut_short = found.cut_short or self._index.cut_short
         early = f"the file ends early{f': {self._index.shortfall}' if self._index.shortfall else ''}"
+        torn = 0 if self._codec in MARKS_DAMAGE else self._index.torn  # of which their frames tell
         taken = f", {found.taken_damaged} of the {found.taken} sampled" if found.taken else ""
         warnings = {
             f"{found.lost} of {number_of(packets, 'packet')} could not be decoded": found.lost,
             f"{self._unmade} of {number_of(packets, 'frame')} did not come out": self._unmade,
             found.late_start: found.missing,
             f"{found.damaged} of {number_of(found.frames, 'frame')} came out damaged{taken}": found.damaged,
+            f"{torn} of {number_of(len(self._index.pts), 'packet')} lack a part: frames may be damaged": torn,
             f"{early}{f' ({cut_short})' if cut_short else ''}": cut_short or self._index.shortfall,
             SIZE_CHANGES: len(found.sizes) > 1,
             self._index.hidden: self._index.hidden,

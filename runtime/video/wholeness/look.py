@@ -27,6 +27,7 @@ _LOOKS: dict[str, _Look] = {
     "flv": packets.flv,
     "gif": pictures.gif,
     "ivf": headers.ivf,
+    "jpeg_pipe": pictures.jpegs,  # what FFmpeg calls JPEGs in a row that begin without a comment
     "matroska,webm": headers.matroska,
     "mjpeg": pictures.jpegs,
     MP4: mp4.fragments,
@@ -97,6 +98,11 @@ def broken_share(content: Content | None, container: str) -> float | None:
     except OSError:
         return None
     return None if at is None else at / size
+
+
+def is_last_boundary(content: Content | None, at: int) -> bool:
+    """Return whether from `at` on `content`, a multipart message, holds nothing but the boundary at its end."""
+    return content is not None and bool(_says(lambda file, _: pictures.ends_with_a_boundary(file, at), content))
 
 
 def _says(look: _Look, content: Content) -> bool | None:

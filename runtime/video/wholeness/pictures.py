@@ -15,6 +15,7 @@ _PNG_SIGNATURE, _PNG_CHUNK, _PNG_END = b"\x89PNG\r\n\x1a\n", 12, b"IEND"
 _JPEG_START, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 _JPEG_TAIL_BYTES = 1 << 22
 _LONGEST_LINE = 1024
+_BOUNDARY = re.compile(rb"\s*--[^\r\n]*\s*")
 Y4M, _Y4M_FRAME = b"YUV4MPEG2", b"FRAME"
 # By the beginning of a colour space: how many pixels across and down share its two colours, none having none; and
 # how many planes are as large as the picture.
@@ -99,6 +100,12 @@ def jpegs(file: BinaryIO, size: int) -> bool:
     file.seek(max(0, size - _JPEG_TAIL_BYTES))
     tail = file.read()
     return tail.rfind(_JPEG_START) > tail.rfind(_JPEG_END)
+
+
+def ends_with_a_boundary(file: BinaryIO, at: int) -> bool:
+    """Return whether from `at` on nothing follows but the boundary after the last part of a multipart message."""
+    file.seek(at)
+    return _BOUNDARY.fullmatch(file.read(_LONGEST_LINE)) is not None
 
 
 def y4m(file: BinaryIO, size: int) -> bool:

@@ -724,3 +724,77 @@ def test_each_made_fault_is_told(name: str, shared_dir: Path) -> None:
 def test_made_durations_are_the_frames_own(name: str, seconds: float, shared_dir: Path) -> None:
     with open_video(shared_dir / "faults" / name) as video:
         assert video.duration_s() == pytest.approx(seconds, abs=0.005)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3, 10, 36])
+def test_packets_of_which_a_transport_stream_lacks_a_part_are_counted(lost: int, tmp_path: Path) -> None:
+    """Of HEVC, whose decoder marks no damage."""
+    options = {"x265-params": "log-level=none:keyint=100:bframes=0", "crf": "4"}
+    path = write_clip(tmp_path / "a.ts", frames=_FRAMES, width=192, height=128, codec="libx265", options=options)
+    data, places = path.read_bytes(), packet_places(path)
+    assert all(size > 3 * 188 for _, size in places)
+    for offset, _ in places[1 : lost + 1][::-1]:
+        data = data[: offset + 188] + data[offset + 2 * 188 :]
+    path.write_bytes(data)
+    told = re.search(r"(\d+) of \d+ packets lack a part", _told(path))
+    assert (int(told[1]) if told else 0) == lost
+
+
+def test_streams_put_one_after_the_other_lack_no_part(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.ts", frames=30, codec="libx265", options={"x265-params": "log-level=none"})
+    path.write_bytes(path.read_bytes() * 3)
+    assert "lack a part" not in _told(path)
+
+
+@pytest.mark.parametrize("place", range(1, 12))
+def test_jpegs_in_a_row_that_begin_without_a_comment_are_whole_or_told(place: int, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mjpeg", frames=12, codec="mjpeg", options={}, pix_fmt="yuvj420p")
+    assert _told(path) == ""
+    data = path.read_bytes()
+    comment = re.search(rb"\xff\xfe(..)", data[:64], re.DOTALL)
+    bare = data if comment is None else data.replace(data[comment.start() : comment.end()], comment[0])
+    path.write_bytes(bare[: len(bare) * place // 12 - 5])
+    assert "ends early" in _told(path)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 12])
+def test_the_end_of_a_filmstrip_or_of_a_multipart_message_is_no_early_one(frames: int, tmp_path: Path) -> None:
+    strip = write_clip(tmp_path / "a.flm", frames=frames, codec="rawvideo", options={}, pix_fmt="rgba")
+    parts = write_clip(
+        tmp_path / "a.mpjpeg",
+        frames=frames,
+        codec="mjpeg",
+        options={},
+        pix_fmt="yuvj420p",
+        container_format="mpjpeg",
+    )
+    for path in (strip, parts):
+        with open_video(path) as video:
+            assert (video.frame_count(), video.warnings) == (frames, []), path
+    data = parts.read_bytes()
+    parts.write_bytes(data[: data.rindex(b"\xff\xd9") - 20])
+    assert "ends early" in _told(parts)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 20, 39, 40])
+def test_an_ivf_that_is_cut_between_packets_is_told_by_its_header(frames: int, tmp_path: Path) -> None:
+    path = _write_vp8(tmp_path / "a.ivf")
+    offset, size = packet_places(path)[frames - 1]
+    path.write_bytes(path.read_bytes()[: offset + 12 + size])
+    assert ("ends early" in _told(path)) is (frames < 39)  # what a muxer may round
+
+
+@pytest.mark.parametrize("untimed", [0, 1, 10, 39])
+def test_frames_at_the_beginning_that_have_no_time_count(untimed: int, tmp_path: Path) -> None:
+    """Matroska has none for those before 0."""
+    path, whole = tmp_path / "a.mkv", _silent(tmp_path / "w.mp4")
+    with av.open(str(whole)) as source, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.pts is None:
+                continue
+            shift = round(untimed / 25 / packet.time_base)
+            packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, stream
+            copy.mux(packet)
+    with open_video(path) as video:
+        assert (video.frame_count(), video.duration_s()) == (_FRAMES, pytest.approx(_FRAMES / 25, abs=0.045))
