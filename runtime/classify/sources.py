@@ -151,12 +151,14 @@ def _at_address(argument: str) -> WebFile | InputError | None:
 class FolderContents:
     """What lies in a folder and below.
 
-    videos: paths, sorted; others: paths of the files that are left out, and of links to folders.
+    videos: paths, sorted, links that lead nowhere among them: by name they were meant to be some.
+    others: paths of the files that are left out; links: of links to folders, which are not followed.
     unreadable: an error for each folder that cannot be read.
     """
 
     videos: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     unreadable: list[InputError] = field(default_factory=list)
 
 
@@ -170,13 +172,16 @@ def contents_of(folder: Path) -> FolderContents:
 
     for place, folders, files in os.walk(folder, onerror=note_unreadable):
         folders[:] = [name for name in folders if not is_companion(name)]
-        found.others += [str(Path(place, name)) for name in folders if Path(place, name).is_symlink()]
+        found.links += [str(Path(place, name)) for name in folders if Path(place, name).is_symlink()]
         for name in files:
-            path = Path(place, name)
             if not is_companion(name):
-                (found.videos if is_video(name) and path.is_file() else found.others).append(str(path))
-    found.videos.sort()
-    found.others.sort()
+                path = str(Path(place, name))
+                # A pipe, say, could be read from for ever; of a link that leads nowhere, opening it will tell.
+                # pathlib's raise where the way there is closed.
+                is_one = is_video(name) and (os.path.isfile(path) or not os.path.exists(path))  # noqa: PTH110, PTH113
+                (found.videos if is_one else found.others).append(path)
+    for paths in (found.videos, found.others, found.links):
+        paths.sort()
     return found
 
 
@@ -184,9 +189,14 @@ def _in_folder(folder: Path, note: _Note) -> list[Named]:
     found = contents_of(folder)
     if not found.videos:  # the folder itself is one of frames; opening it tells of what lies in it
         return [str(folder), *(error for error in found.unreadable if error.thing != str(folder))]
-    if note is not None and found.others:
-        names = some_of([printable(os.path.relpath(path, folder)) for path in found.others])
-        note(f"{printable(str(folder))}: {counted(len(found.others), 'file')} left out, by name no video: {names}")
+    if note is not None:
+        for paths, what, why in (
+            (found.others, "file", "by name no video"),
+            (found.links, "linked folder", "not followed; name it as well if it is meant"),
+        ):
+            if paths:
+                names = some_of([printable(os.path.relpath(path, folder)) for path in paths])
+                note(f"{printable(str(folder))}: {counted(len(paths), what)} left out, {why}: {names}")
     return [*found.videos, *found.unreadable]
 
 

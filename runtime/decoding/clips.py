@@ -240,7 +240,9 @@ def _read(
                 )
             )
     except InputError as error:
-        if error.thing != str(source):  # a frame's own error does not know whose frame it was
+        if error.thing == str(Path(str(source))):  # told as it was named: `./a.mp4` is opened as `a.mp4`
+            error = InputError(source, error.cause, error.remedy)
+        elif error.thing != str(source):  # a frame's own error does not know whose frame it was
             error = InputError(source, str(error))
         yield from _hand_over(ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error))
 

@@ -106,13 +106,20 @@ def check_file(path: Path) -> None:
     except FileNotFoundError:
         if path == _STANDARD_INPUT:
             raise InputError(path, "stands for standard input, expected a file", _PIPED) from None
-        raise InputError(path, "there is no such file", "check the path") from None
+        raise InputError(path, *_missing(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte
         reason = _reason(error)
         raise InputError(path, f"cannot be read ({reason})", "check the path and its permissions") from error
     if stat.S_ISREG(status.st_mode):
         raise InputError(path, "is empty (0 bytes)", "copy or download it again")
     raise InputError(path, *_not_a_file(status.st_mode))
+
+
+def _missing(path: Path) -> tuple[str, str]:
+    """Return that there is nothing at `path`, or where a link there leads in vain; and the remedy."""
+    if path.is_symlink():
+        return f"is a link to {path.readlink()}, where there is no file", "mend the link, or remove it"
+    return "there is no such file", "check the path"
 
 
 def _not_a_file(mode: int) -> tuple[str, str]:

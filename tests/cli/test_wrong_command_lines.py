@@ -83,6 +83,19 @@ WRONG = [
     # Inputs that are not there, or another thing
     (1, "classify no.mp4 --model m.onnx", "no.mp4", "there is no such file; check the path"),
     (1, "classify '*.avi' --model m.onnx", "*.avi", "there is no such file; check the path"),
+    (
+        1,
+        "classify ./no//x.mp4 --model m.onnx",
+        "./no//x.mp4",
+        " ./no//x.mp4: there is no such file; check the path",
+    ),
+    (1, "classify ./empty --model m.onnx", "./empty", " ./empty: is empty (0 bytes); copy or download it again"),
+    (
+        1,
+        "classify dead --model m.onnx",
+        "dead",
+        "is a link to gone.mp4, where there is no file; mend the link, or",
+    ),
     (1, "classify loop --model m.onnx", "loop", "cannot be read (too many levels of symbolic links); check the"),
     (1, "classify dir --model m.onnx", "dir", "is an empty folder; name a video file or a folder of"),
     (1, "classify empty --model m.onnx", "empty", "is empty (0 bytes); copy or download it again"),
@@ -188,6 +201,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).symlink_to("fifo")
     (folder / "l.json.jsonl").write_text("v.mp4\n")
     (folder / "loop").symlink_to("loop")
+    (folder / "dead").symlink_to("gone.mp4")
     for name in ("secret.mp4", "secret.onnx", "secret.txt"):
         (folder / name).write_text("v.mp4")
         (folder / name).chmod(0)

@@ -174,12 +174,31 @@ def test_a_part_of_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path) -> N
     ]
 
 
-def test_a_link_to_a_folder_is_left_out_and_named(tmp_path: Path) -> None:
-    folder = _folder(tmp_path / "clips", "a.mp4")
-    (folder / "more").symlink_to(_folder(tmp_path / "elsewhere", "b.mp4"))
+@pytest.mark.parametrize("links", range(3))
+def test_links_to_folders_are_left_out_and_named(links: int, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "clips", "a.mp4", "b.txt")
+    for number in range(links):
+        (folder / f"more {number}").symlink_to(_folder(tmp_path / "elsewhere", "b.mp4"))
     found, notes = _told([str(folder)])
     assert found == [f"{folder}/a.mp4"]
-    assert notes == [f"{folder}: 1 file is left out, by name no video: more"]
+    assert notes[0] == f"{folder}: 1 file is left out, by name no video: b.txt"
+    told = ["1 linked folder is left out", "2 linked folders are left out"][links - 1]
+    names = ["more 0", "more 0, more 1"][links - 1]
+    assert (
+        notes[1:] == [f"{folder}: {told}, not followed; name it as well if it is meant: {names}"][: min(links, 1)]
+    )
+
+
+def test_of_links_in_a_folder_those_that_lead_nowhere_are_sources_that_fail(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "clips", "a.mp4")
+    (folder / "b.mp4").symlink_to(folder / "a.mp4")
+    (folder / "c.mp4").symlink_to("gone.mp4")
+    (folder / "d.mp4").symlink_to("d.mp4")
+    (folder / "e.txt").symlink_to("gone.txt")
+    os.mkfifo(folder / "f.mp4")
+    found, notes = _told([str(folder)])
+    assert found == [f"{folder}/{letter}.mp4" for letter in "abcd"]
+    assert notes == [f"{folder}: 2 files are left out, by name no video: e.txt, f.mp4"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
