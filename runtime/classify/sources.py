@@ -15,6 +15,7 @@ from pptsn.runtime.base.files import printable
 from pptsn.runtime.classify.labelled_lists import labelled_samples
 from pptsn.runtime.classify.lists import Sample, source_of, without_companions
 from pptsn.runtime.classify.source_lists import list_entries
+from pptsn.runtime.credentials.misplaced import misplaced_address
 from pptsn.runtime.decoding.clips import Labelled, as_source
 from pptsn.runtime.decoding.clips import name_of as clip_name
 from pptsn.runtime.video import WebFile
@@ -29,6 +30,7 @@ _Note: TypeAlias = "Callable[[str], None] | None"
 _Listed = TypeVar("_Listed")
 # Its scheme and host alone are kept: what stands before the host and in the query may be credentials.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#]*@)?([^/?#]*)")
+_HIDDEN_HOST = "..."
 
 
 def expand_sources(arguments: Iterable[str], *, note: _Note = None) -> list[Named]:
@@ -92,7 +94,7 @@ def _expand_lines(lines: Iterable[tuple[int, str]], note: _Note) -> list[Named]:
 
 
 def _labelled(sample: Sample) -> Labelled | InputError:
-    source = _at_address(sample.path) or source_of(sample)
+    source = _at_address(sample.path) or _misplaced(sample.path) or source_of(sample)
     return source if isinstance(source, InputError) else Labelled(source, sample.label)
 
 
@@ -110,12 +112,15 @@ def list_named(argument: str) -> Path | None:
 
 def _expand(argument: str, note: _Note) -> list[Named]:
     try:
-        return _expanded(argument, note)
+        found = _expanded(argument, note)
     except OSError:  # a name that the system does not even look up; opening it will say why
-        return [argument]
+        found = [argument]
+    return [_misplaced(argument) or argument] if found == [argument] else found
 
 
 def _expanded(argument: str, note: _Note) -> list[Named]:
+    if (found := _at_address(argument)) is not None:
+        return [found]
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, note)
@@ -125,8 +130,6 @@ def _expanded(argument: str, note: _Note) -> list[Named]:
                 argument, "there is no such file", f"for the camera of that number: pptsn stream {argument}"
             )
         ]
-    if (found := _at_address(argument)) is not None:
-        return [found]
     if not path.exists() and glob.has_magic(argument):
         matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - pathlib's takes no absolute pattern
         named = [match for match in matches if not is_companion(Path(match).name)]
@@ -140,11 +143,17 @@ def _at_address(argument: str) -> WebFile | InputError | None:
     if is_web(argument):
         return web_source(argument)
     address = _ADDRESS.match(argument)
-    if not address or Path(argument).exists():
+    if not address or os.path.lexists(argument):  # which takes names of any length
         return None
     cause = "is no file, and no address of one (http://, https://)"
     remedy = "give a camera or a stream to `pptsn stream`, or download it first"
-    return InputError("".join(address.groups()), cause, remedy)
+    scheme, host = address.groups()
+    # What stands before a later @ may be the beginning of a password with / ? or # in it.
+    return InputError(scheme + (_HIDDEN_HOST if "@" in argument[address.end() :] else host), cause, remedy)
+
+
+def _misplaced(argument: str) -> InputError | None:
+    return None if os.path.lexists(argument) else misplaced_address(argument)
 
 
 @dataclass

@@ -21,8 +21,8 @@ _SECRET_PARTS = (
 )
 # fmt: on
 _WORD = re.compile(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]+")
-# User info ends at the last @ before the path.
-_USER_INFO = re.compile(r"(?<=://)[^/?#\s\"']*@")
+# User info ends at the last @ before the path; quotes may be part of a password.
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")
 # Some cameras take `user=...` in the path of the URL, so a parameter may stand anywhere.  Where its name begins is
 # stated lest each of the letters of a long word be tried for that.
 _PARAMETER = re.compile(r"(?<![^?&;,#=/\s!\"'])([^?&;,#=/\s!\"']+)=")

@@ -47,6 +47,10 @@ def waits_for_a_pipe(folder: Path, tmp_path: Path) -> list[object]:
     return ["classify", f"@{tmp_path / 'pipe'}", "--model", folder / "m.onnx"]
 
 
+def streams_from_a_pipe(folder: Path, tmp_path: Path) -> list[object]:
+    return ["stream", *waits_for_a_pipe(folder, tmp_path)[1:]]
+
+
 def classifies_endlessly(folder: Path, tmp_path: Path) -> list[object]:
     model = folder / "endless.onnx"
     return ["classify", folder / "clips", "--model", model, "-o", tmp_path / "o.jsonl"]
@@ -71,6 +75,7 @@ def streams_endlessly(folder: Path, tmp_path: Path) -> list[object]:
         pytest.param(hangs, number, marks=() if hangs is default and number == of else pytest.mark.slow)
         for hangs, default, of in (
             (waits_for_a_pipe, waits_for_a_pipe, signal.SIGTERM),
+            (streams_from_a_pipe, streams_from_a_pipe, signal.SIGINT),
             (classifies_endlessly, classifies_endlessly, signal.SIGINT),
             (verifies_endlessly, None, None),
             (evaluates_endlessly, None, None),

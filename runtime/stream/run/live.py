@@ -41,10 +41,15 @@ def run_live(run: LiveRun) -> int:
     It ends as well when standard output was all there is to write to, and its reader has gone.
     Raises PptsnError for what is wrong from the beginning, and where the engine fails.
     """
+    # A list may be a pipe to which nobody writes: Ctrl-C ends the program at once, until somebody minds the stop.
+    notes: list[str] = []
+    named = list(_with_connected_input(expand_stream_sources(run.sources, note=notes.append)))
     reporter = Reporter(print_line)
     with stop_signals() as stop:
         try:
-            code = _classify(run, reporter, stop)
+            for note in (*notes, *_advice(run)):
+                reporter.note(f"note: {note}")
+            code = _classify(run, named, reporter, stop)
         finally:
             printed = reporter.close(_LAST_LINES_S, is_told_to_stop=stop.is_set)
         if not printed:  # the terminal is stuck, and what else prints there would wait with it
@@ -53,13 +58,10 @@ def run_live(run: LiveRun) -> int:
     return code
 
 
-def _classify(run: LiveRun, reporter: Reporter, stop: threading.Event) -> int:
+def _classify(
+    run: LiveRun, named: Sequence[SourceUri | InputError], reporter: Reporter, stop: threading.Event
+) -> int:
     picture_size.most_bytes()  # a bad value is the whole run's, not the fault of each of its streams
-    named = list(
-        _with_connected_input(expand_stream_sources(run.sources, note=lambda text: reporter.note(f"note: {text}")))
-    )
-    for advice in _advice(run):
-        reporter.note(f"note: {advice}")
     uris = [uri for uri in named if not isinstance(uri, InputError)]
     unusable = [error for error in named if isinstance(error, InputError)]
     outputs = outputs_of(run.outputs, uris, inputs=_files_of(run, uris))
