@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 
 from pptsn.runtime.base.errors import InputError
@@ -9,6 +11,8 @@ from pptsn.runtime.classify.lists import FIELDS, Sample, is_there, parse_line
 from pptsn.runtime.video.names import is_video, number_of
 
 _WITHOUT = "no label"
+# What may stand between a source and its label, in lists of all kinds.
+_BETWEEN = re.compile(r"[ \t,;]+")
 
 
 def labelled_samples(
@@ -23,11 +27,12 @@ def labelled_samples(
     entries: the lines, with their numbers; paths as they are to be opened.  list_name: names the list in errors.
     classes: where known, labels must be below it.
     Raises InputError, naming the line, where some lines have labels and others have none, or are of the other
-    kind, and as `read_list` does for what is wrong with a label.
+    kind, or where all have labels of another form, and as `read_list` does for what is wrong with a label.
     """
     forms = [_form_of(entry) for _, entry in entries]
     kind = next((form for form in forms if form not in (None, _WITHOUT)), None)
     if kind is None:
+        _refuse_other_labels(entries, list_name)
         return None
     if _WITHOUT in forms:
         number, _ = entries[forms.index(_WITHOUT)]
@@ -53,6 +58,25 @@ def _form_of(entry: str) -> str | None:
         return "videos"
     directory, frames = _split(clip)
     return "frames" if frames is not None and is_there(directory, folder=True) else None
+
+
+def _refuse_other_labels(entries: Sequence[tuple[int, str]], list_name: str) -> None:
+    """Raise InputError where each line is no source, but a file that is there with something behind it.
+
+    A single line of the kind may be a file that has gone, which the others do not depend on.
+    """
+    behind = [_behind_a_file(entry) for _, entry in entries]
+    if all(behind):
+        cause = f"has {behind[0]!r} behind the source, expected the number of its class, or nothing"
+        raise InputError(f"{list_name}:{entries[0][0]}", cause, "write the path, a blank and the number")
+
+
+def _behind_a_file(entry: str) -> str:
+    """Return what stands behind the name of a file that is there; nothing where the line is a source itself."""
+    if is_there(entry):
+        return ""
+    ends = (found.start() for found in _BETWEEN.finditer(entry))
+    return next((entry[end:].strip() for end in ends if os.path.isfile(entry[:end])), "")  # noqa: PTH113 - never raises
 
 
 def _split(entry: str) -> tuple[str, str | None]:
