@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pptsn.runtime.engines.base import Engine
 
 AUTO = "auto"
-# What an engine has to set, as its base has no values for it.
 # What the system can start, and none has more cores; as the option has it.
 _MOST_THREADS = 1024
+# What an engine has to set, as its base has no values for it.
 _OF_EVERY_ENGINE = ("spec", "identity", "batch_size")
 # In the order in which `auto` asks them.
 BACKENDS: Registry[type[AnyBackend]] = Registry(

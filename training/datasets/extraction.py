@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from pptsn.runtime.base.errors import InputError, UsageError
 from pptsn.runtime.base.files import atomic_folder, refuse_overwriting, write_text
 from pptsn.runtime.base.progress import Steps, print_note
-from pptsn.runtime.base.temporary import clear_leftovers, is_temporary
+from pptsn.runtime.base.temporary import clear_leftovers
 from pptsn.runtime.classify.lists import Sample, read_list
 from pptsn.runtime.decoding.decoders import Decoders, decoder_count
 from pptsn.runtime.frames.preprocess import resize_frame
@@ -150,11 +150,12 @@ def _list_name(listed: Path) -> str:
 def _claim(output: Path, settings: FrameSettings, jobs: Sequence[_Job]) -> None:
     """Write down how frames in `output` are stored; refuse a folder that holds others.
 
-    What an extraction wrote down that then stored nothing binds nobody.
+    What an extraction wrote down that then stored nothing binds nobody, unless it is at work.
     """
     record = output / _RECORD
     text = json.dumps({"version": _VERSION, **asdict(settings)}) + "\n"
-    is_alone = output.is_dir() and all(path == record or is_temporary(path) for path in output.iterdir())
+    clear_leftovers(output)  # what stays is somebody's
+    is_alone = output.is_dir() and all(path == record for path in output.iterdir())
     if record.exists() and not is_alone:
         if record.read_text(encoding="utf-8", errors="replace") != text:
             cause = f"holds frames that were extracted otherwise ({_RECORD} says how)"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from pptsn.runtime.base.errors import InputError
+from pptsn.runtime.base.temporary import temporary_folder
 from pptsn.runtime.classify.lists import read_list
 from pptsn.runtime.frames.preprocess import resize_frame
 from pptsn.runtime.video import ImageFolderReader
@@ -151,6 +153,18 @@ def test_what_stored_nothing_binds_nobody_to_its_settings(run, tmp_path: Path, v
     write_list(tmp_path, "a/one.mp4 0")
     ending = extract(run, videos, "--quality", 90)
     assert (ending.code, "extracted otherwise" in ending.err) == (2 * stored, bool(stored))
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_another_extraction_at_work_binds_to_its_settings_before_its_first_clip(
+    run, tmp_path: Path, videos: Path, *, at_work: bool
+) -> None:
+    write_list(tmp_path, "missing.mp4 0")
+    extract(run, videos, "--quality", 80)
+    write_list(tmp_path, "a/one.mp4 0")
+    with temporary_folder(tmp_path / "out" / "one.mp4") if at_work else nullcontext():
+        ending = extract(run, videos, "--quality", 90)
+    assert (ending.code, "extracted otherwise" in ending.err) == (2 * at_work, at_work)
 
 
 @pytest.mark.parametrize("line", ["/etc/x.mp4 0", "../x.mp4 0", "a/../../x.mp4 0", ". 0"])
