@@ -227,7 +227,8 @@ def _run_command(app: typer.Typer, arguments: Sequence[str]) -> int:
             context.get_help()  # who names no command is shown which there are: Rich prints the page
             return UsageError.exit_code
         place = context.command_path if context else _command_in(arguments)
-        raise UsageError(place, _cause_of(error), f"see: {place} --help") from error
+        remedy = _remedy_of_file(error, arguments) or f"see: {place} --help"
+        raise UsageError(place, _cause_of(error), remedy) from error
     return ended if type(ended) is int else DONE
 
 
@@ -235,6 +236,15 @@ def _command_in(arguments: Sequence[str]) -> str:
     """Return the program with the command that `arguments` name, where they do."""
     first = next((argument for argument in arguments if not argument.startswith("-")), "")
     return f"{_NAME} {first}" if first in _COMMANDS else _NAME
+
+
+def _remedy_of_file(error: Exception, arguments: Sequence[str]) -> str:
+    """Return how to name the file that was taken for an option there is not, as one that `*` gave; "" for none."""
+    if type(error).__name__ != "NoSuchOption":
+        return ""
+    option: str = vars(error)["option_name"]
+    files = (name for name in arguments if name.startswith(option) and os.path.lexists(name))
+    return next((f"for the file of that name: {os.path.join('.', name)}" for name in files), "")  # noqa: PTH118
 
 
 def _cause_of(error: Exception) -> str:

@@ -80,6 +80,13 @@ WRONG = [
     (2, "data check l.txt --format x", "--format", "unknown format 'x'; choose one of videos, frames"),
     (2, "synthesize x --workers 9999999", "pptsn synthesize", "invalid value for '--workers': "),
     (2, "bench scenario x --model m.onnx", "NAME", "unknown scenario 'x'; choose one of single-stream, "),
+    (
+        2,
+        "classify -dash.mp4 -m m.onnx",
+        "pptsn classify",
+        "no such option: -d; for the file of that name: ./-dash.mp4",
+    ),
+    (2, "classify -dish.mp4 -m m.onnx", "pptsn classify", "no such option: -d; see: pptsn classify --help"),
     # Inputs that are not there, or another thing
     (1, "classify no.mp4 --model m.onnx", "no.mp4", "there is no such file; check the path"),
     (1, "classify '*.avi' --model m.onnx", "*.avi", "there is no such file; check the path"),
@@ -202,6 +209,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "l.json.jsonl").write_text("v.mp4\n")
     (folder / "loop").symlink_to("loop")
     (folder / "dead").symlink_to("gone.mp4")
+    (folder / "-dash.mp4").touch()
     for name in ("secret.mp4", "secret.onnx", "secret.txt"):
         (folder / name).write_text("v.mp4")
         (folder / name).chmod(0)
