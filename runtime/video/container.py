@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import READ_TIMEOUT_S, STALLED_REMEDY
 from pptsn.runtime.frames.picture_size import check_size, picture_size
+from pptsn.runtime.video.faults import ENCRYPTED
 from pptsn.runtime.video.formats import NO_PROTOCOL, options_for_decoders, options_for_files, what_it_is
 from pptsn.runtime.video.wholeness.look import (
     MP4,
@@ -284,7 +285,7 @@ def _video_stream(path: Media, container: InputContainer) -> tuple[VideoStream, 
 
 def encrypted(thing: object) -> InputError:
     """Return the error for a video whose packets are encrypted."""
-    return InputError(thing, "is encrypted", "decrypt it with its key, or get a copy without protection")
+    return InputError(thing, *ENCRYPTED)
 
 
 def is_encrypted(packet: Packet[Any]) -> bool:

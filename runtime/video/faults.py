@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.pulse import STALLED_REMEDY, beat
 from pptsn.runtime.video.names import number_of
-from pptsn.runtime.video.wholeness.look import UNFINISHED, Content, lacks_its_index, opened
+from pptsn.runtime.video.wholeness.look import UNFINISHED, Content, is_scrambled, lacks_its_index, opened
 
 # What PyAV, OpenCV and NumPy raise for a file that they cannot make frames of.  Mistakes in the program itself
 # (TypeError, AttributeError, ...) are not among them.
@@ -19,6 +19,7 @@ _FILE_FAULTS = (OSError, MemoryError, ValueError, ArithmeticError, LookupError, 
 _FAULT_MODULES = frozenset({"av.error", "cv2"})
 
 
+ENCRYPTED = ("is encrypted", "decrypt it with its key, or get a copy without protection")
 _CHECK = "check that it is a whole video file"
 # FFmpeg's "not yet implemented", known by name as above.
 _UNSUPPORTED = frozenset({"PatchWelcomeError", "ExperimentalError"})
@@ -80,6 +81,8 @@ def frameless(
         return InputError(path, *all_hidden(hidden))
     if lacks_its_index(path):
         return InputError(path, *UNFINISHED)
+    if is_scrambled(path):
+        return InputError(path, *ENCRYPTED)
     if not lost:
         return InputError(path, "holds no frame", _CHECK)
     if _is_animated_webp(path):

@@ -100,6 +100,11 @@ def broken_share(content: Content | None, container: str) -> float | None:
     return None if at is None else at / size
 
 
+def is_scrambled(content: Content) -> bool:
+    """Return whether `content` is a transport stream of which most is encrypted, as of pay television."""
+    return bool(_says(packets.is_scrambled, content))
+
+
 def is_last_boundary(content: Content | None, at: int) -> bool:
     """Return whether from `at` on `content`, a multipart message, holds nothing but the boundary at its end."""
     return content is not None and bool(_says(lambda file, _: pictures.ends_with_a_boundary(file, at), content))

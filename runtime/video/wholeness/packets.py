@@ -14,6 +14,8 @@ _TS_SYNC = 0x47
 # Bytes of a transport stream's packet, and those before its sync byte: as broadcast, on Blu-ray, with parity.
 _TS_FORMS = ((188, 0), (192, 4), (204, 0))
 _TS_PACKETS_TO_SEE = 4
+# Which byte of a packet says in two bits that it is encrypted; in so many bytes of a file most say it, or none.
+_TS_CONTROL_AT, _TS_SCRAMBLED, _TS_SCRAMBLED_BYTES = 3, 0xC0, 1 << 20
 # On Blu-ray, each is preceded by when it arrived, in steps of so many a second.
 _TS_ARRIVAL_BYTES, _TS_SECOND = 4, 27_000_000
 # A picture may end with so many zeros.
@@ -96,13 +98,32 @@ def _begins_flv_tag(head: bytes) -> bool:
 
 def transport_stream(file: BinaryIO, size: int) -> bool:
     """Return whether the last packet of a transport stream is not whole."""
-    head = file.read(_HEAD_BYTES)
+    form = _ts_form(file.read(_HEAD_BYTES))
+    if form is None:
+        return is_unwritten(file, size)
+    first, length, before = form
+    return _ends_inside_ts_packet(file, size, first - before, length, before)
+
+
+def _ts_form(head: bytes) -> tuple[int, int, int] | None:
+    """Return where the first sync byte is, how long a packet is, and how many of its bytes stand before that."""
     for length, before in _TS_FORMS:
         for first in range(length):
             seen = head[first : first + length * _TS_PACKETS_TO_SEE : length]
             if len(seen) == _TS_PACKETS_TO_SEE and set(seen) == {_TS_SYNC}:
-                return _ends_inside_ts_packet(file, size, first - before, length, before)
-    return is_unwritten(file, size)
+                return first, length, before
+    return None
+
+
+def is_scrambled(file: BinaryIO, size: int) -> bool:
+    """Return whether this is a transport stream of which most packets say that they are encrypted."""
+    head = file.read(min(size, _TS_SCRAMBLED_BYTES))
+    form = _ts_form(head[:_HEAD_BYTES])
+    if form is None:
+        return False
+    first, length, _ = form
+    controls = head[first + _TS_CONTROL_AT :: length]
+    return sum(control & _TS_SCRAMBLED > 0 for control in controls) > len(controls) / 2
 
 
 def _ends_inside_ts_packet(file: BinaryIO, size: int, first: int, length: int, before: int) -> bool:

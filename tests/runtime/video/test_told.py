@@ -798,3 +798,29 @@ def test_frames_at_the_beginning_that_have_no_time_count(untimed: int, tmp_path:
             copy.mux(packet)
     with open_video(path) as video:
         assert (video.frame_count(), video.duration_s()) == (_FRAMES, pytest.approx(_FRAMES / 25, abs=0.045))
+
+
+@pytest.mark.parametrize("into_m2ts", [False, True])
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_a_transport_stream_that_is_scrambled_is_told_to_be_encrypted(
+    share: float, *, into_m2ts: bool, tmp_path: Path
+) -> None:
+    """As of pay television: the head of each packet is clear, and says so in two bits."""
+    name, before = ("a.m2ts", 4) if into_m2ts else ("a.ts", 0)
+    path = write_clip(tmp_path / name, frames=_FRAMES, width=192, height=128, options={"g": "8"})
+    data, rng = bytearray(path.read_bytes()), np.random.default_rng(3)
+    for at in range(before, len(data), 188 + before):
+        pid = int.from_bytes(data[at + 1 : at + 3], "big") & 0x1FFF
+        if 0x20 <= pid < 0x1FFF and data[at + 3] & 0x10 and rng.random() < share and not _is_table(data, at):
+            begin = at + 4 + (1 + data[at + 4] if data[at + 3] & 0x20 else 0)
+            data[at + 3] |= 0x80
+            data[begin : at + 188] = rng.bytes(at + 188 - begin)
+    path.write_bytes(data)
+    told = _told(path)
+    assert ("is encrypted" in told) is (share == 1)
+    assert (told == "") is (share == 0)
+
+
+def _is_table(data: bytes, at: int) -> bool:
+    """Return whether the packet at `at` begins a table of the programme."""
+    return bool(data[at + 1] & 0x40) and not data[at + 3] & 0x20 and data[at + 4 : at + 6] == b"\0\2"
