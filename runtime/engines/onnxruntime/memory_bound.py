@@ -31,11 +31,12 @@ def bound_memory(onnxruntime: Any, options: Any) -> None:
     Raises UsageError for a variable that is no number of megabytes.
     """
     global _bounded
+    most = most_bytes()  # a wrong one is told by whichever session is opened
     with _lock:
         if not _bounded:
             kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
             where = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
-            arena = onnxruntime.OrtArenaCfg({"max_mem": most_bytes()})
+            arena = onnxruntime.OrtArenaCfg({"max_mem": most})
             onnxruntime.create_and_register_allocator(where, arena)
             _bounded = True
     options.add_session_config_entry("session.use_env_allocators", "1")
