@@ -14,6 +14,8 @@ from pptsn.runtime.video.clock import are_even
 STEP_SHARE = 1 / 8
 # Unless pictures often come as fast, where the source states a rate at which they hardly come.
 SHORTEST_FRAME_S, LONGEST_FRAME_S = 1 / 61, 1 / 5
+# Where it states none that tells, a step may be as short as that of 240 frames a second.
+_SHORTEST_STEP_S = SHORTEST_FRAME_S / 4
 # How frames come on the average is known after so long: some servers send in bursts of many seconds.
 _AVERAGE_S = 20.0
 _MARK_S = 1.0
@@ -54,10 +56,15 @@ class FrameStep:
         _, last_s, last = self._steps[-1]
         learned_s = min(median_s, (last_s - first_s) / (last - first)) if last > first else median_s
         stated_s = self._stated_s or learned_s
-        is_rare = not SHORTEST_FRAME_S / 2 < stated_s < LONGEST_FRAME_S
-        is_usual = is_rare and learned_s > SHORTEST_FRAME_S
+        is_usual = not _is_a_videos(stated_s) and learned_s > SHORTEST_FRAME_S
         is_usual |= STEP_SHARE < learned_s / stated_s < 1 / STEP_SHARE
         return learned_s if is_usual else stated_s
+
+    @property
+    def least_step_s(self) -> float:
+        """From what on a step of the clock is one, however long frames seem to last."""
+        tells = self._stated_s is not None and _is_a_videos(self._stated_s)
+        return min(STEP_SHARE * self.usual_s, SHORTEST_FRAME_S if tells else _SHORTEST_STEP_S)
 
     @property
     def comes_evenly(self) -> bool:
@@ -92,6 +99,10 @@ class FrameStep:
             if last_s - first_s >= _AVERAGE_S and STEP_SHARE < mean_s / self.usual_s < 1 / STEP_SHARE:
                 return mean_s
         return self.usual_s
+
+
+def _is_a_videos(frame_s: float) -> bool:
+    return SHORTEST_FRAME_S / 2 < frame_s < LONGEST_FRAME_S
 
 
 class CoarseClock:

@@ -130,7 +130,7 @@ class Timeline:
         return step_s - passed_s > max(_LIVE_TOLERANCE_S, _SLOW_FRAMES * self._frame.usual_s)
 
     def _is_step(self, step_s: float) -> bool:
-        return step_s >= min(STEP_SHARE * self._frame.usual_s, SHORTEST_FRAME_S)
+        return step_s >= self._frame.least_step_s
 
     # While the clock is believed
 

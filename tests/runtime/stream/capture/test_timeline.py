@@ -116,6 +116,23 @@ def test_a_files_clock_that_all_but_stands_still_is_not(factor: float):
     assert as_file([t * factor for t in GOOD]).predictions == DUE
 
 
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("states", [None, 1.0, 1000.0])
+@pytest.mark.parametrize("rate", [25, 60, 120, 240])
+@pytest.mark.parametrize("paused", [0, 2])
+def test_the_steps_of_fast_cameras_are_steps_whatever_is_stated(
+    rate: int, states: float | None, paused: int, *, live: bool
+) -> None:
+    # Of paused ones, two of the first steps of four last half a second, as those of a screen that is recorded.
+    times = [
+        number / rate + 0.5 * sum(0 < step <= number for step in range(1, 1 + paused)) for number in range(480)
+    ]
+    timeline = Timeline(live=live, frame_rate=states)
+    outcome = Outcome(timeline, times, times)
+    assert outcome.times == pytest.approx(times)
+    assert not outcome.notes
+
+
 @pytest.mark.parametrize("states", [0.5, 2.0])
 def test_a_camera_that_sends_other_rates_than_it_states_is_believed(states: float):
     outcome = Outcome(live_timeline(RATE * states), GOOD, GOOD)
