@@ -97,6 +97,7 @@ def classify(
     files = [name for name in outputs if name != STANDARD_OUTPUT]
     earlier = rows_to_resume(files, below=below) if resume else []
     left = still_to_do(names, earlier, labels=spec.labels if spec else ()) if resume else names
+    before = len(set(map(name_of, names))) - len(left) if resume else 0
     arrangement = Arrangement(resumes=resume, sources=[name_of(each) for each in names], sort=sort)
     crops = settings.changing(protocol_of(model)).crops(len(left))
     with Recognizer(runner.open(model, crops=crops)) as recognizer:
@@ -109,7 +110,7 @@ def classify(
                 each.require(terms)
             results = _with_origins(results, left, terms)
         if resume:
-            print_note(f"{len(left)} of {len(set(map(name_of, names)))} sources left to answer")
+            print_note(f"{len(left)} of {before + len(left)} sources left to answer")
         told = _with_notes(recognizer, results)
         page = _page(gallery, model, protocol, sort=sort, answered=answered_before(earlier, left))
         kept = keeping("what was answered until now is kept")
@@ -120,7 +121,7 @@ def classify(
             raise typer.Exit(1) from None
         if len(left) > 1:  # now that the files are what they are to be
             written = [name for name in (*files, gallery) if name]
-            notes().print(f"pptsn: {summary.line(files=written)}", markup=False)
+            notes().print(f"pptsn: {summary.line(files=written, before=before)}", markup=False)
         _tell_details(recognizer, protocol)
     if summary.failed:
         raise typer.Exit(1)

@@ -37,8 +37,8 @@ class Summary:
         self._doubtful += is_doubtful(result, self._below)
         self._leading[result.top(1)[0].label] += 1
 
-    def line(self, *, files: Sequence[str]) -> str:
-        """Return all of it in a line.  files: that hold the results."""
+    def line(self, *, files: Sequence[str], before: int = 0) -> str:
+        """Return all of it in a line.  files: that hold the results, and those of so many sources of before."""
         answered = self._leading.total()
         passed_s = self._last_s - self._started_s
         parts = [in_all(answered + self.failed, failed=self.failed, warned=self._warned)]
@@ -51,7 +51,8 @@ class Summary:
         if files and not self._doubtful and not self.failed:
             parts.append(f"nothing to write, {', '.join(files)} left as before")
         elif files:
-            parts.append(f"in {', '.join(files)}")
+            beside = f", beside {before} of before" if before else ""
+            parts.append(f"in {', '.join(files)}{beside}")
         return "; ".join(parts)
 
     def _classes(self) -> str:

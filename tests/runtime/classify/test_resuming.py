@@ -101,6 +101,12 @@ def test_what_has_its_answer_is_not_opened_again(classify, work: Path, tmp_path:
     assert {name: (tmp_path / name).read_bytes() for name in FILES} == before
 
 
+def test_the_line_that_sums_up_tells_of_what_was_there_before(classify, work: Path, tmp_path: Path) -> None:
+    assert "of before" not in classify("--resume").err
+    more = [shutil.copy(work / "clips" / "c.mp4", tmp_path / name) for name in ("y.mp4", "z.mp4")]
+    assert classify("--resume", *more).err.rstrip().endswith(", beside 5 of before")
+
+
 def test_an_answer_that_one_of_the_files_lacks_is_made_for_all(classify, tmp_path: Path) -> None:
     classify()
     undisturbed = all_answers(tmp_path)

@@ -43,6 +43,19 @@ def test_results_are_summed_up_in_a_line(counts: dict[str, int], failed: int, li
     assert summary(counts, failed=failed) == f"{line}; in a.csv, b.json"
 
 
+@pytest.mark.parametrize("before", range(3))
+def test_files_that_were_gone_on_with_hold_answers_of_before_too(before: int) -> None:
+    found = Summary()
+    found.count(classification())
+    said = found.line(files=["a.csv", "b.json"], before=before).split("; ")[-1]
+    assert (
+        said
+        == ["in a.csv, b.json", "in a.csv, b.json, beside 1 of before", "in a.csv, b.json, beside 2 of before"][
+            before
+        ]
+    )
+
+
 def test_where_nothing_is_written_it_is_not_said_to_be_in_the_files() -> None:
     found = Summary(below=0.0)
     found.count(classification())
