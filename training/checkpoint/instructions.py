@@ -24,7 +24,10 @@ _VALUES = """
     SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8
 """
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_PLAIN_KEYS = (str, int, float, bytes)
+# Keys cost what hashing and comparing them takes: numbers can be made to share one hash, and a large one is gone
+# through anew at each use, as two equal texts are.
+_LONGEST_KEY = 100_000
+_LARGEST_KEY = 1 << 20
 
 
 class RefusedError(Exception):
@@ -158,9 +161,15 @@ class PickleMachine:
 
 
 def plain_dict(pairs: list[tuple[object, object]]) -> dict[object, object]:
-    """Return a dict; raises RefusedError for keys that are no texts or numbers: hashing them may never end."""
+    """Return a dict; raises RefusedError for keys that are no texts or small numbers, which may take for ever."""
     for key, _ in pairs:
-        if key is not None and not isinstance(key, _PLAIN_KEYS):
+        if isinstance(key, str | bytes):
+            if len(key) > _LONGEST_KEY:
+                raise RefusedError(f"a key of {len(key)} characters")
+        elif isinstance(key, int | float):
+            if not (isinstance(key, int) and -_LARGEST_KEY < key < _LARGEST_KEY):
+                raise RefusedError("a key that is a large or broken number")
+        elif key is not None:
             raise RefusedError(f"a key that is {kind_of(key)}")
     return dict(pairs)
 

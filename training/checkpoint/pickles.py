@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,12 @@ _MOST_DIMENSIONS = 32  # of an array, in any NumPy
 _LONGEST_NAME = 500
 # Content that a file may use more than once, as Python does of single bytes.
 _SHARED_BYTES = 1_000_000
+# Texts so long are what arrays are written as, in latin-1: their instructions, in UTF-8 and as lines.
+_LONG_TEXT = 1_000_000
+_UTF8_TEXTS, _LINE_TEXTS, _QUOTED_TEXT = (b"X", b"\x8d"), (b"V", b"S"), b"S"
+_LAST_LATIN_LEAD = 0xC3  # of the bytes that begin a character in UTF-8
+_WIDE_ESCAPE = re.compile(rb"\\u(?!00)|\\U")
+_QUOTED = re.compile(rb"(['\"])(?s:.*)\1\n?\Z")
 _REMEDY = "use a checkpoint that holds arrays alone, or fetch the file again"
 
 
@@ -187,7 +194,11 @@ def _is_shape(value: object) -> TypeGuard[tuple[int, ...]]:
 
 
 class _Bounded(io.BufferedReader):
-    """A file that makes no room for more bytes than it has, whatever number it is asked for."""
+    """A file that makes no room for more bytes than it has, whatever number it is asked for.
+
+    Nor does it hand over what the reader of instructions would make much more of: text whose characters take four
+    bytes each for the sake of one, and a line that would be spelled out in an error.
+    """
 
     def __init__(self, path: Path) -> None:
         # Not blocking: a pipe that nobody writes to would keep this waiting before it can be refused.
@@ -197,10 +208,34 @@ class _Bounded(io.BufferedReader):
             self.close()
             raise InputError(path, "is no regular file", "name a .pdparams file")
         self.size = status.st_size
+        self._instruction = b""
 
     def read(self, size: int | None = -1, /) -> bytes:
         left = self.size - self.tell()
-        return super().read(left if size is None or size < 0 else min(size, left))
+        data = super().read(left if size is None or size < 0 else min(size, left))
+        if size == 1:  # an instruction has one byte; what follows it is longer, or matters not
+            self._instruction = data
+        elif len(data) > _LONG_TEXT and self._instruction in _UTF8_TEXTS:
+            _refuse_wide(np.frombuffer(data, np.uint8).max() > _LAST_LATIN_LEAD)
+        return data
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        if self._instruction not in _LINE_TEXTS:
+            line = super().readline(_LONG_TEXT)
+            if len(line) == _LONG_TEXT:
+                raise RefusedError("a number or name of more than a million characters")
+            return line
+        line = super().readline()
+        if len(line) > _LONG_TEXT:
+            _refuse_wide(_WIDE_ESCAPE.search(line) is not None)
+            if self._instruction == _QUOTED_TEXT and not _QUOTED.match(line):
+                raise RefusedError("a text without quotes")
+        return line
+
+
+def _refuse_wide(is_wide: bool) -> None:
+    if is_wide:
+        raise RefusedError("a text of more than a million characters, not all of them latin-1")
 
 
 def read_pickle(path: str | Path) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import struct
@@ -188,3 +189,60 @@ def test_the_crafted_files_beside_the_project_are_refused(shared_dir: Path) -> N
         with pytest.raises(ModelError) as caught:
             read_pickle(path)
         assert str(caught.value).isprintable()
+
+
+def _long_number(value: int) -> bytes:
+    data = value.to_bytes(value.bit_length() // 8 + 1, "little")
+    return b"\x8b" + struct.pack("<i", len(data)) + data
+
+
+_KEYS = {
+    "numbers of one hash": (_long_number(number * (2**61 - 1)) for number in range(1, 30_000)),
+    "one large number": itertools.chain((_long_number(2**8_000_000) + b"q\0",), itertools.repeat(b"h\0", 20_000)),
+    "broken numbers": (b"G" + struct.pack(">d", 2.0**number) for number in range(1000)),
+    "two equal texts": itertools.chain(
+        (text("a" * 10**7) + b"q\0", text("a" * 10**7) + b"q\1"), itertools.repeat(b"h\0Nh\1", 20_000)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(_KEYS))
+def test_keys_cost_no_more_than_their_bytes(tmp_path: Path, kind: str) -> None:
+    """To hash and compare these would take minutes, of larger files hours."""
+    content = b"}(" + b"".join(key + b"N" for key in _KEYS[kind]) + b"u."
+    with pytest.raises(ModelError, match=r"a key (of 10000000 char|that is a large or broken number)"):
+        read_pickle(_write(tmp_path, content))
+
+
+@pytest.mark.parametrize("length", [0, 10, 2_000_000])
+@pytest.mark.parametrize(
+    "line", [b"F\xff", b"F1", b"I1", b"L1", b"S\xff", b"S'a", b"Sa'", b"cos", b"g1", b"p1"], ids=bytes.hex
+)
+def test_a_line_of_any_length_is_one_short_error(tmp_path: Path, line: bytes, length: int) -> None:
+    """What is no number or text would be spelled out in an error, with four characters a byte."""
+    with pytest.raises(ModelError) as refused:
+        read_pickle(_write(tmp_path, parameters(line + line[-1:] * length + b"\nN")))
+    assert len(str(refused.value)) < 500
+    assert length < 10**6 or "more than a million characters" in str(refused.value) or line[:1] == b"S"
+
+
+@pytest.mark.parametrize("length", [1, 1000, 2_000_000])
+@pytest.mark.parametrize(
+    ("begin", "wide", "end"),
+    [(b"X", b"\xf0\x9f\x98\x80", b""), (b"\x8d", b"\xc4\x80", b""), (b"V", b"\\u0100", b"\n")],
+)
+def test_one_wide_character_makes_no_text_four_times_as_large(
+    tmp_path: Path, length: int, begin: bytes, wide: bytes, end: bytes
+) -> None:
+    for content in (b"a" * length, b"a" * length + wide):
+        size = {b"X": struct.pack("<I", len(content)), b"\x8d": struct.pack("<Q", len(content))}.get(begin, b"")
+        with pytest.raises(ModelError) as refused:
+            read_pickle(_write(tmp_path, parameters(begin + size + content + end)))
+        assert ("not all of them latin-1" in str(refused.value)) == (length > 10**6 and wide in content)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_an_array_that_is_written_as_a_long_text_comes_back(tmp_path: Path, protocol: int) -> None:
+    array = np.random.default_rng(0).integers(0, 256, 1_500_000, np.uint8)
+    path = _write(tmp_path, pickle.dumps({"a": array}, protocol))
+    assert np.array_equal(read_pickle(path)["a"], array)
