@@ -38,6 +38,7 @@ class Extent:
     def __init__(self, video: OpenVideo) -> None:
         self._video = video
         self._packets = self._keys = self._shown = self._discarded = 0
+        self._read_to = 0  # where the newest packet begins
         self._untimed_first = 0  # packets before the first one that has a time
         self._first: int | None = None
         self._last: int | None = None
@@ -55,6 +56,7 @@ class Extent:
     def add(self, packet: Packet[Any]) -> None:
         """Take a packet of the video stream."""
         self._packets += 1
+        self._read_to = packet.pos or 0
         self._keys += packet.is_keyframe
         self._partial = packet.is_corrupt
         self._discarded += packet.is_discard
@@ -132,7 +134,7 @@ class Extent:
 
     def joined(self) -> str:
         """Return that there is another file behind this one, in words; "" where there is none."""
-        is_joined_to = is_joined(self._video.content, self._video.container.format.name)
+        is_joined_to = is_joined(self._video.content, self._video.container.format.name, self._read_to)
         return "another file is joined to it, which is not read" if is_joined_to else ""
 
     def broken(self) -> str:

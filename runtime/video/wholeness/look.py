@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -50,6 +51,12 @@ _BEGINNINGS: dict[bytes, _Look] = {
     packets.FLV: packets.flv,
     packets.RM: packets.real_media,
 }
+# Containers of which FFmpeg reads no other one behind the first, by how that begins; so much is looked at for it.
+_HEADS = {
+    "asf": re.compile(re.escape(headers.ASF_HEADER)),
+    "flv": re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0"),
+}
+_BEHIND_BYTES = 1 << 20
 _LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
 
 
@@ -81,9 +88,21 @@ def lacks_its_index(content: Content) -> bool:
     return bool(_says(mp4.lacks_its_index, content))
 
 
-def is_joined(content: Content | None, container: str) -> bool:
-    """Return whether behind the file another begins of which nothing is read; arguments as for `is_cut_off`."""
-    return container == MP4 and content is not None and bool(_says(mp4.is_joined, content))
+def is_joined(content: Content | None, container: str, read_to: int) -> bool:
+    """Return whether behind the file another begins of which nothing is read; arguments as for `is_cut_off`.
+
+    read_to: where the last packet that was read begins.
+    """
+    if content is None or container not in (MP4, *_HEADS):
+        return False
+    if container == MP4:
+        return bool(_says(mp4.is_joined, content))
+    return bool(_says(lambda file, _: _holds_a_head(file, read_to, _HEADS[container]), content))
+
+
+def _holds_a_head(file: BinaryIO, begin: int, head: re.Pattern[bytes]) -> bool:
+    file.seek(begin)
+    return head.search(file.read(_BEHIND_BYTES)) is not None
 
 
 def broken_share(content: Content | None, container: str) -> float | None:

@@ -472,6 +472,19 @@ def test_files_joined_to_another_are_told_as_they_are_not_read(name: str, tmp_pa
     assert _told(path) == ""
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.flv", "flv"), ("a.flv", "libx264"), ("a.wmv", "wmv2")])
+def test_files_put_one_after_the_other_say_so_where_the_first_one_alone_is_read(
+    name: str, codec: str, tmp_path: Path
+) -> None:
+    path = write_clip(tmp_path / name, frames=_FRAMES, codec=codec, options=X264 if codec == "libx264" else {})
+    data = path.read_bytes()
+    for files in range(1, 4):
+        path.write_bytes(data * files)
+        with open_video(path) as video:
+            assert video.frame_count() == _FRAMES
+        assert _told(path) == ("another file is joined to it, which is not read" if files > 1 else ""), files
+
+
 @pytest.mark.parametrize("behind", [b"", b"\0" * 4, b"\0" * 7, b"\0" * 100])
 def test_zeros_behind_the_last_fragment_are_no_part_of_another(behind: bytes, tmp_path: Path) -> None:
     path = _in_fragments(tmp_path / "a.mp4", "frag_keyframe+empty_moov")
