@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from pptsn.runtime.base import progress
-from pptsn.runtime.base.errors import InputError, ModelError, PptsnError
+from pptsn.runtime.base.errors import InputError, ModelError, PptsnError, UsageError
 from pptsn.runtime.base.temporary import remove_temporaries
 from pptsn.runtime.credentials.redaction import advice_on_passwords
 from pptsn.runtime.engines import Engine
@@ -23,7 +23,7 @@ from pptsn.runtime.stream.run.losses import (
 )
 from pptsn.runtime.stream.run.outputs import outputs_of
 from pptsn.runtime.stream.run.reporting import Reporter, write_summary
-from pptsn.runtime.stream.run.settings import TOKEN_VARIABLE, LiveRun
+from pptsn.runtime.stream.run.settings import TOKEN_VARIABLE, LiveRun, OutputSettings
 from pptsn.runtime.stream.run.stopping import reader_watch, stop_signals
 from pptsn.runtime.stream.sinks.terminal import print_line
 from pptsn.runtime.stream.sources.base import SourceUri
@@ -58,9 +58,18 @@ def run_live(run: LiveRun) -> int:
     return code
 
 
+def _refuse_empty_token(settings: OutputSettings) -> None:
+    """Raise UsageError where a token was meant and there is none: all of this machine could read the page."""
+    if settings.http is not None and settings.http_token is None and os.environ.get(TOKEN_VARIABLE) == "":
+        raise UsageError(
+            TOKEN_VARIABLE, "is empty", "set it to the page's token, or unset it for a page without one"
+        )
+
+
 def _classify(
     run: LiveRun, named: Sequence[SourceUri | InputError], reporter: Reporter, stop: threading.Event
 ) -> int:
+    _refuse_empty_token(run.outputs)
     picture_size.most_bytes()  # a bad value is the whole run's, not the fault of each of its streams
     uris = [uri for uri in named if not isinstance(uri, InputError)]
     unusable = [error for error in named if isinstance(error, InputError)]

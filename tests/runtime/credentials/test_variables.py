@@ -292,6 +292,16 @@ def test_the_token_of_the_page_is_one_of_them(run, argument: bool, tmp_path: Pat
     assert word not in ending.err
 
 
+def test_a_token_of_the_environment_that_is_empty_is_refused(run, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """Else all of the machine could read the page, though a token was meant; `--http-token ""` is as wrong."""
+    monkeypatch.setenv("PPTSN_HTTP_TOKEN", "")
+    asked = ["stream", "synthetic:?frames=3", "--model", write_tiny_model(tmp_path / "model.onnx")]
+    ending = run(*asked, "--http", "127.0.0.1:0")
+    assert (ending.code, ending.err.count("\n")) == (2, 1)
+    assert "PPTSN_HTTP_TOKEN: is empty; " in ending.err
+    assert run(*asked).code == 0
+
+
 def test_no_password_is_asked_of_a_plain_error() -> None:
     with pytest.raises(PptsnError, match=r"https://\$\{HOST\}: unknown option"):
         parse_destination("https://${HOST}/#colour=1", top=1)

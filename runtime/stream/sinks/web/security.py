@@ -35,8 +35,11 @@ _OPEN_PATHS = frozenset({"/healthz"})
 # The characters of a bearer token (RFC 6750), which are also safe in a cookie and in a URL's query.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _COOKIE_DAYS = 30
+_OPTION = "--http-token (or PPTSN_HTTP_TOKEN)"
 # Where other machines can guess: 16 characters of 68 are 97 bits, if they are drawn by lot.
 _LEAST_TOKEN = 16
+# A browser shows it in the first line of a request, for which the page takes 64 KiB with all that follows.
+_MOST_TOKEN = 1024
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,8 @@ class Guard:
 
 def check_access(address: HttpAddress, token: str | None) -> None:
     """Raise UsageError where `token` is none, or is missing or short though other machines can reach `address`."""
-    if token is not None and not _TOKEN.fullmatch(token):
-        raise UsageError(
-            "--http-token", "is empty or has odd characters", "give letters, digits and any of -._~+/"
-        )
+    if token is not None:
+        _check_form(token)
     if token is None and not address.is_loopback:
         raise UsageError(
             f"--http {address}",
@@ -144,10 +145,23 @@ def check_access(address: HttpAddress, token: str | None) -> None:
         )
     if token is not None and len(token) < _LEAST_TOKEN and not address.is_loopback:
         raise UsageError(
-            "--http-token",
+            _OPTION,
             f"has {len(token)} characters; other machines could guess one of fewer than {_LEAST_TOKEN}",
             "let `openssl rand -hex 16` make one, or listen on 127.0.0.1",
         )
+
+
+def _check_form(token: str) -> None:
+    """Raise UsageError for what no request can show, never with the token itself."""
+    if not token:
+        raise UsageError(_OPTION, "is empty", "give letters, digits and any of -._~+/")
+    if len(token) > _MOST_TOKEN:
+        cause = f"has {len(token)} characters, of which a request can show {_MOST_TOKEN}"
+        raise UsageError(_OPTION, cause, "let `openssl rand -hex 16` make one")
+    if not _TOKEN.fullmatch(token):
+        ends = token != token.strip()
+        cause = "begins or ends with a blank or a line's end" if ends else "has odd characters"
+        raise UsageError(_OPTION, cause, "give letters, digits and any of -._~+/, and = at its end")
 
 
 _UNAUTHORIZED = Reply(

@@ -35,11 +35,32 @@ def test_a_public_address_without_a_token_is_refused(pipeline: FakePipeline, hos
         WebSink(host, 8080, view=pipeline)
 
 
-@pytest.mark.parametrize("token", ["", " ", "two words", "naïve", "a\r\nb", 'a"b', "a;b"])
-def test_a_token_that_cannot_travel_is_refused_and_not_repeated(pipeline: FakePipeline, token: str) -> None:
-    with pytest.raises(UsageError, match="is empty or has odd characters") as refused:
+@pytest.mark.parametrize(
+    ("token", "cause"),
+    [
+        ("", "is empty"),
+        *((token, "begins or ends with a blank or a line's end") for token in (" ", "a\n", "a\r\n", "\ta", " aa")),
+        *(
+            (token, "has odd characters")
+            for token in ("two words", "naïve", "a\r\nb", 'a"b', "a;b", "\udcff", "=")
+        ),
+        *(("a" * length, f"has {length} characters, of which") for length in (1025, 60_000, 10**6)),
+    ],
+)
+def test_a_token_that_cannot_travel_is_refused_and_not_repeated(
+    pipeline: FakePipeline, token: str, cause: str
+) -> None:
+    with pytest.raises(UsageError, match=cause) as refused:
         WebSink("127.0.0.1", 8080, view=pipeline, token=token)
-    assert not token.strip() or token not in str(refused.value)
+    assert "PPTSN_HTTP_TOKEN" in refused.value.thing
+    assert len(token) < 2 or token not in str(refused.value)
+
+
+def test_the_longest_token_can_be_shown(pipeline: FakePipeline) -> None:
+    with WebSink("127.0.0.1", 0, view=pipeline, token="a" * 1024) as sink:
+        sink.open()
+        assert ask(sink, "/?token=" + "a" * 1024).status == 303
+        assert ask(sink, "/", Authorization="Bearer " + "a" * 1024).status == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
