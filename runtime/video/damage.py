@@ -69,6 +69,23 @@ class Damage:
         )
 
 
+class TornPackets:
+    """Finds the packets of a video stream of which a part is missing, as their container says."""
+
+    def __init__(self) -> None:
+        self._marked = (False, False)  # the newest two packets, as damaged
+
+    def add(self, packet: Packet[VideoStream]) -> bool:
+        """Take a packet; return whether the one before it lacks a part.
+
+        A transport stream is parsed a packet late, so that the one before that is marked.  Where streams were put
+        one after the other, the last packet of each, before a key frame, only seems to lack a part.
+        """
+        is_torn = self._marked[0] and not packet.is_keyframe
+        self._marked = self._marked[1], packet.is_corrupt
+        return is_torn
+
+
 class Beginning:
     """Looks for what a video lacks before its first key frame.  For use by one thread.
 

@@ -17,6 +17,7 @@ from pptsn.runtime.base.stages import DEMUX, stage, timed
 from pptsn.runtime.video.bitstream import PacketInspector
 from pptsn.runtime.video.clock import Clock, examine
 from pptsn.runtime.video.container import OpenVideo, is_encrypted
+from pptsn.runtime.video.damage import TornPackets
 from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import StalledError, check_stop
 from pptsn.runtime.video.wholeness.look import is_last_boundary
@@ -148,7 +149,7 @@ class _Survey:
     encrypted: int = 0
     pictures: int = 0  # packets to be shown that hold one
     torn: int = 0  # that lack a part, as the container says
-    _marked: tuple[bool, bool] = (False, False)  # the newest two packets, as damaged
+    _torn_packets: TornPackets = field(default_factory=TornPackets)
 
     def add(self, packet: Packet[VideoStream]) -> None:
         position = len(self.pts)
@@ -174,10 +175,7 @@ class _Survey:
         if self.skimmed is not None:
             self.offsets.append(-1 if packet.pos is None else packet.pos)
             self.skimmed.skims = True  # the first packet tells of all
-        # A transport stream is parsed a packet late, so that the one before is marked.  Where streams were put one
-        # after the other, the last packet of each, before a key frame, only seems to lack a part.
-        self.torn += self._marked[0] and not packet.is_keyframe
-        self._marked = self._marked[1], packet.is_corrupt
+        self.torn += self._torn_packets.add(packet)
         self.damaged |= packet.is_corrupt
         self.changing |= _changes_stream(packet)
         self.encrypted += is_encrypted(packet)

@@ -19,7 +19,7 @@ from pptsn.runtime.stream.sources.clock import DEFAULT_FPS, FrameClock
 from pptsn.runtime.stream.sources.decoders import IN_SOFTWARE, Decoding
 from pptsn.runtime.stream.sources.refusals import failure
 from pptsn.runtime.video.container import OpenVideo, encrypted, is_encrypted
-from pptsn.runtime.video.damage import Beginning
+from pptsn.runtime.video.damage import MARKS_DAMAGE, Beginning, TornPackets
 from pptsn.runtime.video.extent import Extent
 from pptsn.runtime.video.faults import all_hidden, ends_before_a_frame, frameless, undecodable
 from pptsn.runtime.video.formats import options_for_decoders
@@ -79,6 +79,7 @@ class DemuxedSource(OpenSource):
         self._tell(video.note)
         self._extent = Extent(video)
         self._beginning = Beginning(video.codec.name, float(video.stream.time_base or 0))
+        self._torn_packets = TornPackets()
         self._failure: Exception | None = None
         self.live = live
         self.codec = video.codec.name
@@ -147,6 +148,7 @@ class DemuxedSource(OpenSource):
                         if is_encrypted(packet):
                             raise encrypted(self._uri.display)
                         self._extent.add(packet)
+                        self._count_torn(cast("Packet[VideoStream]", packet))
                         yield cast("Packet[VideoStream]", packet)
                     asked_s = time.monotonic()
                 return
@@ -159,6 +161,11 @@ class DemuxedSource(OpenSource):
                 raise failure(self._kind, self._uri, error, timeout_s=self._timeout_s) from None
         if self.live:
             raise InputError(self._uri.display, "sends nothing but damaged data", "check the source")
+
+    def _count_torn(self, packet: Packet[VideoStream]) -> None:
+        """Count a packet that lacks a part as one that is lost, where the decoder does not mark its picture."""
+        is_torn = self._torn_packets.add(packet)
+        self.decode_errors += is_torn and self._frames > 0 and self.codec not in MARKS_DAMAGE
 
     def _check_wait(self, asked_s: float) -> None:
         """Raise InputError where a wait for data took too long.

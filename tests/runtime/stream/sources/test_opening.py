@@ -16,6 +16,7 @@ from tests.clips import (
     cut_file,
     damage_packets,
     decode_plainly,
+    packet_places,
     picture,
     show_by_edit_list,
     without_first,
@@ -248,3 +249,17 @@ def test_every_odd_real_clip_gives_frames_or_one_error(shared_dir: Path):
         "nestegg_bug1480003.webm",
         "nestegg_detodos.webm",
     }
+
+
+@pytest.mark.parametrize("lost", [0, 1, 5, 30])
+def test_packets_of_which_a_transport_stream_lacks_a_part_are_counted_as_lost(lost: int, tmp_path: Path) -> None:
+    """Of HEVC, whose decoder marks no damage."""
+    options = {"x265-params": "log-level=none:keyint=100:bframes=0", "crf": "4"}
+    path = write_clip(tmp_path / "a.ts", frames=40, width=192, height=128, codec="libx265", options=options)
+    data, places = path.read_bytes(), packet_places(path)
+    for offset, _ in places[6 : lost + 6][::-1]:
+        data = data[: offset + 188] + data[offset + 2 * 188 :]
+    path.write_bytes(data)
+    with opened(path) as source:
+        assert len(list(source.frames())) == 40
+        assert source.decode_errors == lost
