@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 import sys
 import threading
@@ -40,6 +42,8 @@ _GOODBYE_S = 0.2
 
 _TYPES = {StreamPrediction: "prediction", ActionEvent: "event", StreamNotice: "notice"}
 _REFUSED = "refuses the connection"
+# Of what a broker sends to a client that subscribes to nothing: confirmations of some bytes.
+_MOST_PACKET_BYTES = 1 << 16
 _NOT_CONNECTED = 4  # paho's MQTT_ERR_NO_CONN
 
 
@@ -142,6 +146,8 @@ class MqttSink(Sink):
         if self._connected.is_set() or not self._trouble:  # a short run may end before the connection is there
             self._pending.wait_until_none(_FLUSH_S)
         lost = self._pending.count
+        cut_off = self._trouble or "no broker answers there"  # before the goodbye, which ends the connection
+        reason = "it did not confirm them in time" if self._connected.is_set() else cut_off
         if self._connected.is_set():
             self._publish(client, self._status_topic, "offline", qos=1, retain=True)
             self._pending.wait_until_none(_GOODBYE_S)
@@ -151,7 +157,7 @@ class MqttSink(Sink):
         stopping.start()
         stopping.join(_GOODBYE_S)
         if lost:
-            raise self._error(f"{lost} messages were not delivered")
+            raise self._error(f"{lost} messages were not delivered ({reason})")
 
     def _publish(self, client: Client, topic: str, text: str, *, qos: int, retain: bool) -> bool:
         self._pending.add()  # before, as the client's thread may have delivered it by the time `publish` returns
@@ -163,7 +169,7 @@ class MqttSink(Sink):
         return taken
 
     def _error(self, cause: str) -> InputError:
-        remedy = "check user and password" if cause.startswith(_REFUSED) else ""
+        remedy = "check user and password" if _REFUSED in cause else ""
         return InputError(self.name, redacted(cause, secrets=self._broker.secrets), remedy)
 
     # The callbacks run in the client's thread.
@@ -191,6 +197,8 @@ class MqttSink(Sink):
             self._connected.clear()
             if self._broker.qos == 0:
                 self._pending.clear()
+        elif not self._trouble:
+            self._trouble = "hung up, or sent what no broker sends, before it took the connection"
 
     def _on_publish(
         self, client: Client, _: Any, number: int, reason: ReasonCode, properties: Properties | None
@@ -231,7 +239,18 @@ def _new_client(broker: Broker) -> Client:
     except ImportError as error:
         cause = f"needs paho-mqtt ({error})"
         raise MissingDependencyError("output mqtt", cause, f"run: {_INSTALL}") from error
-    client = paho.Client(CallbackAPIVersion.VERSION2)
+
+    class Bounded(paho.Client):
+        """A client that makes no room for a packet just because a broker says how long it is."""
+
+        def _sock_recv(self, bufsize: int) -> bytes:
+            # As much is asked for as the packet's head says; after an error the connection counts as lost.
+            if bufsize > _MOST_PACKET_BYTES:
+                raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+            data: bytes = super()._sock_recv(bufsize)
+            return data
+
+    client = Bounded(CallbackAPIVersion.VERSION2)
     client.connect_timeout = _CONNECT_TIMEOUT_S
     client.reconnect_delay_set(_MIN_RECONNECT_S, _MAX_RECONNECT_S)
     client.max_queued_messages_set(2 * MAX_PENDING)  # a second bound, behind our own

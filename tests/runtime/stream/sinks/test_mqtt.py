@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError, MissingDependencyError
 from pptsn.runtime.stream.actions.messages import Message
 from pptsn.runtime.stream.sinks import mqtt as mqtt_module
-from pptsn.runtime.stream.sinks.base import Only
+from pptsn.runtime.stream.sinks.base import Only, Sink
 from pptsn.runtime.stream.sinks.registry import parse_destination
 from pptsn.runtime.stream.sinks.worker import SinkWorker
 from tests.runtime.stream.sinks.samples import event, notice, prediction
@@ -325,6 +325,63 @@ def test_the_end_does_not_wait_for_a_server_that_is_silent() -> None:
         with pytest.raises(InputError, match="1 messages were not delivered"):
             sink.close()
         assert time.monotonic() - begin_s < 3
+
+
+@pytest.mark.parametrize("size", [1 << 10, 1 << 17, (1 << 28) - 1])
+def test_a_long_packet_takes_no_memory(size: int) -> None:
+    """A broker that says how much it will send had that much room made for it, 256 MB at most, again and again."""
+    left = bytes((size >> shift & 0x7F) | (0x80 if shift < 21 else 0) for shift in (0, 7, 14, 21))
+    with socket.create_server(("127.0.0.1", 0)) as hostile:
+        sink = parse_destination(f"mqtt://127.0.0.1:{hostile.getsockname()[1]}", top=1)
+        sink.open()
+        connection, _ = hostile.accept()
+        with connection:
+            connection.settimeout(5)
+            connection.recv(1000)
+            connection.sendall(b"\x20\x02\0\0" + b"\x30" + left)
+            wait_until(lambda: bool(connection.recv(1000)))  # the status
+            sent = 0
+            block = bytes(1 << 16)
+            with suppress(OSError):
+                while sent < size:
+                    sent += connection.send(block[: size - sent])
+            assert (sent < size) == (size > 1 << 16) or size == 1 << 17  # which a socket holds unread
+        with suppress(InputError):
+            sink.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"", "hung up, or sent what no broker sends"),
+        (b"\xff\xfe\x1b[31m", "hung up, or sent what no broker sends"),
+        (b"\x20\x02\0\5", "refuses the connection (Not authorized)"),
+        (None, "no broker answers there"),
+    ],
+)
+def test_the_end_says_why_messages_were_not_delivered(answer: bytes | None, reason: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sink = parse_destination(f"mqtt://127.0.0.1:{server.getsockname()[1]}", top=1)
+        sink.open()
+        sink.write(event())
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1000)
+            if answer is not None:
+                connection.sendall(answer)
+                connection.close()
+                wait_until(lambda: "does not answer" not in str(_idle_error(sink)))
+            with pytest.raises(InputError) as refused:
+                sink.close()
+    assert f"1 messages were not delivered ({reason}" in str(refused.value)
+
+
+def _idle_error(sink: Sink) -> InputError | str:
+    try:
+        sink.idle()
+    except InputError as error:
+        return error
+    return "does not answer yet"
 
 
 def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
