@@ -315,9 +315,10 @@ def _forget_odd_sizes() -> None:
 
 def _complain(text: str) -> None:
     from pptsn.runtime.base.errors import one_line
+    from pptsn.runtime.credentials.redaction import without_logins
 
     with suppress(OSError):  # there may be nobody to read it
-        print(f"pptsn: error: {one_line(text)}", file=sys.stderr)
+        print(f"pptsn: error: {one_line(without_logins(text, sys.argv[1:]))}", file=sys.stderr)
 
 
 def _give_up(stream: TextIO) -> None:

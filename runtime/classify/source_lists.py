@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.base.files import lines_of
+from pptsn.runtime.credentials.misplaced import misplaced_address
 
 # What does not belong to a source at both ends of its line.
 _BLANKS = " \t"
@@ -38,6 +39,12 @@ def list_entries(path: Path) -> list[tuple[int, str]]:
     try:
         lines = lines_of(path)
     except OSError as error:
+        address = None if os.path.lexists(path) else misplaced_address(str(path))
+        if address is not None:
+            cause = "there is no such file"
+            raise InputError(
+                f"@{address.thing}", cause, "name a file: lists are not fetched from servers"
+            ) from None
         raise InputError(f"@{path}", f"the list cannot be read ({error.strerror})", "check the path") from error
     except UnicodeDecodeError as error:
         raise InputError(f"@{path}", "the list cannot be read (is no UTF-8 text)", _form_of(path)) from error

@@ -59,6 +59,16 @@ def secrets_in(text: str, *, besides: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(form for form in forms if len(form) >= _SHORTEST_SECRET)
 
 
+def without_logins(text: str, arguments: Iterable[str]) -> str:
+    """Return `text` without the user info that addresses among `arguments` hold, whatever became of the addresses.
+
+    A path of one has lost a slash, so that nothing tells it from that of a file.
+    """
+    for info in {info for argument in arguments for info in _USER_INFO.findall(argument) if ":" in info}:
+        text = text.replace(info, "")
+    return text
+
+
 def holds_password(text: str) -> bool:
     """Whether a password or a key stands in `text`; a variable that stands for one, `${CAM1}`, is none."""
     plain = VARIABLE.sub("", text)

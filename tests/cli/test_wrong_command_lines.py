@@ -284,3 +284,23 @@ def test_a_size_that_a_terminal_can_have_stays(run, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", size)
     run("--version")
     assert os.environ["COLUMNS"] == size
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("classify", "a.mp4", "--model", "ADDRESS"),
+        ("train", "ADDRESS", "-o", "run"),
+        ("convert", "onnx", "ADDRESS", "-o", "m.onnx"),
+        ("data", "frames", "ADDRESS", "-o", "frames"),
+        ("report", "ADDRESS", "-o", "r.html"),
+        ("classify", "@ADDRESS", "--model", "m.onnx"),
+    ],
+)
+def test_an_address_in_place_of_a_file_is_told_without_its_password(run, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    write_tiny_model(tmp_path / "m.onnx")
+    ending = run(*(argument.replace("ADDRESS", "http://user:s3same@host/file") for argument in arguments))
+    assert ending.code in (1, 2)
+    assert "host/file" in ending.err
+    assert "s3same" not in ending.err
