@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pptsn.runtime.video.container import OpenVideo
 from pptsn.runtime.video.names import number_of
-from pptsn.runtime.video.wholeness.look import MP4, broken_share, is_cut_off, is_joined
+from pptsn.runtime.video.wholeness.look import MP4, broken_share, is_cut_off, is_joined, lacks_pictures
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -167,7 +167,10 @@ class Extent:
         if end_s < stated_s - tolerated * self._tick_s:
             return _of(length_s, stated_s)
         # Of fragments FFmpeg may know no more than those that are there.
-        return end if inside_a_packet or container == MP4 else ""
+        if inside_a_packet or container == MP4:
+            return end
+        # What is missing may be shown before what is there.
+        return end if is_cut and lacks_pictures(self._video.content, container) else ""
 
     def _unindexed(self) -> str:
         """Return what is missing of the frames that the file's own table lists."""

@@ -30,14 +30,41 @@ _SWF_PLAIN = b"FWS"
 
 def matroska(file: BinaryIO, size: int) -> bool | None:
     """Return whether the file ends before its segment, or inside an element of one whose length nobody knew."""
+    segment = _matroska_segment(file)
+    if segment is None:
+        return False
+    length, at = segment
+    return _ends_inside_an_element(file, at, size) if length is None else at + length > size
+
+
+def ends_inside_a_cluster(file: BinaryIO, size: int) -> bool:
+    """Return whether a Matroska file ends inside a cluster, whose last pictures it lacks, and not in its cues."""
+    segment = _matroska_segment(file)
+    at = size if segment is None else segment[1]
+    for _ in range(_MOST_PARTS):
+        if at >= size:
+            return False
+        file.seek(at)
+        head = file.read(_LONGEST_ID + _LONGEST_LENGTH)
+        found = next((found for found in _IN_SEGMENT if head.startswith(found)), b"")
+        length, begin = _vint(head, len(found))
+        if not found or length is None or begin == len(found):
+            return False
+        at += begin + length
+        if found == _CLUSTER and at > size:
+            return True
+    return False
+
+
+def _matroska_segment(file: BinaryIO) -> tuple[int | None, int] | None:
+    """Return the length of the segment, None for one that nobody knew, and where its content begins."""
     head = file.read(_HEAD_BYTES)
     if not head.startswith(EBML):
-        return False
+        return None
     length, at = _vint(head, len(EBML))
     if length is None or head[(at := at + length) : at + len(_SEGMENT)] != _SEGMENT:
-        return False
-    length, at = _vint(head, at + len(_SEGMENT))
-    return _ends_inside_an_element(file, at, size) if length is None else at + length > size
+        return None
+    return _vint(head, at + len(_SEGMENT))
 
 
 def _ends_inside_an_element(file: BinaryIO, at: int, size: int) -> bool | None:

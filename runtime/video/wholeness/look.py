@@ -19,7 +19,7 @@ Content: TypeAlias = "Path | Callable[[], BinaryIO]"
 _Look: TypeAlias = Callable[[BinaryIO, int], bool | None]
 
 # FFmpeg's name of it.
-MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+MP4, MATROSKA = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"
 _LOOKS: dict[str, _Look] = {
     "apng": pictures.png,
     "asf": headers.asf,
@@ -29,7 +29,7 @@ _LOOKS: dict[str, _Look] = {
     "gif": pictures.gif,
     "ivf": headers.ivf,
     "jpeg_pipe": pictures.jpegs,  # what FFmpeg calls JPEGs in a row that begin without a comment
-    "matroska,webm": headers.matroska,
+    MATROSKA: headers.matroska,
     "mjpeg": pictures.jpegs,
     MP4: mp4.fragments,
     "mpeg": packets.program_stream,
@@ -76,6 +76,13 @@ def is_cut_off(content: Content | None, container: str) -> bool | None:
         return None
     is_cut = _says(look, content)
     return False if is_cut and _says(_has_tail, content) else is_cut
+
+
+def lacks_pictures(content: Content | None, container: str) -> bool:
+    """Return whether what `content`, which is cut off, lacks are pictures, as its structure has it."""
+    if content is None or container != MATROSKA:
+        return False
+    return bool(_says(headers.ends_inside_a_cluster, content))
 
 
 def is_cut_off_early(content: Content) -> bool:

@@ -551,6 +551,18 @@ def test_a_file_that_knew_no_length_when_it_was_begun_is_whole_or_told(
         assert "000" not in told, "the length that was to be filled in"
 
 
+@pytest.mark.parametrize("left_out", range(6))
+def test_matroska_that_lacks_pictures_shown_before_its_last_one_ends_early(left_out: int, tmp_path: Path) -> None:
+    """One that lacks no more than its cues has all of its pictures."""
+    path = write_clip(tmp_path / "a.mkv", frames=_FRAMES, options=X264 | {"bf": "3", "b_strategy": "0"})
+    places = packet_places(path)
+    offset, size = places[len(places) - 1 - left_out]
+    path.write_bytes(path.read_bytes()[: offset + size + 4])
+    told = _told(path)
+    with open_video(path) as video:
+        assert ("ends early" in told) is (video.frame_count() < _FRAMES) is (left_out > 0), told
+
+
 def test_live_clusters_of_unknown_length_are_walked_through(tmp_path: Path) -> None:
     path = _in_one_go(tmp_path / "a.mkv", "mpeg4")
     data, cluster = path.read_bytes(), bytes.fromhex("1f43b675")
