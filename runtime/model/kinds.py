@@ -18,10 +18,12 @@ EXPORT = "an export folder"
 PART = "a part of an exported network"
 MODEL = "an ONNX model"
 PLAN = "a TensorRT plan"
+ARCHIVE = "a ZIP archive, as PyTorch's checkpoints are"
 
 # By the first bytes: of a pickle whose protocol has them, of a plan, of an ONNX file (its format's version).
 _PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
 _PLAN_STARTS = (b"ftrt",)
+_ARCHIVE_STARTS = (b"PK\3\4",)
 _MODEL_STARTS = tuple(bytes((0x08, version)) for version in range(3, 32))
 # By name, where the bytes do not tell.
 _SUFFIXES = {
@@ -33,7 +35,7 @@ _BEST_NAME = "best.pdparams"
 
 
 def kind_of(path: Path) -> str | None:
-    """Return what lies at `path`: CHECKPOINT, RUN, EXPORT, PART, MODEL or PLAN; None where nothing tells."""
+    """Return what lies at `path`: CHECKPOINT, RUN, EXPORT, PART, MODEL, PLAN or ARCHIVE; else None."""
     if path.is_dir():
         if (path / _BEST_NAME).exists():
             return RUN
@@ -45,7 +47,7 @@ def kind_of(path: Path) -> str | None:
             first = stream.read(4)
     except OSError:  # whoever reads it will say why
         return None
-    starts = {CHECKPOINT: _PICKLES, MODEL: _MODEL_STARTS, PLAN: _PLAN_STARTS}
+    starts = {CHECKPOINT: _PICKLES, MODEL: _MODEL_STARTS, PLAN: _PLAN_STARTS, ARCHIVE: _ARCHIVE_STARTS}
     told = next((kind for kind, start in starts.items() if first.startswith(start)), None)
     return told or _SUFFIXES.get(path.suffix.lower())
 
@@ -60,6 +62,8 @@ def refuse_others(path: Path, expected: str) -> None:
 def _way(path: Path, found: str, expected: str) -> str:
     """Return how to come to what is expected."""
     name = shlex.quote(str(path))
+    if found == ARCHIVE:
+        return "unpack it where it holds what was asked for; weights of PyTorch's are not read"
     if found == RUN:
         best = path / _BEST_NAME
         return f"give {best}" if expected == CHECKPOINT else _way(best, CHECKPOINT, expected)

@@ -10,17 +10,22 @@ from pathlib import Path
 
 from pptsn.runtime.base.closing import Closing
 from pptsn.runtime.base.errors import InputError, UsageError
-from pptsn.runtime.base.files import read_small
+from pptsn.runtime.base.files import printable, read_small
 from pptsn.runtime.base.stages import DEMUX, stage
 from pptsn.runtime.frames.picture_size import most_bytes
 from pptsn.runtime.frames.stored import StoredPicture, decoded_picture
 from pptsn.runtime.video.damage import Damage
 from pptsn.runtime.video.faults import check_stop, input_errors_only
 from pptsn.runtime.video.frame import Choose, Pixels, Restart, Transform, VideoFrame, gathered
-from pptsn.runtime.video.names import NAMED, is_companion, some_of
+from pptsn.runtime.video.names import NAMED, is_companion, number_of, some_of
 from pptsn.runtime.video.numbering import NUMBER, missing_among
 
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+# Pictures that are not read, so that a folder of them is told as that.
+_OTHER_PICTURES = frozenset({
+    ".avif", ".cr2", ".dng", ".exr", ".hdr", ".heic", ".heif", ".j2k", ".jp2", ".jxl", ".nef", ".pam", ".pbm",
+    ".pgm", ".pnm", ".ppm", ".ras", ".svg", ".tga", ".tif", ".tiff",
+})  # fmt: skip
 _NUMBERED = re.compile(r"img_(\d+)\.(jpg|jpeg|png)", re.IGNORECASE)
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -247,6 +252,12 @@ def _pictures(folder: Path) -> tuple[list[Path], list[str]]:
         raise InputError(folder, f"cannot be read ({reason})", "check the path and its permissions") from error
     files = [entry for entry in own if entry.suffix.lower() in _PICTURES]
     if not files:
+        unread = sorted(printable(entry.name) for entry in own if entry.suffix.lower() in _OTHER_PICTURES)
+        if unread:
+            cause = (
+                f"holds no pictures of a kind that is read ({number_of(len(unread), 'file')}: {some_of(unread)})"
+            )
+            raise InputError(folder, cause, "convert them to JPEG or PNG")
         cause = "is a folder without pictures" if entries else "is an empty folder"
         raise InputError(folder, cause, "name a video file or a folder of frames")
     others = sorted(

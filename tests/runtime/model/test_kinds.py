@@ -122,3 +122,13 @@ def test_every_command_calls_it_what_it_is(  # type: ignore[no-untyped-def]
             pytest.skip(ending.err)
         assert ending.code == 1
         assert f"{path}: is {kind}, expected {expected}; " in ending.err
+
+
+@pytest.mark.parametrize("expected", [CHECKPOINT, EXPORT, MODEL, PLAN])
+@pytest.mark.parametrize("name", ["a.pdparams", "a.pth", "a.onnx", "a.engine", "a.zip"])
+def test_an_archive_is_called_one_whatever_its_name(tmp_path: Path, name: str, expected: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\3\4" + bytes(100))
+    with pytest.raises(
+        ModelError, match=r"is a ZIP archive, as PyTorch's checkpoints are, expected .*; unpack it"
+    ):
+        refuse_others(tmp_path / name, expected)

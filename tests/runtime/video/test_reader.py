@@ -326,6 +326,18 @@ def test_a_folder_of_other_files_is_told_as_one(tmp_path: Path) -> None:
         open_video(tmp_path)
 
 
+@pytest.mark.parametrize("suffix", ["tif", "TIFF", "avif", "heic", "ppm", "jp2", "jxl"])
+@pytest.mark.parametrize("count", [1, 4, 30])
+def test_a_folder_of_pictures_that_are_not_read_is_told_as_one(tmp_path: Path, suffix: str, count: int) -> None:
+    for number in range(count):
+        (tmp_path / f"img_{number:05}.{suffix}").touch()
+    with pytest.raises(InputError, match="holds no pictures of a kind that is read") as refused:
+        open_video(tmp_path)
+    assert f"({count} file{'s' if count > 1 else ''}: img_00000.{suffix}" in str(refused.value)
+    assert str(refused.value).endswith("; convert them to JPEG or PNG")
+    assert len(str(refused.value)) < 300 + len(str(tmp_path))
+
+
 def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     _write_pictures(tmp_path / "f", ["img_00001.png"])
     (tmp_path / "f" / "img_00002.png").write_bytes(b"no picture")
