@@ -463,7 +463,7 @@ def test_after_a_kill_the_file_is_playable(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     process = child(path, 0)
     try:
-        wait_until(lambda: path.exists() and path.stat().st_size > 2_000_000, 30)
+        wait_until(lambda: path.exists() and path.stat().st_size > 2_000_000)
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
