@@ -18,7 +18,7 @@ from pptsn.runtime.decoding.decoders import Decoders
 from pptsn.runtime.video.names import counted, number_of, some_of
 from pptsn.training.datasets.folder.classes import ClassFolders, Clip, has_plain_text, read_classes
 from pptsn.training.datasets.folder.probing import Probed, probe_clips, same_clips
-from pptsn.training.datasets.folder.ready_recipe import recipe_text, start_with
+from pptsn.training.datasets.folder.ready_recipe import RECIPE_NAME, recipe_text, start_with
 from pptsn.training.datasets.folder.splitting import (
     FEWEST_FOLDS,
     MOST_FOLDS,
@@ -32,7 +32,6 @@ from pptsn.training.datasets.folder.splitting import (
 )
 from pptsn.training.datasets.folder.telling import Telltale, properties_of, telltales
 from pptsn.training.datasets.listing import REPORT, labels_text, list_line, listable, written_together
-from pptsn.training.recipe import RECIPE_NAME
 
 _MAKER = "pptsn data folder"
 # Where the report has the digests of files whose places others are about to take.

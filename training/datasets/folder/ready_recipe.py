@@ -14,6 +14,7 @@ from pptsn.training.datasets.folder.splitting import PARTS
 from pptsn.training.network.starting import spec_beside
 from pptsn.training.network.weights import read_checkpoint
 
+RECIPE_NAME = "recipe.yaml"
 # A network that begins with trained weights has learned a few classes once it has seen so many clips.
 _CLIPS_SEEN = 2400
 _EPOCHS = (10, 60)
@@ -75,7 +76,7 @@ def recipe_text(folder: Path, *, format: str, clips: int, start: Start, seed: in
     """
     return f"""\
 # Made by `pptsn data folder`; yours to change.  To train by it:
-#   {train_command(folder / "recipe.yaml")}
+#   {train_command(folder / RECIPE_NAME)}
 # Paths are relative to the folder in which commands run.
 
 model:
