@@ -240,11 +240,16 @@ def _read(
                 )
             )
     except InputError as error:
-        if error.thing == str(Path(str(source))):  # told as it was named: `./a.mp4` is opened as `a.mp4`
-            error = InputError(source, error.cause, error.remedy)
-        elif error.thing != str(source):  # a frame's own error does not know whose frame it was
-            error = InputError(source, str(error))
+        if error.thing != str(source):
+            error = _of_source(error, source)
         yield from _hand_over(ClipEnd(clip, str(source), clock.started_s, clock.elapsed_ms(), error=error))
+
+
+def _of_source(error: InputError, source: Source) -> InputError:
+    """Return `error` as that of `source`, which it does not name as the user did."""
+    if error.thing == str(Path(str(source))):  # `./a.mp4` is opened as `a.mp4`
+        return InputError(source, error.cause, error.remedy)
+    return InputError(source, str(error))  # a frame's own error does not know whose frame it was
 
 
 def _opened(

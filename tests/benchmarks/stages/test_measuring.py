@@ -21,7 +21,7 @@ from tests.clips import write_clip
 from tests.models import write_tiny_model
 
 CLIP_FRAMES, SEGMENTS = 30, 4
-SLOW_CROP_S = 0.1
+SLOW_CROP_S = 0.2
 
 
 @pytest.fixture(scope="module")

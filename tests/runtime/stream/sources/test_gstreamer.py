@@ -17,6 +17,7 @@ from tests.waiting import wait_until
 
 needs_gstreamer = pytest.mark.skipif(shutil.which("gst-launch-1.0") is None, reason="needs gstreamer1.0-tools")
 
+START_S = 10.0  # what a pipeline takes at most to give frames, on a busy machine
 CAMERA = "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=50/1"
 
 
@@ -37,7 +38,7 @@ def pipelines() -> set[int]:
 @needs_gstreamer
 def test_frames_come_with_the_pipelines_timestamps():
     text = "gst:videotestsrc num-buffers=10 ! video/x-raw,width=66,height=50,framerate=10/1"
-    with opened(text) as source:
+    with opened(text, timeout_s=START_S) as source:
         assert source.live
         frames = list(source.frames())
     assert {(c.frame.width, c.frame.height, c.frame.format.name) for c in frames} == {(66, 50, "yuv420p")}
@@ -47,7 +48,7 @@ def test_frames_come_with_the_pipelines_timestamps():
 
 @needs_gstreamer
 def test_frames_come_at_once():
-    with opened(f"gst:{CAMERA}") as source:
+    with opened(f"gst:{CAMERA}", timeout_s=START_S) as source:
         frames = list(islice(source.frames(), 20))
     late_s = [c.captured_s - c.pts_s for c in frames]
     assert max(late_s) - min(late_s) < 0.5
@@ -74,7 +75,9 @@ def test_a_pipeline_that_does_not_run_says_why(pipeline: str, cause: str):
 
 @needs_gstreamer
 def test_a_pipeline_that_fails_on_its_way_says_why_after_its_frames():
-    with opened("gst:videotestsrc ! video/x-raw,width=64,height=48 ! identity error-after=5") as source:
+    with opened(
+        "gst:videotestsrc ! video/x-raw,width=64,height=48 ! identity error-after=5", timeout_s=START_S
+    ) as source:
         frames, error = frames_and_error(source)
     assert frames
     assert "identity0: Failed after iterations as requested" in str(error)
@@ -102,7 +105,7 @@ def test_a_pipeline_that_stalls_is_an_error_after_its_frames():
 
 @needs_gstreamer
 def test_closing_ends_the_pipeline_even_where_it_hangs():
-    source = opened(f"gst:{CAMERA}")
+    source = opened(f"gst:{CAMERA}", timeout_s=START_S)
     (pipeline,) = pipelines()
     os.kill(pipeline, signal.SIGSTOP)
     source.close()
@@ -116,7 +119,7 @@ def test_the_pipeline_dies_with_its_process():
         "import os, signal, sys\n"
         "from tests.runtime.stream.sources.looking import opened\n"
         "from tests.runtime.stream.sources.test_gstreamer import pipelines\n"
-        "source = opened(sys.argv[1])\n"
+        f"source = opened(sys.argv[1], timeout_s={START_S})\n"
         "(pipeline,) = pipelines()\n"
         "os.kill(pipeline, signal.SIGSTOP)\n"
         "print(pipeline, flush=True)\n"
