@@ -21,7 +21,7 @@ from pptsn.runtime.stream.sources.bursts import BURST_S
 from pptsn.runtime.stream.sources.decoders import JETSON, decoder_option, decoding
 from pptsn.runtime.stream.sources.gstreamer import jetson_pipeline, open_pipeline
 from pptsn.runtime.stream.sources.options import SourceOptions, threads_option, timeout_option
-from pptsn.runtime.video.web.address import SCHEMES, check_host, may_be_live
+from pptsn.runtime.video.web.address import SCHEMES, check_host, names_a_video
 from pptsn.runtime.video.web.exchange import opener
 from pptsn.runtime.video.web.proxies import proxy_variable
 from pptsn.runtime.video.web.words import CHECK_NETWORK, UNKNOWN_HOST, kind_of_text, no_video
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _ANALYSE_US = 3_000_000
 # FFmpeg takes a server's greeting, or its error page, for pictures of a terminal.
 _TEXT_FORMATS = frozenset({"tty"})
-_FLV = "flv"
 # Passes a parameter on to the server that would be an option here.
 _FOR_SERVER = "server."
 _TRANSPORTS = ("tcp", "udp")
@@ -202,8 +201,8 @@ class HttpKind(NetworkKind[NetworkOptions]):
     patience_s = BURST_S
 
     def is_live_at(self, target: str, options: NetworkOptions) -> bool:
-        """Whether the URL may be no video file's: one that does not say what it is has no end."""
-        return may_be_live(target)
+        """Whether the URL is no video file's: one that does not say what it is has no end."""
+        return not names_a_video(target)
 
     def _refusal(self, uri: SourceUri, error: Exception | None, timeout_s: float) -> InputError:
         """Return why `uri` could not be opened: what the server sends in place of video, if that can be had."""
@@ -228,10 +227,7 @@ def _of_proxy(url: str) -> str:
 
 
 def _has_end(video: OpenVideo) -> bool:
-    container = video.container
-    # Of an FLV that was not finished the server tells how many bytes there are; of a camera's that may be made up.
-    has_size = container.format.name == _FLV and container.size > 0
-    return has_size or bool(container.duration and container.duration > 0)
+    return bool(video.container.duration and video.container.duration > 0)
 
 
 def _host_is_known(uri: SourceUri) -> bool:

@@ -16,8 +16,6 @@ from pptsn.runtime.video.names import VIDEO_SUFFIXES
 SCHEMES = ("http://", "https://")
 # Files of these kinds are often endless: what a camera sends.
 _ENDLESS_SUFFIXES = frozenset({".mjpeg", ".mjpg", ".ts"})
-# Broadcasts are called like these as well, of which a recording tells its length.
-_BROADCAST_SUFFIXES = frozenset({".flv"})
 # What may stand in an address as it is.
 _PLAIN = "%/:=&?~#+!$,;'@()*[]"
 
@@ -63,16 +61,8 @@ def web_source(text: str) -> WebFile | InputError:
 
 def names_a_video(url: str) -> bool:
     """Return whether `url` is that of a video file by its name: one that does not say so may have no end."""
-    return _suffix(url) in VIDEO_SUFFIXES - _ENDLESS_SUFFIXES
-
-
-def may_be_live(url: str) -> bool:
-    """Return whether `url` may be that of what happens now, by its name."""
-    return not names_a_video(url) or _suffix(url) in _BROADCAST_SUFFIXES
-
-
-def _suffix(url: str) -> str:
-    return PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
+    suffix = PurePosixPath(unquote(urlsplit(url).path)).suffix.lower()
+    return suffix in VIDEO_SUFFIXES - _ENDLESS_SUFFIXES
 
 
 def check_host(text: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pptsn.runtime.base.errors import InputError
 from pptsn.runtime.stream.sources import network
 from pptsn.runtime.stream.sources.network import HttpKind
-from tests.clips import write_clip, write_into_pipe
+from tests.clips import write_clip
 from tests.runtime.stream.sources.looking import frames_and_error, opened, times
 from tests.runtime.stream.sources.servers import (
     WebServer,
@@ -252,27 +252,3 @@ def test_a_file_that_stops_short_of_its_length_is_an_error(web: WebServer, tmp_p
         server.close()
     assert len(frames) > 40
     assert "failed while it was read" in str(error)
-
-
-@pytest.mark.parametrize("sized", [False, True])
-@pytest.mark.parametrize("finished", [False, True])
-def test_a_broadcast_of_flv_is_live_and_a_recording_is_not(*, finished: bool, sized: bool, tmp_path: Path) -> None:
-    """Whether it was finished, so that its head tells its length, or the server tells its size."""
-    clip = write_clip(tmp_path / "clip.flv", frames=30, codec="flv", options={})
-    if not finished:
-        clip = write_into_pipe(clip, tmp_path / "open.flv", "flv")
-    data = clip.read_bytes()
-
-    def unsized(handler) -> None:  # type: ignore[no-untyped-def]
-        handler.send_response(200)
-        handler.end_headers()
-        handler.wfile.write(data)
-
-    server = WebServer(tmp_path, {"/live.flv": content("video/x-flv", data) if sized else unsized})
-    try:
-        source = opened(f"http://{server.host}/live.flv")
-        assert source.live is not (finished or sized)
-        frames, _ = frames_and_error(source)
-        assert len(frames) == 30
-    finally:
-        server.close()
