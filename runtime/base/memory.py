@@ -17,8 +17,8 @@ _THRESHOLD_BYTES = 256 * 1024
 def start_without_collecting() -> None:
     """Put off the search for cycles of garbage until `collect_from_now`: for a program to call before its imports.
 
-    They make hundreds of thousands of objects that stay, through which it would go some fifty times, in vain: a
-    tenth of a short command's processor time (docs/log.md).
+    They make hundreds of thousands of objects that stay, through which it would go again and again, in vain: 8 %
+    of a short command's processor time (docs/log.md).
     """
     gc.disable()
 

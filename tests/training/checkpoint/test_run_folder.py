@@ -15,6 +15,7 @@ from pptsn.training.network.weights import read_checkpoint, weights_digest
 from pptsn.training.recipe import Recipe, parse_recipe
 from tests.models import tiny_spec
 from tests.training.checkpoints import named_state
+from tests.training.dying import die_at
 from tests.training.states import state_after
 
 RECIPE = parse_recipe({"data": {"train": "a", "val": "b"}}, source="x")
@@ -216,22 +217,9 @@ def test_a_damaged_checkpoint_is_one_line(run, damage):
 
 def _die_at(call: int, root, recipe: Recipe, epoch: int) -> None:
     """Commit `epoch`, and end as by SIGKILL just before the `call`-th change to the file system."""
-    left = call
-
-    def counted(function):
-        def wrapper(*arguments, **options):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os._exit(9)
-            return function(*arguments, **options)
-
-        return wrapper
-
     run = RunFolder(root)
     run.open(recipe, resume=True)
-    for name in ("rename", "replace", "fsync", "symlink", "mkdir", "unlink", "rmdir"):
-        setattr(os, name, counted(getattr(os, name)))
+    die_at(call, ("rename", "replace", "fsync", "symlink", "mkdir", "unlink", "rmdir"))
     _commit(run, epoch, best=epoch)
     os._exit(0)
 

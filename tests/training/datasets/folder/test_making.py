@@ -21,6 +21,7 @@ from pptsn.training.datasets.listing import REPORT
 from pptsn.training.recipe import load_recipe
 from pptsn.training.synthetic.mp4 import write_mp4
 from tests.training.clips import counting_folder, level_frame
+from tests.training.dying import die_at
 
 PARTS = ("train", "val", "test")
 
@@ -322,20 +323,7 @@ def test_lists_that_took_the_place_of_others_in_part_are_made_anew(clips, monkey
 
 def _die_at(call: int, clips: Path) -> None:
     """Make other lists, and end as by SIGKILL just before the `call`-th change to the file system."""
-    left = call
-
-    def counted(function):
-        def wrapper(*arguments, **options):
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os._exit(9)
-            return function(*arguments, **options)
-
-        return wrapper
-
-    for name in ("rename", "replace", "fsync", "mkdir", "unlink"):
-        setattr(os, name, counted(getattr(os, name)))
+    die_at(call, ("rename", "replace", "fsync", "mkdir", "unlink"))
     make(clips, seed=3)
     os._exit(0)
 
